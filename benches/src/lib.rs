@@ -1,0 +1,1 @@
+//! Benches of the parts of the gateway that a request pays for.

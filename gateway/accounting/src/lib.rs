@@ -1,0 +1,1 @@
+//! Price book, quotas and the ledger's journal.

@@ -1,0 +1,21 @@
+//! Floor 1: the plain values that every other crate speaks in.
+//!
+//! Nothing here does I/O, awaits, reads a clock or knows a provider. A value enters this crate
+//! when two others need it, and not before.
+
+mod ids;
+mod money;
+mod names;
+mod secret;
+mod time;
+mod usage;
+
+pub use ids::{LogId, RequestId};
+pub use money::{Money, ParseMoneyError, UnitPrice};
+pub use names::{
+    AccountName, KeyName, ModelAlias, Name, ProjectName, RegionName, TeamName, UpstreamModel, UpstreamName,
+    ZoneName,
+};
+pub use secret::Secret;
+pub use time::UnixMillis;
+pub use usage::{Usage, UsageSource};

@@ -1,0 +1,94 @@
+//! What a call consumed, in disjoint counts.
+
+use serde::{Deserialize, Serialize};
+
+/// The consumption of one call. All counts are disjoint: no token is in two of them, so that cost
+/// is a plain sum of count times price and totals are plain sums.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Usage {
+    /// Input tokens that were neither read from nor written to a cache and have no modality price.
+    pub input_uncached: u64,
+    /// Audio input tokens, not cached.
+    pub input_audio: u64,
+    /// Input tokens read from the provider's prompt cache.
+    pub cache_read: u64,
+    /// Input tokens written to a cache that lives five minutes, or whose lifetime is not told.
+    pub cache_write_5m: u64,
+    /// Input tokens written to a cache that lives one hour.
+    pub cache_write_1h: u64,
+    /// Input tokens written to a cache of another lifetime (OpenAI's 30 minutes).
+    pub cache_write_other: u64,
+    /// Visible output tokens, and all output without a price of its own.
+    pub output_text: u64,
+    /// Hidden reasoning tokens.
+    pub output_reasoning: u64,
+    /// Audio output tokens.
+    pub output_audio: u64,
+    /// Server-side web searches, billed by the call.
+    pub web_searches: u64,
+}
+
+impl Usage {
+    /// All input tokens, cached ones included.
+    #[must_use]
+    pub const fn input_tokens(&self) -> u64 {
+        self.input_uncached
+            .saturating_add(self.input_audio)
+            .saturating_add(self.cache_read)
+            .saturating_add(self.cache_write_tokens())
+    }
+
+    /// All input tokens that were written to a cache.
+    #[must_use]
+    pub const fn cache_write_tokens(&self) -> u64 {
+        self.cache_write_5m.saturating_add(self.cache_write_1h).saturating_add(self.cache_write_other)
+    }
+
+    /// All output tokens, reasoning included.
+    #[must_use]
+    pub const fn output_tokens(&self) -> u64 {
+        self.output_text.saturating_add(self.output_reasoning).saturating_add(self.output_audio)
+    }
+
+    /// The sum of each count with the other's.
+    #[must_use]
+    pub const fn plus(&self, other: &Self) -> Self {
+        Self {
+            input_uncached: self.input_uncached.saturating_add(other.input_uncached),
+            input_audio: self.input_audio.saturating_add(other.input_audio),
+            cache_read: self.cache_read.saturating_add(other.cache_read),
+            cache_write_5m: self.cache_write_5m.saturating_add(other.cache_write_5m),
+            cache_write_1h: self.cache_write_1h.saturating_add(other.cache_write_1h),
+            cache_write_other: self.cache_write_other.saturating_add(other.cache_write_other),
+            output_text: self.output_text.saturating_add(other.output_text),
+            output_reasoning: self.output_reasoning.saturating_add(other.output_reasoning),
+            output_audio: self.output_audio.saturating_add(other.output_audio),
+            web_searches: self.web_searches.saturating_add(other.web_searches),
+        }
+    }
+}
+
+/// Where the figures of a row come from.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum UsageSource {
+    /// The provider said so. A reported zero is a count, not an absence.
+    Reported,
+    /// The gateway counted what passed through it with a tokenizer.
+    Counted,
+    /// The gateway estimated it from the request alone.
+    Estimated,
+}
+
+impl UsageSource {
+    /// The name used in rows and exports.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Reported => "reported",
+            Self::Counted => "counted",
+            Self::Estimated => "estimated",
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Usage questions and finance files answered from the ledger.

@@ -1,0 +1,1 @@
+//! Scripted, faulty model providers with their own book of what they served.

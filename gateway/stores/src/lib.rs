@@ -1,0 +1,1 @@
+//! Ledger stores behind accounting's traits.

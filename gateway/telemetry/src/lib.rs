@@ -1,0 +1,1 @@
+//! Every metric as one function with typed labels; the access log.

@@ -1,0 +1,1 @@
+//! Ledger tally, starters of real servers and SDK runners for the tests.
