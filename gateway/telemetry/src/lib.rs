@@ -1,1 +1,20 @@
-//! Every metric as one function with typed labels; the access log.
+//! Floor 2: what operators see of the gateway, metrics, access log and process log.
+//!
+//! Metric names are known in this crate only; everyone else holds a series with typed labels,
+//! resolved once and cheap to record to. Nothing here ever blocks or fails a request: what cannot
+//! be told is dropped and counted.
+
+mod access_log;
+mod catalogue;
+mod exposition;
+mod process_log;
+mod series;
+
+pub use access_log::{AccessLine, AccessLog, AccessLogError, AccessWriter, Destination, Drained};
+pub use exposition::{AlreadyInstalled, Exposition, install};
+pub use process_log::{LogFormat, ProcessLogError, init_process_log};
+pub use series::{
+    BreakerSeries, BreakerState, ConfigSeries, JournalSeries, LoaderSeries, QuotaSeries, RegionSeries,
+    RegionState, ReloadResult, RequestFacts, RequestLabels, RequestSeries, ReservationSeries, RetrySeries,
+    UpstreamSeries, build_info, recovered_requests,
+};

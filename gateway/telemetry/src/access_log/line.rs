@@ -1,0 +1,252 @@
+//! The fields of an access line and their JSON.
+
+use std::{
+    io::Write,
+    net::{IpAddr, SocketAddr},
+};
+
+use tollgate_domain::{Money, RequestId, UnixMillis, Usage};
+
+/// Texts that clients choose are cut to this many bytes, at a character's border.
+const LONGEST_TEXT: usize = 256;
+
+/// One request as the access log tells it; borrowed, so that a line costs no allocation.
+///
+/// There is no field for a prompt, an answer, a credential or a query string. What is `None` is
+/// left out of the line.
+#[derive(Clone, Copy, Debug)]
+pub struct AccessLine<'a> {
+    /// When the request ended.
+    pub ts: UnixMillis,
+    /// The row's id.
+    pub request_id: RequestId,
+    /// The W3C trace the request belongs to.
+    pub trace_id: Option<&'a str>,
+    /// The HTTP method.
+    pub method: &'a str,
+    /// The path's template, such as `/v1/chat/completions`; never the path as received.
+    pub path: &'a str,
+    /// The client's dialect.
+    pub dialect: Option<&'a str>,
+    /// The operation, such as `chat_completions`.
+    pub operation: Option<&'a str>,
+    /// The HTTP status that the client saw.
+    pub status: u16,
+    /// How it ended, by the names of the ledger row; `refused` when the gateway said no.
+    pub end: &'a str,
+    /// Our error code.
+    pub error_code: Option<&'a str>,
+    /// The team that pays.
+    pub team: Option<&'a str>,
+    /// The project of that team.
+    pub project: Option<&'a str>,
+    /// The key's name.
+    pub key: Option<&'a str>,
+    /// The end user that the client named.
+    pub user: Option<&'a str>,
+    /// The session that the client named.
+    pub session: Option<&'a str>,
+    /// The alias that was asked for.
+    pub model: Option<&'a str>,
+    /// What the upstream was asked for.
+    pub upstream_model: Option<&'a str>,
+    /// The provider of the upstream.
+    pub provider: Option<&'a str>,
+    /// The region of the upstream.
+    pub region: Option<&'a str>,
+    /// The upstream that served, or that was tried last.
+    pub upstream: Option<&'a str>,
+    /// How many upstreams were tried.
+    pub attempts: u32,
+    /// Whether the answer was a stream.
+    pub stream: bool,
+    /// From the first byte of the request to the last byte of the answer.
+    pub duration_ms: u64,
+    /// From the first byte of the request to the first content of the answer.
+    pub ttft_ms: Option<u64>,
+    /// The part of the duration that upstreams took.
+    pub upstream_ms: Option<u64>,
+    /// What was consumed; left out when nothing reached an upstream.
+    pub usage: Option<&'a Usage>,
+    /// What it cost; left out when unpriced.
+    pub cost: Option<Money>,
+    /// The currency of the cost.
+    pub currency: &'a str,
+    /// Where the connection came from.
+    pub client_addr: Option<SocketAddr>,
+    /// What the client calls itself.
+    pub user_agent: Option<&'a str>,
+    /// The configuration that served the request.
+    pub config_version: u64,
+}
+
+impl AccessLine<'_> {
+    /// Appends the line with its line feed.
+    pub(super) fn write_to(&self, out: &mut Vec<u8>) {
+        let mut object = Object { out };
+        object.begin_with_time(self.ts);
+        object.text("level", self.level());
+        object.text("msg", "request");
+        object.request_id(self.request_id);
+        self.write_call(&mut object);
+        self.write_parties(&mut object);
+        self.write_measures(&mut object);
+        object.end();
+    }
+
+    fn level(&self) -> &'static str {
+        match self.status {
+            500.. => "error",
+            400.. => "warn",
+            _ => "info",
+        }
+    }
+
+    fn write_call(&self, object: &mut Object<'_>) {
+        object.optional("trace_id", self.trace_id);
+        object.text("method", self.method);
+        object.text("path", self.path);
+        object.optional("dialect", self.dialect);
+        object.optional("operation", self.operation);
+        object.number("status", u64::from(self.status));
+        object.text("end", self.end);
+        object.optional("error_code", self.error_code);
+    }
+
+    fn write_parties(&self, object: &mut Object<'_>) {
+        object.optional("team", self.team);
+        object.optional("project", self.project);
+        object.optional("key", self.key);
+        object.optional("user", self.user);
+        object.optional("session", self.session);
+        object.optional("model", self.model);
+        object.optional("upstream_model", self.upstream_model);
+        object.optional("provider", self.provider);
+        object.optional("region", self.region);
+        object.optional("upstream", self.upstream);
+        if let Some(address) = self.client_addr {
+            object.address("client_addr", address.ip());
+        }
+        object.optional("user_agent", self.user_agent);
+    }
+
+    fn write_measures(&self, object: &mut Object<'_>) {
+        object.number("attempts", u64::from(self.attempts));
+        object.bool("stream", self.stream);
+        object.number("duration_ms", self.duration_ms);
+        object.optional_number("ttft_ms", self.ttft_ms);
+        object.optional_number("upstream_ms", self.upstream_ms);
+        if let Some(usage) = self.usage {
+            object.number("tokens_in", usage.input_tokens());
+            object.number("tokens_cache_read", usage.cache_read);
+            object.number("tokens_cache_write", usage.cache_write_tokens());
+            object.number("tokens_out", usage.output_tokens());
+            object.number("tokens_reasoning", usage.output_reasoning);
+        }
+        if let Some(cost) = self.cost {
+            object.plain("cost", format_args!("{cost}"));
+            object.text("currency", self.currency);
+        }
+        object.number("config_version", self.config_version);
+    }
+}
+
+/// A JSON object under construction. Member names are this file's own and need no escapes.
+struct Object<'a> {
+    out: &'a mut Vec<u8>,
+}
+
+impl Object<'_> {
+    fn begin_with_time(&mut self, at: UnixMillis) {
+        // What no calendar knows is the epoch: a line with a wrong time is better than none.
+        let time = jiff::Timestamp::from_millisecond(at.get()).unwrap_or_default();
+        self.out.extend_from_slice(b"{\"ts\":\"");
+        write_infallibly(self.out, format_args!("{time:.3}\""));
+    }
+
+    fn end(&mut self) {
+        self.out.extend_from_slice(b"}\n");
+    }
+
+    fn text(&mut self, name: &str, value: &str) {
+        self.name(name);
+        write_json_string(self.out, cut(value));
+    }
+
+    fn optional(&mut self, name: &str, value: Option<&str>) {
+        if let Some(value) = value {
+            self.text(name, value);
+        }
+    }
+
+    fn number(&mut self, name: &str, value: u64) {
+        self.name(name);
+        self.out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+    }
+
+    fn optional_number(&mut self, name: &str, value: Option<u64>) {
+        if let Some(value) = value {
+            self.number(name, value);
+        }
+    }
+
+    fn bool(&mut self, name: &str, value: bool) {
+        self.name(name);
+        self.out.extend_from_slice(if value { b"true" } else { b"false" });
+    }
+
+    fn request_id(&mut self, id: RequestId) {
+        self.name("request_id");
+        self.out.push(b'"');
+        self.out.extend_from_slice(&id.to_text());
+        self.out.push(b'"');
+    }
+
+    fn address(&mut self, name: &str, address: IpAddr) {
+        self.plain(name, format_args!("{address}"));
+    }
+
+    /// A string member that is known to need no escapes.
+    fn plain(&mut self, name: &str, value: std::fmt::Arguments<'_>) {
+        self.name(name);
+        self.out.push(b'"');
+        write_infallibly(self.out, value);
+        self.out.push(b'"');
+    }
+
+    fn name(&mut self, name: &str) {
+        self.out.extend_from_slice(b",\"");
+        self.out.extend_from_slice(name.as_bytes());
+        self.out.extend_from_slice(b"\":");
+    }
+}
+
+fn write_infallibly(out: &mut Vec<u8>, value: std::fmt::Arguments<'_>) {
+    out.write_fmt(value).expect("a vector takes all bytes");
+}
+
+/// The beginning of a text that fits [`LONGEST_TEXT`].
+fn cut(text: &str) -> &str {
+    &text[..text.floor_char_boundary(LONGEST_TEXT)]
+}
+
+/// Appends a string by RFC 8259, section 7: quotes, backslashes and control characters escaped.
+fn write_json_string(out: &mut Vec<u8>, text: &str) {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    out.push(b'"');
+    let mut rest = text.as_bytes();
+    while let Some(at) = rest.iter().position(|&byte| byte < 0x20 || byte == b'"' || byte == b'\\') {
+        let byte = rest[at];
+        out.extend_from_slice(&rest[..at]);
+        match byte {
+            b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
+            _ => {
+                out.extend_from_slice(b"\\u00");
+                out.extend_from_slice(&[HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 0xf)]]);
+            }
+        }
+        rest = &rest[at + 1..];
+    }
+    out.extend_from_slice(rest);
+    out.push(b'"');
+}

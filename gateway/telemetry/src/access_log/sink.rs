@@ -1,0 +1,85 @@
+//! Where access lines end up.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+/// Where to write access lines.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub enum Destination {
+    /// Standard output.
+    #[default]
+    Stdout,
+    /// Standard error.
+    Stderr,
+    /// The end of a file, made when it does not exist.
+    File(PathBuf),
+}
+
+/// Why the access log cannot begin.
+#[derive(Debug, thiserror::Error)]
+pub enum AccessLogError {
+    /// The file cannot be opened for appending.
+    #[error("access log {}: {source}", path.display())]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The thread cannot be started.
+    #[error("the access log's thread does not start: {0}")]
+    Thread(io::Error),
+}
+
+/// An open destination. A failing one is told of once, and again when it has recovered; it is
+/// tried with every buffer, since a full disk may be emptied.
+pub(super) struct Sink {
+    writer: Box<dyn Write + Send>,
+    path: Option<PathBuf>,
+    failing: bool,
+}
+
+impl Sink {
+    pub(super) fn open(destination: Destination) -> Result<Self, AccessLogError> {
+        Ok(match destination {
+            Destination::Stdout => Self::to(Box::new(io::stdout())),
+            Destination::Stderr => Self::to(Box::new(io::stderr())),
+            Destination::File(path) => match append_to(&path) {
+                Ok(file) => Self { path: Some(path), ..Self::to(Box::new(file)) },
+                Err(source) => return Err(AccessLogError::Open { path, source }),
+            },
+        })
+    }
+
+    pub(super) fn to(writer: Box<dyn Write + Send>) -> Self {
+        Self { writer, path: None, failing: false }
+    }
+
+    /// Opens a file anew by its name; keeps the old one when that fails.
+    pub(super) fn reopen(&mut self) {
+        let Some(path) = &self.path else { return };
+        match append_to(path) {
+            Ok(file) => self.writer = Box::new(file),
+            Err(error) => tracing::warn!(path = %path.display(), %error, "access log is not reopened"),
+        }
+    }
+
+    /// Writes all of `bytes` through to the system; false when it does not take them.
+    pub(super) fn write(&mut self, bytes: &[u8]) -> bool {
+        let result = self.writer.write_all(bytes).and_then(|()| self.writer.flush());
+        match &result {
+            Err(error) if !self.failing => tracing::warn!(%error, "access log loses lines"),
+            Ok(()) if self.failing => tracing::info!("access log writes again"),
+            _ => {}
+        }
+        self.failing = result.is_err();
+        !self.failing
+    }
+}
+
+fn append_to(path: &Path) -> io::Result<File> {
+    OpenOptions::new().append(true).create(true).open(path)
+}

@@ -1,0 +1,116 @@
+//! Every metric that the gateway has: name, kind, meaning, buckets.
+//!
+//! A metric that is not in [`ALL`] does not exist; a name is written nowhere else.
+
+use metrics::{Counter, Gauge, Histogram, Key, Label, Level, Metadata};
+
+/// One metric of the catalogue.
+pub(crate) struct Metric {
+    pub(crate) name: &'static str,
+    pub(crate) kind: Kind,
+    pub(crate) help: &'static str,
+}
+
+/// How a metric counts.
+#[derive(Clone, Copy)]
+pub(crate) enum Kind {
+    /// Grows by whole numbers.
+    Counter,
+    /// Grows by fractions. The `metrics` facade has whole counters only, so that these are kept as
+    /// gauges which only grow, and are exposed as the counters they are.
+    FractionalCounter,
+    Gauge,
+    /// Seconds, with the upper bounds of its buckets.
+    Histogram(&'static [f64]),
+}
+
+impl Metric {
+    pub(crate) fn counter(&self, labels: Vec<Label>) -> Counter {
+        metrics::with_recorder(|recorder| recorder.register_counter(&self.key(labels), &METADATA))
+    }
+
+    pub(crate) fn gauge(&self, labels: Vec<Label>) -> Gauge {
+        metrics::with_recorder(|recorder| recorder.register_gauge(&self.key(labels), &METADATA))
+    }
+
+    pub(crate) fn histogram(&self, labels: Vec<Label>) -> Histogram {
+        metrics::with_recorder(|recorder| recorder.register_histogram(&self.key(labels), &METADATA))
+    }
+
+    fn key(&self, labels: Vec<Label>) -> Key {
+        Key::from_parts(self.name, labels)
+    }
+}
+
+const METADATA: Metadata<'static> = Metadata::new("tollgate", Level::INFO, None);
+
+macro_rules! catalogue {
+    ($($constant:ident = $name:literal, $kind:expr, $help:literal;)*) => {
+        $(pub(crate) const $constant: Metric = Metric { name: $name, kind: $kind, help: $help };)*
+
+        /// The whole catalogue.
+        pub(crate) const ALL: &[Metric] = &[$($constant),*];
+    };
+}
+
+catalogue! {
+    REQUESTS = "tollgate_requests_total", Kind::Counter,
+        "Requests answered, by HTTP status and by how they ended.";
+    REQUEST_DURATION = "tollgate_request_duration_seconds", Kind::Histogram(REQUEST_SECONDS),
+        "From the first byte of a request to the last byte of its answer.";
+    TIME_TO_FIRST_TOKEN = "tollgate_time_to_first_token_seconds", Kind::Histogram(FIRST_TOKEN_SECONDS),
+        "From the first byte of a request to the first content of its answer.";
+    TOKENS = "tollgate_tokens_total", Kind::Counter,
+        "Tokens by type; input holds the cached ones, output holds reasoning, as in the ledger.";
+    COST = "tollgate_cost_total", Kind::FractionalCounter,
+        "Cost in units of currency, rounded to a float; the ledger is exact.";
+    ATTEMPTS = "tollgate_attempts_total", Kind::Counter, "Tries on an upstream, by outcome.";
+    RETRIES = "tollgate_retries_total", Kind::Counter,
+        "Further attempts after a failed one, by the reason for them and their result.";
+    BREAKER_STATE = "tollgate_breaker_state", Kind::Gauge,
+        "0 closed (passes), 1 half-open (probes), 2 open (refuses).";
+    HOLD = "tollgate_hold_seconds_total", Kind::FractionalCounter,
+        "Time for which an upstream asked to be left alone.";
+    REGION_STATE = "tollgate_region_state", Kind::Gauge, "0 enabled, 1 draining, 2 disabled.";
+    INFLIGHT = "tollgate_inflight_requests", Kind::Gauge, "Attempts that an upstream is working on.";
+    QUOTA_REFUSALS = "tollgate_quota_refusals_total", Kind::Counter,
+        "Requests refused by a limit or a budget.";
+    RESERVATIONS_OPEN = "tollgate_reservations_open", Kind::Gauge,
+        "Requests whose worst case is reserved and not yet settled.";
+    JOURNAL_APPEND = "tollgate_journal_append_seconds", Kind::Histogram(APPEND_SECONDS),
+        "Writing one record to the journal.";
+    JOURNAL_SYNC = "tollgate_journal_sync_seconds", Kind::Histogram(SYNC_SECONDS),
+        "Bringing the journal's written records to the disk.";
+    LEDGER_LAG = "tollgate_ledger_lag_seconds", Kind::Gauge,
+        "Age of the oldest journal record that the ledger store does not hold yet.";
+    RECOVERED = "tollgate_recovered_requests_total", Kind::Counter,
+        "Requests that a crash left open and a later start closed.";
+    CONFIG_VERSION = "tollgate_config_version", Kind::Gauge, "The configuration that serves now.";
+    CONFIG_LAST_RELOAD = "tollgate_config_last_reload_success", Kind::Gauge,
+        "1 when the newest reload was taken over, 0 when it was refused.";
+    BUILD = "tollgate_build_info", Kind::Gauge, "Always 1; the labels tell the build.";
+    OVERFLOW = "tollgate_metrics_overflow_total", Kind::Counter,
+        "Label sets beyond a metric's limit that were folded into `other`, counted each time one is resolved.";
+    DROPPED = "tollgate_telemetry_dropped_total", Kind::Counter,
+        "Access-log lines that were lost because their destination was slow or failing.";
+}
+
+/// The doubling buckets of the OpenTelemetry GenAI conventions, and longer ones for agents.
+const REQUEST_SECONDS: &[f64] = &[
+    0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92, 163.84, 327.68,
+    600.0,
+];
+
+/// The buckets of the OpenTelemetry GenAI conventions, and longer ones for reasoning models.
+const FIRST_TOKEN_SECONDS: &[f64] = &[
+    0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0, 15.0, 20.0,
+    30.0, 45.0, 60.0,
+];
+
+/// One write into the page cache: about a microsecond when all is well.
+const APPEND_SECONDS: &[f64] =
+    &[0.000_001, 0.000_002, 0.000_005, 0.000_01, 0.000_02, 0.000_05, 0.000_1, 0.001, 0.01, 0.1, 1.0];
+
+/// One fdatasync: a fraction of a millisecond on a good disk, seconds on one that is in trouble.
+const SYNC_SECONDS: &[f64] =
+    &[0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0];

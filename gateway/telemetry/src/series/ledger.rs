@@ -1,0 +1,86 @@
+//! How the books are kept: reservations, journal, loading.
+
+use std::time::Duration;
+
+use metrics::{Gauge, Histogram};
+
+use crate::catalogue::{JOURNAL_APPEND, JOURNAL_SYNC, LEDGER_LAG, RECOVERED, RESERVATIONS_OPEN};
+
+/// Open reservations.
+pub struct ReservationSeries(Gauge);
+
+impl ReservationSeries {
+    /// Resolves the series.
+    #[must_use]
+    pub fn new() -> Self {
+        Self(RESERVATIONS_OPEN.gauge(Vec::new()))
+    }
+
+    /// Tells how many reservations are open now.
+    pub fn set(&self, open: u64) {
+        self.0.set(open as f64);
+    }
+}
+
+impl Default for ReservationSeries {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Times of the journal.
+pub struct JournalSeries {
+    append: Histogram,
+    sync: Histogram,
+}
+
+impl JournalSeries {
+    /// Resolves the series.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { append: JOURNAL_APPEND.histogram(Vec::new()), sync: JOURNAL_SYNC.histogram(Vec::new()) }
+    }
+
+    /// One record was written.
+    pub fn appended(&self, took: Duration) {
+        self.append.record(took);
+    }
+
+    /// What was written has been brought to the disk.
+    pub fn synced(&self, took: Duration) {
+        self.sync.record(took);
+    }
+}
+
+impl Default for JournalSeries {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// How far the ledger store is behind the journal.
+pub struct LoaderSeries(Gauge);
+
+impl LoaderSeries {
+    /// Resolves the series.
+    #[must_use]
+    pub fn new() -> Self {
+        Self(LEDGER_LAG.gauge(Vec::new()))
+    }
+
+    /// Tells the age of the oldest record that is not loaded; zero when all are.
+    pub fn lag(&self, age: Duration) {
+        self.0.set(age);
+    }
+}
+
+impl Default for LoaderSeries {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A start closed this many requests that a crash had left open.
+pub fn recovered_requests(count: u64) {
+    RECOVERED.counter(Vec::new()).increment(count);
+}

@@ -1,0 +1,23 @@
+//! Series with their labels, by who records to them.
+//!
+//! A series is resolved once, when its labels become known (a configuration is compiled, a core
+//! starts), and kept: resolving looks up names under a lock, recording touches atomics only. All
+//! series of equal labels add to the same numbers, from whichever core.
+
+mod counters;
+mod gateway;
+mod ledger;
+mod request;
+mod upstream;
+
+pub use gateway::{ConfigSeries, QuotaSeries, RegionSeries, RegionState, ReloadResult, build_info};
+pub use ledger::{JournalSeries, LoaderSeries, ReservationSeries, recovered_requests};
+pub use request::{RequestFacts, RequestLabels, RequestSeries};
+pub use upstream::{BreakerSeries, BreakerState, RetrySeries, UpstreamSeries};
+
+use metrics::Label;
+
+/// Labels of one series, in the order given.
+fn labels<const N: usize>(pairs: [(&'static str, &str); N]) -> Vec<Label> {
+    pairs.into_iter().map(|(name, value)| Label::new(name, value.to_owned())).collect()
+}

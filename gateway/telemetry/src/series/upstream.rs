@@ -1,0 +1,98 @@
+//! What attempts on upstreams add, and how healthy their targets are.
+
+use std::time::Duration;
+
+use metrics::{Gauge, Label};
+
+use super::{counters::Counters, labels};
+use crate::catalogue::{ATTEMPTS, BREAKER_STATE, HOLD, INFLIGHT, RETRIES};
+
+/// The metrics of one upstream.
+pub struct UpstreamSeries {
+    attempts: Counters<&'static str>,
+    inflight: Gauge,
+    hold: Gauge,
+}
+
+impl UpstreamSeries {
+    /// Resolves the series of the upstream of this name.
+    #[must_use]
+    pub fn new(upstream: &str) -> Self {
+        let of = labels([("upstream", upstream)]);
+        let hold = HOLD.gauge(of.clone());
+        hold.increment(0.0);
+        Self { inflight: INFLIGHT.gauge(of.clone()), attempts: Counters::new(&ATTEMPTS, of), hold }
+    }
+
+    /// An attempt goes out.
+    pub fn attempt_began(&self) {
+        self.inflight.increment(1.0);
+    }
+
+    /// An attempt that [began](Self::attempt_began) is over, with its outcome as the ledger's
+    /// attempts name it.
+    pub fn attempt_ended(&self, outcome: &'static str) {
+        self.inflight.decrement(1.0);
+        self.attempts.count(outcome, || vec![Label::from_static_parts("outcome", outcome)]);
+    }
+
+    /// The upstream asked to be left alone for this long.
+    pub fn held(&self, duration: Duration) {
+        self.hold.increment(duration);
+    }
+}
+
+/// The breaker of one (upstream, upstream model).
+pub struct BreakerSeries(Gauge);
+
+/// What a breaker does, in the words of the field.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum BreakerState {
+    /// Lets requests pass.
+    Closed,
+    /// Lets a few pass to see whether they succeed.
+    HalfOpen,
+    /// Refuses.
+    Open,
+}
+
+impl BreakerSeries {
+    /// Resolves the series of this target, leaving the state that it has.
+    #[must_use]
+    pub fn new(upstream: &str, upstream_model: &str) -> Self {
+        Self(BREAKER_STATE.gauge(labels([("upstream", upstream), ("model", upstream_model)])))
+    }
+
+    /// Tells a change of state.
+    pub fn set(&self, state: BreakerState) {
+        self.0.set(match state {
+            BreakerState::Closed => 0.0,
+            BreakerState::HalfOpen => 1.0,
+            BreakerState::Open => 2.0,
+        });
+    }
+}
+
+/// Further attempts after failed ones.
+pub struct RetrySeries(Counters<(&'static str, &'static str)>);
+
+impl RetrySeries {
+    /// Resolves the series.
+    #[must_use]
+    pub fn new() -> Self {
+        Self(Counters::new(&RETRIES, Vec::new()))
+    }
+
+    /// A retry for this reason (the failed attempt's outcome) had this result.
+    pub fn record(&self, reason: &'static str, result: &'static str) {
+        self.0.count((reason, result), || {
+            vec![Label::from_static_parts("reason", reason), Label::from_static_parts("result", result)]
+        });
+    }
+}
+
+impl Default for RetrySeries {
+    fn default() -> Self {
+        Self::new()
+    }
+}
