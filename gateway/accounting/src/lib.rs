@@ -1,1 +1,6 @@
 //! Price book, quotas and the ledger's journal.
+
+mod now;
+pub mod price;
+
+pub use now::Now;

@@ -1,0 +1,158 @@
+//! A price as it is written down, and what can be wrong with it.
+
+use tollgate_domain::{Money, Name, UnixMillis, UpstreamModel, UpstreamName};
+
+/// One entry of a price file: what a model costs from a day on.
+#[derive(Clone, Debug)]
+pub struct PriceEntry {
+    /// A name that targets can ask for with `price:`. Entries that share it are one dated line.
+    pub id: Option<String>,
+    /// The model, as its provider calls it.
+    pub model: UpstreamModel,
+    /// The only upstream that the entry is for; `None` is every upstream.
+    pub upstream: Option<UpstreamName>,
+    /// The first instant at which it counts: 00:00 UTC of its date.
+    pub from: UnixMillis,
+    /// The currency of all its amounts.
+    pub currency: Name,
+    /// How many tokens the rates are for, usually 1,000,000. The fees `per_…` are for one each.
+    pub per: u64,
+    /// Prices of tokens.
+    pub rates: Rates,
+    /// Dearer classes for long inputs. The whole request is billed at the highest one that it reaches.
+    pub tiers: Vec<TierEntry>,
+    /// Factor on token prices for batch processing.
+    pub batch_multiplier: Option<Money>,
+    /// Fee of one call.
+    pub per_request: Option<Money>,
+    /// Fee of one image.
+    pub per_image: Option<Money>,
+    /// Fee of one server-side search.
+    pub per_search: Option<Money>,
+    /// Fee of one hour of reserved capacity.
+    pub per_hour: Option<Money>,
+}
+
+/// Prices of tokens by dimension, each for as many tokens as the entry's `per` says.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Rates {
+    /// Input that no other dimension covers.
+    pub input: Option<Money>,
+    /// Input read from the provider's prompt cache.
+    pub cached_input: Option<Money>,
+    /// Input written to a cache, whatever its lifetime.
+    pub cache_write: Option<Money>,
+    /// Input written to a cache that lives five minutes.
+    pub cache_write_5m: Option<Money>,
+    /// Input written to a cache that lives one hour.
+    pub cache_write_1h: Option<Money>,
+    /// Output, reasoning included.
+    pub output: Option<Money>,
+    /// Audio input.
+    pub audio_input: Option<Money>,
+    /// Audio output.
+    pub audio_output: Option<Money>,
+}
+
+impl Rates {
+    /// These rates, with those of `base` wherever they say nothing.
+    pub(super) fn over(self, base: &Self) -> Self {
+        Self {
+            input: self.input.or(base.input),
+            cached_input: self.cached_input.or(base.cached_input),
+            cache_write: self.cache_write.or(base.cache_write),
+            cache_write_5m: self.cache_write_5m.or(base.cache_write_5m),
+            cache_write_1h: self.cache_write_1h.or(base.cache_write_1h),
+            output: self.output.or(base.output),
+            audio_input: self.audio_input.or(base.audio_input),
+            audio_output: self.audio_output.or(base.audio_output),
+        }
+    }
+
+    /// Every dimension by the name that the price file uses.
+    pub(super) fn named(&self) -> [(&'static str, Option<Money>); 8] {
+        [
+            ("input", self.input),
+            ("cached_input", self.cached_input),
+            ("cache_write", self.cache_write),
+            ("cache_write_5m", self.cache_write_5m),
+            ("cache_write_1h", self.cache_write_1h),
+            ("output", self.output),
+            ("audio_input", self.audio_input),
+            ("audio_output", self.audio_output),
+        ]
+    }
+}
+
+/// A class of prices for requests with long inputs.
+#[derive(Clone, Copy, Debug)]
+pub struct TierEntry {
+    /// The class begins strictly above this many input tokens, cached ones included.
+    pub above_input_tokens: u64,
+    /// Its prices; a dimension that it does not name keeps the price of the class below.
+    pub rates: Rates,
+}
+
+/// A price entry that cannot be used.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("price entry {index} ({model}): {fault}")]
+pub struct PriceError {
+    /// Position of the entry among those given, from 0.
+    pub index: usize,
+    /// The entry's model.
+    pub model: UpstreamModel,
+    /// What is wrong with it.
+    pub fault: PriceFault,
+}
+
+/// What is wrong with a price entry.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum PriceFault {
+    /// Another entry says the same for the same date.
+    #[error("entry {other} has the same model, upstream and date")]
+    Duplicate {
+        /// Position of the earlier entry.
+        other: usize,
+    },
+    /// Another entry has the same id and the same date.
+    #[error("entry {other} has the same id {id:?} and date")]
+    DuplicateId {
+        /// Position of the earlier entry.
+        other: usize,
+        /// The id of both.
+        id: String,
+    },
+    /// A rate for no tokens at all.
+    #[error("`per` must be at least 1")]
+    PerZero,
+    /// Nothing has a price.
+    #[error("no price at all")]
+    Empty,
+    /// An amount below zero.
+    #[error("`{field}` is negative")]
+    Negative {
+        /// The dimension at fault.
+        field: &'static str,
+    },
+    /// A price that is something but becomes nothing in whole pico-units.
+    #[error("`{field}` is less than half a pico-unit (10⁻¹²) of currency each and would round to zero")]
+    RoundsToZero {
+        /// The dimension at fault.
+        field: &'static str,
+    },
+    /// A price above what one unit can cost.
+    #[error("`{field}` is above 9 million units of currency each")]
+    TooLarge {
+        /// The dimension at fault.
+        field: &'static str,
+    },
+    /// Two tiers begin at the same threshold.
+    #[error("two tiers begin above {above_input_tokens} input tokens")]
+    DuplicateTier {
+        /// The threshold of both.
+        above_input_tokens: u64,
+    },
+    /// A factor of zero or less.
+    #[error("`batch_multiplier` must be above zero")]
+    BatchMultiplier,
+}

@@ -1,0 +1,440 @@
+//! One dated price, with every unit price rounded and every fall-back decided.
+
+use tollgate_domain::{Money, Name, UnitPrice, UnixMillis, Usage};
+
+use super::{
+    bill::{Bill, MeterKind},
+    entry::{PriceEntry, PriceFault, Rates},
+};
+
+/// What a model costs from a date on.
+#[derive(Debug)]
+pub struct Price {
+    /// The entry's id, or `MODEL[@UPSTREAM]:DATE`; what ledger rows name.
+    pub id: Name,
+    /// The currency of all its amounts.
+    pub currency: Name,
+    /// The first instant at which it counts.
+    pub from: UnixMillis,
+    /// Factor on token prices for batch processing.
+    pub batch_multiplier: Option<Money>,
+    /// Fee of one call.
+    pub per_request: Option<UnitPrice>,
+    /// Fee of one image.
+    pub per_image: Option<UnitPrice>,
+    /// Fee of one server-side search.
+    pub per_search: Option<UnitPrice>,
+    /// Fee of one hour of reserved capacity.
+    pub per_hour: Option<UnitPrice>,
+    /// By ascending threshold; the first is for every request.
+    classes: Vec<Class>,
+}
+
+/// Unit prices of requests whose input is longer than a threshold.
+#[derive(Debug)]
+struct Class {
+    /// The class is for requests with strictly more input than this; the first has none.
+    above: Option<u64>,
+    input: Option<UnitPrice>,
+    cached_input: Option<UnitPrice>,
+    /// Cached input had no price of its own and is billed as input.
+    cached_as_input: bool,
+    cache_write: Option<UnitPrice>,
+    cache_write_5m: Option<UnitPrice>,
+    cache_write_1h: Option<UnitPrice>,
+    output: Option<UnitPrice>,
+    audio_input: Option<UnitPrice>,
+    audio_output: Option<UnitPrice>,
+    /// The dearest that one input token can cost in this class or one below.
+    dearest_input: UnitPrice,
+    /// The same for output.
+    dearest_output: UnitPrice,
+}
+
+impl Price {
+    /// The bill of a call, exact. The whole call is billed in the class that its total input
+    /// reaches, cached input included.
+    #[must_use]
+    pub fn bill(&self, usage: &Usage) -> Bill {
+        let class = self.class(usage.input_tokens());
+        let counts = [
+            (MeterKind::Input, usage.input_uncached, class.input),
+            (MeterKind::CachedInput, usage.cache_read, class.cached_input),
+            (MeterKind::CacheWrite5m, usage.cache_write_5m, class.cache_write_5m),
+            (MeterKind::CacheWrite1h, usage.cache_write_1h, class.cache_write_1h),
+            (MeterKind::CacheWrite, usage.cache_write_other, class.cache_write),
+            (MeterKind::Output, usage.output_text, class.output),
+            (MeterKind::Reasoning, usage.output_reasoning, class.output),
+            (MeterKind::AudioInput, usage.input_audio, class.audio_input),
+            (MeterKind::AudioOutput, usage.output_audio, class.audio_output),
+            (MeterKind::Search, usage.web_searches, self.per_search),
+        ];
+        let mut bill = Bill { incomplete: class.cached_as_input && usage.cache_read > 0, ..Bill::default() };
+        for (meter, quantity, unit_price) in counts.into_iter().filter(|(_, quantity, _)| *quantity > 0) {
+            match unit_price {
+                Some(unit_price) => bill.add(meter, quantity, unit_price, &self.id),
+                None => bill.incomplete = true,
+            }
+        }
+        if let Some(fee) = self.per_request {
+            bill.add(MeterKind::Request, 1, fee, &self.id);
+        }
+        bill
+    }
+
+    /// The most that a call with up to this many tokens can cost: all input in its dearest
+    /// dimension (a cache write costs more than plain input at some providers), all output
+    /// likewise. Server-side searches come on top; nobody can tell their number before.
+    #[must_use]
+    pub fn worst_case(&self, input_tokens: u64, output_tokens: u64) -> Money {
+        let (input, output) = self.unit_prices(input_tokens);
+        let fee = self.per_request.map_or(Money::ZERO, |fee| fee.times(1));
+        input.times(input_tokens) + output.times(output_tokens) + fee
+    }
+
+    /// The dearest price of an input token and of an output token in a call with this much input.
+    #[must_use]
+    pub fn unit_prices(&self, input_tokens: u64) -> (UnitPrice, UnitPrice) {
+        let class = self.class(input_tokens);
+        (class.dearest_input, class.dearest_output)
+    }
+
+    fn class(&self, input_tokens: u64) -> &Class {
+        let reached = |class: &&Class| class.above.is_none_or(|above| input_tokens > above);
+        self.classes.iter().rev().find(reached).expect("the first class is for every request")
+    }
+
+    /// Rounds an entry's amounts and decides its fall-backs.
+    pub(super) fn build(entry: &PriceEntry, id: Name) -> Result<Self, PriceFault> {
+        if entry.per == 0 {
+            return Err(PriceFault::PerZero);
+        }
+        if entry.batch_multiplier.is_some_and(|factor| factor <= Money::ZERO) {
+            return Err(PriceFault::BatchMultiplier);
+        }
+        let price = Self {
+            id,
+            currency: entry.currency.clone(),
+            from: entry.from,
+            batch_multiplier: entry.batch_multiplier,
+            per_request: unit_price("per_request", entry.per_request, 1)?,
+            per_image: unit_price("per_image", entry.per_image, 1)?,
+            per_search: unit_price("per_search", entry.per_search, 1)?,
+            per_hour: unit_price("per_hour", entry.per_hour, 1)?,
+            classes: classes(entry)?,
+        };
+        let fees = [price.per_request, price.per_image, price.per_search, price.per_hour];
+        let tokens = entry.rates.named().into_iter().any(|(_, rate)| rate.is_some());
+        if !tokens && fees.iter().all(Option::is_none) {
+            return Err(PriceFault::Empty);
+        }
+        Ok(price)
+    }
+}
+
+/// The entry's classes from the base upwards, each with what it does not name filled in from the
+/// one below.
+fn classes(entry: &PriceEntry) -> Result<Vec<Class>, PriceFault> {
+    let mut tiers = entry.tiers.clone();
+    tiers.sort_by_key(|tier| tier.above_input_tokens);
+    let mut rates = entry.rates;
+    let mut classes = vec![Class::build(None, &rates, entry.per)?];
+    for tier in tiers {
+        let above = Some(tier.above_input_tokens);
+        let below = classes.last().expect("the base class is there");
+        if below.above == above {
+            return Err(PriceFault::DuplicateTier { above_input_tokens: tier.above_input_tokens });
+        }
+        let (dearest_input, dearest_output) = (below.dearest_input, below.dearest_output);
+        rates = tier.rates.over(&rates);
+        let mut class = Class::build(above, &rates, entry.per)?;
+        class.dearest_input = class.dearest_input.max(dearest_input);
+        class.dearest_output = class.dearest_output.max(dearest_output);
+        classes.push(class);
+    }
+    Ok(classes)
+}
+
+impl Class {
+    fn build(above: Option<u64>, rates: &Rates, per: u64) -> Result<Self, PriceFault> {
+        let price = |field, amount| unit_price(field, amount, per);
+        let input = price("input", rates.input)?;
+        let cached_input = price("cached_input", rates.cached_input)?;
+        let write = price("cache_write", rates.cache_write)?;
+        let write_5m = price("cache_write_5m", rates.cache_write_5m)?;
+        let write_1h = price("cache_write_1h", rates.cache_write_1h)?;
+        let output = price("output", rates.output)?;
+        let audio_input = price("audio_input", rates.audio_input)?;
+        let audio_output = price("audio_output", rates.audio_output)?;
+        let one_hour_of_five_minutes = match rates.cache_write_5m {
+            // Anthropic and Bedrock price an hour at 1.6 times the five-minute write: 2 against
+            // 1.25 times the input.
+            Some(amount) => {
+                UnitPrice::of(Money::from_pico(amount.pico().saturating_mul(8)), per.saturating_mul(5))
+            }
+            None => None,
+        };
+        let mut class = Self {
+            above,
+            input,
+            cached_input: cached_input.or(input),
+            cached_as_input: cached_input.is_none(),
+            cache_write: write.or(write_5m).or(input),
+            cache_write_5m: write_5m.or(write).or(input),
+            cache_write_1h: write_1h.or(one_hour_of_five_minutes).or(write).or(input),
+            output,
+            audio_input: audio_input.or(input),
+            audio_output: audio_output.or(output),
+            dearest_input: UnitPrice::default(),
+            dearest_output: UnitPrice::default(),
+        };
+        class.dearest_input = dearest(&[
+            class.input,
+            class.cached_input,
+            class.cache_write,
+            class.cache_write_5m,
+            class.cache_write_1h,
+            class.audio_input,
+        ]);
+        class.dearest_output = dearest(&[class.output, class.audio_output]);
+        Ok(class)
+    }
+}
+
+fn dearest(prices: &[Option<UnitPrice>]) -> UnitPrice {
+    prices.iter().flatten().copied().max().unwrap_or_default()
+}
+
+/// The price of one unit when `per` cost `amount`; refuses what rounding would falsify.
+fn unit_price(field: &'static str, amount: Option<Money>, per: u64) -> Result<Option<UnitPrice>, PriceFault> {
+    let Some(amount) = amount else { return Ok(None) };
+    if amount < Money::ZERO {
+        return Err(PriceFault::Negative { field });
+    }
+    let price = UnitPrice::of(amount, per).ok_or(PriceFault::TooLarge { field })?;
+    if price.pico() == 0 && !amount.is_zero() {
+        return Err(PriceFault::RoundsToZero { field });
+    }
+    Ok(Some(price))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::price::{TierEntry, book::tests::entry};
+
+    fn money(text: &str) -> Money {
+        text.parse().expect("a decimal")
+    }
+
+    fn rates(input: &str, output: &str) -> Rates {
+        Rates { input: Some(money(input)), output: Some(money(output)), ..Rates::default() }
+    }
+
+    fn build(entry: &PriceEntry) -> Price {
+        Price::build(entry, "test".into()).expect("a sound entry")
+    }
+
+    /// What each meter of a bill costs, as text.
+    fn shown(bill: &Bill) -> Vec<(&'static str, u64, String)> {
+        bill.meters.iter().map(|m| (m.meter.as_str(), m.quantity, m.cost.to_string())).collect()
+    }
+
+    #[test]
+    fn every_dimension_is_billed_at_its_own_price() {
+        let full = Rates {
+            cached_input: Some(money("0.30")),
+            cache_write: Some(money("3.50")),
+            cache_write_5m: Some(money("3.75")),
+            cache_write_1h: Some(money("6.00")),
+            audio_input: Some(money("32")),
+            audio_output: Some(money("64")),
+            ..rates("3.00", "15.00")
+        };
+        let price = build(&PriceEntry {
+            per_request: Some(money("0.01")),
+            per_search: Some(money("0.02")),
+            ..entry("m", full)
+        });
+        let usage = Usage {
+            input_uncached: 1_000,
+            input_audio: 10,
+            cache_read: 2_000,
+            cache_write_5m: 300,
+            cache_write_1h: 40,
+            cache_write_other: 5,
+            output_text: 100,
+            output_reasoning: 200,
+            output_audio: 7,
+            web_searches: 3,
+        };
+        let bill = price.bill(&usage);
+        let want = [
+            ("input", 1_000, "0.003"),
+            ("cached_input", 2_000, "0.0006"),
+            ("cache_write_5m", 300, "0.001125"),
+            ("cache_write_1h", 40, "0.00024"),
+            ("cache_write", 5, "0.0000175"),
+            ("output", 100, "0.0015"),
+            ("reasoning", 200, "0.003"),
+            ("audio_input", 10, "0.00032"),
+            ("audio_output", 7, "0.000448"),
+            ("search", 3, "0.06"),
+            ("request", 1, "0.01"),
+        ];
+        let shown = shown(&bill);
+        assert_eq!(shown.iter().map(|(m, q, c)| (*m, *q, c.as_str())).collect::<Vec<_>>(), want);
+        assert!(!bill.incomplete);
+    }
+
+    #[test]
+    fn a_dimension_without_a_price_falls_back_along_its_chain() {
+        let write = |w: Option<&str>, five: Option<&str>, hour: Option<&str>| Rates {
+            cache_write: w.map(money),
+            cache_write_5m: five.map(money),
+            cache_write_1h: hour.map(money),
+            ..rates("2", "10")
+        };
+        // rates, then what a million tokens of 5m, 1h and other writes cost
+        let cases = [
+            ("nothing", write(None, None, None), ["2", "2", "2"]),
+            ("any lifetime", write(Some("2.2"), None, None), ["2.2", "2.2", "2.2"]),
+            ("five minutes", write(None, Some("2.5"), None), ["2.5", "4", "2.5"]),
+            ("both", write(Some("2.2"), Some("2.5"), None), ["2.5", "4", "2.2"]),
+            ("one hour", write(None, None, Some("4.1")), ["2", "4.1", "2"]),
+        ];
+        for (name, rates, want) in cases {
+            let price = build(&entry("m", rates));
+            let cost = |usage: Usage| {
+                let bill = price.bill(&usage);
+                assert!(!bill.incomplete, "{name}: a defined fall-back is no gap");
+                bill.cost.to_string()
+            };
+            let million = 1_000_000;
+            assert_eq!(cost(Usage { cache_write_5m: million, ..Usage::default() }), want[0], "{name}, 5m");
+            assert_eq!(cost(Usage { cache_write_1h: million, ..Usage::default() }), want[1], "{name}, 1h");
+            assert_eq!(
+                cost(Usage { cache_write_other: million, ..Usage::default() }),
+                want[2],
+                "{name}, other"
+            );
+        }
+    }
+
+    #[test]
+    fn a_bill_with_a_gap_says_so() {
+        let cases = [
+            ("cached input billed as input", Usage { cache_read: 1_000_000, ..Usage::default() }, "2", true),
+            ("a search nobody priced", Usage { web_searches: 1, ..Usage::default() }, "0", true),
+            ("audio billed as text", Usage { input_audio: 1_000_000, ..Usage::default() }, "2", false),
+            ("nothing used", Usage::default(), "0", false),
+        ];
+        let price = build(&entry("m", rates("2", "10")));
+        for (name, usage, cost, incomplete) in cases {
+            let bill = price.bill(&usage);
+            assert_eq!((bill.cost.to_string().as_str(), bill.incomplete), (cost, incomplete), "{name}");
+        }
+        let embedding = build(&entry("m", Rates { input: Some(money("0.02")), ..Rates::default() }));
+        assert!(embedding.bill(&Usage { output_text: 1, ..Usage::default() }).incomplete);
+    }
+
+    #[test]
+    fn a_long_request_is_billed_whole_at_its_class() {
+        let base = Rates { cache_write: Some(money("6.25")), ..rates("5", "30") };
+        let long = TierEntry { above_input_tokens: 272_000, rates: rates("10", "45") };
+        let price = build(&PriceEntry { tiers: vec![long], ..entry("m", base) });
+        let usage = |uncached, read| Usage {
+            input_uncached: uncached,
+            cache_write_other: read,
+            output_text: 1_000,
+            ..Usage::default()
+        };
+        assert_eq!(price.bill(&usage(272_000, 0)).cost.to_string(), "1.39", "at the threshold: still short");
+        assert_eq!(price.bill(&usage(272_001, 0)).cost.to_string(), "2.76501", "one above: all of it");
+        let mixed = price.bill(&usage(272_000, 1_000));
+        assert_eq!(mixed.cost.to_string(), "2.77125", "written input counts; its price is inherited");
+    }
+
+    #[test]
+    fn what_cannot_be_a_price_is_refused() {
+        let one = |rates: Rates, per| PriceEntry { per, ..entry("m", rates) };
+        let tier = |above| TierEntry { above_input_tokens: above, rates: rates("3", "3") };
+        let cases = [
+            (one(rates("1", "1"), 0), PriceFault::PerZero),
+            (one(Rates::default(), 1), PriceFault::Empty),
+            (one(rates("-1", "1"), 1), PriceFault::Negative { field: "input" }),
+            (one(rates("1", "0.0000001"), 1_000_000), PriceFault::RoundsToZero { field: "output" }),
+            (one(rates("10000000", "1"), 1), PriceFault::TooLarge { field: "input" }),
+            (
+                PriceEntry { tiers: vec![tier(5), tier(5)], ..entry("m", rates("1", "1")) },
+                PriceFault::DuplicateTier { above_input_tokens: 5 },
+            ),
+            (
+                PriceEntry { batch_multiplier: Some(Money::ZERO), ..entry("m", rates("1", "1")) },
+                PriceFault::BatchMultiplier,
+            ),
+        ];
+        for (entry, fault) in cases {
+            assert_eq!(Price::build(&entry, "test".into()).expect_err("refused"), fault);
+        }
+        assert!(Price::build(&one(rates("0", "0"), 1), "free".into()).is_ok());
+    }
+
+    fn any_rate() -> impl Strategy<Value = Option<Money>> {
+        proptest::option::of((1_i64..100_000_000_000_000).prop_map(|pico| Money::from_pico(i128::from(pico))))
+    }
+
+    fn any_rates() -> impl Strategy<Value = Rates> {
+        let more = (any_rate(), any_rate(), any_rate(), any_rate());
+        (any_rate(), any_rate(), any_rate(), any_rate(), more).prop_map(
+            |(input, cached, write, output, more)| Rates {
+                input,
+                cached_input: cached,
+                cache_write: write,
+                cache_write_5m: more.0,
+                cache_write_1h: more.1,
+                output,
+                audio_input: more.2,
+                audio_output: more.3,
+            },
+        )
+    }
+
+    fn any_usage() -> impl Strategy<Value = Usage> {
+        proptest::array::uniform10(0_u64..1_000_000).prop_map(|n| Usage {
+            input_uncached: n[0],
+            input_audio: n[1],
+            cache_read: n[2],
+            cache_write_5m: n[3],
+            cache_write_1h: n[4],
+            cache_write_other: n[5],
+            output_text: n[6],
+            output_reasoning: n[7],
+            output_audio: n[8],
+            web_searches: n[9] % 5,
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn meters_sum_to_the_cost_and_the_worst_case_bounds_it(
+            base in any_rates(), tier in any_rates(), above in 0_u64..3_000_000,
+            usage in any_usage(), fee in any_rate(), slack in 0_u64..1_000_000,
+        ) {
+            let tiers = vec![TierEntry { above_input_tokens: above, rates: tier }];
+            let priced = PriceEntry { per: 7, tiers, per_request: fee, per_search: Some(money("0.01")), ..entry("m", base) };
+            let price = Price::build(&priced, "test".into()).expect("sound");
+            let bill = price.bill(&usage);
+            prop_assert_eq!(bill.meters.iter().map(|meter| meter.cost).sum::<Money>(), bill.cost);
+            for meter in &bill.meters {
+                prop_assert!(meter.quantity > 0);
+                prop_assert_eq!(meter.cost, meter.unit_price.times(meter.quantity));
+            }
+            let worst = price.worst_case(usage.input_tokens() + slack, usage.output_tokens());
+            let searches = money("0.01").pico() * i128::from(usage.web_searches);
+            prop_assert!(bill.cost <= worst + Money::from_pico(searches));
+        }
+    }
+}
