@@ -1,1 +1,44 @@
-//! Wire formats of model providers as pure functions over bytes.
+//! Floor 2: wire formats of model providers as pure functions over bytes.
+//!
+//! Nothing here does I/O, awaits, reads a clock or a configuration. A request travels through the
+//! modules in this order: [`path`](recognise) tells which API it is, [`Codec::peek`] reads its
+//! [`Head`], [`Codec::request_body`] splices the few edits in; the answer is read by
+//! [`Codec::reply`] or, event by event, by [`Splitter`] and [`StreamReader`].
+
+mod wire;
+
+mod path;
+
+mod head;
+mod peek;
+mod splice;
+
+mod codec;
+mod estimate;
+mod fault;
+mod hub;
+
+mod anthropic;
+mod azure_openai;
+mod openai;
+
+mod output;
+mod reader;
+mod reported;
+mod sse;
+mod tokenizer;
+mod walk;
+
+pub use codec::{Codec, Edits, ErrorFace, InputEstimate, LimitShown, LimitsShown};
+pub use fault::Fault;
+pub use head::{Head, Malformed, Member};
+pub use hub::{
+    HubBlock, HubEvent, HubMessage, HubReply, HubRequest, HubRole, HubSource, HubStop, HubTool,
+    Untranslatable,
+};
+pub use path::{Call, Recognised, recognise};
+pub use reader::{Seen, SeenKind, StreamReader};
+pub use reported::{Beside, ReportFlags, Reported};
+pub use sse::{MAX_EVENT, Splitter};
+pub use tokenizer::{count, warm};
+pub use wire::{Dialect, Family, Operation};

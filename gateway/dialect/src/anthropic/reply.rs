@@ -1,0 +1,103 @@
+//! Plain answers of the Messages API, and the answers that are ours: models and limit headers.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::json;
+use tollgate_domain::UnixMillis;
+
+use crate::{
+    anthropic::{
+        error::RULES,
+        usage::{self, Stated},
+    },
+    codec::{LimitShown, LimitsShown},
+    output::OutputText,
+    reported::Reported,
+    walk::{Value, Walk, parse_at, text_of},
+    wire::Operation,
+};
+
+/// Reads a plain answer.
+pub(crate) fn read(operation: Operation, body: &[u8]) -> Reported {
+    let mut reported = Reported::default();
+    let mut content = None;
+    let mut walk = Walk::new(body);
+    while let Some(found) = walk.next() {
+        if found.depth != 1 {
+            break;
+        }
+        match (found.name, found.value) {
+            (b"model", Value::Text(raw)) if !raw.is_empty() => {
+                reported.served_model = Some(text_of(raw).into());
+            }
+            (b"usage", Value::Open) => take_usage(body, found.at, &mut reported),
+            (b"error", value) if !value.is_null() => {
+                reported.fault = Some(RULES.of_event(&parse_at(body, found.at).unwrap_or_default()));
+            }
+            (b"content", Value::Open) => content = Some(found.at),
+            _ => {}
+        }
+        if found.value == Value::Open {
+            walk.step_over();
+        }
+    }
+    if reported.usage.is_none() && reported.fault.is_none() && operation.generates() {
+        reported.counted_output = content.and_then(|at| parse_at(body, at)).map(|value| {
+            let mut output = OutputText::default();
+            output.push_visible(&value);
+            output.count()
+        });
+    }
+    reported
+}
+
+fn take_usage(body: &[u8], at: usize, reported: &mut Reported) {
+    let Some(raw) = parse_at(body, at) else { return };
+    let mut stated = Stated::default();
+    stated.merge(&raw);
+    stated.report(reported);
+    usage::flag(&raw, &mut reported.flags);
+    reported.service_tier = usage::service_tier(&raw).map(Into::into);
+}
+
+/// The models a key may use, or one of them. When they were made is not ours to tell.
+pub(crate) fn models(names: &mut dyn Iterator<Item = &str>, one: Option<&str>) -> Vec<u8> {
+    let model = |name: &str| json!({"type": "model", "id": name, "display_name": name, "created_at": "1970-01-01T00:00:00Z"});
+    let body = match one {
+        Some(name) => model(name),
+        None => {
+            let names: Vec<&str> = names.collect();
+            json!({
+                "data": names.iter().map(|name| model(name)).collect::<Vec<_>>(),
+                "has_more": false,
+                "first_id": names.first(),
+                "last_id": names.last(),
+            })
+        }
+    };
+    let mut body = body.to_string().into_bytes();
+    body.push(b'\n');
+    body
+}
+
+/// `anthropic-ratelimit-*`, with the instant of the reset (RFC 3339).
+pub(crate) fn limit_headers(limits: &LimitsShown, out: &mut dyn FnMut(&'static str, String)) {
+    if let Some(shown) = limits.requests {
+        out("anthropic-ratelimit-requests-limit", shown.limit.to_string());
+        out("anthropic-ratelimit-requests-remaining", shown.remaining.to_string());
+        out("anthropic-ratelimit-requests-reset", reset(&shown, limits.now));
+    }
+    if let Some(shown) = limits.tokens {
+        out("anthropic-ratelimit-tokens-limit", shown.limit.to_string());
+        out("anthropic-ratelimit-tokens-remaining", shown.remaining.to_string());
+        out("anthropic-ratelimit-tokens-reset", reset(&shown, limits.now));
+    }
+}
+
+/// In whole seconds, rounded up.
+fn reset(shown: &LimitShown, now: UnixMillis) -> String {
+    let millis = i64::try_from(Duration::as_millis(&shown.reset_after)).unwrap_or(i64::MAX);
+    let at = now.plus(millis).plus(999).get().div_euclid(1_000);
+    Timestamp::from_second(at).unwrap_or(Timestamp::MAX).strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}

@@ -1,0 +1,123 @@
+//! Requests of the Messages API: the head, the edits, the path, the headers.
+
+use bytes::Bytes;
+use tollgate_domain::UpstreamModel;
+
+use crate::{
+    codec::{Edits, InputEstimate},
+    estimate,
+    head::{Fields, Head, Malformed, end_user},
+    openai::request::verb,
+    path::{encode_segment, join_query},
+    peek::members,
+    splice::Splices,
+    wire::Operation,
+};
+
+/// The hidden instructions that come with tools, at their longest.
+const TOOL_PROMPT_TOKENS: u64 = 600;
+
+/// Reads the head.
+pub(crate) fn peek(operation: Operation, body: &[u8]) -> Result<Head, Malformed> {
+    let messages = operation == Operation::Messages;
+    let mut fields = Fields::new(body);
+    let mut head = Head { choices: 1, ..Head::default() };
+    let extent = members(body, |name, span| {
+        match name {
+            b"model" => head.model = fields.text("model", span)?,
+            b"stream" if messages => head.stream = fields.flag("stream", &span)?.unwrap_or(false),
+            b"max_tokens" if messages => match fields.whole_number("max_tokens", span.clone())? {
+                None => head.null_output_cap = Some(span),
+                given => head.output_cap = given,
+            },
+            b"metadata" if messages => {
+                let raw = fields.raw(&span);
+                // Anything but an object is the upstream's to refuse.
+                let _ = members(raw, |name, value| {
+                    if name == b"user_id" {
+                        head.end_user = end_user(&raw[value]);
+                    }
+                    Ok(())
+                });
+            }
+            _ => {}
+        }
+        Ok(())
+    })?;
+    head.body_end = extent.end;
+    head.no_members = extent.empty;
+    Ok(head)
+}
+
+/// Splices the edits in. Usage always comes unasked here.
+pub(crate) fn edited(operation: Operation, head: &Head, body: &Bytes, edits: &Edits<'_>) -> Bytes {
+    let mut splices = Splices::default();
+    let mut comma = if head.no_members { "" } else { "," };
+    if let Some(model) = edits.model {
+        let text = serde_json::Value::from(model).to_string();
+        match &head.model {
+            Some(given) if given.value == model => {}
+            Some(given) => splices.replace(given.span.clone(), text),
+            None => {
+                splices.insert(head.body_end, format!("{comma}\"model\":{text}"));
+                comma = ",";
+            }
+        }
+    }
+    // The API demands the cap, but an upstream that fills in its own must not be let loose.
+    if let (Operation::Messages, Some(cap), None) = (operation, edits.output_cap, &head.output_cap) {
+        match &head.null_output_cap {
+            Some(span) => splices.replace(span.clone(), cap.to_string()),
+            None => splices.insert(head.body_end, format!("{comma}\"max_tokens\":{cap}")),
+        }
+    }
+    splices.apply(body)
+}
+
+/// An upper bound of the input in tokens. Newer tokenizers of this vendor give up to a third more
+/// tokens than the common encodings, and tools bring hidden instructions.
+pub(crate) fn estimate(body: &[u8], head: &Head) -> InputEstimate {
+    let mut estimate = estimate::of_body(body);
+    estimate.tokens = estimate.tokens.saturating_add(estimate.tokens / 3);
+    if memchr::memmem::find(body, b"\"tools\"").is_some() {
+        estimate.tokens = estimate.tokens.saturating_add(TOOL_PROMPT_TOKENS);
+    }
+    estimate.lower_bound |= head.stored_state.is_some();
+    estimate
+}
+
+/// The path under the host root, or under a base that already ends with `/v1`.
+pub(crate) fn path(
+    operation: Operation,
+    base_path: &str,
+    model: &UpstreamModel,
+    query: Option<&str>,
+) -> String {
+    let base = base_path.trim_end_matches('/');
+    let base = base.strip_suffix("/v1").unwrap_or(base);
+    let mut path = format!("{base}/v1/{}", verb(operation));
+    if operation == Operation::GetModel {
+        path.push('/');
+        path.push_str(&encode_segment(model.as_str()));
+    }
+    join_query(path, query, None)
+}
+
+/// What an Anthropic upstream may see of the client's headers. Version and betas change the shape
+/// of bodies and streams, so that they go on byte for byte; workspace and profile belong to the
+/// client's account.
+pub(crate) fn forwards_header(name: &str) -> bool {
+    matches!(
+        name,
+        "accept"
+            | "anthropic-beta"
+            | "anthropic-dangerous-direct-browser-access"
+            | "anthropic-version"
+            | "content-type"
+            | "idempotency-key"
+            | "traceparent"
+            | "tracestate"
+            | "user-agent"
+            | "x-app"
+    ) || name.starts_with("x-stainless-")
+}

@@ -1,0 +1,175 @@
+//! The faces that every dialect has: one trait, implemented once per folder.
+//!
+//! A codec is a stateless value. All its functions are pure; time and configuration come in as
+//! arguments.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use tollgate_domain::{UnixMillis, UpstreamModel};
+
+use crate::{
+    fault::Fault,
+    head::{Head, Malformed},
+    hub::{HubReply, HubRequest, Untranslatable},
+    reader::StreamReader,
+    reported::Reported,
+    wire::{Dialect, Operation},
+};
+
+/// Everything the gateway asks of a wire format.
+pub trait Codec: Send + Sync {
+    /// Whose faces these are.
+    fn dialect(&self) -> Dialect;
+
+    /// Reads what the gateway must know of a request, without parsing the rest.
+    ///
+    /// # Errors
+    /// When the body is not one JSON object, or an interpreted member is given twice or has the
+    /// wrong kind.
+    fn peek(&self, operation: Operation, body: &[u8]) -> Result<Head, Malformed>;
+
+    /// An upper bound of the input in tokens, from the bytes alone.
+    fn estimate_input(&self, operation: Operation, body: &[u8], head: &Head) -> InputEstimate;
+
+    /// The body for the upstream: the client's bytes with `edits` spliced in, or the very same
+    /// bytes when they change nothing. `head` is what [`peek`](Self::peek) read from this body.
+    fn request_body(&self, operation: Operation, head: &Head, body: &Bytes, edits: &Edits<'_>) -> Bytes;
+
+    /// Path and query for the upstream. `base_path` is the path of its base URL, `query` the
+    /// client's query (credentials in it are dropped), `api_version` the upstream's configured one.
+    fn upstream_path(
+        &self,
+        operation: Operation,
+        base_path: &str,
+        model: &UpstreamModel,
+        query: Option<&str>,
+        api_version: Option<&str>,
+    ) -> String;
+
+    /// True for a client's header (in lower case) that goes on to the upstream. An allow-list: a
+    /// credential, a cookie or an account id never does.
+    fn forwards_header(&self, name: &str) -> bool;
+
+    /// Reads a plain answer with a success status.
+    fn reply(&self, operation: Operation, body: &[u8]) -> Reported;
+
+    /// A reader for a streamed answer. With `hide_usage` it marks the usage-only event that the
+    /// client did not ask for.
+    fn reader(&self, operation: Operation, hide_usage: bool) -> StreamReader;
+
+    /// Classifies an answer with an error status.
+    fn fault(&self, status: u16, body: &[u8]) -> Fault;
+
+    /// The HTTP status for an error of ours, where the dialect has its own habit.
+    fn error_status(&self, face: &ErrorFace<'_>) -> u16 {
+        face.status
+    }
+
+    /// An error of ours as this dialect's error body.
+    fn error_body(&self, face: &ErrorFace<'_>) -> Vec<u8>;
+
+    /// An error of ours as a whole event, blank line included, for a stream in which nothing was
+    /// sent yet. Later in a stream, [`StreamReader::error_event`] continues its numbering.
+    fn error_event(&self, operation: Operation, face: &ErrorFace<'_>) -> Vec<u8>;
+
+    /// The tightest limits as this dialect's rate-limit headers.
+    fn limit_headers(&self, limits: &LimitsShown, out: &mut dyn FnMut(&'static str, String));
+
+    /// The list of models, or with `one` that single model, in this dialect's shape.
+    fn models(&self, names: &mut dyn Iterator<Item = &str>, one: Option<&str>) -> Vec<u8>;
+
+    /// Reads a request into the hub form, for an upstream of another family.
+    ///
+    /// # Errors
+    /// Always, until the dialect has its translation: nothing is dropped silently.
+    fn request_to_hub(&self, operation: Operation, _body: &[u8]) -> Result<HubRequest, Untranslatable> {
+        Err(Untranslatable::operation(self.dialect(), operation))
+    }
+
+    /// Writes a hub request as this dialect's body.
+    ///
+    /// # Errors
+    /// Always, until the dialect has its translation.
+    fn request_from_hub(
+        &self,
+        operation: Operation,
+        _request: &HubRequest,
+    ) -> Result<Vec<u8>, Untranslatable> {
+        Err(Untranslatable::operation(self.dialect(), operation))
+    }
+
+    /// Reads a plain answer into the hub form.
+    ///
+    /// # Errors
+    /// Always, until the dialect has its translation.
+    fn reply_to_hub(&self, operation: Operation, _body: &[u8]) -> Result<HubReply, Untranslatable> {
+        Err(Untranslatable::operation(self.dialect(), operation))
+    }
+
+    /// Writes a hub reply as this dialect's body.
+    ///
+    /// # Errors
+    /// Always, until the dialect has its translation.
+    fn reply_from_hub(&self, operation: Operation, _reply: &HubReply) -> Result<Vec<u8>, Untranslatable> {
+        Err(Untranslatable::operation(self.dialect(), operation))
+    }
+}
+
+/// The edits that a passed-through request body may get: all of them.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Edits<'a> {
+    /// The model name that the upstream knows.
+    pub model: Option<&'a str>,
+    /// Ask for usage in a stream, where the dialect must be asked.
+    pub include_usage: bool,
+    /// The output cap to insert where the client gave none.
+    pub output_cap: Option<u64>,
+}
+
+/// What a request's input may cost in tokens.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct InputEstimate {
+    /// Tokens, an upper bound unless `lower_bound`.
+    pub tokens: u64,
+    /// Parts of the input stand elsewhere (URLs, files, stored state), so that the true figure
+    /// may be higher.
+    pub lower_bound: bool,
+}
+
+/// An error of the gateway, before it has a dialect.
+#[derive(Clone, Copy, Debug)]
+pub struct ErrorFace<'a> {
+    /// The HTTP status, also where the error travels in a stream.
+    pub status: u16,
+    /// The gateway's own code, for example `budget_exceeded`.
+    pub code: &'a str,
+    /// A whole sentence for people.
+    pub message: &'a str,
+    /// The member at fault, where there is one.
+    pub param: Option<&'a str>,
+    /// The id that leads to the request's row.
+    pub request_id: &'a str,
+}
+
+/// One limit and what is left of it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct LimitShown {
+    /// The limit itself.
+    pub limit: u64,
+    /// What is left now.
+    pub remaining: u64,
+    /// How long until all of it is there again.
+    pub reset_after: Duration,
+}
+
+/// The tightest limits that apply to a client, as shown to it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct LimitsShown {
+    /// Of requests.
+    pub requests: Option<LimitShown>,
+    /// Of tokens.
+    pub tokens: Option<LimitShown>,
+    /// The wall clock, for dialects that name the instant of the reset.
+    pub now: UnixMillis,
+}

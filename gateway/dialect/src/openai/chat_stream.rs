@@ -1,0 +1,190 @@
+//! Streams of chat completions: chunks without names, ended by `[DONE]`.
+//!
+//! Depth tells members apart without parsing: 1 is the chunk, 3 a choice, 4 and deeper its delta.
+//! Servers of this family differ in where usage stands, so that it is taken wherever it appears
+//! and the last statement wins.
+
+use crate::{
+    openai::usage,
+    reader::{Seen, SeenKind, Tally},
+    walk::{Value, Walk, parse_at},
+};
+
+#[derive(Debug)]
+pub(crate) struct ChatReader {
+    hide_usage: bool,
+    done: bool,
+    /// One bit for each choice index below 128, the vendor's limit for `n`.
+    seen: u128,
+    finished: u128,
+    /// The usage stands at its usual place; Groq's own place then no longer counts.
+    usage_at_top: bool,
+}
+
+/// What one chunk turned out to hold.
+#[derive(Default)]
+struct Chunk {
+    content: bool,
+    finish: bool,
+    /// `choices` with something in it.
+    choices: bool,
+    usage: bool,
+    /// Results that belong to the client even where `choices` is empty.
+    results: bool,
+    error: Option<usize>,
+    choice: Choice,
+}
+
+/// The choice that is being walked; its members come in any order.
+#[derive(Clone, Copy, Default)]
+struct Choice {
+    index: Option<u32>,
+    finished: bool,
+    open: bool,
+}
+
+impl ChatReader {
+    pub(crate) fn new(hide_usage: bool) -> Self {
+        Self { hide_usage, done: false, seen: 0, finished: 0, usage_at_top: false }
+    }
+
+    pub(crate) fn finished(&self) -> bool {
+        self.done || (self.seen != 0 && self.finished & self.seen == self.seen)
+    }
+
+    pub(crate) fn data(&mut self, data: &[u8], tally: &mut Tally) -> Seen {
+        if data.trim_ascii() == b"[DONE]" {
+            self.done = true;
+            return Seen::shown(SeenKind::End);
+        }
+        let chunk = self.walk(data, tally);
+        if let Some(at) = chunk.error {
+            let error = parse_at(data, at).unwrap_or_default();
+            return Seen::shown(SeenKind::Error(tally.rules.of_event(&error)));
+        }
+        let kind = match (chunk.finish, chunk.content) {
+            (true, _) => SeenKind::Finish,
+            (false, true) => SeenKind::Content,
+            (false, false) => SeenKind::Prelude,
+        };
+        let usage_only = chunk.usage && !chunk.choices && !chunk.results;
+        Seen { kind, hide: self.hide_usage && usage_only }
+    }
+
+    fn walk(&mut self, data: &[u8], tally: &mut Tally) -> Chunk {
+        let mut chunk = Chunk::default();
+        let mut walk = Walk::new(data);
+        while let Some(found) = walk.next() {
+            match (found.depth, found.name, found.value) {
+                (1, b"model", Value::Text(raw)) => tally.served_model(raw),
+                (1, b"service_tier", Value::Text(raw)) => tally.service_tier(raw),
+                (1, b"choices", Value::Open) => {
+                    chunk.choices = !walk.is_empty();
+                }
+                (1, b"usage", Value::Open) => {
+                    chunk.usage |= self.usage(data, found.at, tally);
+                    walk.step_over();
+                }
+                (1, b"x_groq", Value::Open) => {
+                    self.groq(data, found.at, tally, &mut chunk);
+                    walk.step_over();
+                }
+                (1, b"error", value) => {
+                    if !value.is_null() {
+                        chunk.error = Some(found.at);
+                    }
+                    skip_open(&mut walk, value);
+                }
+                (1, b"prompt_filter_results" | b"prompt_annotations" | b"moderation", value) => {
+                    chunk.results |= !value.is_null();
+                    skip_open(&mut walk, value);
+                }
+                (1, _, value @ Value::Open) => skip_open(&mut walk, value),
+                (3, name, value) => self.in_choice(name, value, &mut walk, &mut chunk),
+                (depth, name, value) if depth >= 4 => in_delta(name, value, &mut walk, tally, &mut chunk),
+                _ => {}
+            }
+        }
+        self.close_choice(&mut chunk);
+        chunk
+    }
+
+    fn in_choice(&mut self, name: &[u8], value: Value<'_>, walk: &mut Walk<'_>, chunk: &mut Chunk) {
+        match (name, value) {
+            (b"index", Value::Scalar(number)) => {
+                if chunk.choice.index.is_some() {
+                    self.close_choice(chunk);
+                }
+                chunk.choice.open = true;
+                chunk.choice.index = std::str::from_utf8(number).ok().and_then(|number| number.parse().ok());
+            }
+            (b"finish_reason", reason) => {
+                if chunk.choice.finished {
+                    self.close_choice(chunk);
+                }
+                chunk.choice.open = true;
+                chunk.choice.finished = matches!(reason, Value::Text(reason) if !reason.is_empty());
+                chunk.finish |= chunk.choice.finished;
+            }
+            (b"delta" | b"message", Value::Open) => chunk.choice.open = true,
+            (_, value) => skip_open(walk, value),
+        }
+    }
+
+    fn close_choice(&mut self, chunk: &mut Chunk) {
+        let choice = std::mem::take(&mut chunk.choice);
+        // Old servers leave the index out when there is one choice.
+        let index = choice.index.unwrap_or(0);
+        if choice.open && index < 128 {
+            self.seen |= 1 << index;
+            self.finished |= u128::from(choice.finished) << index;
+        }
+    }
+
+    fn usage(&mut self, data: &[u8], at: usize, tally: &mut Tally) -> bool {
+        let stated = parse_at(data, at).and_then(|raw| usage::read(&raw, &mut tally.reported.flags));
+        if stated.is_some() {
+            tally.reported.usage = stated;
+            self.usage_at_top = true;
+        }
+        stated.is_some()
+    }
+
+    /// Groq's own member may hold the usage or the error.
+    fn groq(&self, data: &[u8], at: usize, tally: &mut Tally, chunk: &mut Chunk) {
+        let Some(own) = parse_at(data, at) else { return };
+        if own.get("error").is_some_and(|error| !error.is_null()) {
+            chunk.error = Some(at);
+        }
+        if let (Some(raw), false) = (own.get("usage"), self.usage_at_top) {
+            let stated = usage::read(raw, &mut tally.reported.flags);
+            tally.reported.usage = stated.or(tally.reported.usage);
+        }
+    }
+}
+
+/// Members of a delta, at any depth: what the model wrote, and signs that it acts.
+fn in_delta(name: &[u8], value: Value<'_>, walk: &mut Walk<'_>, tally: &mut Tally, chunk: &mut Chunk) {
+    match (name, value) {
+        (
+            b"content" | b"text" | b"refusal" | b"reasoning_content" | b"reasoning" | b"arguments"
+            | b"thinking" | b"input" | b"transcript",
+            Value::Text(raw),
+        ) if !raw.is_empty() => {
+            tally.output.push_raw(raw);
+            chunk.content = true;
+        }
+        (b"tool_calls" | b"function_call" | b"audio" | b"images", Value::Open) => {
+            chunk.content |= !walk.is_empty();
+        }
+        // The same reasoning again, in pieces with signatures.
+        (b"reasoning_details" | b"annotations", Value::Open) => walk.step_over(),
+        _ => {}
+    }
+}
+
+fn skip_open(walk: &mut Walk<'_>, value: Value<'_>) {
+    if value == Value::Open {
+        walk.step_over();
+    }
+}

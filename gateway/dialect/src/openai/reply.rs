@@ -1,0 +1,144 @@
+//! Plain answers of the OpenAI family, and the answers that are ours: models and limit headers.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::{
+    codec::LimitsShown,
+    fault::{Fault, FaultRules},
+    openai::usage,
+    output::OutputText,
+    reported::Reported,
+    walk::{Value, Walk, parse_at, text_of},
+    wire::Operation,
+};
+
+/// The top-level members of an answer that matter, as raw text or the index of their value.
+#[derive(Default)]
+pub(crate) struct Members<'a> {
+    pub(crate) model: Option<&'a [u8]>,
+    pub(crate) service_tier: Option<&'a [u8]>,
+    pub(crate) usage: Option<usize>,
+    error: Option<usize>,
+    status: &'a [u8],
+    /// `choices` of chat completions, `output` of responses.
+    output: Option<usize>,
+}
+
+impl<'a> Members<'a> {
+    /// Walks the outermost object that begins `bytes`, and nothing after it.
+    pub(crate) fn of(bytes: &'a [u8]) -> Self {
+        let mut members = Self::default();
+        let mut walk = Walk::new(bytes);
+        while let Some(found) = walk.next() {
+            if found.depth != 1 {
+                break;
+            }
+            match (found.name, found.value) {
+                (b"model", Value::Text(raw)) => members.model = Some(raw),
+                (b"service_tier", Value::Text(raw)) => members.service_tier = Some(raw),
+                (b"status", Value::Text(raw)) => members.status = raw,
+                (b"usage", Value::Open) => members.usage = Some(found.at),
+                (b"error", value) if !value.is_null() => members.error = Some(found.at),
+                (b"choices" | b"output", Value::Open) => members.output = Some(found.at),
+                _ => {}
+            }
+            if found.value == Value::Open {
+                walk.step_over();
+            }
+        }
+        members
+    }
+
+    /// The failure inside an answer whose status says success.
+    pub(crate) fn fault(&self, bytes: &[u8], rules: &FaultRules) -> Option<Fault> {
+        match self.error {
+            Some(at) => Some(rules.of_event(&parse_at(bytes, at).unwrap_or_default())),
+            None => (self.status == b"failed").then_some(Fault::Server),
+        }
+    }
+}
+
+/// Reads a plain answer.
+pub(crate) fn read(operation: Operation, body: &[u8], rules: &FaultRules) -> Reported {
+    let members = Members::of(body);
+    let mut reported = Reported {
+        served_model: members.model.filter(|raw| !raw.is_empty()).map(|raw| text_of(raw).into()),
+        service_tier: members.service_tier.filter(|raw| !raw.is_empty()).map(|raw| text_of(raw).into()),
+        fault: members.fault(body, rules),
+        ..Reported::default()
+    };
+    reported.usage = members
+        .usage
+        .and_then(|at| parse_at(body, at))
+        .and_then(|raw| usage::read(&raw, &mut reported.flags));
+    if reported.usage.is_none() && reported.fault.is_none() && operation.generates() {
+        reported.counted_output = members.output.and_then(|at| parse_at(body, at)).map(|value| {
+            let mut output = OutputText::default();
+            output.push_visible(&value);
+            output.count()
+        });
+    }
+    reported
+}
+
+/// The models a key may use, or one of them. When they were made is not ours to tell.
+pub(crate) fn models(names: &mut dyn Iterator<Item = &str>, one: Option<&str>) -> Vec<u8> {
+    let model = |name: &str| json!({"id": name, "object": "model", "created": 0, "owned_by": "tollgate"});
+    let body = match one {
+        Some(name) => model(name),
+        None => json!({"object": "list", "data": names.map(model).collect::<Vec<_>>()}),
+    };
+    let mut body = body.to_string().into_bytes();
+    body.push(b'\n');
+    body
+}
+
+/// `x-ratelimit-*`, with durations such as `120ms`, `1s`, `6m0s`.
+pub(crate) fn limit_headers(limits: &LimitsShown, out: &mut dyn FnMut(&'static str, String)) {
+    if let Some(shown) = limits.requests {
+        out("x-ratelimit-limit-requests", shown.limit.to_string());
+        out("x-ratelimit-remaining-requests", shown.remaining.to_string());
+        out("x-ratelimit-reset-requests", duration(shown.reset_after));
+    }
+    if let Some(shown) = limits.tokens {
+        out("x-ratelimit-limit-tokens", shown.limit.to_string());
+        out("x-ratelimit-remaining-tokens", shown.remaining.to_string());
+        out("x-ratelimit-reset-tokens", duration(shown.reset_after));
+    }
+}
+
+/// Rounded up, so that who waits that long does not come too early.
+fn duration(time: Duration) -> String {
+    let millis = time.as_nanos().div_ceil(1_000_000);
+    if millis < 1_000 {
+        return format!("{millis}ms");
+    }
+    let seconds = millis.div_ceil(1_000);
+    match (seconds / 3_600, seconds / 60 % 60, seconds % 60) {
+        (0, 0, seconds) => format!("{seconds}s"),
+        (0, minutes, seconds) => format!("{minutes}m{seconds}s"),
+        (hours, minutes, seconds) => format!("{hours}h{minutes}m{seconds}s"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_written_as_clients_read_them() {
+        let cases = [
+            (0, "0ms"),
+            (120, "120ms"),
+            (1_000, "1s"),
+            (1_001, "2s"),
+            (360_000, "6m0s"),
+            (3_723_000, "1h2m3s"),
+        ];
+        for (millis, want) in cases {
+            assert_eq!(duration(Duration::from_millis(millis)), want);
+        }
+    }
+}

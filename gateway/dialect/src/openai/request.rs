@@ -1,0 +1,224 @@
+//! Requests of the OpenAI family: the head, the edits, the path, the headers.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use tollgate_domain::UpstreamModel;
+
+use crate::{
+    codec::{Edits, InputEstimate},
+    estimate,
+    head::{Fields, Head, Malformed, Member, end_user},
+    path::{encode_segment, join_query},
+    peek::members,
+    splice::Splices,
+    wire::Operation,
+};
+
+/// Reads the head; members that the operation does not know are not interpreted.
+pub(crate) fn peek(operation: Operation, body: &[u8]) -> Result<Head, Malformed> {
+    let chat = operation == Operation::ChatCompletions;
+    let responses = operation == Operation::Responses;
+    let mut fields = Fields::new(body);
+    let mut head = Head { choices: 1, ..Head::default() };
+    let extent = members(body, |name, span| {
+        match name {
+            b"model" => head.model = fields.text("model", span)?,
+            b"stream" if chat || responses => head.stream = fields.flag("stream", &span)?.unwrap_or(false),
+            b"max_completion_tokens" if chat => cap(&mut head, &mut fields, "max_completion_tokens", span)?,
+            b"max_output_tokens" if responses => cap(&mut head, &mut fields, "max_output_tokens", span)?,
+            b"max_tokens" if chat => {
+                let given = fields.whole_number("max_tokens", span)?;
+                head.output_cap = larger(head.output_cap.take(), given);
+            }
+            b"n" if chat => head.choices = fields.whole_number("n", span)?.map_or(1, |n| n.value.max(1)),
+            b"stream_options" if chat => stream_options(&mut head, &mut fields, span)?,
+            b"user" => head.end_user = head.end_user.take().or_else(|| end_user(fields.raw(&span))),
+            b"safety_identifier" => {
+                head.end_user = end_user(fields.raw(&span)).or_else(|| head.end_user.take());
+            }
+            b"previous_response_id" if responses => {
+                stored(&mut head, &mut fields, "previous_response_id", span)?
+            }
+            b"conversation" if responses => stored(&mut head, &mut fields, "conversation", span)?,
+            b"prompt" if responses => stored(&mut head, &mut fields, "prompt", span)?,
+            b"background" if responses => stored(&mut head, &mut fields, "background", span)?,
+            _ => {}
+        }
+        Ok(())
+    })?;
+    head.body_end = extent.end;
+    head.no_members = extent.empty;
+    Ok(head)
+}
+
+fn cap(
+    head: &mut Head,
+    fields: &mut Fields<'_>,
+    name: &'static str,
+    span: Range<usize>,
+) -> Result<(), Malformed> {
+    match fields.whole_number(name, span.clone())? {
+        None => head.null_output_cap = Some(span),
+        given => head.output_cap = larger(head.output_cap.take(), given),
+    }
+    Ok(())
+}
+
+fn larger(one: Option<Member<u64>>, other: Option<Member<u64>>) -> Option<Member<u64>> {
+    [one, other].into_iter().flatten().max_by_key(|cap| cap.value)
+}
+
+fn stored(
+    head: &mut Head,
+    fields: &mut Fields<'_>,
+    name: &'static str,
+    span: Range<usize>,
+) -> Result<(), Malformed> {
+    if fields.given(name, &span)? {
+        head.stored_state.get_or_insert(name);
+    }
+    Ok(())
+}
+
+fn stream_options(head: &mut Head, fields: &mut Fields<'_>, span: Range<usize>) -> Result<(), Malformed> {
+    fields.once("stream_options")?;
+    let raw = fields.raw(&span);
+    if raw != b"null" {
+        let mut inner = Fields::new(raw);
+        members(raw, |name, value| {
+            if name == b"include_usage" {
+                head.include_usage = inner.flag("stream_options.include_usage", &value)?;
+            }
+            Ok(())
+        })
+        .map_err(|fault| match fault.param {
+            Some(_) => fault,
+            None => Malformed::member("stream_options", "must be an object"),
+        })?;
+    }
+    head.stream_options = Some(span);
+    Ok(())
+}
+
+/// Splices the edits in; see [`Edits`] for all there are.
+pub(crate) fn edited(operation: Operation, head: &Head, body: &Bytes, edits: &Edits<'_>) -> Bytes {
+    let mut splices = Splices::default();
+    let mut added = Added { at: head.body_end, first: head.no_members };
+    if let Some(model) = edits.model {
+        let text = serde_json::Value::from(model).to_string();
+        match &head.model {
+            Some(given) if given.value == model => {}
+            Some(given) => splices.replace(given.span.clone(), text),
+            None => added.member(&mut splices, "model", &text),
+        }
+    }
+    let asks = operation == Operation::ChatCompletions && head.stream && edits.include_usage;
+    if asks && head.include_usage != Some(true) {
+        ask_for_usage(head, body, &mut splices, &mut added);
+    }
+    if let (Some(cap), Some(name), None) = (edits.output_cap, cap_member(operation), &head.output_cap) {
+        match &head.null_output_cap {
+            Some(span) => splices.replace(span.clone(), cap.to_string()),
+            None => added.member(&mut splices, name, &cap.to_string()),
+        }
+    }
+    splices.apply(body)
+}
+
+fn cap_member(operation: Operation) -> Option<&'static str> {
+    match operation {
+        Operation::ChatCompletions => Some("max_completion_tokens"),
+        Operation::Responses => Some("max_output_tokens"),
+        _ => None,
+    }
+}
+
+/// Adds members at the end of an object, with the commas they need.
+struct Added {
+    at: usize,
+    first: bool,
+}
+
+impl Added {
+    fn member(&mut self, splices: &mut Splices, name: &str, value: &str) {
+        let comma = if std::mem::take(&mut self.first) { "" } else { "," };
+        splices.insert(self.at, format!("{comma}\"{name}\":{value}"));
+    }
+}
+
+/// Sets `stream_options.include_usage`, keeping the option's other members as they are.
+fn ask_for_usage(head: &Head, body: &[u8], splices: &mut Splices, added: &mut Added) {
+    const ASKING: &str = r#"{"include_usage":true}"#;
+    let Some(options) = &head.stream_options else {
+        return added.member(splices, "stream_options", ASKING);
+    };
+    let raw = &body[options.clone()];
+    let mut given = None;
+    let extent = members(raw, |name, span| {
+        if name == b"include_usage" {
+            given = Some(options.start + span.start..options.start + span.end);
+        }
+        Ok(())
+    });
+    match (given, extent) {
+        (Some(span), _) => splices.replace(span, "true".to_owned()),
+        (None, Ok(extent)) => {
+            let mut inner = Added { at: options.start + extent.end, first: extent.empty };
+            inner.member(splices, "include_usage", "true");
+        }
+        // `null`, as peeking admits nothing else that is no object.
+        (None, Err(_)) => splices.replace(options.clone(), ASKING.to_owned()),
+    }
+}
+
+/// An upper bound of the input in tokens.
+pub(crate) fn estimate(body: &[u8], head: &Head) -> InputEstimate {
+    let mut estimate = estimate::of_body(body);
+    estimate.lower_bound |= head.stored_state.is_some();
+    estimate
+}
+
+/// The path under a base that ends with `/v1`.
+pub(crate) fn path(
+    operation: Operation,
+    base_path: &str,
+    model: &UpstreamModel,
+    query: Option<&str>,
+) -> String {
+    let mut path = format!("{}/{}", base_path.trim_end_matches('/'), verb(operation));
+    if operation == Operation::GetModel {
+        path.push('/');
+        path.push_str(&encode_segment(model.as_str()));
+    }
+    join_query(path, query, None)
+}
+
+/// What stands after the version in the path.
+pub(crate) fn verb(operation: Operation) -> &'static str {
+    match operation {
+        Operation::ChatCompletions => "chat/completions",
+        Operation::Responses => "responses",
+        Operation::Embeddings => "embeddings",
+        Operation::Messages => "messages",
+        Operation::CountTokens => "messages/count_tokens",
+        Operation::ListModels | Operation::GetModel => "models",
+    }
+}
+
+/// What an OpenAI upstream may see of the client's headers. Organisation and project are left
+/// out: they belong to the client's account, not to the upstream's.
+pub(crate) fn forwards_header(name: &str) -> bool {
+    matches!(
+        name,
+        "accept"
+            | "content-type"
+            | "idempotency-key"
+            | "openai-beta"
+            | "traceparent"
+            | "tracestate"
+            | "user-agent"
+            | "x-client-request-id"
+            | "x-ms-client-request-id"
+    ) || name.starts_with("x-stainless-")
+}

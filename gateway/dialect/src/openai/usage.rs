@@ -1,0 +1,236 @@
+//! Usage objects of the OpenAI family into disjoint counts.
+//!
+//! Input includes what was cached, output includes reasoning and audio, and a few servers deviate;
+//! where they do, `total_tokens` proves it.
+
+use serde_json::Value;
+use tollgate_domain::Usage;
+
+use crate::reported::{ReportFlags, count_at};
+
+/// Reads a usage object of chat completions, embeddings or responses; nothing when it holds no
+/// count at all.
+pub(crate) fn read(raw: &Value, flags: &mut ReportFlags) -> Option<Usage> {
+    let first = |pointers: &[&str]| pointers.iter().find_map(|pointer| count_at(raw, pointer));
+    let input = first(&["/prompt_tokens", "/input_tokens"]);
+    let output = first(&["/completion_tokens", "/output_tokens"]);
+    let total = count_at(raw, "/total_tokens");
+    let stated = Stated {
+        // An embedding server may state only the total, which is all input.
+        input: input.or(total.filter(|_| output.is_none()))?,
+        output: output.unwrap_or(0),
+        total,
+        cached: first(&[
+            "/prompt_tokens_details/cached_tokens",
+            "/input_tokens_details/cached_tokens",
+            "/prompt_cache_hit_tokens",
+            "/num_cached_tokens",
+            "/cached_tokens",
+            "/cache_read_input_tokens",
+        ])
+        .unwrap_or(0),
+        cache_write: first(&[
+            "/prompt_tokens_details/cache_write_tokens",
+            "/input_tokens_details/cache_write_tokens",
+            "/cache_creation_input_tokens",
+        ])
+        .unwrap_or(0),
+        audio_in: first(&["/prompt_tokens_details/audio_tokens", "/input_tokens_details/audio_tokens"])
+            .unwrap_or(0),
+        reasoning: first(&[
+            "/completion_tokens_details/reasoning_tokens",
+            "/output_tokens_details/reasoning_tokens",
+            "/reasoning_tokens",
+        ])
+        .unwrap_or(0),
+        audio_out: first(&["/completion_tokens_details/audio_tokens", "/output_tokens_details/audio_tokens"])
+            .unwrap_or(0),
+    };
+    Some(stated.disjoint(flags))
+}
+
+/// The figures as stated.
+struct Stated {
+    input: u64,
+    output: u64,
+    total: Option<u64>,
+    cached: u64,
+    cache_write: u64,
+    audio_in: u64,
+    reasoning: u64,
+    audio_out: u64,
+}
+
+impl Stated {
+    fn disjoint(mut self, flags: &mut ReportFlags) -> Usage {
+        self.add_what_the_total_proves(flags);
+        // A part larger than its whole cannot be billed as stated; the whole stays right.
+        let mut part = |whole: &mut u64, part: u64| {
+            let taken = part.min(*whole);
+            if taken < part {
+                flags.set(ReportFlags::USAGE_INCONSISTENT);
+            }
+            *whole -= taken;
+            taken
+        };
+        let (mut input, mut output) = (self.input, self.output);
+        let cache_read = part(&mut input, self.cached);
+        let cache_write_other = part(&mut input, self.cache_write);
+        let input_audio = self.audio_in.min(input);
+        let output_reasoning = part(&mut output, self.reasoning);
+        let output_audio = part(&mut output, self.audio_out);
+        if self.cached > 0 && self.audio_in > 0 {
+            flags.set(ReportFlags::MODALITY_UNKNOWN);
+        }
+        Usage {
+            input_uncached: input - input_audio,
+            input_audio,
+            cache_read,
+            cache_write_other,
+            output_text: output,
+            output_reasoning,
+            output_audio,
+            ..Usage::default()
+        }
+    }
+
+    /// Some servers leave reasoning (xAI) or audio out of the output, or do not even name the
+    /// reasoning (Google's OpenAI endpoint): the total holds it.
+    fn add_what_the_total_proves(&mut self, flags: &mut ReportFlags) {
+        let gap = match self.total.map(|total| total.checked_sub(self.input.saturating_add(self.output))) {
+            None | Some(Some(0)) => return,
+            Some(None) => return flags.set(ReportFlags::USAGE_INCONSISTENT),
+            Some(Some(gap)) => gap,
+        };
+        let parts = [self.reasoning, self.audio_out, self.reasoning.saturating_add(self.audio_out)];
+        if self.reasoning == 0 && self.audio_out == 0 {
+            self.reasoning = gap;
+        } else if !parts.contains(&gap) {
+            return flags.set(ReportFlags::USAGE_INCONSISTENT);
+        }
+        self.output = self.output.saturating_add(gap);
+        flags.set(ReportFlags::REASONING_OUTSIDE_TOTAL);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn usage(raw: Value) -> (Usage, Vec<&'static str>) {
+        let mut flags = ReportFlags::default();
+        let usage = read(&raw, &mut flags).expect("counts are stated");
+        (usage, flags.names().collect())
+    }
+
+    #[test]
+    fn every_servers_figures_become_disjoint_counts() {
+        let none = Usage::default();
+        let outside = vec!["reasoning_outside_total"];
+        let cases = [
+            (
+                "openai cache write",
+                json!({"prompt_tokens": 4020, "completion_tokens": 4, "total_tokens": 4024,
+                    "prompt_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 4012}}),
+                Usage { input_uncached: 8, cache_write_other: 4012, output_text: 4, ..none },
+                vec![],
+            ),
+            (
+                "openai responses",
+                json!({"input_tokens": 12594, "input_tokens_details": {"cached_tokens": 3200},
+                    "output_tokens": 1150, "output_tokens_details": {"reasoning_tokens": 1088},
+                    "total_tokens": 13744}),
+                Usage {
+                    input_uncached: 9394,
+                    cache_read: 3200,
+                    output_reasoning: 1088,
+                    output_text: 62,
+                    ..none
+                },
+                vec![],
+            ),
+            (
+                "openai audio",
+                json!({"prompt_tokens": 64, "completion_tokens": 9, "total_tokens": 73,
+                    "prompt_tokens_details":
+                        {"audio_tokens": 44, "text_tokens": 20, "image_tokens": 0, "cached_tokens": 0}}),
+                Usage { input_uncached: 20, input_audio: 44, output_text: 9, ..none },
+                vec![],
+            ),
+            (
+                "gemini shim",
+                json!({"prompt_tokens": 35, "completion_tokens": 12, "total_tokens": 109}),
+                Usage { input_uncached: 35, output_text: 12, output_reasoning: 62, ..none },
+                outside.clone(),
+            ),
+            (
+                "xai",
+                json!({"prompt_tokens": 165, "completion_tokens": 40, "total_tokens": 326,
+                    "prompt_tokens_details": {"cached_tokens": 151},
+                    "completion_tokens_details": {"reasoning_tokens": 121}}),
+                Usage { input_uncached: 14, cache_read: 151, output_text: 40, output_reasoning: 121, ..none },
+                outside,
+            ),
+            (
+                "deepseek",
+                json!({"prompt_tokens": 563, "completion_tokens": 116, "total_tokens": 679,
+                    "prompt_cache_hit_tokens": 512, "prompt_cache_miss_tokens": 51,
+                    "completion_tokens_details": {"reasoning_tokens": 60}}),
+                Usage { input_uncached: 51, cache_read: 512, output_text: 56, output_reasoning: 60, ..none },
+                vec![],
+            ),
+            (
+                "groq",
+                json!({"prompt_tokens": 336, "completion_tokens": 96, "total_tokens": 432,
+                    "prompt_tokens_details": {"cached_tokens": 256}, "queue_time": 0.03,
+                    "completion_tokens_details": {"reasoning_tokens": 59}}),
+                Usage { input_uncached: 80, cache_read: 256, output_text: 37, output_reasoning: 59, ..none },
+                vec![],
+            ),
+            (
+                "mistral",
+                json!({"prompt_tokens": 68, "completion_tokens": 6, "total_tokens": 74,
+                    "num_cached_tokens": 0}),
+                Usage { input_uncached: 68, output_text: 6, ..none },
+                vec![],
+            ),
+            (
+                "embeddings with only a total",
+                json!({"total_tokens": 7}),
+                Usage { input_uncached: 7, ..none },
+                vec![],
+            ),
+            (
+                "nulls and empty details",
+                json!({"prompt_tokens": 3, "completion_tokens": 2, "prompt_tokens_details": null,
+                    "completion_tokens_details": {"reasoning_tokens": null}}),
+                Usage { input_uncached: 3, output_text: 2, ..none },
+                vec![],
+            ),
+            (
+                "more cached than there was",
+                json!({"prompt_tokens": 10, "completion_tokens": 2, "cached_tokens": 20}),
+                Usage { cache_read: 10, output_text: 2, ..none },
+                vec!["usage_inconsistent"],
+            ),
+            (
+                "a total below its parts",
+                json!({"prompt_tokens": 10, "completion_tokens": 2, "total_tokens": 11}),
+                Usage { input_uncached: 10, output_text: 2, ..none },
+                vec!["usage_inconsistent"],
+            ),
+        ];
+        for (name, raw, want, flags) in cases {
+            assert_eq!(usage(raw), (want, flags), "{name}");
+        }
+    }
+
+    #[test]
+    fn an_object_without_counts_states_nothing() {
+        for raw in [json!({}), json!(null), json!({"prompt_tokens": null}), json!({"prompt_tokens": -1})] {
+            assert_eq!(read(&raw, &mut ReportFlags::default()), None, "{raw}");
+        }
+    }
+}

@@ -1,0 +1,460 @@
+//! Which API a path means, with the tolerance that clients' base URLs need.
+//!
+//! Each API is served under its vendor's own path; a trailing or doubled slash, a missing or
+//! doubled version and the prefixes that people copy from other gateways mean the same. What is
+//! known but not built yet is told apart from what is unknown, and an unknown path gets the nearest
+//! family and the path that would have worked.
+
+use std::borrow::Cow;
+
+use smallvec::SmallVec;
+
+use crate::wire::{Dialect, Operation};
+
+/// What a request line means.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Recognised<'a> {
+    /// A call of an API.
+    Call(Call<'a>),
+    /// `GET` or `HEAD` of `/`: somebody looks whether the gateway is there.
+    Probe,
+    /// A known call that is not built yet.
+    Unsupported {
+        /// Whose call it is.
+        dialect: Dialect,
+        /// Its name for people.
+        what: &'static str,
+    },
+    /// A known path with another method.
+    WrongMethod {
+        /// Whose path it is.
+        dialect: Dialect,
+        /// The methods that it takes, as an `allow` header has them.
+        allow: &'static str,
+    },
+    /// No path of any API.
+    Unknown {
+        /// The nearest family, which decides the shape of the error.
+        dialect: Dialect,
+        /// The path that would have worked.
+        hint: Option<String>,
+    },
+}
+
+/// A recognised call.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Call<'a> {
+    /// The dialect that the client speaks.
+    pub dialect: Dialect,
+    /// What it asks for.
+    pub operation: Operation,
+    /// The model that the path names: Azure's deployment, or the one of `/v1/models/{id}`.
+    pub model: Option<Cow<'a, str>>,
+}
+
+/// Tells what a request line means. `path` comes as sent, without query; `header` tells whether
+/// the request has a header of that (lower-case) name.
+pub fn recognise<'a>(method: &str, path: &'a str, header: impl Fn(&str) -> bool) -> Recognised<'a> {
+    let anthropic = header("anthropic-version");
+    let nearest = if anthropic { Dialect::Anthropic } else { Dialect::OpenAi };
+    let Some(segments) = segments(path) else {
+        return Recognised::Unknown { dialect: nearest, hint: None };
+    };
+    if segments.is_empty() {
+        return match method {
+            "GET" | "HEAD" => Recognised::Probe,
+            _ => Recognised::WrongMethod { dialect: nearest, allow: "GET, HEAD" },
+        };
+    }
+    let names: SmallVec<[&str; 8]> = segments.iter().map(AsRef::as_ref).collect();
+    let (prefix, skipped) = Prefix::of(&names, anthropic);
+    let rest = &names[skipped..];
+    if let Prefix::Deployment = prefix {
+        return deployment(method, rest, segments[skipped - 1].clone());
+    }
+    let known = match rest {
+        ["models"] => Known::Call(Operation::ListModels),
+        ["models", id] if !id.contains(':') => Known::Call(Operation::GetModel),
+        _ => operation(method, rest),
+    };
+    let dialect = prefix.dialect(rest, anthropic);
+    match known {
+        Known::Call(operation) => {
+            let model = (operation == Operation::GetModel).then(|| segments[skipped + 1].clone());
+            call(method, dialect, operation, model)
+        }
+        Known::Later(what) => Recognised::Unsupported { dialect, what },
+        Known::Nothing => Recognised::Unknown { dialect, hint: hint(dialect, rest) },
+    }
+}
+
+fn call<'a>(
+    method: &str,
+    dialect: Dialect,
+    operation: Operation,
+    model: Option<Cow<'a, str>>,
+) -> Recognised<'a> {
+    let (wanted, allow) = match operation {
+        Operation::ListModels | Operation::GetModel => ("GET", "GET"),
+        _ => ("POST", "POST"),
+    };
+    if method != wanted {
+        return Recognised::WrongMethod { dialect, allow };
+    }
+    Recognised::Call(Call { dialect, operation, model })
+}
+
+fn deployment<'a>(method: &str, rest: &[&str], name: Cow<'a, str>) -> Recognised<'a> {
+    let dialect = Dialect::AzureOpenAi;
+    match operation(method, rest) {
+        Known::Call(
+            operation @ (Operation::ChatCompletions | Operation::Embeddings | Operation::Responses),
+        ) => call(method, dialect, operation, Some(name)),
+        Known::Later(what) => Recognised::Unsupported { dialect, what },
+        _ => Recognised::Unknown {
+            dialect,
+            hint: Some(format!("/openai/deployments/{}/chat/completions", encode_segment(&name))),
+        },
+    }
+}
+
+/// What stands before the operation.
+#[derive(Clone, Copy)]
+enum Prefix {
+    /// Nothing, or versions only.
+    Bare,
+    /// `/openai/…` or `/azure/openai/…`.
+    Azure,
+    /// `/anthropic/…`.
+    Anthropic,
+    /// `/openai/deployments/{name}/…`, the name included.
+    Deployment,
+}
+
+impl Prefix {
+    /// The prefix and how many segments it takes, versions included.
+    fn of(names: &[&str], _anthropic: bool) -> (Self, usize) {
+        let mut at = usize::from(names[0] == "azure" && names.get(1).is_some_and(|name| is_azure(name)));
+        let mut prefix = Self::Bare;
+        match names[at] {
+            "openai" => (prefix, at) = (Self::Azure, at + 1),
+            "anthropic" => (prefix, at) = (Self::Anthropic, at + 1),
+            _ => {}
+        }
+        while names.get(at) == Some(&"v1") {
+            at += 1;
+        }
+        if names.get(at) == Some(&"deployments") && names.len() > at + 1 && !matches!(prefix, Self::Anthropic)
+        {
+            return (Self::Deployment, at + 2);
+        }
+        (prefix, at)
+    }
+
+    fn dialect(self, rest: &[&str], anthropic: bool) -> Dialect {
+        match (self, rest) {
+            (Self::Anthropic, _) | (Self::Bare, ["messages" | "complete", ..]) => Dialect::Anthropic,
+            (Self::Bare, ["models", ..]) if anthropic => Dialect::Anthropic,
+            (Self::Azure | Self::Deployment, _) => Dialect::AzureOpenAi,
+            (Self::Bare, rest) if anthropic && matches!(operation("POST", rest), Known::Nothing) => {
+                Dialect::Anthropic
+            }
+            (Self::Bare, _) => Dialect::OpenAi,
+        }
+    }
+}
+
+fn is_azure(name: &str) -> bool {
+    matches!(name, "openai" | "deployments")
+}
+
+/// What the segments after the prefix mean.
+enum Known {
+    Call(Operation),
+    Later(&'static str),
+    Nothing,
+}
+
+fn operation(method: &str, rest: &[&str]) -> Known {
+    match rest {
+        ["chat", "completions"] if method == "GET" => Known::Later("stored chat completions"),
+        ["chat", "completions"] => Known::Call(Operation::ChatCompletions),
+        ["responses"] => Known::Call(Operation::Responses),
+        ["embeddings"] => Known::Call(Operation::Embeddings),
+        ["messages"] => Known::Call(Operation::Messages),
+        ["messages", "count_tokens"] => Known::Call(Operation::CountTokens),
+        _ => LATER
+            .iter()
+            .find(|(first, _)| rest.len() >= first.len() && rest[..first.len()] == **first)
+            .map_or_else(|| by_shape(rest), |(_, what)| Known::Later(what)),
+    }
+}
+
+/// Known calls that are not built yet, by their first segments; the more telling ones come first.
+const LATER: &[(&[&str], &str)] = &[
+    (&["chat", "completions"], "stored chat completions"),
+    (&["responses", "input_tokens"], "counting input tokens of a response"),
+    (&["responses", "compact"], "compacting a response"),
+    (&["responses"], "stored responses"),
+    (&["conversations"], "conversations"),
+    (&["messages", "batches"], "message batches"),
+    (&["completions"], "completions"),
+    (&["complete"], "text completions"),
+    (&["images"], "images"),
+    (&["audio"], "audio"),
+    (&["videos"], "videos"),
+    (&["moderations"], "moderations"),
+    (&["rerank"], "rerank"),
+    (&["files"], "files"),
+    (&["uploads"], "uploads"),
+    (&["batches"], "batches"),
+    (&["fine_tuning"], "fine-tuning"),
+    (&["realtime"], "realtime"),
+    (&["assistants"], "assistants"),
+    (&["threads"], "threads"),
+    (&["vector_stores"], "vector stores"),
+    (&["containers"], "containers"),
+    (&["evals"], "evals"),
+    (&["skills"], "skills"),
+    (&["v1beta"], "the Gemini API"),
+    (&["v1beta1"], "the Vertex API"),
+    (&["projects"], "the Vertex API"),
+    (&["gemini"], "the Gemini API"),
+    (&["model"], "the Bedrock API"),
+    (&["bedrock"], "the Bedrock API"),
+];
+
+/// Gemini hangs its verb on the model: `/v1/models/{model}:generateContent`.
+fn by_shape(rest: &[&str]) -> Known {
+    match rest {
+        ["models", id] if id.contains(':') => Known::Later("the Gemini API"),
+        _ => Known::Nothing,
+    }
+}
+
+fn hint(dialect: Dialect, rest: &[&str]) -> Option<String> {
+    let base = match dialect {
+        Dialect::OpenAi | Dialect::Anthropic => "/v1",
+        Dialect::AzureOpenAi => "/openai/v1",
+    };
+    let verb = match (dialect, rest.last()?) {
+        (Dialect::Anthropic, &"count_tokens") => "messages/count_tokens",
+        (_, &"models") => "models",
+        (Dialect::Anthropic, _) => "messages",
+        (_, &("responses" | "response")) => "responses",
+        (_, &("embeddings" | "embedding" | "embed")) => "embeddings",
+        _ => "chat/completions",
+    };
+    Some(format!("{base}/{verb}"))
+}
+
+/// The non-empty segments, percent-decoded once. Nothing where a segment could be read as two, or
+/// as a way up.
+fn segments(path: &str) -> Option<SmallVec<[Cow<'_, str>; 8]>> {
+    path.split('/').filter(|segment| !segment.is_empty()).map(decoded).collect()
+}
+
+fn decoded(segment: &str) -> Option<Cow<'_, str>> {
+    let text = if segment.contains('%') {
+        let mut bytes = Vec::with_capacity(segment.len());
+        let mut rest = segment.bytes();
+        while let Some(byte) = rest.next() {
+            bytes.push(match byte {
+                b'%' => hex(rest.next()?)? << 4 | hex(rest.next()?)?,
+                byte => byte,
+            });
+        }
+        Cow::Owned(String::from_utf8(bytes).ok()?)
+    } else {
+        Cow::Borrowed(segment)
+    };
+    let unsafe_text = text.contains(['/', '\\', '\0']) || text == "." || text == "..";
+    (!unsafe_text).then_some(text)
+}
+
+fn hex(digit: u8) -> Option<u8> {
+    char::from(digit).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
+}
+
+/// Writes a name as one path segment (RFC 3986: unreserved characters stay).
+pub(crate) fn encode_segment(name: &str) -> String {
+    let mut encoded = String::with_capacity(name.len());
+    for byte in name.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                encoded.push(char::from(byte))
+            }
+            _ => encoded.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    encoded
+}
+
+/// Adds the client's query to a path, without the members that are credentials or are set by the
+/// gateway, and `api_version` where there is one.
+pub(crate) fn join_query(path: String, query: Option<&str>, api_version: Option<&str>) -> String {
+    let mut joined = path;
+    let mut mark = '?';
+    let kept = query
+        .into_iter()
+        .flat_map(|query| query.split('&'))
+        .filter(|pair| !pair.is_empty())
+        .filter(|pair| !matches!(pair.split('=').next(), Some("key" | "api-version")));
+    for pair in kept {
+        joined.push(mark);
+        joined.push_str(pair);
+        mark = '&';
+    }
+    if let Some(version) = api_version {
+        joined.push(mark);
+        joined.push_str("api-version=");
+        joined.push_str(version);
+    }
+    joined
+}
+
+/// The value of `api-version` in a query.
+pub(crate) fn api_version(query: Option<&str>) -> Option<&str> {
+    query?.split('&').find_map(|pair| pair.strip_prefix("api-version=")).filter(|version| !version.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call(dialect: Dialect, operation: Operation) -> Recognised<'static> {
+        Recognised::Call(Call { dialect, operation, model: None })
+    }
+
+    fn plain(method: &str, path: &'static str) -> Recognised<'static> {
+        recognise(method, path, |_| false)
+    }
+
+    #[test]
+    fn each_api_is_found_at_its_own_path_and_at_the_ones_people_try() {
+        use Dialect::{Anthropic, AzureOpenAi, OpenAi};
+        use Operation::{ChatCompletions, CountTokens, Embeddings, Messages, Responses};
+        let cases = [
+            ("/v1/chat/completions", OpenAi, ChatCompletions),
+            ("/v1/chat/completions/", OpenAi, ChatCompletions),
+            ("//v1//chat/completions", OpenAi, ChatCompletions),
+            ("/chat/completions", OpenAi, ChatCompletions),
+            ("/v1/v1/chat/completions", OpenAi, ChatCompletions),
+            ("/v1/responses", OpenAi, Responses),
+            ("/v1/embeddings", OpenAi, Embeddings),
+            ("/openai/v1/chat/completions", AzureOpenAi, ChatCompletions),
+            ("/openai/v1/responses", AzureOpenAi, Responses),
+            ("/openai/responses", AzureOpenAi, Responses),
+            ("/v1/messages", Anthropic, Messages),
+            ("/messages", Anthropic, Messages),
+            ("/anthropic/v1/messages", Anthropic, Messages),
+            ("/anthropic/messages", Anthropic, Messages),
+            ("/v1/messages/count_tokens", Anthropic, CountTokens),
+            ("/anthropic/v1/v1/messages/count_tokens", Anthropic, CountTokens),
+        ];
+        for (path, dialect, operation) in cases {
+            assert_eq!(plain("POST", path), call(dialect, operation), "{path}");
+        }
+    }
+
+    #[test]
+    fn azure_deployments_name_the_model() {
+        for path in [
+            "/openai/deployments/gpt%205/chat/completions",
+            "/azure/openai/deployments/gpt%205/chat/completions/",
+            "/openai/v1/deployments/gpt%205/chat/completions",
+        ] {
+            let want = Call {
+                dialect: Dialect::AzureOpenAi,
+                operation: Operation::ChatCompletions,
+                model: Some("gpt 5".into()),
+            };
+            assert_eq!(plain("POST", path), Recognised::Call(want), "{path}");
+        }
+    }
+
+    #[test]
+    fn the_shape_of_models_follows_the_client() {
+        let list = |dialect| call(dialect, Operation::ListModels);
+        assert_eq!(plain("GET", "/v1/models"), list(Dialect::OpenAi));
+        assert_eq!(plain("GET", "/models"), list(Dialect::OpenAi));
+        assert_eq!(plain("GET", "/openai/v1/models"), list(Dialect::AzureOpenAi));
+        assert_eq!(plain("GET", "/openai/models"), list(Dialect::AzureOpenAi));
+        assert_eq!(plain("GET", "/anthropic/v1/models"), list(Dialect::Anthropic));
+        let with_version = recognise("GET", "/v1/models", |name| name == "anthropic-version");
+        assert_eq!(with_version, list(Dialect::Anthropic));
+        let one =
+            Call { dialect: Dialect::OpenAi, operation: Operation::GetModel, model: Some("gpt-5".into()) };
+        assert_eq!(plain("GET", "/v1/models/gpt-5"), Recognised::Call(one));
+    }
+
+    #[test]
+    fn known_calls_that_are_not_built_are_told_apart() {
+        let cases = [
+            ("POST", "/v1/completions"),
+            ("POST", "/v1/images/generations"),
+            ("POST", "/v1/audio/speech"),
+            ("POST", "/v1/moderations"),
+            ("POST", "/v1/rerank"),
+            ("GET", "/v1/files"),
+            ("POST", "/v1/batches"),
+            ("POST", "/v1/fine_tuning/jobs"),
+            ("GET", "/v1/realtime"),
+            ("GET", "/v1/responses/resp_1"),
+            ("DELETE", "/v1/responses/resp_1"),
+            ("POST", "/v1/responses/resp_1/cancel"),
+            ("GET", "/v1/responses/resp_1/input_items"),
+            ("POST", "/v1/responses/input_tokens"),
+            ("POST", "/v1/responses/compact"),
+            ("POST", "/v1/conversations"),
+            ("GET", "/v1/chat/completions"),
+            ("POST", "/v1/messages/batches"),
+            ("POST", "/v1beta/models/gemini-3:generateContent"),
+            ("POST", "/v1/models/gemini-3:streamGenerateContent"),
+            ("POST", "/model/anthropic.claude%3A0/converse"),
+            ("POST", "/openai/deployments/d/images/generations"),
+        ];
+        for (method, path) in cases {
+            assert!(matches!(plain(method, path), Recognised::Unsupported { .. }), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_method_names_the_right_one() {
+        let want = Recognised::WrongMethod { dialect: Dialect::Anthropic, allow: "POST" };
+        assert_eq!(plain("GET", "/v1/messages"), want);
+        let want = Recognised::WrongMethod { dialect: Dialect::OpenAi, allow: "GET" };
+        assert_eq!(plain("POST", "/v1/models"), want);
+        assert_eq!(plain("HEAD", "/"), Recognised::Probe);
+        assert_eq!(plain("GET", ""), Recognised::Probe);
+    }
+
+    #[test]
+    fn an_unknown_path_is_answered_with_one_that_works() {
+        let cases = [
+            ("/v1/chat", Dialect::OpenAi, Some("/v1/chat/completions")),
+            ("/api/v1/embeddings", Dialect::OpenAi, Some("/v1/embeddings")),
+            ("/v1/message", Dialect::OpenAi, Some("/v1/chat/completions")),
+            ("/anthropic/v1/message", Dialect::Anthropic, Some("/v1/messages")),
+            ("/openai/chat", Dialect::AzureOpenAi, Some("/openai/v1/chat/completions")),
+            ("/v1/models/%2e%2e", Dialect::OpenAi, None),
+            ("/v1/models/a%2Fb", Dialect::OpenAi, None),
+            ("/v1/models/a%5cb", Dialect::OpenAi, None),
+            ("/v1/models/a%00", Dialect::OpenAi, None),
+            ("/v1/models/a%2", Dialect::OpenAi, None),
+            ("/v1/../admin", Dialect::OpenAi, None),
+        ];
+        for (path, dialect, hint) in cases {
+            let want = Recognised::Unknown { dialect, hint: hint.map(str::to_owned) };
+            assert_eq!(plain("POST", path), want, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_query_keeps_all_but_credentials_and_the_version() {
+        let joined = |query, version| join_query("/p".to_owned(), query, version);
+        assert_eq!(joined(Some("beta=true&key=secret&api-version=1"), None), "/p?beta=true");
+        assert_eq!(joined(Some("a=1"), Some("v")), "/p?a=1&api-version=v");
+        assert_eq!(joined(None, None), "/p");
+    }
+}
