@@ -1,5 +1,6 @@
 //! Price book, quotas and the ledger's journal.
 
+pub mod ledger;
 mod now;
 pub mod price;
 

@@ -1,0 +1,24 @@
+//! The ledger: one row per request, written before the client has the last byte.
+//!
+//! In the order in which a row travels: an [`Entry`] is written by a core's [`Writer`] into the
+//! [`Journal`]'s append-only files, [`recovery`](Journal::recover) closes what a crash left open,
+//! the [`Loader`] carries rows into a [`LedgerStore`], and [`verify`] compares the two. The journal
+//! is the truth; a store can be rebuilt from it.
+
+mod codec;
+mod columns;
+mod entry;
+mod journal;
+mod query;
+mod state;
+mod store;
+
+pub use codec::{DecodeError, Decoder, encode_entry};
+pub use columns::{COLUMNS, Column, Row, Value, rfc3339};
+pub use entry::{
+    Attempt, End, Entry, Flags, Identity, Kind, Place, ServedBy, Start, StartPrice, UnknownName,
+};
+pub use journal::{Appended, DurableWatch, Journal, JournalError, JournalOptions, Writer};
+pub use query::{Dimension, Order, Page, RowQuery, UnknownDimension, UsageFilter, UsageGroup, UsageQuery};
+pub use state::{AuditEntry, ConfigVersion, Override, RuntimeKey};
+pub use store::{Batch, BatchRow, Cursor, DeadLetter, LedgerStore, Loaded, StoreError};

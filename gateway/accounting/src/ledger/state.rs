@@ -1,0 +1,90 @@
+//! What a store keeps beside the rows: operators' states, run-time keys, who did what, and the
+//! configurations that were in force.
+
+use tollgate_domain::UnixMillis;
+
+/// An operator's word about a region, an upstream or a target.
+#[derive(Clone, Debug, Eq, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Override {
+    /// `region`, `upstream` or `target`.
+    pub kind: String,
+    /// Its name; a target is `MODEL@UPSTREAM`.
+    pub name: String,
+    /// `draining`, `disabled` or `forced`.
+    pub state: String,
+    /// Why.
+    pub reason: String,
+    /// Who said so.
+    pub author: String,
+    /// When.
+    pub since: UnixMillis,
+    /// When it ends by itself.
+    pub until: Option<UnixMillis>,
+}
+
+/// A key made at run time. Its secret is known to nobody; only the digest is kept.
+#[derive(Clone, Eq, PartialEq)]
+pub struct RuntimeKey {
+    /// Its identity.
+    pub id: String,
+    /// The project that it belongs to, as `team/project`.
+    pub project: String,
+    /// Its name within the project.
+    pub name: String,
+    /// HMAC of the secret's hash.
+    pub digest: [u8; 32],
+    /// When it was made.
+    pub created: UnixMillis,
+    /// When it stops to work.
+    pub expires: Option<UnixMillis>,
+    /// When it was revoked.
+    pub revoked: Option<UnixMillis>,
+}
+
+impl std::fmt::Debug for RuntimeKey {
+    /// Without the digest: logs need no material for guessing.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RuntimeKey")
+            .field("id", &self.id)
+            .field("project", &self.project)
+            .field("name", &self.name)
+            .field("created", &self.created)
+            .field("expires", &self.expires)
+            .field("revoked", &self.revoked)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Who did what, when.
+#[derive(Clone, Debug, Eq, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct AuditEntry {
+    /// Ascending number that the store gives; ignored when appending.
+    pub seq: u64,
+    /// When.
+    pub at: UnixMillis,
+    /// Who: the name of an admin token, or of the gateway's own part.
+    pub actor: String,
+    /// What, such as `upstream.drain`.
+    pub action: String,
+    /// To what.
+    pub subject: String,
+    /// The particulars, as JSON text.
+    pub detail: String,
+}
+
+/// A configuration that was, or is, in force.
+#[derive(Clone, Debug, Eq, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct ConfigVersion {
+    /// Ascending number, given by whoever appends it.
+    pub version: u64,
+    /// SHA-256 of the text, in hexadecimal.
+    pub hash: String,
+    /// Where it came from: a file, the API, a rollback.
+    pub source: String,
+    /// Who brought it.
+    pub author: String,
+    /// When it came into force.
+    pub at: UnixMillis,
+    /// The configuration as written, secrets as references.
+    pub text: String,
+}
