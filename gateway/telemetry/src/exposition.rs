@@ -53,7 +53,8 @@ impl Exposition {
         exposition
     }
 
-    /// Runs `resolve` with this exposition as the one that new series of this thread belong to.
+    /// Runs `resolve` with this exposition as the one that new series of this thread belong to. A
+    /// label value that is first met while recording is a new series too.
     pub fn scope<T>(&self, resolve: impl FnOnce() -> T) -> T {
         metrics::with_local_recorder(&self.recorder, resolve)
     }
@@ -73,7 +74,8 @@ impl Exposition {
     }
 
     /// Folds what histograms recorded into their buckets. Until then each observation takes 16
-    /// bytes, so the owner calls this every few seconds whether or not anyone scrapes.
+    /// bytes (6 MiB for 100,000 requests and their journal records), so the owner calls this every second or few,
+    /// whether or not anyone scrapes.
     pub fn upkeep(&self) {
         self.handle.run_upkeep();
     }
@@ -173,5 +175,211 @@ impl Recorder for GuardedRecorder {
 
     fn register_histogram(&self, key: &Key, metadata: &Metadata<'_>) -> Histogram {
         self.inner.register_histogram(&self.admit(key, metadata), metadata)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tollgate_domain::{Money, Usage};
+
+    use super::*;
+    use crate::{
+        BreakerSeries, BreakerState, ConfigSeries, QuotaSeries, RegionSeries, RegionState, ReloadResult,
+        RequestFacts, RequestLabels, RequestSeries, RetrySeries, UpstreamSeries, build_info,
+        catalogue::QUOTA_REFUSALS,
+    };
+
+    const LABELS: RequestLabels<'_> = RequestLabels {
+        team: "retail",
+        project: "search",
+        model: "gpt-5-mini",
+        upstream: "aoai-eastus",
+        region: "eastus",
+        operation: "chat_completions",
+        currency: "USD",
+    };
+
+    fn facts(usage: &Usage) -> RequestFacts<'_> {
+        RequestFacts {
+            code: 200,
+            end: "completed",
+            duration: Duration::from_millis(812),
+            ttft: Some(Duration::from_millis(120)),
+            usage,
+            cost: Money::from_pico(1_500_000_000_000),
+        }
+    }
+
+    fn has_line(text: &str, expected: &str) -> bool {
+        text.lines().any(|line| line == expected)
+    }
+
+    #[test]
+    fn every_metric_of_the_contract_is_exposed_with_its_kind_and_meaning() {
+        let text = with_one_series_of_each();
+        for (name, kind) in [
+            ("requests_total", "counter"),
+            ("request_duration_seconds", "histogram"),
+            ("time_to_first_token_seconds", "histogram"),
+            ("tokens_total", "counter"),
+            ("cost_total", "counter"),
+            ("attempts_total", "counter"),
+            ("retries_total", "counter"),
+            ("breaker_state", "gauge"),
+            ("hold_seconds_total", "counter"),
+            ("region_state", "gauge"),
+            ("inflight_requests", "gauge"),
+            ("quota_refusals_total", "counter"),
+            ("reservations_open", "gauge"),
+            ("journal_append_seconds", "histogram"),
+            ("journal_sync_seconds", "histogram"),
+            ("ledger_lag_seconds", "gauge"),
+            ("recovered_requests_total", "counter"),
+            ("config_version", "gauge"),
+            ("config_last_reload_success", "gauge"),
+            ("build_info", "gauge"),
+        ] {
+            let expected = format!("# TYPE tollgate_{name} {kind}");
+            assert!(has_line(&text, &expected), "{expected} is not in:\n{text}");
+            assert!(text.contains(&format!("# HELP tollgate_{name} ")), "{name} is not described");
+        }
+    }
+
+    fn with_one_series_of_each() -> String {
+        let exposition = Exposition::new();
+        exposition.scope(|| {
+            let _request = RequestSeries::new(&LABELS);
+            UpstreamSeries::new("aoai-eastus").attempt_ended("success");
+            RetrySeries::new().record("throttled", "success");
+            QuotaSeries::new("retail", "search").refused("budget");
+            let _breaker = BreakerSeries::new("aoai-eastus", "gpt-5-mini");
+            let _region = RegionSeries::new("eastus");
+            let _config = ConfigSeries::new();
+            build_info("1.2.3", "abcdef");
+        });
+        exposition.render()
+    }
+
+    #[test]
+    fn a_request_adds_to_each_of_its_series() {
+        let exposition = Exposition::new();
+        let usage = Usage {
+            input_uncached: 100,
+            cache_read: 20,
+            cache_write_5m: 3,
+            output_text: 50,
+            output_reasoning: 7,
+            ..Usage::default()
+        };
+        let series = exposition.scope(|| RequestSeries::new(&LABELS));
+        series.record(&facts(&usage));
+        exposition.upkeep();
+        exposition.scope(|| series.record(&facts(&usage)));
+        let text = exposition.render();
+        let place =
+            r#"model="gpt-5-mini",upstream="aoai-eastus",region="eastus",operation="chat_completions""#;
+        let who = r#"team="retail",project="search",model="gpt-5-mini""#;
+        for expected in [
+            format!(
+                r#"tollgate_requests_total{{team="retail",project="search",{place},code="200",end="completed"}} 2"#
+            ),
+            format!(r#"tollgate_request_duration_seconds_bucket{{{place},le="0.64"}} 0"#),
+            format!(r#"tollgate_request_duration_seconds_bucket{{{place},le="1.28"}} 2"#),
+            format!("tollgate_time_to_first_token_seconds_sum{{{place}}} 0.24"),
+            format!(r#"tollgate_tokens_total{{{who},type="input"}} 246"#),
+            format!(r#"tollgate_tokens_total{{{who},type="cached_input"}} 40"#),
+            format!(r#"tollgate_tokens_total{{{who},type="cache_write"}} 6"#),
+            format!(r#"tollgate_tokens_total{{{who},type="output"}} 114"#),
+            format!(r#"tollgate_tokens_total{{{who},type="reasoning"}} 14"#),
+            format!(r#"tollgate_cost_total{{{who},currency="USD"}} 3"#),
+        ] {
+            assert!(has_line(&text, &expected), "{expected} is not in:\n{text}");
+        }
+    }
+
+    #[test]
+    fn a_request_of_an_unknown_key_is_counted_and_charged_to_nobody() {
+        let exposition = Exposition::new();
+        let series = exposition.scope(|| RequestSeries::new(&RequestLabels::default()));
+        let usage = Usage::default();
+        let refused = RequestFacts { code: 401, end: "refused", ttft: None, ..facts(&usage) };
+        exposition.scope(|| series.record(&refused));
+        let text = exposition.render();
+        let expected = r#"tollgate_requests_total{team="",project="",model="",upstream="",region="",operation="",code="401",end="refused"} 1"#;
+        assert!(has_line(&text, expected), "{text}");
+        assert!(!text.contains("tollgate_cost_total"), "{text}");
+    }
+
+    #[test]
+    fn states_and_events_are_told() {
+        let exposition = Exposition::new();
+        exposition.scope(|| {
+            let upstream = UpstreamSeries::new("u");
+            upstream.attempt_began();
+            upstream.attempt_began();
+            upstream.attempt_ended("throttled");
+            upstream.held(Duration::from_millis(1_500));
+            BreakerSeries::new("u", "m").set(BreakerState::HalfOpen);
+            RegionSeries::new("r").set(RegionState::Disabled);
+            RetrySeries::new().record("throttled", "success");
+            QuotaSeries::new("t", "p").refused("budget");
+            let config = ConfigSeries::new();
+            config.reloaded(ReloadResult::Taken(7));
+            config.reloaded(ReloadResult::Refused);
+            build_info("1.2.3", "abcdef");
+            recovered_requests(4);
+        });
+        let text = exposition.render();
+        for expected in [
+            r#"tollgate_attempts_total{upstream="u",outcome="throttled"} 1"#,
+            r#"tollgate_inflight_requests{upstream="u"} 1"#,
+            r#"tollgate_hold_seconds_total{upstream="u"} 1.5"#,
+            r#"tollgate_breaker_state{upstream="u",model="m"} 1"#,
+            r#"tollgate_region_state{region="r"} 2"#,
+            r#"tollgate_retries_total{reason="throttled",result="success"} 1"#,
+            r#"tollgate_quota_refusals_total{team="t",project="p",limit="budget"} 1"#,
+            "tollgate_config_version 7",
+            "tollgate_config_last_reload_success 0",
+            r#"tollgate_build_info{version="1.2.3",revision="abcdef"} 1"#,
+            "tollgate_recovered_requests_total 4",
+            "tollgate_reservations_open 0",
+        ] {
+            assert!(has_line(&text, expected), "{expected} is not in:\n{text}");
+        }
+    }
+
+    #[test]
+    fn label_sets_beyond_the_limit_fold_into_other() {
+        let exposition = Exposition::new();
+        let refuse = |project: usize| {
+            exposition.scope(|| QuotaSeries::new("t", &project.to_string()).refused("budget"));
+        };
+        (0..MAX_LABEL_SETS + 3).for_each(refuse);
+        refuse(0);
+        let text = exposition.render();
+        let told = text.lines().filter(|line| line.starts_with(QUOTA_REFUSALS.name)).count();
+        assert_eq!(told, MAX_LABEL_SETS + 1);
+        for expected in [
+            r#"tollgate_quota_refusals_total{team="t",project="0",limit="budget"} 2"#,
+            r#"tollgate_quota_refusals_total{team="other",project="other",limit="other"} 3"#,
+            r#"tollgate_metrics_overflow_total{metric="tollgate_quota_refusals_total"} 3"#,
+        ] {
+            assert!(has_line(&text, expected), "{expected}");
+        }
+    }
+
+    #[test]
+    fn names_follow_the_conventions() {
+        for metric in ALL {
+            let counts = matches!(metric.kind, Kind::Counter | Kind::FractionalCounter);
+            assert!(metric.name.starts_with("tollgate_"), "{}", metric.name);
+            assert_eq!(metric.name.ends_with("_total"), counts, "{}", metric.name);
+            if let Kind::Histogram(buckets) = metric.kind {
+                assert!(metric.name.ends_with("_seconds"), "{}", metric.name);
+                assert!(buckets.is_sorted_by(|low, high| low < high), "{}", metric.name);
+            }
+        }
     }
 }

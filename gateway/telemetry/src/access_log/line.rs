@@ -250,3 +250,133 @@ fn write_json_string(out: &mut Vec<u8>, text: &str) {
     out.extend_from_slice(rest);
     out.push(b'"');
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const ENDED: UnixMillis = UnixMillis::new(1_790_000_000_007);
+
+    fn parsed(line: &AccessLine<'_>) -> Value {
+        let mut out = Vec::new();
+        line.write_to(&mut out);
+        assert_eq!(out.iter().filter(|&&byte| byte == b'\n').count(), 1, "one line feed, at the end");
+        serde_json::from_slice(&out).expect("a line is JSON")
+    }
+
+    #[test]
+    fn a_whole_request_is_told_with_every_field() {
+        let usage = Usage {
+            input_uncached: 100,
+            cache_read: 20,
+            cache_write_5m: 3,
+            output_text: 50,
+            output_reasoning: 7,
+            ..Usage::default()
+        };
+        let line = AccessLine {
+            trace_id: Some("4bf92f3577b34da6a3ce929d0e0e4736"),
+            user: Some("u-1"),
+            session: Some("s-1"),
+            ttft_ms: Some(120),
+            upstream_ms: Some(800),
+            usage: Some(&usage),
+            cost: Some(Money::from_pico(1_230_000_000)),
+            client_addr: Some(([192, 0, 2, 7], 50_000).into()),
+            user_agent: Some("OpenAI/Python 1.99.0"),
+            ..plain()
+        };
+        let expected = json!({
+            "ts": "2026-09-21T14:13:20.007Z", "level": "info", "msg": "request",
+            "request_id": RequestId::new(ENDED, 1).to_string(),
+            "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736",
+            "method": "POST", "path": "/v1/chat/completions", "dialect": "openai",
+            "operation": "chat_completions", "status": 200, "end": "completed",
+            "team": "retail", "project": "search", "key": "prod", "user": "u-1", "session": "s-1",
+            "model": "gpt-5-mini", "upstream_model": "gpt-5-mini-prod", "provider": "azure",
+            "region": "eastus", "upstream": "aoai-eastus", "client_addr": "192.0.2.7",
+            "user_agent": "OpenAI/Python 1.99.0", "attempts": 1, "stream": true,
+            "duration_ms": 812, "ttft_ms": 120, "upstream_ms": 800,
+            "tokens_in": 123, "tokens_cache_read": 20, "tokens_cache_write": 3,
+            "tokens_out": 57, "tokens_reasoning": 7,
+            "cost": "0.00123", "currency": "USD", "config_version": 3,
+        });
+        assert_eq!(parsed(&line), expected);
+    }
+
+    #[test]
+    fn what_is_not_known_is_left_out() {
+        let told = parsed(&AccessLine { status: 401, error_code: Some("invalid_api_key"), ..plain() });
+        for absent in ["trace_id", "user", "ttft_ms", "tokens_in", "cost", "currency", "client_addr"] {
+            assert_eq!(told.get(absent), None, "{absent}");
+        }
+        assert_eq!(told["error_code"], "invalid_api_key");
+        assert_eq!(told["level"], "warn");
+    }
+
+    #[test]
+    fn a_long_text_is_cut_between_characters() {
+        let long = "é".repeat(LONGEST_TEXT);
+        let told = parsed(&AccessLine { user_agent: Some(&long), ..plain() });
+        assert_eq!(told["user_agent"], "é".repeat(LONGEST_TEXT / 2));
+        let shifted = format!("x{long}");
+        let told = parsed(&AccessLine { user_agent: Some(&shifted), ..plain() });
+        assert_eq!(told["user_agent"], format!("x{}", "é".repeat(LONGEST_TEXT / 2 - 1)));
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_reads_back_as_it_was(text in any::<String>(), millis in any::<i64>()) {
+            let told = parsed(&AccessLine { user: Some(&text), path: &text, ts: UnixMillis::new(millis), ..plain() });
+            prop_assert_eq!(&told["user"], cut(&text));
+            prop_assert_eq!(&told["path"], cut(&text));
+        }
+
+        #[test]
+        fn any_control_character_reads_back(bytes in proptest::collection::vec(0_u8..0x80, 0..64)) {
+            let text = String::from_utf8(bytes).expect("ASCII is UTF-8");
+            let told = parsed(&AccessLine { user_agent: Some(&text), ..plain() });
+            prop_assert_eq!(&told["user_agent"], &text);
+        }
+    }
+
+    /// A request that went well.
+    pub(in crate::access_log) fn plain() -> AccessLine<'static> {
+        AccessLine {
+            ts: ENDED,
+            request_id: RequestId::new(ENDED, 1),
+            trace_id: None,
+            method: "POST",
+            path: "/v1/chat/completions",
+            dialect: Some("openai"),
+            operation: Some("chat_completions"),
+            status: 200,
+            end: "completed",
+            error_code: None,
+            team: Some("retail"),
+            project: Some("search"),
+            key: Some("prod"),
+            user: None,
+            session: None,
+            model: Some("gpt-5-mini"),
+            upstream_model: Some("gpt-5-mini-prod"),
+            provider: Some("azure"),
+            region: Some("eastus"),
+            upstream: Some("aoai-eastus"),
+            attempts: 1,
+            stream: true,
+            duration_ms: 812,
+            ttft_ms: None,
+            upstream_ms: None,
+            usage: None,
+            cost: None,
+            currency: "USD",
+            client_addr: None,
+            user_agent: None,
+            config_version: 3,
+        }
+    }
+}

@@ -16,7 +16,7 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
-        mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel},
+        mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
     },
     thread,
     time::{Duration, Instant},
@@ -44,12 +44,13 @@ pub struct AccessLog {
 pub enum Drained {
     /// All that writers had handed over is written.
     Yes,
-    /// The destination did not take them in time.
-    TimedOut,
+    /// The destination did not take them in time, or the thread had died.
+    No,
 }
 
 impl AccessLog {
-    /// Opens the destination and starts the thread.
+    /// Opens the destination and starts the thread. Lost lines are counted in the exposition that
+    /// is installed at this moment.
     ///
     /// # Errors
     /// When a file cannot be opened, or the thread cannot be started.
@@ -76,14 +77,14 @@ impl AccessLog {
         let mut message = Message::End;
         while let Err(TrySendError::Full(unsent)) = self.queue.try_send(message) {
             if Instant::now() >= deadline {
-                return Drained::TimedOut;
+                return Drained::No;
             }
             message = unsent;
             thread::sleep(Duration::from_millis(1));
         }
         match self.ended.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-            Ok(()) | Err(RecvTimeoutError::Disconnected) => Drained::Yes,
-            Err(RecvTimeoutError::Timeout) => Drained::TimedOut,
+            Ok(()) => Drained::Yes,
+            Err(_) => Drained::No,
         }
     }
 
@@ -117,6 +118,19 @@ enum Message {
     End,
 }
 
+impl Message {
+    /// The buffer of lines that go nowhere, to be used again.
+    fn into_empty_buffer(self) -> Vec<u8> {
+        match self {
+            Self::Lines { mut bytes, .. } => {
+                bytes.clear();
+                bytes
+            }
+            Self::End => Vec::new(),
+        }
+    }
+}
+
 fn write_until_end(mut sink: Sink, queue: &Receiver<Message>, shared: &Shared) {
     while let Ok(Message::Lines { mut bytes, count }) = queue.recv() {
         if shared.reopen.swap(false, Ordering::AcqRel) {
@@ -130,5 +144,143 @@ fn write_until_end(mut sink: Sink, queue: &Receiver<Message>, shared: &Shared) {
         if spare.len() < QUEUE {
             spare.push(bytes);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        fs,
+        io::{self, Write},
+        path::Path,
+    };
+
+    use super::{line::tests::plain, *};
+    use crate::Exposition;
+
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn lines_of_all_writers_reach_the_file() {
+        let folder = tempfile::tempdir().expect("a folder for the log");
+        let path = folder.path().join("access.log");
+        let log = AccessLog::open(Destination::File(path.clone())).expect("opens");
+        thread::scope(|cores| {
+            for _ in 0..2 {
+                let mut writer = log.writer();
+                cores.spawn(move || (0..1_000).for_each(|_| writer.write(&plain())));
+            }
+        });
+        assert_eq!(log.shutdown(PATIENCE), Drained::Yes);
+        assert_eq!(lines_in(&path), 2_000);
+    }
+
+    #[test]
+    fn a_log_file_that_was_moved_away_is_begun_anew() {
+        let folder = tempfile::tempdir().expect("a folder for the log");
+        let (path, moved) = (folder.path().join("access.log"), folder.path().join("access.log.1"));
+        fs::write(&path, "from an earlier run\n").expect("writes");
+        let log = AccessLog::open(Destination::File(path.clone())).expect("opens");
+        fs::rename(&path, &moved).expect("moves");
+        log.reopen();
+        let mut writer = log.writer();
+        writer.write(&plain());
+        drop(writer);
+        assert_eq!(log.shutdown(PATIENCE), Drained::Yes);
+        assert_eq!((lines_in(&moved), lines_in(&path)), (1, 1));
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_opened_is_named() {
+        let error = AccessLog::open(Destination::File("/nonexistent/access.log".into())).err();
+        let told = error.expect("refused").to_string();
+        assert!(told.starts_with("access log /nonexistent/access.log: "), "{told}");
+    }
+
+    #[test]
+    fn a_destination_that_stalls_costs_lines_and_no_waiting() {
+        let (arrived, arrivals) = sync_channel(1);
+        let (open_gate, gate) = sync_channel::<()>(0);
+        let exposition = Exposition::new();
+        let log = log_to(&exposition, move |_| {
+            let _only_the_first_is_awaited = arrived.try_send(());
+            let _closed_means_open = gate.recv();
+            Ok(())
+        });
+        let mut writer = log.writer();
+        let mut write_one = || {
+            writer.write(&plain());
+            writer.flush();
+        };
+        write_one();
+        arrivals.recv().expect("the thread writes the first buffer and stalls");
+        (0..QUEUE).for_each(|_| write_one());
+        assert_eq!(dropped(&exposition), 0, "the queue takes these");
+        (0..7).for_each(|_| write_one());
+        assert_eq!(dropped(&exposition), 7);
+        drop(open_gate);
+        assert_eq!(log.shutdown(PATIENCE), Drained::Yes);
+        assert_eq!(dropped(&exposition), 7, "what was queued is not lost");
+    }
+
+    #[test]
+    fn a_shutdown_gives_up_on_a_destination_that_stalls() {
+        let (_never_opened, gate) = sync_channel::<()>(0);
+        let log = log_to(&Exposition::new(), move |_| {
+            let _blocks = gate.recv();
+            Ok(())
+        });
+        let mut writer = log.writer();
+        writer.write(&plain());
+        writer.flush();
+        assert_eq!(log.shutdown(Duration::ZERO), Drained::No);
+    }
+
+    #[test]
+    fn a_broken_pipe_is_counted_and_survived() {
+        let exposition = Exposition::new();
+        let mut broken = true;
+        let log = log_to(&exposition, move |_| {
+            if std::mem::take(&mut broken) { Err(io::ErrorKind::BrokenPipe.into()) } else { Ok(()) }
+        });
+        let mut writer = log.writer();
+        (0..3).for_each(|_| writer.write(&plain()));
+        writer.flush();
+        writer.write(&plain());
+        drop(writer);
+        assert_eq!(log.shutdown(PATIENCE), Drained::Yes);
+        assert_eq!(dropped(&exposition), 3);
+    }
+
+    fn log_to(
+        exposition: &Exposition,
+        write: impl FnMut(&[u8]) -> io::Result<()> + Send + 'static,
+    ) -> AccessLog {
+        let sink = Sink::to(Box::new(Scripted(write)));
+        exposition.scope(|| AccessLog::start(sink)).expect("the thread starts")
+    }
+
+    /// A destination that does with each buffer what the test says.
+    struct Scripted<F>(F);
+
+    impl<F: FnMut(&[u8]) -> io::Result<()>> Write for Scripted<F> {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            (self.0)(bytes).map(|()| bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn lines_in(path: &Path) -> usize {
+        fs::read_to_string(path).expect("a readable log").lines().count()
+    }
+
+    fn dropped(exposition: &Exposition) -> u64 {
+        let text = exposition.render();
+        let name = "tollgate_telemetry_dropped_total{signal=\"access_log\"} ";
+        let value = text.lines().find_map(|line| line.strip_prefix(name)).expect("a dropped counter");
+        value.parse().expect("a whole number")
     }
 }

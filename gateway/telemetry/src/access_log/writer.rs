@@ -40,23 +40,15 @@ impl AccessWriter {
         if self.lines == 0 {
             return;
         }
-        let next = self.shared.spare.lock().pop().unwrap_or_else(|| Vec::with_capacity(CAPACITY));
-        let bytes = std::mem::replace(&mut self.buffer, next);
+        let bytes = std::mem::take(&mut self.buffer);
         let count = std::mem::take(&mut self.lines);
-        if let Err(TrySendError::Full(unsent) | TrySendError::Disconnected(unsent)) =
-            self.queue.try_send(Message::Lines { bytes, count })
-        {
-            self.shared.dropped.increment(count);
-            self.keep(unsent);
-        }
-    }
-
-    /// Uses the buffer of dropped lines again.
-    fn keep(&mut self, unsent: Message) {
-        if let Message::Lines { mut bytes, .. } = unsent {
-            bytes.clear();
-            self.buffer = bytes;
-        }
+        self.buffer = match self.queue.try_send(Message::Lines { bytes, count }) {
+            Ok(()) => self.shared.spare.lock().pop().unwrap_or_else(|| Vec::with_capacity(CAPACITY)),
+            Err(TrySendError::Full(unsent) | TrySendError::Disconnected(unsent)) => {
+                self.shared.dropped.increment(count);
+                unsent.into_empty_buffer()
+            }
+        };
     }
 }
 
