@@ -3,5 +3,6 @@
 pub mod ledger;
 mod now;
 pub mod price;
+pub mod quota;
 
 pub use now::Now;

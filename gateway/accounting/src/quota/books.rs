@@ -1,0 +1,215 @@
+//! What a scope has spent and holds reserved, by calendar window.
+//!
+//! Books are kept for every period, whether or not a rule looks at them, so that a budget or quota
+//! that comes with a new configuration starts from the truth. A request belongs to the windows in
+//! which it was admitted: what is settled after a window's end leaves the next one untouched.
+
+use tollgate_domain::UnixMillis;
+
+use super::calendar::{Calendar, Period, Window};
+
+/// The books of one scope.
+#[derive(Debug)]
+pub(super) struct Books {
+    /// In the order of [`Period::ALL`].
+    by_period: [Book; 6],
+    /// The earliest end of a window: until then no calendar is asked.
+    next_switch: UnixMillis,
+    /// The latest start of a window. Time before it counts as this instant, so that a clock that
+    /// is set back reopens nothing.
+    newest_start: UnixMillis,
+}
+
+/// The current window of one period.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Book {
+    pub(super) window: Window,
+    /// Requests of this window that still hold their reservation.
+    pub(super) holders: u32,
+    /// In pico-units of currency.
+    pub(super) money: Balance,
+    pub(super) tokens: Balance,
+}
+
+/// Spent and reserved amounts of one unit.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Balance {
+    pub(super) spent: i128,
+    pub(super) open: i128,
+}
+
+/// An amount of both units.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Amounts {
+    pub(super) money: i128,
+    pub(super) tokens: i128,
+}
+
+impl Balance {
+    /// The law of hard limits.
+    pub(super) fn fits(&self, asked: i128, limit: i128) -> bool {
+        self.spent.saturating_add(self.open).saturating_add(asked) <= limit
+    }
+
+    fn reserve(&mut self, amount: i128) {
+        self.open = self.open.saturating_add(amount);
+    }
+
+    fn settle(&mut self, reserved: i128, actual: i128) {
+        self.open = self.open.saturating_sub(reserved);
+        self.spent = self.spent.saturating_add(actual);
+    }
+}
+
+impl Book {
+    fn empty(window: Window) -> Self {
+        Self { window, holders: 0, money: Balance::default(), tokens: Balance::default() }
+    }
+}
+
+impl Default for Books {
+    /// Books that open with the first instant they hear of.
+    fn default() -> Self {
+        let never = UnixMillis::new(i64::MIN);
+        let book = Book::empty(Window { start: never, end: never });
+        Self { by_period: [book; 6], next_switch: never, newest_start: never }
+    }
+}
+
+impl Books {
+    pub(super) fn of(&self, period: Period) -> &Book {
+        &self.by_period[period as usize]
+    }
+
+    /// Opens the windows of this instant where the former ones have ended. Returns the instant
+    /// that a request counts as having started at.
+    pub(super) fn roll(&mut self, calendar: &Calendar, now: UnixMillis) -> UnixMillis {
+        if now >= self.next_switch {
+            for (period, book) in Period::ALL.into_iter().zip(&mut self.by_period) {
+                if now >= book.window.end {
+                    *book = Book::empty(calendar.window_of(period, now));
+                }
+            }
+            self.note_windows();
+        }
+        now.max(self.newest_start)
+    }
+
+    pub(super) fn reserve(&mut self, amounts: Amounts) {
+        for book in &mut self.by_period {
+            book.holders = book.holders.saturating_add(1);
+            book.money.reserve(amounts.money);
+            book.tokens.reserve(amounts.tokens);
+        }
+    }
+
+    /// Ends the reservation of a request that started then, in those of its windows that are
+    /// still the current ones.
+    pub(super) fn settle(&mut self, started: UnixMillis, reserved: Amounts, actual: Amounts) {
+        for book in self.by_period.iter_mut().filter(|book| started >= book.window.start) {
+            book.holders = book.holders.saturating_sub(1);
+            book.money.settle(reserved.money, actual.money);
+            book.tokens.settle(reserved.tokens, actual.tokens);
+        }
+    }
+
+    /// Sets what an earlier process has spent in a window; a window older than the current one is
+    /// past and changes nothing.
+    pub(super) fn restore(&mut self, period: Period, window: Window, set: impl FnOnce(&mut Book)) {
+        let book = &mut self.by_period[period as usize];
+        if window.start > book.window.start {
+            *book = Book::empty(window);
+        }
+        if window.start == book.window.start {
+            set(book);
+        }
+        self.note_windows();
+    }
+
+    /// Takes over what another scope has spent, where the windows are the same or newer. What it
+    /// holds reserved stays with it.
+    pub(super) fn absorb(&mut self, other: &Self) {
+        for (book, other) in self.by_period.iter_mut().zip(&other.by_period) {
+            if other.window.start > book.window.start {
+                *book = Book::empty(other.window);
+            }
+            if other.window.start == book.window.start {
+                book.money.settle(0, other.money.spent);
+                book.tokens.settle(0, other.tokens.spent);
+            }
+        }
+        self.note_windows();
+    }
+
+    fn note_windows(&mut self) {
+        let windows = || self.by_period.iter().map(|book| book.window);
+        self.next_switch = windows().map(|window| window.end).min().expect("six periods");
+        self.newest_start = windows().map(|window| window.start).max().expect("six periods");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: i64 = 86_400_000;
+    /// 2026-11-30T00:00:00Z, a Monday; the next day begins a month, but no week.
+    const MONDAY: UnixMillis = UnixMillis::new(1_795_996_800_000);
+
+    fn amounts(money: i128) -> Amounts {
+        Amounts { money, tokens: money * 10 }
+    }
+
+    fn shown(books: &Books, period: Period) -> (i128, i128, u32) {
+        let book = books.of(period);
+        assert_eq!((book.tokens.spent, book.tokens.open), (book.money.spent * 10, book.money.open * 10));
+        (book.money.spent, book.money.open, book.holders)
+    }
+
+    #[test]
+    fn a_request_settles_into_the_windows_of_its_start() {
+        let (mut books, calendar) = (Books::default(), Calendar::utc());
+        let started = books.roll(&calendar, MONDAY.plus(DAY - 1));
+        books.reserve(amounts(7));
+        books.roll(&calendar, MONDAY.plus(DAY));
+        assert_eq!(shown(&books, Period::Month), (0, 0, 0), "a fresh month owes nothing to the old one");
+        assert_eq!(shown(&books, Period::Week), (0, 7, 1), "the week goes on");
+        books.settle(started, amounts(7), amounts(5));
+        assert_eq!(shown(&books, Period::Day), (0, 0, 0));
+        assert_eq!(shown(&books, Period::Month), (0, 0, 0));
+        for period in [Period::Week, Period::Quarter, Period::Year, Period::Total] {
+            assert_eq!(shown(&books, period), (5, 0, 0), "{period:?}");
+        }
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_reopens_nothing() {
+        let (mut books, calendar) = (Books::default(), Calendar::utc());
+        let tuesday = MONDAY.plus(DAY);
+        books.roll(&calendar, tuesday);
+        let started = books.roll(&calendar, MONDAY.plus(-400 * DAY));
+        assert_eq!(started, tuesday, "it counts as the newest instant that is certain");
+        books.reserve(amounts(3));
+        books.settle(started, amounts(3), amounts(3));
+        for period in Period::ALL {
+            assert_eq!(shown(&books, period), (3, 0, 0), "{period:?}");
+        }
+    }
+
+    #[test]
+    fn restored_and_absorbed_amounts_keep_to_their_windows() {
+        let calendar = Calendar::utc();
+        let month = calendar.window_of(Period::Month, MONDAY);
+        let past = calendar.window_of(Period::Month, month.start.plus(-1));
+        let mut books = Books::default();
+        books.restore(Period::Month, month, |book| book.money.spent = 40);
+        books.restore(Period::Month, past, |book| book.money.spent = 999);
+        books.roll(&calendar, MONDAY);
+        let mut renamed = Books::default();
+        renamed.restore(Period::Month, month, |book| book.money.spent = 2);
+        renamed.absorb(&books);
+        assert_eq!(renamed.of(Period::Month).money.spent, 42);
+        renamed.roll(&calendar, MONDAY.plus(DAY));
+        assert_eq!(renamed.of(Period::Month).money.spent, 0, "the month is over");
+    }
+}
