@@ -74,8 +74,8 @@ impl Exposition {
     }
 
     /// Folds what histograms recorded into their buckets. Until then each observation takes 16
-    /// bytes (6 MiB for 100,000 requests and their journal records), so the owner calls this every second or few,
-    /// whether or not anyone scrapes.
+    /// bytes (6 MiB for 100,000 requests and their journal records), so the owner calls this every
+    /// second or few, whether or not anyone scrapes.
     pub fn upkeep(&self) {
         self.handle.run_upkeep();
     }

@@ -19,9 +19,11 @@ impl UpstreamSeries {
     #[must_use]
     pub fn new(upstream: &str) -> Self {
         let of = labels([("upstream", upstream)]);
-        let hold = HOLD.gauge(of.clone());
-        hold.increment(0.0);
-        Self { inflight: INFLIGHT.gauge(of.clone()), attempts: Counters::new(&ATTEMPTS, of), hold }
+        Self {
+            inflight: INFLIGHT.gauge(of.clone()),
+            hold: HOLD.gauge(of.clone()),
+            attempts: Counters::new(&ATTEMPTS, of),
+        }
     }
 
     /// An attempt goes out.
