@@ -1,1 +1,3 @@
 //! Configuration, reload, admin API.
+
+pub mod config;

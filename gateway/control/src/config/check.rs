@@ -1,0 +1,194 @@
+//! What types cannot say: references, duplicates, secrets, and names that are not available yet.
+//!
+//! Every rule runs over the whole configuration, so one run reports all that is wrong.
+
+mod models;
+mod names;
+mod secrets;
+mod teams;
+mod upstreams;
+
+use std::collections::HashSet;
+
+use super::{
+    file::{ConfigFile, Listener, Store},
+    prices::PriceFile,
+    problem::{Path, Problem, Severity, nearest},
+    tree::{Node, Value},
+};
+
+/// Shortest secret that is taken; shorter ones can be guessed.
+const MIN_SECRET_BYTES: usize = 16;
+
+/// Everything that is wrong or doubtful, in the order of the sections.
+pub(super) fn check(file: &ConfigFile, prices: &PriceFile, tree: &Node) -> Vec<Problem> {
+    let mut check = Check { file, prices, tree, problems: Vec::new() };
+    check.general();
+    check.listeners();
+    check.regions_and_upstreams();
+    check.models();
+    check.teams();
+    check.secrets();
+    check.price_entries();
+    check.problems
+}
+
+/// One run of all rules.
+struct Check<'a> {
+    file: &'a ConfigFile,
+    prices: &'a PriceFile,
+    tree: &'a Node,
+    problems: Vec<Problem>,
+}
+
+impl Check<'_> {
+    fn report(&mut self, severity: Severity, path: Path, message: String, suggestion: Option<String>) {
+        let place = Some(self.tree.place_of(&path).clone());
+        // A value that came from outside may be a secret that stands where it should not.
+        let message = match self.tree.find(&path).map(|node| &node.value) {
+            Some(Value::Text(text)) if text.expanded && !text.text.is_empty() => {
+                message.replace(&text.text, "…")
+            }
+            _ => message,
+        };
+        self.problems.push(Problem { severity, place, path, message, suggestion });
+    }
+
+    fn error(&mut self, path: Path, message: impl Into<String>) {
+        self.report(Severity::Error, path, message.into(), None);
+    }
+
+    fn warn(&mut self, path: Path, message: impl Into<String>) {
+        self.report(Severity::Warning, path, message.into(), None);
+    }
+
+    /// A field or value whose part of the gateway is not built yet.
+    fn later(&mut self, path: Path, what: &str) {
+        self.error(path, format!("{what} is not available yet"));
+    }
+
+    /// A name that must be one of the given ones.
+    fn reference<'n>(
+        &mut self,
+        path: Path,
+        what: &str,
+        name: &str,
+        known: impl Iterator<Item = &'n str> + Clone,
+    ) {
+        if known.clone().any(|known| known == name) {
+            return;
+        }
+        let suggestion = nearest(name, known);
+        self.report(Severity::Error, path, format!("there is no {what} `{name}`"), suggestion);
+    }
+
+    fn general(&mut self) {
+        let root = Path::default();
+        let file = self.file;
+        if file.version != 1 {
+            let message = format!("version {} is not known: this gateway reads version 1", file.version);
+            self.error(root.field("version"), message);
+        }
+        for (field, value) in
+            [("organization", Some(&file.organization)), ("instance", file.instance.as_ref())]
+        {
+            if let Some(value) = value {
+                self.name(root.field(field), value);
+            }
+        }
+        if file.currency.len() != 3 || !file.currency.bytes().all(|byte| byte.is_ascii_uppercase()) {
+            self.error(
+                root.field("currency"),
+                "expected an ISO 4217 code of three capital letters, such as USD",
+            );
+        }
+        if jiff::tz::TimeZone::get(&file.calendar.timezone).is_err() {
+            let message = format!("there is no time zone `{}`", file.calendar.timezone);
+            self.error(root.field("calendar").field("timezone"), message);
+        }
+        if file.workers == Some(0) {
+            self.error(root.field("workers"), "must be at least 1");
+        }
+        let edge = root.field("edge");
+        if file.edge.max_body.is_some_and(|size| size.0 == 0) {
+            self.error(edge.field("max_body"), "must be at least 1B");
+        }
+        if file.edge.max_in_flight == Some(0) {
+            self.error(edge.field("max_in_flight"), "must be at least 1");
+        }
+        if file.access_log.to.is_empty() {
+            self.error(
+                root.field("access_log").field("to"),
+                "expected stdout, stderr, off or the name of a file",
+            );
+        }
+        if file.ledger.store == Store::Postgres {
+            self.later(root.field("ledger").field("store"), "the store `postgres`");
+        } else if file.ledger.url.is_some() {
+            self.error(
+                root.field("ledger").field("url"),
+                "is for the store `postgres`, which is not available yet",
+            );
+        }
+        for (field, given) in [("fx", file.fx.is_some()), ("fleet", file.fleet.is_some())] {
+            if given {
+                self.later(root.field(field), &format!("`{field}`"));
+            }
+        }
+    }
+
+    fn listeners(&mut self) {
+        let listen = Path::default().field("listen");
+        let file = self.file;
+        let mut seen = HashSet::new();
+        let all = [
+            ("data", Some(&file.listen.data)),
+            ("admin", Some(&file.listen.admin)),
+            ("status", file.listen.status.as_ref()),
+        ];
+        for (name, listener) in all {
+            let Some(Listener { address, .. }) = listener else { continue };
+            // Port 0 asks for any free port and never collides.
+            if address.port() != 0 && !seen.insert(*address) {
+                self.error(listen.field(name).field("address"), "this address is taken by another listener");
+            }
+        }
+        let admin = &file.listen.admin;
+        if !admin.address.ip().is_loopback() && admin.tls.is_none() {
+            let message =
+                "the admin API can be reached from other machines, and its tokens travel in clear text";
+            self.warn(listen.field("admin").field("address"), message);
+        }
+    }
+
+    fn price_entries(&mut self) {
+        let mut ids = HashSet::new();
+        for (index, (item, place)) in self.prices.items.iter().zip(&self.prices.places).enumerate() {
+            let path = Path::default().field("prices").index(index);
+            let mut push = |field: &str, message: String, suggestion| {
+                let path = path.field(field);
+                self.problems.push(Problem { path, suggestion, ..Problem::at(Some(place.clone()), message) });
+            };
+            if item.currency.as_ref().is_some_and(|currency| *currency != self.file.currency) {
+                let message = format!(
+                    "a price in another currency than {} needs an `fx` entry, which is not available yet",
+                    self.file.currency
+                );
+                push("currency", message, None);
+            }
+            if let Some(upstream) = &item.upstream
+                && !self.file.upstreams.iter().any(|known| known.name == *upstream)
+            {
+                let suggestion =
+                    nearest(upstream, self.file.upstreams.iter().map(|known| known.name.as_str()));
+                push("upstream", format!("there is no upstream `{upstream}`"), suggestion);
+            }
+            // Entries of one id are the same price at several dates.
+            if let Some(id) = &item.id
+                && !ids.insert((id, item.from))
+            {
+                push("id", format!("the price `{id}` is given twice for the same date"), None);
+            }
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! Models: their targets, and the deployment names that Azure clients use.
+
+use std::collections::HashMap;
+
+use crate::config::{
+    file::{Balance, Model},
+    problem::Path,
+};
+
+use super::Check;
+
+impl Check<'_> {
+    pub(super) fn models(&mut self) {
+        let file = self.file;
+        let models = Path::default().field("models");
+        self.unique(&models, "name", "model", file.models.iter().map(|model| model.name.as_str()));
+        for (index, model) in file.models.iter().enumerate() {
+            let here = models.index(index);
+            self.model_name(here.field("name"), &model.name);
+            if model.fallback.is_some() {
+                self.later(here.field("fallback"), "`fallback`");
+            }
+            match model.balance {
+                Balance::P2c | Balance::Weighted => {}
+                Balance::Latency => self.later(here.field("balance"), "the balance `latency`"),
+                Balance::Affinity => self.later(here.field("balance"), "the balance `affinity`"),
+            }
+            if model.max_output_tokens == Some(0) {
+                self.error(here.field("max_output_tokens"), "must be at least 1");
+            }
+            self.targets(&here.field("targets"), model);
+        }
+        self.deployments(&models);
+    }
+
+    fn targets(&mut self, list: &Path, model: &Model) {
+        if model.targets.is_empty() {
+            self.error(list.clone(), "a model needs at least one target");
+        }
+        for (index, target) in model.targets.iter().enumerate() {
+            let here = list.index(index);
+            let known = self.file.upstreams.iter().map(|upstream| upstream.name.as_str());
+            self.reference(here.field("upstream"), "upstream", &target.upstream, known);
+            self.model_name(here.field("model"), &target.model);
+            if target.weight == 0 {
+                self.error(
+                    here.field("weight"),
+                    "must be at least 1; to keep a target from being used, disable it",
+                );
+            }
+            let same = |other: &&crate::config::file::Target| {
+                other.upstream == target.upstream && other.model == target.model
+            };
+            if model.targets[..index].iter().any(|other| same(&other)) {
+                self.error(
+                    here,
+                    format!("`{}` at `{}` is a target of this model already", target.model, target.upstream),
+                );
+            } else if let Some(price) = &target.price {
+                let known = self.prices.items.iter().filter_map(|item| item.id.as_deref());
+                self.reference(here.field("price"), "price entry", price, known);
+            }
+        }
+    }
+
+    fn deployments(&mut self, models: &Path) {
+        let file = self.file;
+        let mut taken: HashMap<&str, &str> =
+            file.models.iter().map(|model| (model.name.as_str(), model.name.as_str())).collect();
+        for (index, model) in file.models.iter().enumerate() {
+            for (position, deployment) in model.deployments.iter().enumerate() {
+                let here = models.index(index).field("deployments").index(position);
+                self.model_name(here.clone(), deployment);
+                match taken.insert(deployment, &model.name) {
+                    None => {}
+                    // Its own alias is a deployment of that name anyway.
+                    Some(other) if other == model.name && *deployment == model.name => {}
+                    Some(other) => self.error(
+                        here,
+                        format!("the deployment `{deployment}` already leads to the model `{other}`"),
+                    ),
+                }
+            }
+        }
+    }
+}

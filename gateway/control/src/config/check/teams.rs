@@ -1,0 +1,202 @@
+//! Teams, projects and keys: what they may use and how much.
+
+use std::collections::HashSet;
+
+use tollgate_domain::Money;
+
+use crate::config::{
+    file::{Budget, BudgetMode, Key, Limits, Project, Reserve, Team},
+    problem::{Path, nearest},
+};
+
+use super::Check;
+
+impl Check<'_> {
+    pub(super) fn teams(&mut self) {
+        let file = self.file;
+        let teams = Path::default().field("teams");
+        self.unique(&teams, "name", "team", file.teams.iter().map(|team| team.name.as_str()));
+        for (index, team) in file.teams.iter().enumerate() {
+            let here = teams.index(index);
+            self.name(here.field("name"), &team.name);
+            self.former_names(&here, &team.renamed_from, file.teams.iter().map(|team| team.name.as_str()));
+            self.limits(&here.field("limits"), &team.limits);
+            self.budget(&here.field("budget"), team.budget.as_ref(), &[]);
+            let projects = here.field("projects");
+            self.unique(
+                &projects,
+                "name",
+                "project",
+                team.projects.iter().map(|project| project.name.as_str()),
+            );
+            for (index, project) in team.projects.iter().enumerate() {
+                self.project(&projects.index(index), team, project);
+            }
+        }
+        for (index, token) in file.admin.tokens.iter().enumerate() {
+            let scope =
+                Path::default().field("admin").field("tokens").index(index).field("scope").field("teams");
+            for (position, team) in token.scope.iter().flat_map(|scope| &scope.teams).enumerate() {
+                let known = file.teams.iter().map(|team| team.name.as_str());
+                self.reference(scope.index(position), "team", team, known);
+            }
+        }
+    }
+
+    fn project(&mut self, here: &Path, team: &Team, project: &Project) {
+        self.name(here.field("name"), &project.name);
+        self.former_names(
+            here,
+            &project.renamed_from,
+            team.projects.iter().map(|project| project.name.as_str()),
+        );
+        self.limits(&here.field("limits"), &project.limits);
+        self.budget(&here.field("budget"), project.budget.as_ref(), &[("team", team.budget.as_ref())]);
+        self.zones(here, project);
+        for (index, model) in project.models.iter().enumerate() {
+            let known = self.file.models.iter().map(|model| model.name.as_str());
+            self.reference(here.field("models").index(index), "model", model, known);
+        }
+        self.served(here, team, project);
+        let keys = here.field("keys");
+        self.unique(&keys, "name", "key", project.keys.iter().map(|key| key.name.as_str()));
+        for (index, key) in project.keys.iter().enumerate() {
+            self.key(&keys.index(index), team, project, key);
+        }
+    }
+
+    fn key(&mut self, here: &Path, team: &Team, project: &Project, key: &Key) {
+        self.name(here.field("name"), &key.name);
+        self.former_names(here, &key.renamed_from, project.keys.iter().map(|key| key.name.as_str()));
+        self.limits(&here.field("limits"), &key.limits);
+        let above = [("project", project.budget.as_ref()), ("team", team.budget.as_ref())];
+        self.budget(&here.field("budget"), key.budget.as_ref(), &above);
+        for (index, model) in key.models.iter().flatten().enumerate() {
+            if !project.models.contains(model) {
+                let suggestion = nearest(model, project.models.iter().map(String::as_str));
+                let message = format!("the project may not call a model `{model}`");
+                let path = here.field("models").index(index);
+                self.report(crate::config::problem::Severity::Error, path, message, suggestion);
+            }
+        }
+        match (&key.secret, &key.sha256) {
+            (None, None) => self.error(here.clone(), "a key needs a `secret` or a `sha256`"),
+            (Some(_), Some(_)) => self.error(here.field("sha256"), "give `secret` or `sha256`, not both"),
+            _ => {}
+        }
+        if key.refusal_status.is_some_and(|status| !(400..500).contains(&status)) {
+            self.error(here.field("refusal_status"), "expected a status from 400 to 499");
+        }
+    }
+
+    fn zones(&mut self, here: &Path, project: &Project) {
+        let Some(zones) = &project.zones else { return };
+        if zones.is_empty() {
+            self.error(
+                here.field("zones"),
+                "without any zone nothing can be served; leave it out for any zone",
+            );
+        }
+        let file = self.file;
+        for (index, zone) in zones.iter().enumerate() {
+            let regions = file.regions.iter().map(|region| region.zone.as_str());
+            let processing = file.upstreams.iter().flat_map(|upstream| upstream.processing.iter().flatten());
+            let known = regions.chain(processing.map(String::as_str));
+            self.reference(here.field("zones").index(index), "zone", zone, known);
+        }
+    }
+
+    /// Models that the project may call but that no call can ever reach.
+    fn served(&mut self, here: &Path, team: &Team, project: &Project) {
+        let hard =
+            |budget: &Option<Budget>| budget.as_ref().is_some_and(|budget| budget.mode == BudgetMode::Hard);
+        let hard = hard(&team.budget) || hard(&project.budget);
+        for (index, name) in project.models.iter().enumerate() {
+            let path = here.field("models").index(index);
+            let Some(model) = self.file.models.iter().find(|model| model.name == *name) else { continue };
+            let permitted = |upstream: &str| {
+                project.zones.as_ref().is_none_or(|zones| self.processed_in(upstream, zones))
+            };
+            let targets: Vec<_> = model.targets.iter().filter(|target| permitted(&target.upstream)).collect();
+            let priced = |target: &&crate::config::file::Target| {
+                self.prices.has(target.price.as_deref(), &target.upstream, &target.model)
+            };
+            if targets.is_empty() && !model.targets.is_empty() {
+                self.warn(path, format!("no target of `{name}` is processed in the project's zones only"));
+            } else if hard && let Some(target) = targets.into_iter().find(|target| !priced(target)) {
+                let message = format!(
+                    "`{}` at `{}` has no price: under a hard budget its calls are refused as model_unpriced",
+                    target.model, target.upstream
+                );
+                self.warn(path, message);
+            }
+        }
+    }
+
+    fn processed_in(&self, upstream: &str, zones: &[String]) -> bool {
+        let Some(upstream) = self.file.upstreams.iter().find(|known| known.name == upstream) else {
+            return false;
+        };
+        match &upstream.processing {
+            Some(processing) => processing.iter().all(|zone| zones.contains(zone)),
+            None => {
+                let region = self.file.regions.iter().find(|region| region.name == upstream.region);
+                region.is_some_and(|region| zones.contains(&region.zone))
+            }
+        }
+    }
+
+    fn former_names<'n>(&mut self, here: &Path, former: &[String], current: impl Iterator<Item = &'n str>) {
+        let current: HashSet<&str> = current.collect();
+        for (index, name) in former.iter().enumerate() {
+            if current.contains(name.as_str()) {
+                let message = format!("`{name}` is still in use: its counters cannot be carried over");
+                self.error(here.field("renamed_from").index(index), message);
+            }
+        }
+    }
+
+    fn limits(&mut self, here: &Path, limits: &Limits) {
+        let given = [
+            ("requests_per_second", limits.requests_per_second.map(u64::from)),
+            ("requests_per_minute", limits.requests_per_minute.map(u64::from)),
+            ("tokens_per_minute", limits.tokens_per_minute),
+            ("input_tokens_per_minute", limits.input_tokens_per_minute),
+            ("output_tokens_per_minute", limits.output_tokens_per_minute),
+            ("tokens_per_day", limits.tokens_per_day),
+            ("tokens_per_month", limits.tokens_per_month),
+            ("concurrent_requests", limits.concurrent_requests.map(u64::from)),
+        ];
+        for (field, value) in given {
+            if value == Some(0) {
+                self.error(here.field(field), "must be at least 1; leave it out for no limit");
+            }
+        }
+    }
+
+    fn budget(&mut self, here: &Path, budget: Option<&Budget>, above: &[(&str, Option<&Budget>)]) {
+        let Some(budget) = budget else { return };
+        if budget.amount < Money::ZERO {
+            self.error(here.field("amount"), "a budget cannot be negative");
+        }
+        if budget.mode == BudgetMode::Soft {
+            self.later(here.field("mode"), "the budget mode `soft`");
+        }
+        if budget.reserve == Reserve::Expected {
+            self.later(here.field("reserve"), "the reserve `expected`");
+        }
+        for (index, percent) in budget.alerts.iter().enumerate() {
+            if !(1..=1000).contains(percent) {
+                self.error(here.field("alerts").index(index), "expected a percentage from 1 to 1000");
+            }
+        }
+        for (what, parent) in above {
+            if let Some(parent) = parent
+                && parent.period == budget.period
+                && parent.amount < budget.amount
+            {
+                self.warn(here.field("amount"), format!("is above the {what}'s budget of {}", parent.amount));
+            }
+        }
+    }
+}

@@ -1,0 +1,270 @@
+//! From a path to a [`Document`]: read, include, expand, type, check.
+
+use std::{
+    path::{Path as FilePath, PathBuf},
+    sync::Arc,
+};
+
+use sha2::{Digest, Sha256};
+
+use super::{
+    check,
+    expand::expand,
+    file::ConfigFile,
+    prices::{self, PriceFile},
+    problem::{Errors, Path, Place, Problem, Severity},
+    sources::Sources,
+    tree::{Node, Value},
+    typed,
+};
+
+/// A configuration that was read and checked whole, and what is needed to point into its files.
+pub struct Document {
+    /// What the files say.
+    pub file: ConfigFile,
+    /// What the price files say.
+    pub prices: PriceFile,
+    /// What is perhaps not as meant.
+    pub warnings: Vec<Problem>,
+    /// Every file that the configuration was made of, secrets and certificates included.
+    pub watched: Vec<PathBuf>,
+    /// The text of the configuration and of its includes, one after the other, as they are on disk.
+    pub text: String,
+    /// SHA-256 over that text and the price files.
+    pub hash: [u8; 32],
+    pub(super) tree: Node,
+    pub(super) sources: Sources,
+}
+
+impl Document {
+    /// Reads and checks a configuration.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it. A file whose text or types are at fault is reported so far;
+    /// references are followed once all texts are sound.
+    pub fn load(path: &FilePath, sources: &Sources) -> Result<Self, Errors> {
+        let text = read_text(path, sources)?;
+        Self::parse(path, text, sources)
+    }
+
+    /// Reads and checks a configuration whose main text is given instead of read: a candidate that
+    /// somebody wants validated under the name of the file it would replace.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn parse(path: &FilePath, text: String, sources: &Sources) -> Result<Self, Errors> {
+        let mut watched = vec![sources.resolve(path)];
+        let mut texts = Texts { effective: text, hash: Sha256::new() };
+        let mut problems = Vec::new();
+        let mut tree = Node::parse(&shown(path), &texts.effective)?;
+        texts.hash.update(texts.effective.as_bytes());
+        include(&mut tree, sources, &mut watched, &mut texts, &mut problems);
+        expand(&mut tree, sources, &mut watched, &mut problems);
+        // What is refused is taken out while reading; the whole tree is kept for its places.
+        let typed = typed::read::<ConfigFile>(&mut tree.clone());
+        let file = match typed {
+            Ok(file) if problems.is_empty() => file,
+            Ok(_) => return Err(Errors(problems)),
+            Err(more) => {
+                problems.extend(more);
+                return Err(Errors(problems));
+            }
+        };
+        let mut prices = PriceFile::default();
+        for (index, path) in file.prices.iter().enumerate() {
+            let at = Path::default().field("prices").index(index);
+            match read_text(path, sources) {
+                Ok(text) => {
+                    texts.hash.update(text.as_bytes());
+                    prices::read(&shown(path), &text, &mut prices, &mut problems);
+                }
+                Err(problem) => {
+                    problems.push(Problem { place: Some(tree.place_of(&at).clone()), path: at, ..problem })
+                }
+            }
+            watched.push(sources.resolve(path));
+        }
+        problems.extend(check::check(&file, &prices, &tree));
+        if problems.iter().any(Problem::is_error) {
+            return Err(Errors(problems));
+        }
+        let (text, hash) = (texts.effective, texts.hash.finalize().into());
+        let sources = sources.clone();
+        watched.extend(certificates(&file).map(|path| sources.resolve(path)));
+        Ok(Self { file, prices, warnings: problems, watched, text, hash, tree, sources })
+    }
+
+    /// An error at a value of the configuration.
+    pub(super) fn problem(&self, path: Path, message: impl Into<String>) -> Problem {
+        let place = self.tree.place_of(&path).clone();
+        Problem { path, ..Problem::at(Some(place), message) }
+    }
+}
+
+/// The text of everything that was read, and its hash.
+struct Texts {
+    effective: String,
+    hash: Sha256,
+}
+
+fn shown(path: &FilePath) -> Arc<str> {
+    path.display().to_string().into()
+}
+
+fn read_text(path: &FilePath, sources: &Sources) -> Result<String, Problem> {
+    let bytes = std::fs::read(sources.resolve(path))
+        .map_err(|error| Problem::at(None, format!("cannot read {}: {error}", path.display())))?;
+    String::from_utf8(bytes).map_err(|error| {
+        let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = 1 + valid.iter().filter(|byte| **byte == b'\n').count();
+        let column = 1 + valid.iter().rev().take_while(|byte| **byte != b'\n').count();
+        let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+        let place = Place { file: shown(path), line: number(line), column: number(column) };
+        Problem::at(Some(place), "this is not UTF-8 text")
+    })
+}
+
+/// Merges every included file into the tree.
+fn include(
+    tree: &mut Node,
+    sources: &Sources,
+    watched: &mut Vec<PathBuf>,
+    texts: &mut Texts,
+    problems: &mut Vec<Problem>,
+) {
+    let at = Path::default().field("include");
+    let Some(Node { value: Value::List(patterns), .. }) = tree.find(&at).cloned() else { return };
+    for (index, pattern) in patterns.iter().enumerate() {
+        // What is no text is refused by its type.
+        let Value::Text(text) = &pattern.value else { continue };
+        let fail = |message: String| {
+            let path = at.index(index);
+            Problem { path, ..Problem::at(Some(pattern.place.clone()), message) }
+        };
+        let paths = match matching(FilePath::new(&text.text), sources) {
+            Ok(paths) => paths,
+            Err(message) => {
+                problems.push(fail(message));
+                continue;
+            }
+        };
+        // The folder too: a new file that fits the pattern is a change.
+        watched.extend(FilePath::new(&text.text).parent().map(|folder| sources.resolve(folder)));
+        for path in paths {
+            watched.push(sources.resolve(&path));
+            let part = read_text(&path, sources).map_err(|problem| match problem.place {
+                Some(_) => problem,
+                None => fail(problem.message),
+            });
+            let part = part.and_then(|text| {
+                texts.hash.update(text.as_bytes());
+                let node = Node::parse(&shown(&path), &text);
+                texts.effective.push_str(&format!("\n# {}\n{text}", path.display()));
+                node
+            });
+            match part {
+                Ok(part) => merge(tree, part, &Path::default(), problems),
+                Err(problem) => problems.push(problem),
+            }
+        }
+    }
+}
+
+/// Groups of fields merge, lists are joined, and a plain value may be given once only.
+fn merge(into: &mut Node, part: Node, path: &Path, problems: &mut Vec<Problem>) {
+    match (&mut into.value, part.value) {
+        // An included file may be empty.
+        (_, Value::Null) => {}
+        (Value::Map(entries), Value::Map(added)) => {
+            for (key, value) in added {
+                let path = path.field(&key.name);
+                if path.steps().len() == 1 && key.name == "include" {
+                    let message = "only the main file may include others";
+                    problems.push(Problem { path, ..Problem::at(Some(key.place), message) });
+                    continue;
+                }
+                match entries.iter_mut().find(|(known, _)| known.name == key.name) {
+                    Some((_, known)) => merge(known, value, &path, problems),
+                    None => entries.push((key, value)),
+                }
+            }
+        }
+        (Value::List(items), Value::List(added)) => items.extend(added),
+        (Value::Null, value) => into.value = value,
+        _ => {
+            let message = format!("already given at {}", into.place);
+            problems.push(Problem {
+                severity: Severity::Error,
+                path: path.clone(),
+                ..Problem::at(Some(part.place), message)
+            });
+        }
+    }
+}
+
+/// The files that a pattern names, in the order of their names. `*` and `?` stand for characters of
+/// a file's name, not for folders.
+fn matching(pattern: &FilePath, sources: &Sources) -> Result<Vec<PathBuf>, String> {
+    let folder = pattern.parent().unwrap_or(FilePath::new(""));
+    let name = pattern.file_name().and_then(|name| name.to_str()).ok_or("expected the name of a file")?;
+    if folder.to_string_lossy().contains(['*', '?']) {
+        return Err("`*` and `?` may stand in the last part of a path only".into());
+    }
+    if !name.contains(['*', '?']) {
+        return Ok(vec![pattern.to_owned()]);
+    }
+    let cannot = |error| format!("cannot read the folder {}: {error}", folder.display());
+    let opened = sources.resolve(folder);
+    let opened = if opened.as_os_str().is_empty() { PathBuf::from(".") } else { opened };
+    let mut paths = Vec::new();
+    for entry in std::fs::read_dir(opened).map_err(cannot)? {
+        let found = entry.map_err(cannot)?.file_name();
+        // As in a shell, hidden files (an editor's, Kubernetes' `..data`) are named or left alone.
+        let fits = |found: &&str| !found.starts_with('.') && fits(name.as_bytes(), found.as_bytes());
+        if let Some(found) = found.to_str().filter(fits) {
+            paths.push(folder.join(found));
+        }
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+fn fits(pattern: &[u8], name: &[u8]) -> bool {
+    match (pattern.split_first(), name.split_first()) {
+        (None, None) => true,
+        (Some((b'*', rest)), None) => fits(rest, name),
+        (Some((b'*', rest)), Some((_, shorter))) => fits(rest, name) || fits(pattern, shorter),
+        (Some((b'?', rest)), Some((_, shorter))) => fits(rest, shorter),
+        (Some((want, rest)), Some((have, shorter))) => want == have && fits(rest, shorter),
+        _ => false,
+    }
+}
+
+fn certificates(file: &ConfigFile) -> impl Iterator<Item = &FilePath> {
+    let listeners = [Some(&file.listen.data), Some(&file.listen.admin), file.listen.status.as_ref()];
+    let servers = listeners.into_iter().flatten().filter_map(|listener| listener.tls.as_ref());
+    let servers = servers.flat_map(|tls| [&tls.cert, &tls.key]);
+    let clients = file.upstreams.iter().filter_map(|upstream| upstream.tls.as_ref());
+    let clients = clients.flat_map(|tls| [&tls.ca, &tls.cert, &tls.key].into_iter().flatten());
+    servers.chain(clients).map(PathBuf::as_path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_match_names() {
+        let cases = [
+            ("*.yaml", "a.yaml", true),
+            ("*.yaml", ".yaml", true),
+            ("a*b*c", "axxbyyc", true),
+            ("a?c", "abc", true),
+            ("a?c", "ac", false),
+            ("*.yaml", "a.yml", false),
+        ];
+        for (pattern, name, want) in cases {
+            assert_eq!(fits(pattern.as_bytes(), name.as_bytes()), want, "{pattern} {name}");
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! Models and their targets.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::Later;
+
+/// What clients ask for, and what serves it.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Model {
+    /// What clients call it. Example: `gpt-5-mini`.
+    pub name: String,
+    /// Name for people. Default: the name.
+    pub title: Option<String>,
+    /// What serves it; at least one.
+    pub targets: Vec<Target>,
+    /// How a target is chosen among those of equal priority. Default: `p2c`.
+    #[serde(default)]
+    pub balance: Balance,
+    /// Names that Azure clients use for it in the path. Default: none. Example: `[gpt5mini-prod]`.
+    #[serde(default)]
+    pub deployments: Vec<String>,
+    /// Most output tokens that it gives; bounds reservations of calls that name no bound.
+    pub max_output_tokens: Option<u64>,
+    /// Model to use instead. Not available yet.
+    pub fallback: Option<Later>,
+}
+
+/// An upstream and what it calls the model.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Target {
+    /// Name of the upstream.
+    pub upstream: String,
+    /// What the upstream calls the model, or its deployment.
+    pub model: String,
+    /// Lower numbers are tried first; targets of one number are a level. Default: 1.
+    #[serde(default = "first")]
+    pub priority: u32,
+    /// Share within its level, at least 1. Default: 100.
+    #[serde(default = "whole")]
+    pub weight: u32,
+    /// Id of its price entry. Default: by upstream and model, else by model.
+    pub price: Option<String>,
+}
+
+/// How a target is chosen among those of equal priority.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq)]
+#[serde(rename_all = "snake_case")]
+pub enum Balance {
+    /// Two random targets, the less loaded one.
+    #[default]
+    P2c,
+    /// By weight alone.
+    Weighted,
+    /// The fastest. Not available yet.
+    Latency,
+    /// The same target for the same session. Not available yet.
+    Affinity,
+}
+
+fn first() -> u32 {
+    1
+}
+
+fn whole() -> u32 {
+    100
+}

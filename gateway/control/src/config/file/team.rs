@@ -1,0 +1,178 @@
+//! Teams, projects and keys, with their limits and budgets.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use tollgate_domain::Money;
+
+use super::{Instant, SecretText, Share};
+
+/// A team: the unit that finance charges.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Team {
+    /// Its identity in rows, limits and reports. Example: `retail`.
+    pub name: String,
+    /// Name for people. Default: the name.
+    pub title: Option<String>,
+    /// Former names; what was spent under them is carried over. Default: none.
+    #[serde(default)]
+    pub renamed_from: Vec<String>,
+    /// Cost center of its rows. Example: `CC-104`.
+    pub cost_center: Option<String>,
+    /// Limits over all its projects. Default: none.
+    #[serde(default)]
+    pub limits: Limits,
+    /// Money over all its projects. Default: no bound.
+    pub budget: Option<Budget>,
+    /// Its projects.
+    #[serde(default)]
+    pub projects: Vec<Project>,
+}
+
+/// A project: what a team's keys are for.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Project {
+    /// Its identity within the team. Example: `search-assistant`.
+    pub name: String,
+    /// Name for people. Default: the name.
+    pub title: Option<String>,
+    /// Former names; what was spent under them is carried over. Default: none.
+    #[serde(default)]
+    pub renamed_from: Vec<String>,
+    /// Residency: the only zones where its data may be processed, whatever fails. Default: any.
+    pub zones: Option<Vec<String>>,
+    /// Models that it may call. Default: none.
+    #[serde(default)]
+    pub models: Vec<String>,
+    /// Limits over all its keys. Default: none.
+    #[serde(default)]
+    pub limits: Limits,
+    /// Money over all its keys. Default: no bound.
+    pub budget: Option<Budget>,
+    /// Tags of its rows. Default: none. Example: `{ environment: prod }`.
+    #[serde(default)]
+    pub tags: BTreeMap<String, String>,
+    /// Tags that clients may set by header. Default: none. Example: `[feature]`.
+    #[serde(default)]
+    pub request_tags: Vec<String>,
+    /// Its keys; more can be made at run time.
+    #[serde(default)]
+    pub keys: Vec<Key>,
+}
+
+/// A key: a secret that clients present. Give `secret` or `sha256`.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Key {
+    /// Its identity within the project. Example: `prod`.
+    pub name: String,
+    /// Name for people. Default: the name.
+    pub title: Option<String>,
+    /// Former names; what was spent under them is carried over. Default: none.
+    #[serde(default)]
+    pub renamed_from: Vec<String>,
+    /// The secret, at least 16 bytes. Example: `"${env:SEARCH_PROD_KEY}"`.
+    pub secret: Option<SecretText>,
+    /// SHA-256 of the secret, 64 hexadecimal digits: the file need not hold the secret.
+    pub sha256: Option<SecretText>,
+    /// From when on it is refused. Default: never. Example: `2027-01-31`.
+    pub expires: Option<Instant>,
+    /// Models that it may call, among the project's. Default: all of the project's.
+    pub models: Option<Vec<String>>,
+    /// Limits of this key. Default: none.
+    #[serde(default)]
+    pub limits: Limits,
+    /// Money of this key. Default: no bound.
+    pub budget: Option<Budget>,
+    /// Status of a refusal by a budget, 400 to 499. Default: 429.
+    pub refusal_status: Option<u16>,
+}
+
+/// Limits of a team, a project or a key. Absent means no limit.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    /// Requests in a second.
+    pub requests_per_second: Option<u32>,
+    /// Requests in a minute.
+    pub requests_per_minute: Option<u32>,
+    /// Input and output tokens in a minute.
+    pub tokens_per_minute: Option<u64>,
+    /// Input tokens in a minute.
+    pub input_tokens_per_minute: Option<u64>,
+    /// Output tokens in a minute.
+    pub output_tokens_per_minute: Option<u64>,
+    /// Input and output tokens in a calendar day.
+    pub tokens_per_day: Option<u64>,
+    /// Input and output tokens in a calendar month.
+    pub tokens_per_month: Option<u64>,
+    /// Requests at the same time.
+    pub concurrent_requests: Option<u32>,
+    /// Share of cached input tokens that counts against token limits. Default: 1.
+    pub cached_input_weight: Option<Share>,
+}
+
+/// Money for a period.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Budget {
+    /// How much, in the configuration's currency, as a decimal text. Example: `"500.00"`.
+    #[schemars(schema_with = "super::decimal_schema")]
+    pub amount: Money,
+    /// For how long.
+    pub period: Period,
+    /// What happens at its end. Default: `hard`.
+    #[serde(default)]
+    pub mode: BudgetMode,
+    /// What is reserved for a call before its cost is known. Default: `full`.
+    #[serde(default)]
+    pub reserve: Reserve,
+    /// Percentages of the amount at which to tell. Default: none. Example: `[50, 80, 100]`.
+    #[serde(default)]
+    pub alerts: Vec<u16>,
+}
+
+/// A calendar period.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq)]
+#[serde(rename_all = "snake_case")]
+pub enum Period {
+    /// From midnight.
+    Day,
+    /// From Monday.
+    Week,
+    /// From the first of the month.
+    Month,
+    /// From January, April, July, October.
+    Quarter,
+    /// From the first of January.
+    Year,
+    /// Without end.
+    Total,
+}
+
+/// What happens when a budget is spent.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq)]
+#[serde(rename_all = "snake_case")]
+pub enum BudgetMode {
+    /// Calls that could exceed it are refused.
+    #[default]
+    Hard,
+    /// Calls go on until it is spent. Not available yet.
+    Soft,
+    /// Nothing is refused; it is only counted.
+    Observe,
+}
+
+/// What is reserved for a call before its cost is known.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq)]
+#[serde(rename_all = "snake_case")]
+pub enum Reserve {
+    /// The most that it can cost.
+    #[default]
+    Full,
+    /// What such calls usually cost. Not available yet.
+    Expected,
+}

@@ -1,0 +1,243 @@
+//! Regions and upstreams.
+
+use std::{collections::BTreeMap, fmt, path::PathBuf};
+
+use schemars::JsonSchema;
+use serde::{
+    Deserialize, Deserializer,
+    de::{MapAccess, Visitor, value::MapAccessDeserializer},
+};
+use tollgate_domain::Secret;
+
+use super::{Later, SecretText, Span};
+
+/// Where upstreams' endpoints stand.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Region {
+    /// Its name. Example: `swedencentral`.
+    pub name: String,
+    /// Residency area where data is processed, unless the upstream says otherwise. Example: `eu`.
+    pub zone: String,
+    /// Name for people. Default: the name.
+    pub title: Option<String>,
+}
+
+/// A provider's endpoint, in a region, with a credential.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Upstream {
+    /// Its name. Example: `aoai-eastus`.
+    pub name: String,
+    /// What it speaks.
+    pub dialect: Dialect,
+    /// Name of its region.
+    pub region: String,
+    /// Its address: with `/v1` for `openai`, the host root for the others.
+    /// Example: `https://api.openai.com/v1`.
+    pub base_url: String,
+    /// Its secret: a text, or a group of fields with a `type`. Default: none is sent.
+    pub credential: Option<Credential>,
+    /// Zones where it processes data. Default: its region's zone. Example: `[eu]`.
+    pub processing: Option<Vec<String>>,
+    /// Who is paid; part of every row. Default: by the dialect (`openai`, `azure`, `anthropic`).
+    pub provider: Option<String>,
+    /// Account at the provider; upstreams that share one are exhausted together. Default: its own.
+    pub account: Option<String>,
+    /// Targets that fail together share this name. Default: same dialect, model and region.
+    pub fate_group: Option<String>,
+    /// More headers to send, with their values. Default: none.
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+    /// State until an operator says otherwise. Default: `enabled`.
+    #[serde(default)]
+    pub state: State,
+    /// Most requests in flight there. Default: no bound.
+    pub max_concurrency: Option<u32>,
+    /// Private and loopback addresses may be called. Default: `false`.
+    #[serde(default)]
+    pub allow_private: bool,
+    /// Azure's `api-version` for calls that bring none. Example: `2024-10-21`.
+    pub api_version: Option<String>,
+    /// HTTP/2 instead of HTTP/1.1. Default: `false`.
+    #[serde(default)]
+    pub http2: bool,
+    /// Whether streams are asked for their usage when the client does not. Default: `always`.
+    #[serde(default)]
+    pub inject_stream_usage: InjectStreamUsage,
+    /// How long each step may take.
+    #[serde(default)]
+    pub timeouts: Timeouts,
+    /// Certificates. Default: the system's authorities, no client certificate.
+    pub tls: Option<UpstreamTls>,
+    /// The provider's own limits. Not available yet.
+    pub capacity: Option<Later>,
+    /// How the provider is paid. Not available yet.
+    pub billing: Option<Later>,
+}
+
+/// What an upstream speaks.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq)]
+#[serde(rename_all = "kebab-case")]
+pub enum Dialect {
+    /// OpenAI, and servers compatible with it.
+    Openai,
+    /// Azure OpenAI.
+    AzureOpenai,
+    /// Anthropic.
+    Anthropic,
+    /// Gemini. Not available yet.
+    Gemini,
+    /// Amazon Bedrock. Not available yet.
+    Bedrock,
+}
+
+/// State of an upstream until an operator says otherwise.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// Takes requests.
+    #[default]
+    Enabled,
+    /// No new requests; those in flight finish.
+    Draining,
+    /// No new requests.
+    Disabled,
+}
+
+/// Whether streams are asked for their usage when the client does not.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq)]
+#[serde(rename_all = "snake_case")]
+pub enum InjectStreamUsage {
+    /// Yes.
+    #[default]
+    Always,
+    /// No: the server refuses the field or sends usage unasked.
+    Never,
+}
+
+/// How long each step of a call may take.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Timeouts {
+    /// TCP connect. Default: `1s`.
+    pub connect: Option<Span>,
+    /// TLS handshake. Default: `2s`.
+    pub tls: Option<Span>,
+    /// Name resolution. Default: `2s`.
+    pub dns: Option<Span>,
+    /// Head of a plain answer. Default: `600s`.
+    pub head: Option<Span>,
+    /// Head of a stream. Default: `60s`.
+    pub stream_head: Option<Span>,
+    /// First content of a stream, after its head. Default: `60s`.
+    pub ttft: Option<Span>,
+    /// Silence of a stream, pings included. Default: `60s`.
+    pub byte_idle: Option<Span>,
+    /// A stream without content. Default: `180s`.
+    pub content_idle: Option<Span>,
+    /// Whole plain call. Default: `600s`.
+    pub total: Option<Span>,
+    /// Whole stream. Default: `3600s`.
+    pub stream_total: Option<Span>,
+    /// How long an idle connection is kept. Default: `50s`.
+    pub keep_alive: Option<Span>,
+}
+
+/// Certificates toward an upstream.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UpstreamTls {
+    /// File with more authorities to trust, PEM.
+    pub ca: Option<PathBuf>,
+    /// File with the client certificate and its chain, PEM. Needs `key`.
+    pub cert: Option<PathBuf>,
+    /// File with the client certificate's private key, PEM.
+    pub key: Option<PathBuf>,
+}
+
+/// An upstream's secret.
+#[derive(Clone, Debug, JsonSchema)]
+#[serde(untagged)]
+pub enum Credential {
+    /// The secret, sent as the dialect has it.
+    Plain(SecretText),
+    /// The secret, with how it is sent.
+    Table(CredentialTable),
+}
+
+/// An upstream's secret, with how it is sent.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CredentialTable {
+    /// How it is sent.
+    pub r#type: CredentialType,
+    /// The secret of the types `api_key` and `bearer`.
+    pub value: Option<SecretText>,
+    /// Of the type `aws`. Not available yet.
+    pub access_key_id: Option<Later>,
+    /// Of the type `aws`. Not available yet.
+    pub secret_access_key: Option<Later>,
+    /// Of the type `aws`. Not available yet.
+    pub session_token: Option<Later>,
+}
+
+/// How a credential is sent.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq)]
+#[serde(rename_all = "snake_case")]
+pub enum CredentialType {
+    /// In the dialect's own header.
+    ApiKey,
+    /// As `Authorization: Bearer`.
+    Bearer,
+    /// Microsoft Entra ID. Not available yet.
+    Entra,
+    /// AWS Signature Version 4. Not available yet.
+    Aws,
+    /// Google Cloud. Not available yet.
+    Gcp,
+}
+
+impl Credential {
+    /// The secret, if its type has one.
+    #[must_use]
+    pub fn secret(&self) -> Option<&Secret> {
+        match self {
+            Self::Plain(secret) => Some(&secret.0),
+            Self::Table(table) => table.value.as_ref().map(|secret| &secret.0),
+        }
+    }
+
+    /// How it is sent.
+    #[must_use]
+    pub fn kind(&self) -> Option<CredentialType> {
+        match self {
+            Self::Plain(_) => None,
+            Self::Table(table) => Some(table.r#type),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Credential {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(CredentialVisitor)
+    }
+}
+
+struct CredentialVisitor;
+
+impl<'de> Visitor<'de> for CredentialVisitor {
+    type Value = Credential;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a secret text or a group of fields with a `type`")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Credential, E> {
+        Ok(Credential::Plain(SecretText(Secret::new(text.to_owned()))))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Credential, A::Error> {
+        CredentialTable::deserialize(MapAccessDeserializer::new(map)).map(Credential::Table)
+    }
+}

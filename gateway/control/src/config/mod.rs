@@ -1,0 +1,23 @@
+//! Configuration: from files to what the gateway runs on.
+//!
+//! The order of the work: [`Document::load`] reads the files into trees of values with places,
+//! resolves references to the environment, types and checks them; `compile` turns the result into
+//! the snapshot that requests see. Nothing here touches a running gateway.
+
+mod check;
+mod document;
+mod expand;
+pub mod file;
+mod prices;
+mod problem;
+mod sources;
+mod tree;
+mod typed;
+
+pub use self::{
+    document::Document,
+    file::{ConfigFile, schema},
+    prices::{PriceFile, PriceItem, TierItem},
+    problem::{Errors, Path, Place, Problem, Severity},
+    sources::Sources,
+};

@@ -1,0 +1,189 @@
+//! Price files: dated prices per model, as decimal texts.
+
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use tollgate_domain::Money;
+
+use super::{
+    file::Instant,
+    problem::{Path, Place, Problem},
+    tree::Node,
+    typed,
+};
+
+/// The entries of all price files, with the place of each.
+#[derive(Clone, Debug, Default)]
+pub struct PriceFile {
+    /// Entries in the order of the files.
+    pub items: Vec<PriceItem>,
+    /// Where each of them stands.
+    pub places: Vec<Place>,
+}
+
+/// What one file says.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OneFile {
+    prices: Vec<PriceItem>,
+}
+
+/// The price of a model from a date on. Prices are for `per` units.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PriceItem {
+    /// Name that a target's `price:` may use, and that rows carry. Default: made from the rest.
+    pub id: Option<String>,
+    /// What the provider calls the model.
+    pub model: String,
+    /// Only at this upstream. Default: at all.
+    pub upstream: Option<String>,
+    /// From when on, at midnight UTC.
+    pub from: Instant,
+    /// Currency, an ISO 4217 code. Default: the configuration's.
+    pub currency: Option<String>,
+    /// Units that the prices are for. Default: 1000000.
+    #[serde(default = "million")]
+    pub per: u64,
+    /// Input tokens.
+    #[schemars(schema_with = "super::file::decimal_schema")]
+    pub input: Option<Money>,
+    /// Input tokens read from a cache.
+    #[schemars(schema_with = "super::file::decimal_schema")]
+    pub cached_input: Option<Money>,
+    /// Input tokens written to a cache.
+    #[schemars(schema_with = "super::file::decimal_schema")]
+    pub cache_write: Option<Money>,
+    /// Input tokens written to a cache for five minutes.
+    #[schemars(schema_with = "super::file::decimal_schema")]
+    pub cache_write_5m: Option<Money>,
+    /// Input tokens written to a cache for an hour.
+    #[schemars(schema_with = "super::file::decimal_schema")]
+    pub cache_write_1h: Option<Money>,
+    /// Output tokens, reasoning included.
+    #[schemars(schema_with = "super::file::decimal_schema")]
+    pub output: Option<Money>,
+    /// Input tokens of audio.
+    #[schemars(schema_with = "super::file::decimal_schema")]
+    pub audio_input: Option<Money>,
+    /// Output tokens of audio.
+    #[schemars(schema_with = "super::file::decimal_schema")]
+    pub audio_output: Option<Money>,
+    /// Factor of batch calls. Example: `"0.5"`.
+    #[schemars(schema_with = "super::file::decimal_schema")]
+    pub batch_multiplier: Option<Money>,
+    /// Other prices of the whole request above a number of input tokens.
+    #[serde(default)]
+    pub tiers: Vec<TierItem>,
+    /// One request.
+    #[schemars(schema_with = "super::file::decimal_schema")]
+    pub per_request: Option<Money>,
+    /// One image.
+    #[schemars(schema_with = "super::file::decimal_schema")]
+    pub per_image: Option<Money>,
+    /// One search.
+    #[schemars(schema_with = "super::file::decimal_schema")]
+    pub per_search: Option<Money>,
+    /// One hour.
+    #[schemars(schema_with = "super::file::decimal_schema")]
+    pub per_hour: Option<Money>,
+}
+
+/// Prices of the whole request above a number of input tokens.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TierItem {
+    /// Strictly above this many.
+    pub above_input_tokens: u64,
+    /// Input tokens.
+    #[schemars(schema_with = "super::file::decimal_schema")]
+    pub input: Option<Money>,
+    /// Input tokens read from a cache.
+    #[schemars(schema_with = "super::file::decimal_schema")]
+    pub cached_input: Option<Money>,
+    /// Input tokens written to a cache.
+    #[schemars(schema_with = "super::file::decimal_schema")]
+    pub cache_write: Option<Money>,
+    /// Input tokens written to a cache for five minutes.
+    #[schemars(schema_with = "super::file::decimal_schema")]
+    pub cache_write_5m: Option<Money>,
+    /// Input tokens written to a cache for an hour.
+    #[schemars(schema_with = "super::file::decimal_schema")]
+    pub cache_write_1h: Option<Money>,
+    /// Output tokens, reasoning included.
+    #[schemars(schema_with = "super::file::decimal_schema")]
+    pub output: Option<Money>,
+    /// Input tokens of audio.
+    #[schemars(schema_with = "super::file::decimal_schema")]
+    pub audio_input: Option<Money>,
+    /// Output tokens of audio.
+    #[schemars(schema_with = "super::file::decimal_schema")]
+    pub audio_output: Option<Money>,
+}
+
+impl PriceItem {
+    fn amounts(&self) -> [(&'static str, Option<Money>); 13] {
+        [
+            ("input", self.input),
+            ("cached_input", self.cached_input),
+            ("cache_write", self.cache_write),
+            ("cache_write_5m", self.cache_write_5m),
+            ("cache_write_1h", self.cache_write_1h),
+            ("output", self.output),
+            ("audio_input", self.audio_input),
+            ("audio_output", self.audio_output),
+            ("batch_multiplier", self.batch_multiplier),
+            ("per_request", self.per_request),
+            ("per_image", self.per_image),
+            ("per_search", self.per_search),
+            ("per_hour", self.per_hour),
+        ]
+    }
+}
+
+impl PriceFile {
+    /// True when a target has a price, by its own choice or by the entries' upstream and model.
+    #[must_use]
+    pub fn has(&self, explicit: Option<&str>, upstream: &str, model: &str) -> bool {
+        match explicit {
+            Some(id) => self.items.iter().any(|item| item.id.as_deref() == Some(id)),
+            None => self.items.iter().any(|item| {
+                item.model == model && item.upstream.as_deref().is_none_or(|only| only == upstream)
+            }),
+        }
+    }
+}
+
+/// Adds the entries of one file; what is wrong with it is reported.
+pub(super) fn read(file: &Arc<str>, text: &str, into: &mut PriceFile, problems: &mut Vec<Problem>) {
+    let tree = match Node::parse(file, text) {
+        Ok(tree) => tree,
+        Err(problem) => return problems.push(problem),
+    };
+    let items = match typed::read::<OneFile>(&mut tree.clone()) {
+        Ok(one) => one.prices,
+        Err(more) => return problems.extend(more),
+    };
+    for (index, item) in items.into_iter().enumerate() {
+        let here = Path::default().field("prices").index(index);
+        let mut refuse = |path: Path, message: &str| {
+            let place = Some(tree.place_of(&path).clone());
+            problems.push(Problem { path, ..Problem::at(place, message) });
+        };
+        for (name, _) in
+            item.amounts().iter().filter(|(_, amount)| amount.is_some_and(|amount| amount < Money::ZERO))
+        {
+            refuse(here.field(name), "a price cannot be negative");
+        }
+        if item.per == 0 {
+            refuse(here.field("per"), "must be at least 1");
+        }
+        into.places.push(tree.place_of(&here).clone());
+        into.items.push(item);
+    }
+}
+
+fn million() -> u64 {
+    1_000_000
+}

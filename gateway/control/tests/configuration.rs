@@ -1,0 +1,446 @@
+//! What people are told about their configuration files: every fault at its line and column.
+
+use std::{fs, path::Path};
+
+use proptest::prelude::*;
+use tempfile::TempDir;
+use tollgate_control::config::{Document, Errors, Sources};
+
+const EXAMPLE: &str = include_str!("../../../config/tollgate.yaml");
+const EXAMPLE_PRICES: &str = include_str!("../../../config/prices.yaml");
+
+/// Variables that the example names, and some that tests use.
+const VARIABLES: [(&str, &str); 8] = [
+    ("TOLLGATE_ADMIN_TOKEN", "admin-token-0123456789"),
+    ("AOAI_EASTUS_KEY", "aoai-eastus-0123456789"),
+    ("AOAI_SWEDEN_KEY", "aoai-sweden-0123456789"),
+    ("OPENAI_API_KEY", "sk-openai-0123456789"),
+    ("ANTHROPIC_API_KEY", "sk-ant-0123456789"),
+    ("SEARCH_PROD_KEY", "search-prod-0123456789"),
+    ("BATCH_PROD_KEY", "batch-prod-0123456789"),
+    ("SHORT", "hunter2"),
+];
+
+/// A folder with files, and what loading its `main.yaml` gives.
+fn load(files: &[(&str, &str)]) -> (TempDir, Result<Document, Errors>) {
+    let folder = TempDir::new().expect("a temporary folder");
+    for (name, text) in files {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().expect("inside the folder")).expect("a subfolder");
+        fs::write(path, text).expect("a file");
+    }
+    let document = Document::load(Path::new("main.yaml"), &Sources::fixed(folder.path(), VARIABLES));
+    (folder, document)
+}
+
+/// The problems of a configuration, one a line; warnings too when it loads.
+fn problems(files: &[(&str, &str)]) -> Vec<String> {
+    match load(files).1 {
+        Ok(document) => document.warnings.iter().map(ToString::to_string).collect(),
+        Err(errors) => errors.0.iter().map(ToString::to_string).collect(),
+    }
+}
+
+/// A small sound configuration.
+const BASE: &str = "\
+regions:
+  - { name: eastus, zone: us }
+upstreams:
+  - name: openai
+    dialect: openai
+    region: eastus
+    base_url: https://api.openai.com/v1
+    credential: \"${env:OPENAI_API_KEY}\"
+models:
+  - name: gpt
+    targets:
+      - { upstream: openai, model: gpt-5 }
+teams:
+  - name: retail
+    projects:
+      - name: search
+        models: [gpt]
+        keys:
+          - { name: prod, secret: \"${env:SEARCH_PROD_KEY}\" }
+";
+
+/// The small sound configuration with one part replaced.
+fn with(old: &str, new: &str) -> String {
+    assert!(BASE.contains(old), "{old:?} is not in the base");
+    BASE.replacen(old, new, 1)
+}
+
+#[test]
+fn the_documented_example_is_sound() {
+    let (_folder, document) = load(&[("main.yaml", EXAMPLE), ("config/prices.yaml", EXAMPLE_PRICES)]);
+    let document = document.unwrap_or_else(|errors| panic!("{errors}"));
+    assert_eq!(document.warnings, []);
+    assert_eq!(document.file.teams.len(), 2);
+    assert_eq!(document.prices.items.len(), 2);
+}
+
+#[test]
+fn an_empty_file_is_a_gateway_that_serves_nobody() {
+    assert_eq!(problems(&[("main.yaml", "version: 1\n")]), [""; 0]);
+}
+
+#[test]
+fn names_that_older_yaml_took_for_booleans_are_names() {
+    let (_folder, document) = load(&[("main.yaml", "regions: [{ name: no, zone: y }]\n")]);
+    let document = document.unwrap_or_else(|errors| panic!("{errors}"));
+    assert_eq!((&*document.file.regions[0].name, &*document.file.regions[0].zone), ("no", "y"));
+}
+
+#[test]
+fn text_and_type_faults_are_found_at_their_place() {
+    let cases = [
+        ("teams: [\n", "main.yaml:1:8: ", "unclosed bracket"),
+        ("a:\n\t- b\n", "main.yaml:2:", ""),
+        ("organization: a\norganization: b\n", "main.yaml:2:1: ", "uplicate"),
+        (
+            "upstream: []\n",
+            "main.yaml:1:1: upstream: ",
+            "there is no field `upstream` here; did you mean `upstreams`?",
+        ),
+        ("workers: many\n", "main.yaml:1:10: workers: ", "expected a whole number, found a text"),
+        ("workers: -1\n", "main.yaml:1:10: workers: ", "from 0 to 4294967295"),
+        (
+            "organization: 5\n",
+            "main.yaml:1:15: organization: ",
+            "expected a text, found a number: put it in quotes",
+        ),
+        ("teams: {}\n", "main.yaml:1:8: teams: ", "expected a list, found a group of fields"),
+        (
+            "shutdown: { drain: 10 }\n",
+            "main.yaml:1:20: shutdown.drain: ",
+            "expected a length of time such as",
+        ),
+        ("edge: { max_body: 32MB }\n", "main.yaml:1:19: edge.max_body: ", "expected a size such as"),
+        (
+            "ledger: { durability: proces }\n",
+            "main.yaml:1:23: ledger.durability: ",
+            "did you mean `process`?",
+        ),
+        ("regions:\n  - name: a\n", "main.yaml:2:5: regions[0]: ", "the field `zone` is missing"),
+        ("listen: { data: { address: here } }\n", "main.yaml:1:28: listen.data.address: ", "socket address"),
+        ("prices: [none.yaml]\n", "main.yaml:1:10: prices[0]: ", "cannot read none.yaml"),
+        ("- 1\n", "main.yaml:1:1: ", "expected a group of fields, found a list"),
+    ];
+    for (text, place, part) in cases {
+        let found = problems(&[("main.yaml", text)]);
+        assert!(
+            found.iter().any(|line| line.starts_with(place) && line.contains(part)),
+            "{text:?}: {found:#?}"
+        );
+    }
+}
+
+#[test]
+fn semantic_faults_are_found_at_the_value_at_fault() {
+    let cases = [
+        (
+            with("zone: us }", "zone: us }\n  - { name: eastus, zone: eu }"),
+            "3:13: regions[1].name: the region `eastus` is given twice, first at main.yaml:2:13",
+        ),
+        (
+            with("region: eastus", "region: eastsu"),
+            "6:13: upstreams[0].region: there is no region `eastsu`; did you mean `eastus`?",
+        ),
+        (
+            with("upstream: openai", "upstream: opnai"),
+            "12:21: models[0].targets[0].upstream: there is no upstream `opnai`; did you mean `openai`?",
+        ),
+        (
+            with("models: [gpt]", "models: [gtp]"),
+            "17:18: teams[0].projects[0].models[0]: there is no model `gtp`; did you mean `gpt`?",
+        ),
+        (
+            with("models: [gpt]", "models: [gpt]\n        zones: [su]"),
+            "18:17: teams[0].projects[0].zones[0]: there is no zone `su`",
+        ),
+        (
+            with("model: gpt-5", "model: gpt-5, weight: 0"),
+            "12:51: models[0].targets[0].weight: must be at least 1",
+        ),
+        (
+            with("model: gpt-5", "model: gpt-5, price: p"),
+            "12:50: models[0].targets[0].price: there is no price entry `p`",
+        ),
+        (
+            with("${env:SEARCH_PROD_KEY}", "${env:NONE}"),
+            "19:35: teams[0].projects[0].keys[0].secret: the environment variable NONE is not set",
+        ),
+        (
+            with("${env:SEARCH_PROD_KEY}", "${env:SHORT}"),
+            "19:35: teams[0].projects[0].keys[0].secret: a secret needs at least 16 bytes, this one has 7",
+        ),
+        (
+            with("${env:SEARCH_PROD_KEY}", "changeme-changeme"),
+            "19:35: teams[0].projects[0].keys[0].secret: this is a sample",
+        ),
+        (
+            with("secret: \"${env:SEARCH_PROD_KEY}\"", "expires: 2030-01-01"),
+            "19:13: teams[0].projects[0].keys[0]: a key needs a `secret` or a `sha256`",
+        ),
+        (
+            with("}\" }\n", "}\" }\n          - { name: b, secret: \"${env:SEARCH_PROD_KEY}\" }\n"),
+            "20:32: teams[0].projects[0].keys[1].secret: the same secret is given at main.yaml:19:35",
+        ),
+        (
+            with("https://api.openai.com/v1", "http://10.0.0.5/v1"),
+            "7:15: upstreams[0].base_url: a private or loopback address needs `allow_private: true`",
+        ),
+        (with("https://api.openai.com/v1", "ftp://a"), "7:15: upstreams[0].base_url: expected an address"),
+        (
+            with("dialect: openai", "dialect: gemini"),
+            "5:14: upstreams[0].dialect: the dialect `gemini` is not available yet",
+        ),
+        (
+            with("dialect: openai", "dialect: opnai"),
+            "5:14: upstreams[0].dialect: must be one of: openai, azure-openai, anthropic, gemini, bedrock; did you mean `openai`?",
+        ),
+        (
+            with("credential: \"${env:OPENAI_API_KEY}\"", "credential: { type: aws, access_key_id: a }"),
+            "8:25: upstreams[0].credential.type: the credential type `aws` is not available yet",
+        ),
+        (
+            with("  - name: gpt\n", "  - name: gpt\n    fallback: x\n"),
+            "11:15: models[0].fallback: `fallback` is not available yet",
+        ),
+        (
+            with("  - name: gpt\n", "  - name: gpt\n    balance: latency\n"),
+            "11:14: models[0].balance: the balance `latency` is not available yet",
+        ),
+        (
+            with("  - name: gpt\n", "  - name: gpt\n    deployments: [d, d]\n"),
+            "11:22: models[0].deployments[1]: the deployment `d` already leads to the model `gpt`",
+        ),
+        (
+            with(
+                "  - name: retail\n",
+                "  - name: retail\n    budget: { amount: \"1\", period: day, mode: soft }\n",
+            ),
+            "15:47: teams[0].budget.mode: the budget mode `soft` is not available yet",
+        ),
+        (
+            with("  - name: retail\n", "  - name: retail\n    budget: { amount: 1.5, period: day }\n"),
+            "15:23: teams[0].budget.amount: expected a text, found a number: put it in quotes",
+        ),
+        (with("  - name: retail\n", "  - name: retail/x\n"), "14:11: teams[0].name: a name cannot have `/`"),
+        (
+            with("regions:\n", "fleet: { store: valkey }\nregions:\n"),
+            "1:8: fleet: `fleet` is not available yet",
+        ),
+        (
+            with("regions:\n", "ledger: { store: postgres }\nregions:\n"),
+            "1:18: ledger.store: the store `postgres` is not available yet",
+        ),
+        (
+            with("regions:\n", "calendar: { timezone: Mars/Base }\nregions:\n"),
+            "1:23: calendar.timezone: there is no time zone `Mars/Base`",
+        ),
+        (with("regions:\n", "version: 2\nregions:\n"), "1:10: version: version 2 is not known"),
+    ];
+    for (text, want) in cases {
+        let found = problems(&[("main.yaml", &text)]);
+        let want = format!("main.yaml:{want}");
+        assert!(
+            found.iter().any(|line| line.starts_with(&want)),
+            "want {want}\nfound {found:#?}\nin\n{text}"
+        );
+    }
+}
+
+#[test]
+fn doubtful_settings_are_warnings() {
+    let price = |text: &str| format!("prices: [p.yaml]\n{text}");
+    let cases = [
+        (
+            with("${env:SEARCH_PROD_KEY}", "a-literal-secret-0123"),
+            "19:35: warning: teams[0].projects[0].keys[0].secret: this secret stands in the file",
+        ),
+        (
+            with("https://api", "http://api"),
+            "7:15: warning: upstreams[0].base_url: prompts and the credential travel in clear text",
+        ),
+        (
+            with(
+                "        models: [gpt]\n",
+                "        models: [gpt]\n        budget: { amount: \"1\", period: day }\n",
+            ),
+            "17:18: warning: teams[0].projects[0].models[0]: `gpt-5` at `openai` has no price",
+        ),
+        (
+            price(&with(
+                "  - name: retail\n    projects:\n      - name: search\n",
+                "  - name: retail\n    budget: { amount: \"1\", period: day }\n    projects:\n      - name: search\n        budget: { amount: \"2\", period: day }\n",
+            )),
+            "19:27: warning: teams[0].projects[0].budget.amount: is above the team's budget of 1",
+        ),
+        (
+            with("        models: [gpt]\n", "        models: [gpt]\n        zones: [eu]\n")
+                .replace("zone: us }", "zone: us }\n  - { name: eu, zone: eu }"),
+            "18:18: warning: teams[0].projects[0].models[0]: no target of `gpt` is processed in the project's zones only",
+        ),
+    ];
+    let prices = "prices: [{ model: gpt-5, from: 2025-01-01, input: \"1\", output: \"2\" }]\n";
+    for (text, want) in cases {
+        let found = problems(&[("main.yaml", &text), ("p.yaml", prices)]);
+        let want = format!("main.yaml:{want}");
+        assert!(
+            found.iter().any(|line| line.starts_with(&want)),
+            "want {want}\nfound {found:#?}\nin\n{text}"
+        );
+    }
+}
+
+#[test]
+fn one_run_reports_everything_that_is_wrong() {
+    let text = "workers: many\nregion: []\nregions:\n  - { name: a }\n  - { name: 5, zone: us }\n  - { nam: b, zone: eu }\n";
+    let found = problems(&[("main.yaml", text)]);
+    for want in [
+        "main.yaml:1:10: workers",
+        "main.yaml:2:1: region:",
+        "main.yaml:4:5: regions[0]:",
+        "main.yaml:5:13: regions[1].name",
+        "main.yaml:6:7: regions[2].nam",
+    ] {
+        assert!(found.iter().any(|line| line.starts_with(want)), "{want}: {found:#?}");
+    }
+    let text = with("region: eastus", "region: x")
+        .replace("upstream: openai", "upstream: y")
+        .replace("models: [gpt]", "models: [z]");
+    let found = problems(&[("main.yaml", &text)]);
+    assert_eq!(found.iter().filter(|line| line.contains("there is no")).count(), 3, "{found:#?}");
+}
+
+#[test]
+fn included_files_merge_and_keep_their_own_places() {
+    let main =
+        with("teams:\n", "include: [teams/*.yaml]\nlisten: { data: { address: \"127.0.0.1:1\" } }\nteams:\n");
+    let (_folder, document) = load(&[
+        ("main.yaml", &main),
+        ("teams/b.yaml", "teams: [{ name: bravo }]\n"),
+        ("teams/a.yaml", "teams: [{ name: alpha }]\nlisten: { admin: { address: \"127.0.0.1:2\" } }\n"),
+        ("teams/.hidden.yaml", "not: [a, configuration\n"),
+    ]);
+    let document = document.unwrap_or_else(|errors| panic!("{errors}"));
+    let names: Vec<_> = document.file.teams.iter().map(|team| team.name.as_str()).collect();
+    assert_eq!(names, ["retail", "alpha", "bravo"]);
+    assert_eq!(document.file.listen.data.address.port(), 1);
+    assert_eq!(document.file.listen.admin.address.port(), 2);
+
+    let found = problems(&[
+        ("main.yaml", &main),
+        ("teams/a.yaml", "organization: x\nteams:\n  - name: retail\n"),
+        ("teams/b.yaml", "organization: y\n"),
+    ]);
+    assert!(
+        found
+            .iter()
+            .any(|line| line
+                .starts_with("teams/b.yaml:1:15: organization: already given at teams/a.yaml:1:15")),
+        "{found:#?}"
+    );
+    let found = problems(&[("main.yaml", &main), ("teams/a.yaml", "teams:\n  - name: retail\n")]);
+    assert!(
+        found.iter().any(
+            |line| line.starts_with("teams/a.yaml:2:11: teams[1].name: the team `retail` is given twice")
+        ),
+        "{found:#?}"
+    );
+    let found = problems(&[("main.yaml", "include: [gone.yaml]\n")]);
+    assert!(found[0].starts_with("main.yaml:1:11: include[0]: cannot read gone.yaml"), "{found:#?}");
+}
+
+#[test]
+fn price_files_name_their_own_places() {
+    let main = format!("prices: [p.yaml]\n{}", BASE);
+    let cases = [
+        (
+            "prices:\n  - { model: m, from: 2025-01-01, input: 1.5 }\n",
+            "p.yaml:2:42: prices[0].input: expected a text, found a number: put it in quotes",
+        ),
+        ("prices:\n  - { model: m, from: soon }\n", "p.yaml:2:23: prices[0].from: expected a date"),
+        (
+            "prices:\n  - { model: m, from: 2025-01-01, inptu: \"1\" }\n",
+            "p.yaml:2:35: prices[0].inptu: there is no field `inptu` here; did you mean `input`?",
+        ),
+        (
+            "prices:\n  - { model: m, from: 2025-01-01, input: \"-1\" }\n",
+            "p.yaml:2:42: prices[0].input: a price cannot be negative",
+        ),
+        (
+            "prices:\n  - { model: m, from: 2025-01-01, currency: EUR }\n",
+            "p.yaml:2:5: prices[0].currency: a price in another currency than USD needs an `fx` entry",
+        ),
+        (
+            "prices:\n  - { model: m, upstream: opena, from: 2025-01-01 }\n",
+            "p.yaml:2:5: prices[0].upstream: there is no upstream `opena`; did you mean `openai`?",
+        ),
+    ];
+    for (prices, want) in cases {
+        let found = problems(&[("main.yaml", &main), ("p.yaml", prices)]);
+        assert!(found.iter().any(|line| line.starts_with(want)), "want {want}\nfound {found:#?}");
+    }
+}
+
+#[test]
+fn references_work_in_any_field_and_files_are_watched() {
+    let text = with("${env:SEARCH_PROD_KEY}", "${file:key.txt}")
+        .replace("regions:\n", "workers: ${env:WORKERS:-3}\nregions:\n");
+    let (folder, document) = load(&[("main.yaml", &text), ("key.txt", "from-a-file-0123456789\n")]);
+    let document = document.unwrap_or_else(|errors| panic!("{errors}"));
+    assert_eq!(document.file.workers, Some(3));
+    let secret = document.file.teams[0].projects[0].keys[0].secret.as_ref().expect("a secret");
+    assert_eq!(secret.0.expose(), "from-a-file-0123456789");
+    assert!(document.watched.contains(&folder.path().join("key.txt")));
+    assert_eq!(document.warnings, []);
+}
+
+#[test]
+fn no_message_and_no_debug_output_has_a_secret() {
+    const SECRETS: [&str; 3] = ["search-prod-0123456789", "sk-openai-0123456789", "hunter2"];
+    let texts = [
+        with("region: eastus", "region: \"${env:SEARCH_PROD_KEY}\""),
+        with("dialect: openai", "dialect: \"${env:SEARCH_PROD_KEY}\""),
+        with("name: retail", "name: \"${env:SEARCH_PROD_KEY}/\""),
+        with("https://api.openai.com/v1", "https://u:${env:SHORT}@api.openai.com/v1"),
+        with("${env:SEARCH_PROD_KEY}", "${env:SHORT}"),
+        with("regions:\n", "workers: \"${env:SHORT}\"\nregions:\n"),
+        with("\"${env:OPENAI_API_KEY}\"", "{ type: \"${env:SHORT}\" }"),
+    ];
+    for text in texts {
+        let found = problems(&[("main.yaml", &text)]);
+        assert!(!found.is_empty(), "{text}");
+        for secret in SECRETS {
+            assert!(!found.iter().any(|line| line.contains(secret)), "{found:#?}");
+        }
+    }
+    let (_folder, document) = load(&[("main.yaml", BASE)]);
+    let shown = format!("{:?}", document.unwrap_or_else(|errors| panic!("{errors}")).file);
+    assert!(SECRETS.iter().all(|secret| !shown.contains(secret)), "{shown}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn no_text_makes_it_panic(text in any::<Vec<u8>>()) {
+        let text = String::from_utf8_lossy(&text).into_owned();
+        let _ = Document::parse(Path::new("main.yaml"), text, &Sources::fixed("/nonexistent", VARIABLES));
+    }
+
+    #[test]
+    fn no_damage_to_the_example_makes_it_panic(cuts in prop::collection::vec((any::<prop::sample::Index>(), 0_usize..12, "[\\[\\]{}:,&*!|>'\"#$ \n\ta0-]{0,4}"), 1..5)) {
+        let mut text = EXAMPLE.to_owned();
+        for (at, length, insert) in cuts {
+            let start = at.index(text.len());
+            let end = (start + length).min(text.len());
+            if text.is_char_boundary(start) && text.is_char_boundary(end) {
+                text.replace_range(start..end, &insert);
+            }
+        }
+        let _ = Document::parse(Path::new("main.yaml"), text, &Sources::fixed("/nonexistent", VARIABLES));
+    }
+}
