@@ -1,7 +1,7 @@
 //! How many tokens a request's input may be, from its bytes alone.
 //!
-//! Text counts a third of its bytes, JSON around it included, which holds for the languages and
-//! code that the tests name. Inline media count by kind, since their base64 is not read as text.
+//! Text counts a third of its bytes, JSON around it included, or, where that is more, each
+//! punctuation mark and a quarter of the rest: dense code has many tokens in few bytes. Inline media count by kind, since their base64 is not read as text.
 //! What stands elsewhere (URLs, file ids, results of server-side tools) cannot be known: the
 //! estimate then says that it is a lower bound.
 
@@ -21,17 +21,20 @@ const OVERHEAD_TOKENS: u64 = 16;
 
 /// Walks the body once.
 pub(crate) fn of_body(body: &[u8]) -> InputEstimate {
-    let (mut media_bytes, mut media_tokens, mut elsewhere) = (0_u64, 0_u64, false);
+    let (mut media_bytes, mut media_tokens, mut marks, mut elsewhere) = (0_u64, 0_u64, 0_u64, false);
     for found in Walk::new(body) {
         let Value::Text(text) = found.value else { continue };
         if let Some(tokens) = media(&found, text) {
             media_bytes += text.len() as u64;
             media_tokens += tokens;
+        } else {
+            marks += text.iter().filter(|byte| byte.is_ascii_punctuation()).count() as u64;
         }
         elsewhere |= is_elsewhere(found.name, text);
     }
     let text_bytes = (body.len() as u64).saturating_sub(media_bytes);
-    InputEstimate { tokens: text_bytes.div_ceil(3) + media_tokens + OVERHEAD_TOKENS, lower_bound: elsewhere }
+    let text_tokens = text_bytes.div_ceil(3).max(marks + (text_bytes - marks).div_ceil(4));
+    InputEstimate { tokens: text_tokens + media_tokens + OVERHEAD_TOKENS, lower_bound: elsewhere }
 }
 
 /// The tokens of inline media, or nothing for text. Media show themselves twice, by the member
@@ -59,9 +62,73 @@ fn is_elsewhere(name: &[u8], text: &[u8]) -> bool {
     match name {
         b"url" | b"image_url" | b"file_url" => text.starts_with(b"http"),
         b"file_id" => true,
-        b"type" => [&b"web_search"[..], b"web_fetch", b"file_search", b"mcp", b"item_reference", b"code_"]
-            .iter()
-            .any(|kind| text.starts_with(kind)),
+        b"type" => [
+            &b"web_search"[..],
+            b"web_fetch",
+            b"advisor",
+            b"file_search",
+            b"mcp",
+            b"item_reference",
+            b"code_",
+        ]
+        .iter()
+        .any(|kind| text.starts_with(kind)),
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::tokenizer::count;
+
+    #[test]
+    fn text_of_many_kinds_stays_under_the_estimate() {
+        let texts = [
+            "The quick brown fox jumps over the lazy dog, and then it does it again.",
+            "Übergrößenträger fahren über Straßen, während Zuschauer staunen.",
+            "Съешь же ещё этих мягких французских булок, да выпей чаю.",
+            "我能吞下玻璃而不伤身体。今天天气很好，我们去公园散步吧。",
+            "fn main() { let x: Vec<u8> = vec![1, 2, 3]; println!(\"{:?}\", x); }",
+            "SELECT id, name FROM users WHERE age > 21 AND city = 'Berlin' ORDER BY 2;",
+        ];
+        for text in texts {
+            for text in [text.to_owned(), text.repeat(50)] {
+                let body = json!({"model": "m", "messages": [{"role": "user", "content": text}]}).to_string();
+                let estimate = of_body(body.as_bytes());
+                assert!(!estimate.lower_bound);
+                assert!(estimate.tokens >= count(&text) + 8, "{estimate:?} for {}", count(&text));
+            }
+        }
+    }
+
+    #[test]
+    fn inline_media_count_by_kind_and_not_by_their_bytes() {
+        let base64 = "A".repeat(1_000_000);
+        let estimate =
+            |part: serde_json::Value| of_body(json!({"messages": [part]}).to_string().as_bytes()).tokens;
+        let image = estimate(json!({"image_url": {"url": format!("data:image/png;base64,{base64}")}}));
+        assert!((IMAGE_TOKENS..IMAGE_TOKENS + 100).contains(&image), "{image}");
+        let pdf = estimate(json!({"source": {"type": "base64", "data": format!("JVBER{base64}")}}));
+        assert!(pdf >= 250_000, "{pdf}");
+        let text = estimate(json!({"source": {"type": "text", "data": base64}}));
+        assert!(text >= 333_333, "a long text must not pass for a picture: {text}");
+        let quoted = estimate(json!({"text": format!("data:image/png;base64,{base64}")}));
+        assert!(quoted >= 333_333, "{quoted}");
+    }
+
+    #[test]
+    fn what_stands_elsewhere_makes_a_lower_bound() {
+        let cases = [
+            (json!({"image_url": {"url": "https://example.com/a.png"}}), true),
+            (json!({"file_id": "file-1"}), true),
+            (json!({"tools": [{"type": "web_search_20250305"}]}), true),
+            (json!({"content": "https://example.com"}), false),
+        ];
+        for (body, want) in cases {
+            assert_eq!(of_body(body.to_string().as_bytes()).lower_bound, want, "{body}");
+        }
     }
 }

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 
 use smallvec::SmallVec;
 
-use crate::wire::{Dialect, Operation};
+use crate::wire::{Dialect, Family, Operation};
 
 /// What a request line means.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -67,7 +67,7 @@ pub fn recognise<'a>(method: &str, path: &'a str, header: impl Fn(&str) -> bool)
         };
     }
     let names: SmallVec<[&str; 8]> = segments.iter().map(AsRef::as_ref).collect();
-    let (prefix, skipped) = Prefix::of(&names, anthropic);
+    let (prefix, skipped) = Prefix::of(&names);
     let rest = &names[skipped..];
     if let Prefix::Deployment = prefix {
         return deployment(method, rest, segments[skipped - 1].clone());
@@ -79,12 +79,15 @@ pub fn recognise<'a>(method: &str, path: &'a str, header: impl Fn(&str) -> bool)
     };
     let dialect = prefix.dialect(rest, anthropic);
     match known {
+        Known::Call(operation) if !speaks(dialect, operation) => {
+            Recognised::Unknown { dialect, hint: Some(format!("/v1/{}", verb(operation))) }
+        }
         Known::Call(operation) => {
             let model = (operation == Operation::GetModel).then(|| segments[skipped + 1].clone());
             call(method, dialect, operation, model)
         }
         Known::Later(what) => Recognised::Unsupported { dialect, what },
-        Known::Nothing => Recognised::Unknown { dialect, hint: hint(dialect, rest) },
+        Known::Nothing => Recognised::Unknown { dialect, hint: Some(hint(dialect, rest)) },
     }
 }
 
@@ -102,6 +105,17 @@ fn call<'a>(
         return Recognised::WrongMethod { dialect, allow };
     }
     Recognised::Call(Call { dialect, operation, model })
+}
+
+/// A prefix may name one family and the rest another's operation.
+fn speaks(dialect: Dialect, operation: Operation) -> bool {
+    match operation {
+        Operation::Messages | Operation::CountTokens => dialect.family() == Family::Anthropic,
+        Operation::ChatCompletions | Operation::Responses | Operation::Embeddings => {
+            dialect.family() == Family::OpenAi
+        }
+        Operation::ListModels | Operation::GetModel => true,
+    }
 }
 
 fn deployment<'a>(method: &str, rest: &[&str], name: Cow<'a, str>) -> Recognised<'a> {
@@ -133,7 +147,7 @@ enum Prefix {
 
 impl Prefix {
     /// The prefix and how many segments it takes, versions included.
-    fn of(names: &[&str], _anthropic: bool) -> (Self, usize) {
+    fn of(names: &[&str]) -> (Self, usize) {
         let mut at = usize::from(names[0] == "azure" && names.get(1).is_some_and(|name| is_azure(name)));
         let mut prefix = Self::Bare;
         match names[at] {
@@ -232,20 +246,32 @@ fn by_shape(rest: &[&str]) -> Known {
     }
 }
 
-fn hint(dialect: Dialect, rest: &[&str]) -> Option<String> {
+fn hint(dialect: Dialect, rest: &[&str]) -> String {
     let base = match dialect {
         Dialect::OpenAi | Dialect::Anthropic => "/v1",
         Dialect::AzureOpenAi => "/openai/v1",
     };
-    let verb = match (dialect, rest.last()?) {
-        (Dialect::Anthropic, &"count_tokens") => "messages/count_tokens",
-        (_, &"models") => "models",
+    let verb = match (dialect, rest.last().copied().unwrap_or_default()) {
+        (Dialect::Anthropic, "count_tokens") => "messages/count_tokens",
+        (_, "models") => "models",
         (Dialect::Anthropic, _) => "messages",
-        (_, &("responses" | "response")) => "responses",
-        (_, &("embeddings" | "embedding" | "embed")) => "embeddings",
+        (_, "responses" | "response") => "responses",
+        (_, "embeddings" | "embedding" | "embed") => "embeddings",
         _ => "chat/completions",
     };
-    Some(format!("{base}/{verb}"))
+    format!("{base}/{verb}")
+}
+
+/// What stands after the version in an operation's own path.
+pub(crate) fn verb(operation: Operation) -> &'static str {
+    match operation {
+        Operation::ChatCompletions => "chat/completions",
+        Operation::Responses => "responses",
+        Operation::Embeddings => "embeddings",
+        Operation::Messages => "messages",
+        Operation::CountTokens => "messages/count_tokens",
+        Operation::ListModels | Operation::GetModel => "models",
+    }
 }
 
 /// The non-empty segments, percent-decoded once. Nothing where a segment could be read as two, or
@@ -436,6 +462,9 @@ mod tests {
             ("/api/v1/embeddings", Dialect::OpenAi, Some("/v1/embeddings")),
             ("/v1/message", Dialect::OpenAi, Some("/v1/chat/completions")),
             ("/anthropic/v1/message", Dialect::Anthropic, Some("/v1/messages")),
+            ("/anthropic/v1/chat/completions", Dialect::Anthropic, Some("/v1/chat/completions")),
+            ("/openai/v1/messages", Dialect::AzureOpenAi, Some("/v1/messages")),
+            ("/v1", Dialect::OpenAi, Some("/v1/chat/completions")),
             ("/openai/chat", Dialect::AzureOpenAi, Some("/openai/v1/chat/completions")),
             ("/v1/models/%2e%2e", Dialect::OpenAi, None),
             ("/v1/models/a%2Fb", Dialect::OpenAi, None),

@@ -71,3 +71,55 @@ fn kind(face: &ErrorFace<'_>) -> &'static str {
         _ => "invalid_request_error",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn types_decide_before_statuses_and_phrases_only_refine() {
+        let error = |kind: &str, message: &str| {
+            json!({"type": "error", "error": {"type": kind, "message": message}}).to_string()
+        };
+        let cases = [
+            (529, error("overloaded_error", "Overloaded"), Fault::Overloaded),
+            (429, error("rate_limit_error", ""), Fault::Throttled),
+            (
+                400,
+                error("invalid_request_error", "prompt is too long: 9 tokens > 8 maximum"),
+                Fault::ContextLength,
+            ),
+            (400, error("invalid_request_error", "Your credit balance is too low"), Fault::AccountExhausted),
+            (400, error("invalid_request_error", "max_tokens: field required"), Fault::Request),
+            (402, error("billing_error", ""), Fault::AccountExhausted),
+            (404, error("not_found_error", "model: x"), Fault::ModelMissing),
+            (413, "<html>too large</html>".to_owned(), Fault::Request),
+            (500, error("api_error", ""), Fault::Server),
+            (504, error("timeout_error", ""), Fault::Server),
+        ];
+        for (status, body, want) in cases {
+            assert_eq!(RULES.of_answer(status, body.as_bytes()), want, "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn our_errors_read_as_clients_expect_them() {
+        let face = |status, code| ErrorFace { status, code, message: "no", param: None, request_id: "r-1" };
+        let want =
+            r#"{"type":"error","error":{"type":"rate_limit_error","message":"no"},"request_id":"r-1"}"#;
+        assert_eq!(body(&face(429, "budget_exceeded")), format!("{want}\n").into_bytes());
+        let event = event(&face(429, "rate_limit_exceeded"));
+        assert_eq!(event, format!("event: error\ndata: {want}\n\n").into_bytes());
+        let kinds = [
+            (400, "invalid_request", "invalid_request_error"),
+            (401, "invalid_api_key", "authentication_error"),
+            (404, "model_not_found", "not_found_error"),
+            (502, "upstream_error", "api_error"),
+            (503, "overloaded", "overloaded_error"),
+            (504, "upstream_ttft", "timeout_error"),
+        ];
+        for (status, code, want) in kinds {
+            assert_eq!(kind(&face(status, code)), want, "{code}");
+        }
+    }
+}

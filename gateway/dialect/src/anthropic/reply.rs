@@ -101,3 +101,30 @@ fn reset(shown: &LimitShown, now: UnixMillis) -> String {
     let at = now.plus(millis).plus(999).get().div_euclid(1_000);
     Timestamp::from_second(at).unwrap_or(Timestamp::MAX).strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn resets_are_instants_in_whole_seconds_rounded_up() {
+        let shown = LimitShown { limit: 10, remaining: 3, reset_after: Duration::from_millis(1) };
+        let limits =
+            LimitsShown { requests: None, tokens: Some(shown), now: UnixMillis::new(1_790_000_000_000) };
+        let mut headers = Vec::new();
+        limit_headers(&limits, &mut |name, value| headers.push((name, value)));
+        let want = [
+            ("anthropic-ratelimit-tokens-limit", "10"),
+            ("anthropic-ratelimit-tokens-remaining", "3"),
+            ("anthropic-ratelimit-tokens-reset", "2026-09-21T14:13:21Z"),
+        ];
+        assert_eq!(headers, want.map(|(name, value)| (name, value.to_owned())));
+    }
+
+    #[test]
+    fn an_answer_without_usage_is_counted() {
+        let body = br#"{"model":"m","content":[{"type":"text","text":"hello world"}]}"#;
+        let reported = read(Operation::Messages, body);
+        assert_eq!((reported.usage, reported.counted_output), (None, Some(2)));
+    }
+}

@@ -7,8 +7,7 @@ use crate::{
     codec::{Edits, InputEstimate},
     estimate,
     head::{Fields, Head, Malformed, end_user},
-    openai::request::verb,
-    path::{encode_segment, join_query},
+    path::{encode_segment, join_query, verb},
     peek::members,
     splice::Splices,
     wire::Operation,
@@ -120,4 +119,51 @@ pub(crate) fn forwards_header(name: &str) -> bool {
             | "user-agent"
             | "x-app"
     ) || name.starts_with("x-stainless-")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn model_and_cap_are_spliced_and_a_token_count_gets_no_cap() {
+        let edits = Edits { model: Some("b"), include_usage: true, output_cap: Some(9) };
+        let cases = [
+            (Operation::Messages, r#"{"model":"a"}"#, r#"{"model":"b","max_tokens":9}"#),
+            (Operation::Messages, r#"{"max_tokens":0,"model":"a"}"#, r#"{"max_tokens":0,"model":"b"}"#),
+            (Operation::Messages, r#"{"max_tokens":null}"#, r#"{"max_tokens":9,"model":"b"}"#),
+            (Operation::CountTokens, r#"{"model":"a"}"#, r#"{"model":"b"}"#),
+            (Operation::Messages, "{}", r#"{"model":"b","max_tokens":9}"#),
+        ];
+        for (operation, body, want) in cases {
+            let body = Bytes::from_static(body.as_bytes());
+            let head = peek(operation, &body).expect("a fair body");
+            assert_eq!(edited(operation, &head, &body, &edits), want);
+        }
+    }
+
+    #[test]
+    fn the_end_user_stands_in_the_metadata() {
+        let head = |body: &str| peek(Operation::Messages, body.as_bytes()).map(|head| head.end_user);
+        assert_eq!(head(r#"{"metadata":{"user_id":"u"}}"#), Ok(Some("u".to_owned())));
+        assert_eq!(head(r#"{"metadata":null}"#), Ok(None));
+    }
+
+    #[test]
+    fn a_base_with_and_without_the_version_gives_one_path() {
+        for base in ["", "/", "/v1", "/v1/"] {
+            let path = path(Operation::Messages, base, &"m".into(), Some("beta=true"));
+            assert_eq!(path, "/v1/messages?beta=true");
+        }
+        let path = path(Operation::GetModel, "/anthropic", &"a/b".into(), None);
+        assert_eq!(path, "/anthropic/v1/models/a%2Fb");
+    }
+
+    #[test]
+    fn version_and_betas_go_upstream_and_credentials_do_not() {
+        assert!(forwards_header("anthropic-version") && forwards_header("anthropic-beta"));
+        for name in ["x-api-key", "authorization", "cookie", "anthropic-workspace-id", "x-tollgate-user"] {
+            assert!(!forwards_header(name), "{name}");
+        }
+    }
 }

@@ -3,8 +3,8 @@
 use tollgate_domain::UpstreamModel;
 
 use crate::{
-    openai::{self, request::verb},
-    path::{api_version as version_of, encode_segment, join_query},
+    openai,
+    path::{api_version as version_of, encode_segment, join_query, verb},
     wire::Operation,
 };
 

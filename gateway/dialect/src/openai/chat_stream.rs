@@ -96,7 +96,10 @@ impl ChatReader {
                     skip_open(&mut walk, value);
                 }
                 (1, b"prompt_filter_results" | b"prompt_annotations" | b"moderation", value) => {
-                    chunk.results |= !value.is_null();
+                    chunk.results |= match value {
+                        Value::Open => !walk.is_empty(),
+                        value => !value.is_null(),
+                    };
                     skip_open(&mut walk, value);
                 }
                 (1, _, value @ Value::Open) => skip_open(&mut walk, value),

@@ -36,9 +36,8 @@ pub(crate) static RULES: FaultRules = FaultRules {
         ("unsupported_image_media_type", Fault::Request),
         ("failed_to_download_image", Fault::Request),
         ("tool_use_failed", Fault::Request),
-        // 404s that are about something the request names, not about the model.
+        // A 404 about something the request names, not about the model.
         ("previous_response_not_found", Fault::Request),
-        ("not_found", Fault::Request),
     ],
     types: &[
         ("invalid_request_error", Fault::Request),
@@ -104,5 +103,87 @@ fn kind(face: &ErrorFace<'_>) -> &'static str {
         (_, 501) => "invalid_request_error",
         (_, 500..) => "server_error",
         _ => "invalid_request_error",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_decide_before_statuses_and_phrases_only_refine() {
+        let error = |code: &str, message: &str| {
+            json!({"error": {"message": message, "type": "invalid_request_error", "code": code}}).to_string()
+        };
+        let cases = [
+            (429, error("insufficient_quota", ""), Fault::AccountExhausted),
+            (429, error("rate_limit_exceeded", ""), Fault::Throttled),
+            (429, error("engine_overloaded", ""), Fault::Overloaded),
+            (429, "You exceeded your current quota".to_owned(), Fault::Throttled),
+            (429, error("", "You exceeded your current quota, please check"), Fault::AccountExhausted),
+            (400, error("context_length_exceeded", ""), Fault::ContextLength),
+            (400, error("", "This model's maximum context length is 8192 tokens"), Fault::ContextLength),
+            (500, error("", "maximum context length"), Fault::Server),
+            (400, error("content_filter", ""), Fault::ContentFilter),
+            (400, error("model_not_found", ""), Fault::ModelMissing),
+            (404, error("", ""), Fault::ModelMissing),
+            (404, error("previous_response_not_found", ""), Fault::Request),
+            (400, error("unknown", ""), Fault::Request),
+            (401, r#"{"detail":"Invalid API Key"}"#.to_owned(), Fault::Credential),
+            (402, "{}".to_owned(), Fault::AccountExhausted),
+            (403, String::new(), Fault::Credential),
+            (405, String::new(), Fault::Request),
+            (408, String::new(), Fault::RequestTimeout),
+            (409, String::new(), Fault::Conflict),
+            (413, String::new(), Fault::Request),
+            (307, String::new(), Fault::Redirect),
+            (500, "<html>".to_owned(), Fault::Server),
+            (501, String::new(), Fault::ServerFinal),
+            (503, error("", "try later"), Fault::Server),
+            (505, String::new(), Fault::ServerFinal),
+            (521, String::new(), Fault::Server),
+            (529, String::new(), Fault::Overloaded),
+            (599, String::new(), Fault::Server),
+        ];
+        for (status, body, want) in cases {
+            assert_eq!(RULES.of_answer(status, body.as_bytes()), want, "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn error_events_have_no_status_but_what_they_say() {
+        let cases = [
+            (json!({"code": "rate_limit_exceeded"}), Fault::Throttled),
+            (json!({"code": 502, "message": "bad gateway"}), Fault::Server),
+            (json!({"code": "429"}), Fault::Throttled),
+            (json!({"type": "invalid_request_error", "message": "context window"}), Fault::ContextLength),
+            (json!("overloaded"), Fault::Server),
+            (json!({"status_code": 400, "code": "tool_use_failed"}), Fault::Request),
+        ];
+        for (error, want) in cases {
+            assert_eq!(RULES.of_event(&error), want, "{error}");
+        }
+    }
+
+    #[test]
+    fn our_errors_read_as_clients_expect_them() {
+        let face = |status, code| ErrorFace { status, code, message: "no", param: None, request_id: "r-1" };
+        let text = String::from_utf8(body(&face(429, "budget_exceeded"))).expect("text");
+        let want = r#"{"error":{"message":"no (request id: r-1)","type":"insufficient_quota","param":null,"code":"budget_exceeded"}}"#;
+        assert_eq!(text, format!("{want}\n"));
+        let kinds = [
+            (401, "invalid_api_key", "invalid_request_error"),
+            (403, "model_not_allowed", "permission_error"),
+            (429, "rate_limit_exceeded", "requests"),
+            (429, "token_rate_limit_exceeded", "tokens"),
+            (501, "unsupported_operation", "invalid_request_error"),
+            (502, "upstream_error", "server_error"),
+        ];
+        for (status, code, want) in kinds {
+            assert_eq!(kind(&face(status, code)), want, "{code}");
+        }
+        let last = String::from_utf8(responses_event(&face(502, "upstream_reset"), 7)).expect("text");
+        assert!(last.starts_with("event: error\ndata: {\"type\":\"error\",\"code\":\"upstream_reset\""));
+        assert!(last.ends_with("\"sequence_number\":7}\n\n"));
     }
 }

@@ -9,7 +9,7 @@ use crate::{
     codec::{Edits, InputEstimate},
     estimate,
     head::{Fields, Head, Malformed, Member, end_user},
-    path::{encode_segment, join_query},
+    path::{encode_segment, join_query, verb},
     peek::members,
     splice::Splices,
     wire::Operation,
@@ -194,18 +194,6 @@ pub(crate) fn path(
     join_query(path, query, None)
 }
 
-/// What stands after the version in the path.
-pub(crate) fn verb(operation: Operation) -> &'static str {
-    match operation {
-        Operation::ChatCompletions => "chat/completions",
-        Operation::Responses => "responses",
-        Operation::Embeddings => "embeddings",
-        Operation::Messages => "messages",
-        Operation::CountTokens => "messages/count_tokens",
-        Operation::ListModels | Operation::GetModel => "models",
-    }
-}
-
 /// What an OpenAI upstream may see of the client's headers. Organisation and project are left
 /// out: they belong to the client's account, not to the upstream's.
 pub(crate) fn forwards_header(name: &str) -> bool {
@@ -221,4 +209,153 @@ pub(crate) fn forwards_header(name: &str) -> bool {
             | "x-client-request-id"
             | "x-ms-client-request-id"
     ) || name.starts_with("x-stainless-")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CHAT: Operation = Operation::ChatCompletions;
+
+    fn edit(operation: Operation, body: &str, edits: &Edits<'_>) -> String {
+        let body = Bytes::from(body.to_owned());
+        let head = peek(operation, &body).expect("a fair body");
+        String::from_utf8(edited(operation, &head, &body, edits).to_vec()).expect("text")
+    }
+
+    #[test]
+    fn each_edit_changes_its_own_bytes_and_no_others() {
+        let model = Edits { model: Some("m\"2"), ..Edits::default() };
+        let usage = Edits { include_usage: true, ..Edits::default() };
+        let cap = Edits { output_cap: Some(9), ..Edits::default() };
+        let all = Edits { model: Some("b"), include_usage: true, output_cap: Some(9) };
+        let cases = [
+            (CHAT, model, r#"{ "model" : "m1" , "x":1e2}"#, r#"{ "model" : "m\"2" , "x":1e2}"#),
+            (CHAT, model, r#"{"mod\u0065l":"m1"}"#, r#"{"mod\u0065l":"m\"2"}"#),
+            (CHAT, model, "{}", r#"{"model":"m\"2"}"#),
+            (CHAT, usage, r#"{"a":1}"#, r#"{"a":1}"#),
+            (CHAT, usage, r#"{"stream":true}"#, r#"{"stream":true,"stream_options":{"include_usage":true}}"#),
+            (
+                CHAT,
+                usage,
+                r#"{"stream":true,"stream_options":null}"#,
+                r#"{"stream":true,"stream_options":{"include_usage":true}}"#,
+            ),
+            (
+                CHAT,
+                usage,
+                r#"{"stream_options":{ },"stream":true}"#,
+                r#"{"stream_options":{ "include_usage":true},"stream":true}"#,
+            ),
+            (
+                CHAT,
+                usage,
+                r#"{"stream":true,"stream_options":{"include_obfuscation":false}}"#,
+                r#"{"stream":true,"stream_options":{"include_obfuscation":false,"include_usage":true}}"#,
+            ),
+            (
+                CHAT,
+                usage,
+                r#"{"stream":true,"stream_options":{"include_usage": false}}"#,
+                r#"{"stream":true,"stream_options":{"include_usage": true}}"#,
+            ),
+            (CHAT, cap, r#"{"a":1} "#, r#"{"a":1,"max_completion_tokens":9} "#),
+            (CHAT, cap, r#"{"max_tokens":5}"#, r#"{"max_tokens":5}"#),
+            (CHAT, cap, r#"{"max_completion_tokens":null}"#, r#"{"max_completion_tokens":9}"#),
+            (Operation::Responses, cap, "{}", r#"{"max_output_tokens":9}"#),
+            (Operation::Responses, usage, r#"{"stream":true}"#, r#"{"stream":true}"#),
+            (Operation::Embeddings, all, r#"{"model":"a","input":[1]}"#, r#"{"model":"b","input":[1]}"#),
+            (
+                CHAT,
+                all,
+                r#"{"stream":true,"model":"a"}"#,
+                r#"{"stream":true,"model":"b","stream_options":{"include_usage":true},"max_completion_tokens":9}"#,
+            ),
+        ];
+        for (operation, edits, body, want) in cases {
+            assert_eq!(edit(operation, body, &edits), want, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_body_that_needs_no_edit_is_the_same_memory() {
+        let body = Bytes::from_static(
+            br#"{"model":"a","stream":true,"stream_options":{"include_usage":true},"max_tokens":1}"#,
+        );
+        let head = peek(CHAT, &body).expect("a fair body");
+        let edits = Edits { model: Some("a"), include_usage: true, output_cap: Some(9) };
+        assert_eq!(edited(CHAT, &head, &body, &edits).as_ptr(), body.as_ptr());
+    }
+
+    #[test]
+    fn the_head_holds_what_the_gateway_needs() {
+        let body = br#"{"model":"m","stream":true,"n":3,"max_tokens":7,"max_completion_tokens":5,"user":"u","safety_identifier":"s"}"#;
+        let head = peek(CHAT, body).expect("a fair body");
+        let cap = head.output_cap.map(|cap| cap.value);
+        assert_eq!((head.stream, head.choices, cap, head.end_user), (true, 3, Some(7), Some("s".to_owned())));
+    }
+
+    #[test]
+    fn state_at_the_provider_is_named() {
+        let cases = [
+            (r#"{"previous_response_id":"r"}"#, Some("previous_response_id")),
+            (r#"{"previous_response_id":null,"background":false}"#, None),
+            (r#"{"conversation":{"id":"c"}}"#, Some("conversation")),
+            (r#"{"prompt":{"id":"p"}}"#, Some("prompt")),
+            (r#"{"background":true,"store":true}"#, Some("background")),
+        ];
+        for (body, want) in cases {
+            assert_eq!(
+                peek(Operation::Responses, body.as_bytes()).map(|head| head.stored_state),
+                Ok(want),
+                "{body}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_would_be_read_differently_behind_us_is_refused_by_name() {
+        let cases = [
+            (r#"{"model":"a","mod\u0065l":"b"}"#, Some("model")),
+            (r#"{"model":5}"#, Some("model")),
+            (r#"{"model":"\ud800"}"#, Some("model")),
+            (r#"{"stream":"yes"}"#, Some("stream")),
+            (r#"{"stream":true,"stream":true}"#, Some("stream")),
+            (r#"{"max_tokens":-1}"#, Some("max_tokens")),
+            (r#"{"max_tokens":1.5}"#, Some("max_tokens")),
+            (r#"{"max_tokens":99999999999999999999}"#, Some("max_tokens")),
+            (r#"{"n":"2"}"#, Some("n")),
+            (r#"{"stream_options":true}"#, Some("stream_options")),
+            (r#"{"stream_options":{"include_usage":1}}"#, Some("stream_options.include_usage")),
+            (
+                r#"{"stream_options":{"include_usage":true,"include_usage":false}}"#,
+                Some("stream_options.include_usage"),
+            ),
+            ("[1]", None),
+        ];
+        for (body, param) in cases {
+            let fault = peek(CHAT, body.as_bytes()).expect_err(body);
+            assert_eq!((fault.param, fault.code), (param, "invalid_request"), "{body}");
+        }
+        let latin1 = b"{\"model\":\"\xe9\"}";
+        assert_eq!(peek(CHAT, latin1).expect_err("no UTF-8").param, Some("model"));
+    }
+
+    #[test]
+    fn neither_credentials_nor_accounts_go_upstream() {
+        for name in [
+            "authorization",
+            "api-key",
+            "x-api-key",
+            "cookie",
+            "openai-organization",
+            "openai-project",
+            "x-tollgate-tags",
+            "connection",
+            "host",
+        ] {
+            assert!(!forwards_header(name), "{name}");
+        }
+        assert!(forwards_header("x-stainless-retry-count") && forwards_header("openai-beta"));
+    }
 }
