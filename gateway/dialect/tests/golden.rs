@@ -1,0 +1,116 @@
+//! Whole exchanges, one folder each under `golden/<dialect>/<operation>/<case>`: the client's
+//! `request.json`, the `edits.json` that the gateway asks for, the `edited.json` that goes upstream
+//! to the byte, the provider's `reply.json` or `stream.sse`, and what must be read in
+//! `expected.json`.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+use tollgate_dialect::{Codec, Dialect, Edits, Operation, Reported, SeenKind, Splitter};
+use tollgate_domain::Usage;
+
+#[test]
+fn every_exchange_is_edited_and_read_as_written_down() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let mut cases = 0;
+    for dialect in Dialect::ALL {
+        for operation_folder in folders(&root.join(dialect.as_str())) {
+            let operation = operation(&operation_folder);
+            for case in folders(&operation_folder) {
+                check(dialect.codec(), operation, &case);
+                cases += 1;
+            }
+        }
+    }
+    assert!(cases >= 15, "only {cases} cases were found");
+}
+
+fn folders(path: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    entries.map(|entry| entry.expect("a readable folder").path()).collect()
+}
+
+fn operation(folder: &Path) -> Operation {
+    use Operation::{ChatCompletions, CountTokens, Embeddings, Messages, Responses};
+    let name = folder.file_name().and_then(|name| name.to_str());
+    [ChatCompletions, Responses, Embeddings, Messages, CountTokens]
+        .into_iter()
+        .find(|operation| Some(operation.as_str()) == name)
+        .unwrap_or_else(|| panic!("{} names no operation", folder.display()))
+}
+
+fn check(codec: &dyn Codec, operation: Operation, case: &Path) {
+    let at = case.display();
+    let read = |name: &str| fs::read(case.join(name)).ok();
+    let must = |name: &str| read(name).unwrap_or_else(|| panic!("{at} has no {name}"));
+    let parse = |name: &str| -> Value { serde_json::from_slice(&must(name)).expect(name) };
+
+    let request = Bytes::from(must("request.json"));
+    let head = codec.peek(operation, &request).unwrap_or_else(|fault| panic!("{at}: {fault}"));
+    let edits = parse("edits.json");
+    let edits = Edits {
+        model: edits["model"].as_str(),
+        include_usage: edits["include_usage"].as_bool().unwrap_or(false),
+        output_cap: edits["output_cap"].as_u64(),
+    };
+    let edited = codec.request_body(operation, &head, &request, &edits);
+    let (got, want) = (String::from_utf8_lossy(&edited), must("edited.json"));
+    assert_eq!(got, String::from_utf8_lossy(&want), "{at}");
+
+    let mut seen = json!({"head": {
+        "model": head.model.map(|model| model.value),
+        "stream": head.stream,
+        "output_cap": head.output_cap.map(|cap| cap.value),
+    }});
+    match read("stream.sse") {
+        Some(stream) => {
+            let asked = head.include_usage == Some(true);
+            follow(codec, operation, !asked, Bytes::from(stream), &mut seen);
+        }
+        None => report(&codec.reply(operation, &must("reply.json")), &mut seen),
+    }
+    assert_eq!(seen, parse("expected.json"), "{at}");
+}
+
+fn follow(codec: &dyn Codec, operation: Operation, hide: bool, stream: Bytes, seen: &mut Value) {
+    let mut splitter = Splitter::new();
+    let mut reader = codec.reader(operation, hide);
+    splitter.push(stream);
+    let events: Vec<String> = splitter
+        .by_ref()
+        .map(|event| {
+            let seen = reader.event(&event);
+            let kind = match seen.kind {
+                SeenKind::Prelude => "prelude".to_owned(),
+                SeenKind::Content => "content".to_owned(),
+                SeenKind::Finish => "finish".to_owned(),
+                SeenKind::End => "end".to_owned(),
+                SeenKind::Error(fault) => format!("error {fault:?}"),
+            };
+            if seen.hide { format!("{kind} hidden") } else { kind }
+        })
+        .collect();
+    assert_eq!(splitter.buffered(), 0, "the stream ends with a blank line");
+    seen["events"] = events.into();
+    seen["finished"] = reader.finished().into();
+    seen["output_bytes"] = reader.output_bytes().into();
+    report(reader.reported().unwrap_or(&Reported::default()), seen);
+}
+
+fn report(reported: &Reported, seen: &mut Value) {
+    seen["usage"] = reported.usage.map_or(Value::Null, counts);
+    seen["served_model"] = reported.served_model.as_deref().into();
+    seen["service_tier"] = reported.service_tier.as_deref().into();
+    seen["flags"] = reported.flags.names().collect::<Vec<_>>().into();
+}
+
+/// The counts above zero, so that a case names only what it is about.
+fn counts(usage: Usage) -> Value {
+    let mut value = serde_json::to_value(usage).expect("plain numbers");
+    value.as_object_mut().expect("an object").retain(|_, count| count != 0);
+    value
+}
