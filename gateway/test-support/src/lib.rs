@@ -1,1 +1,22 @@
-//! Ledger tally, starters of real servers and SDK runners for the tests.
+//! What the tests of the whole gateway share: the real binary as a child process, a raw HTTP
+//! client that hides nothing, a client of the admin API, the comparison of ledger rows with what
+//! the simulated providers say they served, and runners of the official SDKs.
+//!
+//! A development dependency only. Everything returns errors instead of panicking, so that a task
+//! of the build can use it too.
+
+mod admin;
+mod client;
+mod config_text;
+mod events;
+mod gateway;
+mod sdk;
+
+pub use self::{
+    admin::Admin,
+    client::{Caller, Reply, Streaming},
+    config_text::{ConfigText, Side},
+    events::{Event, events_of},
+    gateway::{Gateway, Launch},
+    sdk::{Check, Sdk, assess},
+};

@@ -1,0 +1,169 @@
+//! Runs the official SDKs, unchanged, in Python and Node, and collects what their scripts report.
+//!
+//! A script prints one line of JSON per check; the caller compares the names with those it
+//! expects, so that a check that never ran is as red as one that failed.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use serde::Deserialize;
+
+/// An SDK environment that `cargo xtask test` has set up.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Sdk {
+    /// The newest Python majors.
+    PythonCurrent,
+    /// The Python majors before them.
+    PythonOlder,
+    /// The Node packages.
+    Node,
+}
+
+/// What a script says about one thing it looked at.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+pub struct Check {
+    /// Which check, for example `openai.stream`.
+    pub name: String,
+    /// It holds.
+    pub ok: bool,
+    /// What was seen.
+    #[serde(default)]
+    pub detail: String,
+}
+
+impl Sdk {
+    /// Runs the script `name` (without its ending) with variables that tell it where to go.
+    ///
+    /// # Errors
+    /// The environment is not set up; the script ended badly or printed something else than
+    /// checks. The error holds its output.
+    pub fn run(self, name: &str, variables: &[(&str, &str)]) -> Result<Vec<Check>> {
+        let (interpreter, script) = self.command(name)?;
+        let output = Command::new(&interpreter)
+            .arg(&script)
+            .envs(variables.iter().copied())
+            // An address or key of the developer's own must not decide a test.
+            .env_remove("OPENAI_BASE_URL")
+            .env_remove("OPENAI_API_KEY")
+            .env_remove("ANTHROPIC_BASE_URL")
+            .env_remove("ANTHROPIC_API_KEY")
+            .env_remove("ANTHROPIC_AUTH_TOKEN")
+            .env("NO_PROXY", "127.0.0.1")
+            .stdin(Stdio::null())
+            .output()
+            .with_context(|| format!("cannot run {}", interpreter.display()))?;
+        let told = String::from_utf8_lossy(&output.stdout);
+        if !output.status.success() {
+            bail!("{name} ended with {}:\n{told}{}", output.status, String::from_utf8_lossy(&output.stderr));
+        }
+        told.lines()
+            .map(|line| serde_json::from_str(line).with_context(|| format!("{name} printed `{line}`")))
+            .collect()
+    }
+
+    fn command(self, name: &str) -> Result<(PathBuf, PathBuf)> {
+        let environment = environment()?;
+        let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("sdk");
+        let python = |folder: &str| {
+            let interpreter = environment.join(folder).join("bin").join("python");
+            ensure!(
+                interpreter.exists(),
+                "{} is missing: run `cargo xtask test` once, it sets up the SDKs",
+                interpreter.display()
+            );
+            Ok((interpreter, scripts.join("python").join(format!("{name}.py"))))
+        };
+        match self {
+            Self::PythonCurrent => python("python-current"),
+            Self::PythonOlder => python("python-older"),
+            Self::Node => {
+                let folder = environment.join("node");
+                ensure!(
+                    folder.join("node_modules").exists(),
+                    "{} has no packages: run `cargo xtask test` once, it sets up the SDKs",
+                    folder.display()
+                );
+                Ok(("node".into(), beside_packages(&scripts.join("node"), &folder, name)?))
+            }
+        }
+    }
+}
+
+/// Compares what ran with what should have run; the error lists everything that is wrong.
+///
+/// # Errors
+/// A check failed, is missing, came twice, or is unknown.
+pub fn assess(checks: &[Check], expected: &[&str]) -> Result<()> {
+    let mut complaints: Vec<String> = checks
+        .iter()
+        .filter(|check| !check.ok)
+        .map(|check| format!("{} failed: {}", check.name, check.detail))
+        .collect();
+    let ran: BTreeSet<&str> = checks.iter().map(|check| check.name.as_str()).collect();
+    let wanted: BTreeSet<&str> = expected.iter().copied().collect();
+    complaints.extend(wanted.difference(&ran).map(|name| format!("{name} did not run")));
+    complaints.extend(ran.difference(&wanted).map(|name| format!("{name} is not expected")));
+    if checks.len() != ran.len() {
+        complaints.push("a check reported twice".to_owned());
+    }
+    ensure!(complaints.is_empty(), "{}", complaints.join("\n"));
+    Ok(())
+}
+
+/// Where the environments are: told by the task that made them, else below the target folder.
+fn environment() -> Result<PathBuf> {
+    if let Some(told) = std::env::var_os("TOLLGATE_TEST_ENV") {
+        return Ok(told.into());
+    }
+    let executable = std::env::current_exe().context("cannot tell where the test runs from")?;
+    executable
+        .ancestors()
+        .map(|folder| folder.join("test-env"))
+        .find(|folder| folder.is_dir())
+        .context("the SDKs are not set up: run `cargo xtask test` once")
+}
+
+/// Node looks for packages from the script's own folder upwards, so the scripts go there.
+fn beside_packages(scripts: &Path, folder: &Path, name: &str) -> Result<PathBuf> {
+    for entry in fs::read_dir(scripts).with_context(|| format!("cannot read {}", scripts.display()))? {
+        let source = entry?.path();
+        if source.extension().is_some_and(|ending| ending == "mjs") {
+            // Written beside and renamed: tests run at the same time.
+            let target = folder.join(source.file_name().context("a script without a name")?);
+            let beside = folder.join(format!(".{}-{:?}", std::process::id(), std::thread::current().id()));
+            fs::copy(&source, &beside).with_context(|| format!("cannot copy {}", source.display()))?;
+            fs::rename(&beside, &target).with_context(|| format!("cannot place {}", target.display()))?;
+        }
+    }
+    Ok(folder.join(format!("{name}.mjs")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(name: &str, ok: bool) -> Check {
+        Check { name: name.to_owned(), ok, detail: "seen".to_owned() }
+    }
+
+    #[test]
+    fn failed_missing_unknown_and_double_checks_are_all_red() {
+        let cases: [(&str, Vec<Check>, &str); 5] = [
+            ("good", vec![check("a", true), check("b", true)], ""),
+            ("failed", vec![check("a", false), check("b", true)], "a failed: seen"),
+            ("missing", vec![check("a", true)], "b did not run"),
+            ("unknown", vec![check("a", true), check("b", true), check("c", true)], "c is not expected"),
+            ("double", vec![check("a", true), check("b", true), check("b", true)], "a check reported twice"),
+        ];
+        for (name, checks, wanted) in cases {
+            let told =
+                assess(&checks, &["a", "b"]).err().map(|problem| problem.to_string()).unwrap_or_default();
+            assert_eq!(told, wanted, "{name}");
+        }
+    }
+}

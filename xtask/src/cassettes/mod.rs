@@ -1,0 +1,105 @@
+//! `cargo xtask cassettes DIR`: recorded provider traffic, replayed through the built gateway.
+//!
+//! A scripted provider serves each recorded answer byte for byte, cut at several seeded places;
+//! the recorded request goes through the gateway to it. Looked at afterwards: what the client got,
+//! what the provider got, and the row in the ledger.
+
+mod api;
+mod expectation;
+mod play;
+mod provider;
+mod recording;
+mod stream;
+mod verdict;
+
+use std::{collections::BTreeMap, path::Path, sync::Arc};
+
+use anyhow::{Context as _, Result, ensure};
+use tollgate_test_support::Gateway;
+
+use self::{
+    api::Api,
+    play::{Play, Played},
+    provider::Provider,
+    recording::Recording,
+};
+use crate::{
+    steps::{Verdict, execute},
+    workspace::Workspace,
+};
+
+/// Replays every recording below `dir` whose name contains `only`.
+pub(crate) fn run(workspace: &Workspace, dir: &Path, only: Option<&str>) -> Result<Verdict> {
+    let recordings = recording::read_all(dir, only)?;
+    ensure!(!recordings.is_empty(), "no recording in {}", dir.display());
+    execute(&mut workspace.cargo(&["build", "--package", "tollgate-app", "--locked"]))?;
+
+    let (served, unserved): (Vec<Recording>, Vec<Recording>) =
+        recordings.into_iter().partition(|recording| Api::of(&recording.dialect).is_some());
+    let plays = play::plan(served.into_iter().map(Arc::new))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .context("no runtime")?;
+    let played = runtime.block_on(replay(&workspace.gateway_binary(), plays))?;
+    Ok(report(&played, &unserved))
+}
+
+async fn replay(binary: &Path, plays: Vec<Play>) -> Result<Vec<Played>> {
+    let provider = Provider::start(plays.iter().map(|play| (play.slot.clone(), play.script()))).await?;
+    let gateway = Gateway::start(binary, play::configuration(&plays, provider.address()))?;
+    println!("replaying {} recordings in {} cuts", count_recordings(&plays), plays.len());
+
+    let mut replies = Vec::with_capacity(plays.len());
+    for play in &plays {
+        replies.push(play.send(gateway.data_url()).await);
+    }
+    let admin = gateway.admin();
+    let mut played = Vec::with_capacity(plays.len());
+    for (play, reply) in plays.into_iter().zip(replies) {
+        played.push(Played::look_at(play, reply, &provider, &admin).await);
+    }
+    Ok(played)
+}
+
+fn count_recordings(plays: &[Play]) -> usize {
+    plays.iter().filter(|play| play.cut.is_first()).count()
+}
+
+/// One line per dialect, every complaint, and the closing line; a recording passes when each of its
+/// cuts does.
+fn report(played: &[Played], unserved: &[Recording]) -> Verdict {
+    #[derive(Default)]
+    struct Tally {
+        cuts: usize,
+        recordings: BTreeMap<String, bool>,
+    }
+    let mut dialects: BTreeMap<&str, Tally> = BTreeMap::new();
+    for one in played {
+        let tally = dialects.entry(&one.play.recording.dialect).or_default();
+        tally.cuts += 1;
+        *tally.recordings.entry(one.play.recording.name.clone()).or_insert(true) &= one.complaints.is_empty();
+        for complaint in &one.complaints {
+            println!("FAILED {} ({}): {complaint}", one.play.recording.name, one.play.cut);
+        }
+    }
+    let (mut passed, mut failed) = (0, 0);
+    for (dialect, tally) in &dialects {
+        let good = tally.recordings.values().filter(|good| **good).count();
+        let bad = tally.recordings.len() - good;
+        println!("{dialect:<30} {good:>4} passed {bad:>4} failed   ({} cuts)", tally.cuts);
+        passed += good;
+        failed += bad;
+    }
+    let mut waiting: BTreeMap<&str, usize> = BTreeMap::new();
+    for recording in unserved {
+        *waiting.entry(&recording.dialect).or_default() += 1;
+    }
+    for (dialect, count) in &waiting {
+        println!("{dialect:<30} {count:>4} not replayed: the gateway does not serve this API yet");
+    }
+    println!("{passed} passed, {failed} failed");
+    // A run in which nothing was replayed proves nothing.
+    if failed == 0 && passed > 0 { Verdict::Passed } else { Verdict::Failed }
+}

@@ -1,0 +1,225 @@
+//! One replay of one recording: its slot at the provider, its part of the configuration, and the
+//! request that a client sends.
+
+use std::{fmt::Write as _, net::SocketAddr, sync::Arc};
+
+use anyhow::{Context as _, Result, ensure};
+use bytes::Bytes;
+use serde_json::Value;
+use tollgate_test_support::{Admin, Caller, Reply};
+
+use super::{
+    api::{Api, asked_model},
+    expectation::Expectation,
+    provider::{Body, Provider, Received, Script},
+    recording::{Recording, header_pairs},
+    stream::Cut,
+    verdict,
+};
+
+/// What the replaying client authenticates with.
+pub(super) const CLIENT_KEY: &str = "client-key-of-the-replay";
+/// What the gateway shows to the scripted provider.
+pub(super) const UPSTREAM_KEY: &str = "upstream-key-of-the-replay";
+/// Headers that must never reach a provider; sent with every request.
+pub(super) const PRIVATE_HEADERS: [(&str, &str); 4] = [
+    ("cookie", "session=of-the-client"),
+    ("openai-organization", "org-of-the-client"),
+    ("openai-project", "project-of-the-client"),
+    ("x-tollgate-session", "session-of-the-client"),
+];
+
+/// Headers that belong to one connection or to its framing, and credentials.
+const NOT_REPLAYED: [&str; 13] = [
+    "accept-encoding",
+    "api-key",
+    "authorization",
+    "connection",
+    "content-encoding",
+    "content-length",
+    "host",
+    "keep-alive",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "x-api-key",
+];
+
+/// A replay that is planned.
+#[derive(Clone, Debug)]
+pub(super) struct Play {
+    pub(super) recording: Arc<Recording>,
+    pub(super) api: Api,
+    pub(super) cut: Cut,
+    /// The name of its alias, its upstream and its region, and its prefix at the provider: each
+    /// replay has all of its own, so that a hold or breaker of one never decides another.
+    pub(super) slot: String,
+    /// What the provider calls the model.
+    pub(super) model: String,
+    /// The recorded body of the answer.
+    pub(super) answer: Bytes,
+    pub(super) expectation: Expectation,
+}
+
+/// Every recording with each of its cuts.
+pub(super) fn plan(recordings: impl IntoIterator<Item = Arc<Recording>>) -> Result<Vec<Play>> {
+    let mut plays = Vec::new();
+    for recording in recordings {
+        let name = recording.name.clone();
+        let api = Api::of(&recording.dialect).with_context(|| format!("{name}: not a served API"))?;
+        ensure!(recording.request.method == "POST", "{name}: {} is not replayed", recording.request.method);
+        let model = asked_model(&recording).with_context(|| format!("{name}: no model is asked for"))?;
+        let answer = recording.response.bytes().with_context(|| name.clone())?;
+        let is_stream = verdict::is_event_stream(&recording);
+        let cuts: &[Cut] = if is_stream { &Cut::OF_STREAMS } else { &Cut::OF_PLAIN };
+        for cut in cuts {
+            plays.push(Play {
+                api,
+                cut: *cut,
+                slot: format!("replay-{}", plays.len()),
+                model: model.clone(),
+                answer: answer.clone(),
+                expectation: Expectation::of(&recording),
+                recording: Arc::clone(&recording),
+            });
+        }
+    }
+    Ok(plays)
+}
+
+/// The gateway's configuration: for each replay a region, an upstream and a model.
+pub(super) fn configuration(plays: &[Play], provider: SocketAddr) -> String {
+    let (mut regions, mut upstreams, mut models) = (String::new(), String::new(), String::new());
+    for play in plays {
+        let slot = &play.slot;
+        let base = play.api.base_path(play.recording.request.url.path());
+        // Writing to a string cannot fail.
+        let _ = writeln!(regions, "  - {{ name: {slot}, zone: replay }}");
+        let _ = writeln!(
+            upstreams,
+            "  - {{ name: {slot}, dialect: {}, region: {slot}, base_url: \"http://{provider}/{slot}{base}\", \
+             allow_private: true, credential: {UPSTREAM_KEY} }}",
+            play.api.dialect()
+        );
+        let model = Value::from(play.model.as_str());
+        let _ = writeln!(models, "  - {{ name: {slot}, targets: [{{ upstream: {slot}, model: {model} }}] }}");
+    }
+    let aliases = plays.iter().map(|play| play.slot.as_str()).collect::<Vec<_>>().join(", ");
+    format!(
+        "version: 1
+organization: replay
+instance: replay
+currency: USD
+listen:
+  data: {{ address: \"127.0.0.1:0\" }}
+  admin: {{ address: \"127.0.0.1:0\" }}
+data_dir: data
+admin:
+  tokens:
+    - {{ name: replay, role: admin, token: admin-token-for-tests }}
+regions:
+{regions}upstreams:
+{upstreams}models:
+{models}teams:
+  - name: replay
+    projects:
+      - name: replay
+        models: [{aliases}]
+        keys:
+          - {{ name: replay, secret: {CLIENT_KEY} }}
+"
+    )
+}
+
+impl Play {
+    /// What the provider answers to it.
+    pub(super) fn script(&self) -> Script {
+        let headers = header_pairs(&self.recording.response.headers)
+            .into_iter()
+            .filter(|(name, _)| !NOT_REPLAYED.contains(&name.as_str()))
+            .collect();
+        let body = match self.cut {
+            Cut::Whole => Body::Sized(self.answer.clone()),
+            Cut::Pieces { .. } => Body::Chunked(self.cut.pieces(&self.answer)),
+        };
+        Script { status: self.recording.response.status, headers, body }
+    }
+
+    /// The recorded request, aimed at the gateway.
+    pub(super) async fn send(&self, gateway: &str) -> Result<Reply> {
+        let url = &self.recording.request.url;
+        let mut path = self.api.client_path(url.path(), &self.slot);
+        if let Some(query) = url.query() {
+            path = format!("{path}?{query}");
+        }
+        let headers = self.client_headers();
+        let headers: Vec<(&str, &str)> =
+            headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let body = self.body_with_model(&self.slot)?;
+        Caller::new(gateway, "").post(&path, &headers, body).await
+    }
+
+    fn client_headers(&self) -> Vec<(String, String)> {
+        let mut headers: Vec<(String, String)> = header_pairs(&self.recording.request.headers)
+            .into_iter()
+            .filter(|(name, _)| !NOT_REPLAYED.contains(&name.as_str()))
+            .collect();
+        if self.api.dialect() == "anthropic" && !headers.iter().any(|(name, _)| name == "anthropic-version") {
+            headers.push(("anthropic-version".to_owned(), "2023-06-01".to_owned()));
+        }
+        let (name, value) = self.api.credential(CLIENT_KEY);
+        headers.push((name.to_owned(), value));
+        headers.extend(PRIVATE_HEADERS.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        headers
+    }
+
+    /// The recorded request body with another model, where it names one at all; nothing else is
+    /// touched, so the provider must get the same bytes with its own model in that place.
+    pub(super) fn body_with_model(&self, model: &str) -> Result<Bytes> {
+        let recorded = &self.recording.request.body;
+        let mut body = match recorded.as_str() {
+            Some(text) => serde_json::from_str(text).context("the recorded request is no JSON")?,
+            None => recorded.clone(),
+        };
+        if let Some(member) = body.get_mut("model") {
+            *member = Value::from(model);
+        }
+        Ok(Bytes::from(body.to_string()))
+    }
+}
+
+/// A replay that has been done and looked at.
+pub(super) struct Played {
+    pub(super) play: Play,
+    /// What is not as it should be; empty when all is well.
+    pub(super) complaints: Vec<String>,
+}
+
+impl Played {
+    /// Compares what the client got, what the provider got and what the ledger says.
+    pub(super) async fn look_at(
+        play: Play,
+        reply: Result<Reply>,
+        provider: &Provider,
+        admin: &Admin,
+    ) -> Self {
+        let received = provider.received(&play.slot);
+        let complaints = match reply {
+            Err(problem) => vec![format!("{problem:#}")],
+            Ok(reply) => Self::complaints(&play, &reply, &received, admin).await,
+        };
+        Self { play, complaints }
+    }
+
+    async fn complaints(play: &Play, reply: &Reply, received: &[Received], admin: &Admin) -> Vec<String> {
+        let mut complaints = verdict::Complaints::default();
+        verdict::of_the_answer(play, reply, &mut complaints);
+        verdict::of_the_forwarded_request(play, received, &mut complaints);
+        match admin.row(reply.request_id()).await {
+            Ok(row) => verdict::of_the_row(play, reply, &row, &mut complaints),
+            Err(problem) => complaints.add(format!("{problem:#}")),
+        }
+        complaints.into_inner()
+    }
+}

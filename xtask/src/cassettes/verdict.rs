@@ -1,0 +1,271 @@
+//! What must hold after a replay: at the client, at the provider, in the ledger.
+
+use http::HeaderMap;
+use serde_json::{Value, json};
+use tollgate_test_support::Reply;
+
+use super::{
+    expectation::Expectation,
+    play::{CLIENT_KEY, PRIVATE_HEADERS, Play, UPSTREAM_KEY},
+    provider::Received,
+    recording::{Recording, Usage, header_pairs},
+    stream,
+};
+
+/// Everything that is wrong with one replay.
+#[derive(Default)]
+pub(super) struct Complaints(Vec<String>);
+
+impl Complaints {
+    pub(super) fn add(&mut self, complaint: impl Into<String>) {
+        self.0.push(complaint.into());
+    }
+
+    fn unless(&mut self, holds: bool, complaint: impl FnOnce() -> String) {
+        if !holds {
+            self.0.push(complaint());
+        }
+    }
+
+    fn same<T: PartialEq + std::fmt::Debug>(&mut self, what: &str, got: T, wanted: T) {
+        self.unless(got == wanted, || format!("{what}: {got:?}, wanted {wanted:?}"));
+    }
+
+    pub(super) fn into_inner(self) -> Vec<String> {
+        self.0
+    }
+}
+
+/// Was the answer a stream of events?
+pub(super) fn is_event_stream(recording: &Recording) -> bool {
+    header_pairs(&recording.response.headers)
+        .iter()
+        .any(|(name, value)| name == "content-type" && value.starts_with("text/event-stream"))
+}
+
+/// The client's side: status, bytes, headers.
+pub(super) fn of_the_answer(play: &Play, reply: &Reply, complaints: &mut Complaints) {
+    complaints.unless(reply.broken.is_none(), || format!("the body broke off: {:?}", reply.broken));
+    complaints.unless(!reply.request_id().is_empty(), || "no x-request-id".to_owned());
+    if play.api.dialect() == "anthropic" {
+        complaints.same("request-id", reply.header("request-id"), reply.request_id());
+    }
+    match play.expectation {
+        Expectation::PassedThrough => passed_through(play, reply, complaints),
+        Expectation::Own { status, code } => own_error(play, reply, status, code, complaints),
+        Expectation::Unsupported => own_error(play, reply, 501, "unsupported_operation", complaints),
+    }
+}
+
+fn passed_through(play: &Play, reply: &Reply, complaints: &mut Complaints) {
+    complaints.same("status", reply.status.as_u16(), play.recording.response.status);
+    let wanted = if loses_usage_chunk(play) {
+        stream::without_usage_chunk(&play.answer)
+    } else {
+        play.answer.to_vec()
+    };
+    if reply.body != wanted {
+        let same = reply.body.iter().zip(&wanted).take_while(|(got, wanted)| got == wanted).count();
+        complaints.add(format!(
+            "body differs at byte {same} ({} bytes, wanted {}): {:?}, wanted {:?}",
+            reply.body.len(),
+            wanted.len(),
+            excerpt(&reply.body, same),
+            excerpt(&wanted, same)
+        ));
+    }
+    complaints.same("x-tollgate-upstream", reply.header("x-tollgate-upstream"), &play.slot);
+    complaints.same("x-tollgate-region", reply.header("x-tollgate-region"), &play.slot);
+    complaints.same("x-tollgate-attempts", reply.header("x-tollgate-attempts"), "1");
+    headers_of_the_provider(play, &reply.headers, complaints);
+}
+
+/// The client did not ask for usage, the gateway did, so the chunk that tells it is taken out.
+fn loses_usage_chunk(play: &Play) -> bool {
+    play.api.must_ask_for_usage() && is_event_stream(&play.recording) && !asked_for_usage(&play.recording)
+}
+
+fn asked_for_usage(recording: &Recording) -> bool {
+    recording.request.body["stream_options"]["include_usage"] == Value::Bool(true)
+}
+
+fn excerpt(bytes: &[u8], at: usize) -> String {
+    String::from_utf8_lossy(&bytes[at.saturating_sub(20)..bytes.len().min(at + 60)]).into_owned()
+}
+
+/// Headers that stay between provider and gateway.
+fn stays_behind(name: &str) -> bool {
+    const NAMES: [&str; 7] =
+        ["set-cookie", "x-should-retry", "server", "via", "x-powered-by", "retry-after", "retry-after-ms"];
+    NAMES.contains(&name) || name.starts_with("x-ratelimit-") || name.starts_with("anthropic-ratelimit-")
+}
+
+fn headers_of_the_provider(play: &Play, got: &HeaderMap, complaints: &mut Complaints) {
+    for (name, value) in &play.script().headers {
+        let at_client: Vec<&str> = got.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
+        match name.as_str() {
+            "x-request-id" | "request-id" => {
+                let theirs = got.get("x-upstream-request-id").and_then(|value| value.to_str().ok());
+                complaints.unless(theirs.is_some() && !at_client.contains(&value.as_str()), || {
+                    format!("the provider's {name} came as {at_client:?}, x-upstream-request-id {theirs:?}")
+                });
+            }
+            name if stays_behind(name) => complaints.unless(!at_client.contains(&value.as_str()), || {
+                format!("the provider's {name} reached the client")
+            }),
+            _ => complaints.unless(at_client.contains(&value.as_str()), || {
+                format!("header {name}: {at_client:?}, wanted {value:?}")
+            }),
+        }
+    }
+}
+
+/// An error of the gateway's own, in the form of the API that was called.
+fn own_error(play: &Play, reply: &Reply, status: u16, code: &str, complaints: &mut Complaints) {
+    complaints.same("status", reply.status.as_u16(), status);
+    complaints.same("x-tollgate-error", reply.error_code(), code);
+    let body = reply.json();
+    complaints.unless(!body["error"]["message"].as_str().unwrap_or_default().is_empty(), || {
+        format!("no error message in {body}")
+    });
+    if play.api.dialect() == "anthropic" {
+        complaints.same("type", body["type"].as_str(), Some("error"));
+        complaints.unless(body["error"]["type"].is_string(), || format!("no error type in {body}"));
+    } else {
+        complaints.same("error code", body["error"]["code"].as_str(), Some(code));
+    }
+    let told = String::from_utf8_lossy(&reply.body);
+    for secret in [CLIENT_KEY, UPSTREAM_KEY] {
+        complaints.unless(!told.contains(secret), || format!("the error tells a secret: {told}"));
+    }
+}
+
+/// The provider's side: one request, the recorded bytes but for the listed edits, no private header.
+pub(super) fn of_the_forwarded_request(play: &Play, received: &[Received], complaints: &mut Complaints) {
+    let wanted = usize::from(play.expectation != Expectation::Unsupported);
+    complaints.same("requests at the provider", received.len(), wanted);
+    for request in received {
+        let url = &play.recording.request.url;
+        complaints.same("path at the provider", request.path.as_str(), &url.path().replace("//", "/"));
+        complaints.same("query at the provider", request.query.as_deref(), url.query());
+        forwarded_headers(play, &request.headers, complaints);
+        match play.body_with_model(&play.model) {
+            Ok(recorded) => forwarded_body(play, &request.body, &recorded, complaints),
+            Err(problem) => complaints.add(format!("{problem:#}")),
+        }
+    }
+}
+
+fn forwarded_headers(play: &Play, headers: &HeaderMap, complaints: &mut Complaints) {
+    let value = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let (name, credential) = play.api.credential(UPSTREAM_KEY);
+    complaints.same("credential at the provider", value(name), &credential);
+    complaints.same("accept-encoding at the provider", value("accept-encoding"), "identity");
+    for (name, sent) in headers {
+        let text = sent.to_str().unwrap_or_default();
+        complaints.unless(!text.contains(CLIENT_KEY), || format!("{name} carries the client's key"));
+    }
+    for (private, _) in PRIVATE_HEADERS {
+        complaints.unless(!headers.contains_key(private), || format!("{private} reached the provider"));
+    }
+    for (name, sent) in header_pairs(&play.recording.request.headers) {
+        if matches!(name.as_str(), "anthropic-version" | "anthropic-beta" | "content-type") {
+            complaints.same(&format!("{name} at the provider"), value(&name), &sent);
+        }
+    }
+}
+
+fn forwarded_body(play: &Play, got: &[u8], recorded: &[u8], complaints: &mut Complaints) {
+    let asks_for_more = play.api.must_ask_for_usage()
+        && play.recording.request.body["stream"] == Value::Bool(true)
+        && !asked_for_usage(&play.recording);
+    if !asks_for_more {
+        complaints.unless(got == recorded, || {
+            format!("the provider got another body: {}", String::from_utf8_lossy(got))
+        });
+        return;
+    }
+    let (Ok(got_value), Ok(mut wanted)) =
+        (serde_json::from_slice::<Value>(got), serde_json::from_slice::<Value>(recorded))
+    else {
+        return complaints.add("the provider got something else than JSON");
+    };
+    let told_before = !wanted["stream_options"]["include_usage"].is_null();
+    if wanted["stream_options"].is_object() {
+        wanted["stream_options"]["include_usage"] = json!(true);
+    } else {
+        wanted["stream_options"] = json!({ "include_usage": true });
+    }
+    complaints.unless(got_value == wanted, || format!("the provider got {got_value}, wanted {wanted}"));
+    complaints.unless(told_before || is_one_insertion(got, recorded), || {
+        format!("more than one place of the body was edited: {}", String::from_utf8_lossy(got))
+    });
+}
+
+/// Is `longer` the same bytes with one piece put in?
+fn is_one_insertion(longer: &[u8], shorter: &[u8]) -> bool {
+    let ahead = longer.iter().zip(shorter).take_while(|(a, b)| a == b).count();
+    let behind = longer.iter().rev().zip(shorter.iter().rev()).take_while(|(a, b)| a == b).count();
+    longer.len() > shorter.len() && ahead + behind >= shorter.len()
+}
+
+/// The ledger's side: who, where, how it ended, and every token.
+pub(super) fn of_the_row(play: &Play, reply: &Reply, row: &Value, complaints: &mut Complaints) {
+    complaints.same("row: id", row["id"].as_str(), Some(reply.request_id()));
+    complaints.same("row: model", row["model"].as_str(), Some(play.slot.as_str()));
+    complaints.same("row: status", row["status"].as_u64(), Some(u64::from(reply.status.as_u16())));
+    if play.expectation == Expectation::Unsupported {
+        return complaints.same("row: kind", row["kind"].as_str(), Some("refusal"));
+    }
+    complaints.same("row: kind", row["kind"].as_str(), Some("usage"));
+    complaints.same("row: upstream", row["upstream"].as_str(), Some(play.slot.as_str()));
+    complaints.same("row: upstream_model", row["upstream_model"].as_str(), Some(play.model.as_str()));
+    complaints.same("row: attempt_count", row["attempt_count"].as_u64(), Some(1));
+    let is_success = play.recording.response.status == 200;
+    if is_success && play.expectation == Expectation::PassedThrough {
+        let failed = reply.events().iter().any(tollgate_test_support::Event::is_error);
+        let end = if failed && is_event_stream(&play.recording) { "upstream_failed" } else { "completed" };
+        complaints.same("row: end", row["end"].as_str(), Some(end));
+    } else if play.expectation == Expectation::PassedThrough {
+        complaints.same("row: end", row["end"].as_str(), Some("refused_upstream"));
+    }
+    tokens_of_the_row(play, row, is_success, complaints);
+}
+
+fn tokens_of_the_row(play: &Play, row: &Value, is_success: bool, complaints: &mut Complaints) {
+    let got = match serde_json::from_value::<Usage>(row.clone()) {
+        Ok(usage) => usage,
+        Err(problem) => return complaints.add(format!("row without counts: {problem}")),
+    };
+    let source = row["usage_source"].as_str();
+    match (play.recording.usage_expected, play.recording.usage_alternative) {
+        (Some(expected), alternative) => {
+            complaints.unless(got == expected || Some(got) == alternative, || {
+                format!("usage {got:?}, wanted {expected:?} or {alternative:?}")
+            });
+            complaints.same("row: usage_source", source, Some("reported"));
+        }
+        (None, _) if is_success => complaints.unless(matches!(source, Some("counted" | "estimated")), || {
+            format!("the answer states no usage, yet usage_source is {source:?}")
+        }),
+        (None, _) => complaints.same("usage of a failed request", got, Usage::default()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_one_insertion;
+
+    #[test]
+    fn one_insertion_is_told_from_other_edits() {
+        let cases = [
+            ("{\"a\":1,\"b\":2}", "{\"a\":1}", true),
+            ("{\"b\":2,\"a\":1}", "{\"a\":1}", true),
+            ("{\"a\":1}", "{\"a\":1}", false),
+            ("{ \"a\":1,\"b\":2}", "{\"a\":1}", false),
+        ];
+        for (longer, shorter, wanted) in cases {
+            assert_eq!(is_one_insertion(longer.as_bytes(), shorter.as_bytes()), wanted, "{longer}");
+        }
+    }
+}

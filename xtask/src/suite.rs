@@ -1,0 +1,129 @@
+//! `cargo xtask test`: everything that must be green, in one run.
+
+use std::{ffi::OsStr, fs, path::Path};
+
+use anyhow::{Context as _, Result, ensure};
+
+use crate::{
+    environment::{self, Tool},
+    steps::{Steps, Verdict, capture, execute},
+    workspace::Workspace,
+};
+
+const PYTHON: Tool = Tool {
+    program: "python3",
+    version_flag: "--version",
+    oldest: Some((3, 10)),
+    packages: &["python3", "python3-venv"],
+};
+const NODE: Tool =
+    Tool { program: "node", version_flag: "--version", oldest: Some((20, 0)), packages: &["nodejs", "npm"] };
+const NPM: Tool = Tool { program: "npm", version_flag: "--version", oldest: None, packages: &["npm"] };
+const COMPILER: Tool =
+    Tool { program: "cc", version_flag: "--version", oldest: None, packages: &["gcc", "libc6-dev", "make"] };
+const NGINX: Tool = Tool { program: "nginx", version_flag: "-v", oldest: None, packages: &["nginx-light"] };
+
+/// Runs the steps; `long` adds the forms that take their time.
+pub(crate) fn run(workspace: &Workspace, long: bool) -> Result<Verdict> {
+    println!("building in {}", workspace.target.display());
+    let mut steps = Steps::default();
+    steps.run("tools", || require_tools(workspace, long));
+    steps.run("format", || execute(&mut workspace.cargo(&["fmt", "--all", "--check"])));
+    steps.run("scripts", || check_scripts(workspace));
+    steps.run("clippy", || {
+        let mut clippy = workspace.cargo(&["clippy", "--workspace", "--all-targets", "--locked"]);
+        execute(clippy.args(["--", "-D", "warnings"]))
+    });
+    steps.run("python SDKs", || environment::prepare_python(workspace));
+    steps.run("node SDKs", || environment::prepare_node(workspace));
+    steps.run("tests", || run_tests(workspace, long));
+    steps.run("documentation tests", || {
+        execute(&mut workspace.cargo(&["test", "--workspace", "--doc", "--locked"]))
+    });
+    steps.run("documentation", || {
+        let mut doc = workspace.cargo(&["doc", "--workspace", "--no-deps", "--locked"]);
+        execute(doc.env("RUSTDOCFLAGS", "-D warnings"))
+    });
+    if long {
+        steps.run("load comparison", || compare_under_load(workspace));
+    }
+    Ok(steps.close())
+}
+
+fn require_tools(workspace: &Workspace, long: bool) -> Result<()> {
+    environment::require_rust_components(workspace)?;
+    for tool in [&COMPILER, &PYTHON, &NODE, &NPM] {
+        environment::require(workspace, tool)?;
+    }
+    if long {
+        environment::require(workspace, &NGINX)?;
+    }
+    Ok(())
+}
+
+/// Unit, behaviour and SDK tests. nextest runs them in less time where it is installed.
+fn run_tests(workspace: &Workspace, long: bool) -> Result<()> {
+    let has_nextest = capture(&mut workspace.cargo(&["nextest", "--version"])).is_ok();
+    let mut tests = if has_nextest {
+        workspace.cargo(&["nextest", "run", "--workspace", "--locked", "--no-fail-fast"])
+    } else {
+        workspace.cargo(&["test", "--workspace", "--lib", "--bins", "--tests", "--locked", "--no-fail-fast"])
+    };
+    tests.env("TOLLGATE_TEST_ENV", workspace.test_environment());
+    if long {
+        tests.env("TOLLGATE_LONG", "1").env("TOLLGATE_FUZZ_CASES", "20000").env("PROPTEST_CASES", "4096");
+    }
+    execute(&mut tests)
+}
+
+/// Our own scripts must at least parse; the tests run the SDK scripts, but only where they reach.
+fn check_scripts(workspace: &Workspace) -> Result<()> {
+    let listed = capture(&mut workspace.command("git", &["ls-files", "-co", "--exclude-standard"]))
+        .context("the list of our scripts comes from git")?;
+    let mut checked = 0;
+    for name in listed.lines().filter(|name| workspace.root.join(name).exists()) {
+        let path = workspace.root.join(name);
+        let shown = path.to_string_lossy();
+        match interpreter(&path)? {
+            Some("bash") => execute(&mut workspace.command("bash", &["-n", &shown]))?,
+            Some("python") => {
+                let parse = "import ast, sys; ast.parse(open(sys.argv[1]).read(), sys.argv[1])";
+                execute(&mut workspace.command("python3", &["-c", parse, &shown]))?;
+            }
+            Some("node") => execute(&mut workspace.command("node", &["--check", &shown]))?,
+            _ => continue,
+        }
+        checked += 1;
+    }
+    ensure!(checked > 0, "no script was found to check");
+    Ok(())
+}
+
+/// Who runs a file: by its ending, or by its first line.
+fn interpreter(path: &Path) -> Result<Option<&'static str>> {
+    Ok(match path.extension().and_then(OsStr::to_str) {
+        Some("sh") => Some("bash"),
+        Some("py") => Some("python"),
+        Some("mjs") => Some("node"),
+        Some(_) => None,
+        None => {
+            let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+            bytes.starts_with(b"#!/usr/bin/env bash").then_some("bash")
+        }
+    })
+}
+
+/// The same load on the gateway and on a plain proxy; figures are of the profile that users get.
+fn compare_under_load(workspace: &Workspace) -> Result<()> {
+    execute(&mut workspace.cargo(&["build", "--release", "--package", "tollgate-app", "--locked"]))?;
+    let mut compare = workspace.cargo(&[
+        "run",
+        "--release",
+        "--package",
+        "tollgate-load-tests",
+        "--locked",
+        "--",
+        "compare",
+    ]);
+    execute(&mut compare)
+}
