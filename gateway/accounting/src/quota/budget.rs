@@ -107,8 +107,12 @@ impl Budget {
         if self.mode != BudgetMode::Hard {
             return Ok(());
         }
-        let refusal =
-            |never_fits, detail| Refusal { limit: LimitKind::Budget, retry_after: None, never_fits, detail };
+        let refusal = |never_fits, detail| Refusal {
+            limit: LimitKind::Budget,
+            retry_after: None,
+            never_fits,
+            detail: Box::new(detail),
+        };
         let Some(asked) = ask.cost else { return Err(refusal(false, RefusedDetail::Unpriced)) };
         if book.money.fits(asked.pico(), share(book.window, self.amount.pico())) {
             return Ok(());

@@ -24,7 +24,7 @@ impl Permits {
                 limit: LimitKind::ConcurrentRequests,
                 retry_after: (limit > 0).then_some(RETRY_AFTER),
                 never_fits: false,
-                detail: RefusedDetail::Concurrency { limit, open: self.open },
+                detail: Box::new(RefusedDetail::Concurrency { limit, open: self.open }),
             }),
             _ => Ok(()),
         }

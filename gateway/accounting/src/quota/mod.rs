@@ -13,6 +13,8 @@ mod books;
 mod budget;
 mod calendar;
 mod concurrency;
+#[cfg(test)]
+mod laws;
 mod lease;
 mod limits;
 mod quotas;

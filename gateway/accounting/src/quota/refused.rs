@@ -128,13 +128,13 @@ pub(super) struct Refusal {
     pub(super) limit: LimitKind,
     pub(super) retry_after: Option<Duration>,
     pub(super) never_fits: bool,
-    pub(super) detail: RefusedDetail,
+    pub(super) detail: Box<RefusedDetail>,
 }
 
 impl Refusal {
     pub(super) fn by(self, scope: &ScopeId) -> Refused {
         let Self { limit, retry_after, never_fits, detail } = self;
-        Refused { scope: scope.clone(), limit, retry_after, never_fits, detail: Box::new(detail) }
+        Refused { scope: scope.clone(), limit, retry_after, never_fits, detail }
     }
 }
 
@@ -323,7 +323,7 @@ mod tests {
         detail: RefusedDetail,
     ) -> String {
         let scope = ScopeId { kind: ScopeKind::Project, name: "retail/search".into() };
-        Refusal { limit, retry_after, never_fits, detail }.by(&scope).to_string()
+        Refusal { limit, retry_after, never_fits, detail: Box::new(detail) }.by(&scope).to_string()
     }
 
     fn money(text: &str) -> Money {

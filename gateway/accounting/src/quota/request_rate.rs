@@ -68,7 +68,7 @@ impl RequestRate {
             limit: self.kind,
             retry_after,
             never_fits: false,
-            detail: RefusedDetail::Requests { limit: self.count },
+            detail: Box::new(RefusedDetail::Requests { limit: self.count }),
         };
         let Some(limiter) = &self.limiter else { return Err(refusal(None)) };
         let now = Nanos::from(nanos);

@@ -25,7 +25,7 @@ pub(super) fn check(
         limit: kind,
         retry_after: None,
         never_fits: limit > 0 && asked > limit,
-        detail: RefusedDetail::TokenQuota {
+        detail: Box::new(RefusedDetail::TokenQuota {
             period,
             limit,
             spent: tokens(book.tokens.spent),
@@ -33,7 +33,7 @@ pub(super) fn check(
             holders: book.holders,
             ask: *ask,
             resets_at: book.window.end,
-        },
+        }),
     })
 }
 

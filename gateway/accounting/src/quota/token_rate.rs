@@ -53,12 +53,12 @@ impl TokenRate {
             limit: self.kind,
             retry_after: retry.then(|| Duration::from_nanos(wait.unsigned_abs())),
             never_fits,
-            detail: RefusedDetail::TokenRate {
+            detail: Box::new(RefusedDetail::TokenRate {
                 limit: self.limit,
                 free: self.free(now),
                 asked: tokens,
                 ask: *ask,
-            },
+            }),
         })
     }
 
