@@ -33,49 +33,32 @@ pub struct Beside {
     pub usage: Usage,
 }
 
-/// A small set of oddities of a report.
+/// Oddities of a report.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct ReportFlags(u8);
+pub struct ReportFlags {
+    /// The provider's own figures contradict each other.
+    pub usage_inconsistent: bool,
+    /// Reasoning or audio was left out of the stated output and was added, as the total proves it.
+    pub reasoning_outside_total: bool,
+    /// Audio was cached, and the provider does not tell how much of it.
+    pub modality_unknown: bool,
+    /// More than one model worked on the answer.
+    pub multi_model: bool,
+    /// The provider re-prices parts of the call after the fact: the cost is approximate.
+    pub cost_approximate: bool,
+}
 
 impl ReportFlags {
-    /// The provider's own figures contradict each other.
-    pub const USAGE_INCONSISTENT: Self = Self(1);
-    /// Reasoning or audio was left out of the stated output and was added because the total proves it.
-    pub const REASONING_OUTSIDE_TOTAL: Self = Self(2);
-    /// Audio was cached, and the provider does not tell how much of it.
-    pub const MODALITY_UNKNOWN: Self = Self(4);
-    /// More than one model worked on the answer.
-    pub const MULTI_MODEL: Self = Self(8);
-    /// The provider re-prices parts of the call after the fact: the cost is approximate.
-    pub const COST_APPROXIMATE: Self = Self(16);
-
-    const NAMES: [(Self, &'static str); 5] = [
-        (Self::USAGE_INCONSISTENT, "usage_inconsistent"),
-        (Self::REASONING_OUTSIDE_TOTAL, "reasoning_outside_total"),
-        (Self::MODALITY_UNKNOWN, "modality_unknown"),
-        (Self::MULTI_MODEL, "multi_model"),
-        (Self::COST_APPROXIMATE, "cost_approximate"),
-    ];
-
-    /// True when every flag of `other` is set.
-    #[must_use]
-    pub const fn contains(self, other: Self) -> bool {
-        self.0 & other.0 == other.0
-    }
-
-    /// True when nothing is odd.
-    #[must_use]
-    pub const fn is_empty(self) -> bool {
-        self.0 == 0
-    }
-
     /// The names of the flags that are set.
     pub fn names(self) -> impl Iterator<Item = &'static str> {
-        Self::NAMES.into_iter().filter(move |(flag, _)| self.contains(*flag)).map(|(_, name)| name)
-    }
-
-    pub(crate) fn set(&mut self, flag: Self) {
-        self.0 |= flag.0;
+        let all = [
+            (self.usage_inconsistent, "usage_inconsistent"),
+            (self.reasoning_outside_total, "reasoning_outside_total"),
+            (self.modality_unknown, "modality_unknown"),
+            (self.multi_model, "multi_model"),
+            (self.cost_approximate, "cost_approximate"),
+        ];
+        all.into_iter().filter(|(set, _)| *set).map(|(_, name)| name)
     }
 }
 

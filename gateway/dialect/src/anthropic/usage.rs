@@ -74,13 +74,10 @@ impl Stated {
                 }
             }
         }
-        if (shown.input_tokens(), shown.output_tokens()) != (top.input_tokens(), top.output_tokens()) {
-            reported.flags.set(ReportFlags::USAGE_INCONSISTENT);
-        }
         models.dedup();
-        if models.len() > 1 || !reported.beside.is_empty() {
-            reported.flags.set(ReportFlags::MULTI_MODEL);
-        }
+        reported.flags.usage_inconsistent =
+            (shown.input_tokens(), shown.output_tokens()) != (top.input_tokens(), top.output_tokens());
+        reported.flags.multi_model = models.len() > 1 || !reported.beside.is_empty();
         if billed.output_reasoning == 0 {
             // Only the top level tells thinking.
             let thinking = top.output_reasoning.min(billed.output_text);
@@ -124,7 +121,7 @@ pub(crate) fn service_tier(raw: &Value) -> Option<&str> {
 pub(crate) fn flag(raw: &Value, flags: &mut ReportFlags) {
     let redeemed = |value: &Value| value.as_str() == Some("redeemed") || value.get("redeemed").is_some();
     if raw.get("fallback_credit").is_some_and(redeemed) {
-        flags.set(ReportFlags::COST_APPROXIMATE);
+        flags.cost_approximate = true;
     }
 }
 
@@ -220,7 +217,7 @@ mod tests {
         for (name, objects, want) in cases {
             let reported = report(&objects);
             assert_eq!(reported.usage, Some(want), "{name}");
-            assert!(reported.flags.is_empty(), "{name}");
+            assert_eq!(reported.flags, ReportFlags::default(), "{name}");
         }
     }
 

@@ -144,13 +144,11 @@ impl ChatReader {
         }
     }
 
+    /// The last statement wins, its oddities included.
     fn usage(&mut self, data: &[u8], at: usize, tally: &mut Tally) -> bool {
-        let stated = parse_at(data, at).and_then(|raw| usage::read(&raw, &mut tally.reported.flags));
-        if stated.is_some() {
-            tally.reported.usage = stated;
-            self.usage_at_top = true;
-        }
-        stated.is_some()
+        let stated = parse_at(data, at).is_some_and(|raw| usage::take(&raw, &mut tally.reported));
+        self.usage_at_top |= stated;
+        stated
     }
 
     /// Groq's own member may hold the usage or the error.
@@ -160,8 +158,7 @@ impl ChatReader {
             chunk.error = Some(at);
         }
         if let (Some(raw), false) = (own.get("usage"), self.usage_at_top) {
-            let stated = usage::read(raw, &mut tally.reported.flags);
-            tally.reported.usage = stated.or(tally.reported.usage);
+            usage::take(raw, &mut tally.reported);
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use memchr::memmem;
 use serde_json::json;
 
 use crate::{
@@ -19,7 +20,7 @@ use crate::{
 pub(crate) struct Members<'a> {
     pub(crate) model: Option<&'a [u8]>,
     pub(crate) service_tier: Option<&'a [u8]>,
-    pub(crate) usage: Option<usize>,
+    usage: Option<usize>,
     error: Option<usize>,
     status: &'a [u8],
     /// `choices` of chat completions, `output` of responses.
@@ -51,6 +52,16 @@ impl<'a> Members<'a> {
         members
     }
 
+    /// Takes the usage, and what hosted tools charge by the call, which stands in the output alone.
+    pub(crate) fn take_usage(&self, bytes: &[u8], reported: &mut Reported) {
+        let Some(raw) = self.usage.and_then(|at| parse_at(bytes, at)) else { return };
+        usage::take(&raw, reported);
+        let (Some(usage), Some(at)) = (&mut reported.usage, self.output) else { return };
+        if memmem::find(bytes, b"\"web_search_call\"").is_some() {
+            usage.web_searches = parse_at(bytes, at).map_or(0, |output| web_searches(&output));
+        }
+    }
+
     /// The failure inside an answer whose status says success.
     pub(crate) fn fault(&self, bytes: &[u8], rules: &FaultRules) -> Option<Fault> {
         match self.error {
@@ -58,6 +69,16 @@ impl<'a> Members<'a> {
             None => (self.status == b"failed").then_some(Fault::Server),
         }
     }
+}
+
+/// Searches among the output items; opening a found page is free.
+fn web_searches(output: &serde_json::Value) -> u64 {
+    let items = output.as_array().map(Vec::as_slice).unwrap_or_default();
+    let is_search = |item: &&serde_json::Value| {
+        let action = item.pointer("/action/type").and_then(serde_json::Value::as_str);
+        item["type"] == "web_search_call" && action.is_none_or(|action| action == "search")
+    };
+    items.iter().filter(is_search).count() as u64
 }
 
 /// Reads a plain answer.
@@ -69,10 +90,7 @@ pub(crate) fn read(operation: Operation, body: &[u8], rules: &FaultRules) -> Rep
         fault: members.fault(body, rules),
         ..Reported::default()
     };
-    reported.usage = members
-        .usage
-        .and_then(|at| parse_at(body, at))
-        .and_then(|raw| usage::read(&raw, &mut reported.flags));
+    members.take_usage(body, &mut reported);
     if reported.usage.is_none() && reported.fault.is_none() && operation.generates() {
         reported.counted_output = members.output.and_then(|at| parse_at(body, at)).map(|value| {
             let mut output = OutputText::default();
@@ -126,6 +144,32 @@ fn duration(time: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn searches_of_a_response_are_counted_from_its_output() {
+        let body = json!({"model": "m", "output": [
+            {"type": "web_search_call", "action": {"type": "search"}},
+            {"type": "web_search_call", "action": {"type": "open_page"}},
+            {"type": "message", "content": []},
+        ], "usage": {"input_tokens": 1, "output_tokens": 2}});
+        let reported = read(Operation::Responses, body.to_string().as_bytes(), &crate::openai::error::RULES);
+        assert_eq!(reported.usage.map(|usage| usage.web_searches), Some(1));
+    }
+
+    #[test]
+    fn a_failure_inside_a_success_is_seen() {
+        let body =
+            br#"{"status":"failed","error":{"code":"rate_limit_exceeded","message":"x"},"usage":null}"#;
+        let reported = read(Operation::Responses, body, &crate::openai::error::RULES);
+        assert_eq!((reported.fault, reported.usage), (Some(Fault::Throttled), None));
+    }
+
+    #[test]
+    fn an_answer_without_usage_is_counted() {
+        let body = br#"{"choices":[{"message":{"content":"hello world","tool_calls":[{"function":{"name":"f","arguments":"{}"}}]}}]}"#;
+        let reported = read(Operation::ChatCompletions, body, &crate::openai::error::RULES);
+        assert_eq!((reported.usage, reported.counted_output), (None, Some(3)));
+    }
 
     #[test]
     fn durations_are_written_as_clients_read_them() {

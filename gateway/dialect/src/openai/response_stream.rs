@@ -4,7 +4,8 @@
 //! elsewhere.
 
 use crate::{
-    openai::{reply, usage},
+    fault::Fault,
+    openai::reply,
     reader::{Seen, SeenKind, Tally},
     walk::{Found, Value, Walk, parse_at},
 };
@@ -81,7 +82,7 @@ impl ResponsesReader {
             b"response.failed" => {
                 self.finished = true;
                 self.response(event, data, tally);
-                SeenKind::Error(tally.reported.fault.unwrap_or(crate::fault::Fault::Server))
+                SeenKind::Error(tally.reported.fault.unwrap_or(Fault::Server))
             }
             b"response.created" | b"response.queued" | b"response.in_progress" => {
                 self.response(event, data, tally);
@@ -110,20 +111,17 @@ impl ResponsesReader {
 
     /// Takes model and tier, and of a terminal event the usage: it replaces.
     fn response(&self, event: &Event<'_>, data: &[u8], tally: &mut Tally) {
-        let Some(response) = event.response_at.map(|at| reply::Members::of(&data[at..])) else { return };
-        if let Some(model) = response.model {
+        let Some(at) = event.response_at else { return };
+        let response = &data[at..];
+        let members = reply::Members::of(response);
+        if let Some(model) = members.model {
             tally.served_model(model);
         }
-        if let Some(tier) = response.service_tier {
+        if let Some(tier) = members.service_tier {
             tally.service_tier(tier);
         }
-        if let Some(raw) =
-            response.usage.and_then(|at| parse_at(&data[at + event.response_at.unwrap_or(0)..], 0))
-        {
-            let stated = usage::read(&raw, &mut tally.reported.flags);
-            tally.reported.usage = stated.or(tally.reported.usage);
-        }
-        tally.reported.fault = response.fault(&data[event.response_at.unwrap_or(0)..], tally.rules);
+        members.take_usage(response, &mut tally.reported);
+        tally.reported.fault = members.fault(response, tally.rules);
     }
 }
 

@@ -6,11 +6,21 @@
 use serde_json::Value;
 use tollgate_domain::Usage;
 
-use crate::reported::{ReportFlags, count_at};
+use crate::reported::{ReportFlags, Reported, count_at};
+
+/// Takes a usage object into a report, in place of what it said before; tells whether it stated
+/// anything.
+pub(crate) fn take(raw: &Value, reported: &mut Reported) -> bool {
+    let mut flags = ReportFlags::default();
+    let Some(usage) = read(raw, &mut flags) else { return false };
+    reported.usage = Some(usage);
+    reported.flags = flags;
+    true
+}
 
 /// Reads a usage object of chat completions, embeddings or responses; nothing when it holds no
 /// count at all.
-pub(crate) fn read(raw: &Value, flags: &mut ReportFlags) -> Option<Usage> {
+fn read(raw: &Value, flags: &mut ReportFlags) -> Option<Usage> {
     let first = |pointers: &[&str]| pointers.iter().find_map(|pointer| count_at(raw, pointer));
     let input = first(&["/prompt_tokens", "/input_tokens"]);
     let output = first(&["/completion_tokens", "/output_tokens"]);
@@ -68,7 +78,7 @@ impl Stated {
         let mut part = |whole: &mut u64, part: u64| {
             let taken = part.min(*whole);
             if taken < part {
-                flags.set(ReportFlags::USAGE_INCONSISTENT);
+                flags.usage_inconsistent = true;
             }
             *whole -= taken;
             taken
@@ -80,7 +90,7 @@ impl Stated {
         let output_reasoning = part(&mut output, self.reasoning);
         let output_audio = part(&mut output, self.audio_out);
         if self.cached > 0 && self.audio_in > 0 {
-            flags.set(ReportFlags::MODALITY_UNKNOWN);
+            flags.modality_unknown = true;
         }
         Usage {
             input_uncached: input - input_audio,
@@ -97,19 +107,23 @@ impl Stated {
     /// Some servers leave reasoning (xAI) or audio out of the output, or do not even name the
     /// reasoning (Google's OpenAI endpoint): the total holds it.
     fn add_what_the_total_proves(&mut self, flags: &mut ReportFlags) {
-        let gap = match self.total.map(|total| total.checked_sub(self.input.saturating_add(self.output))) {
-            None | Some(Some(0)) => return,
-            Some(None) => return flags.set(ReportFlags::USAGE_INCONSISTENT),
-            Some(Some(gap)) => gap,
+        let Some(total) = self.total else { return };
+        let Some(gap) = total.checked_sub(self.input.saturating_add(self.output)) else {
+            flags.usage_inconsistent = true;
+            return;
         };
         let parts = [self.reasoning, self.audio_out, self.reasoning.saturating_add(self.audio_out)];
-        if self.reasoning == 0 && self.audio_out == 0 {
+        let unnamed = self.reasoning == 0 && self.audio_out == 0;
+        if gap == 0 {
+            return;
+        } else if unnamed {
             self.reasoning = gap;
         } else if !parts.contains(&gap) {
-            return flags.set(ReportFlags::USAGE_INCONSISTENT);
+            flags.usage_inconsistent = true;
+            return;
         }
         self.output = self.output.saturating_add(gap);
-        flags.set(ReportFlags::REASONING_OUTSIDE_TOTAL);
+        flags.reasoning_outside_total = true;
     }
 }
 
