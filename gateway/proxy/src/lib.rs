@@ -1,1 +1,46 @@
 //! The data plane, in the order a request travels.
+//!
+//! A station may name what earlier stations give, never a later one; [`pipeline`] alone knows them
+//! all and alone sees the whole [`Snapshot`].
+
+mod server;
+
+mod listen;
+
+mod edge;
+mod pipeline;
+
+mod auth;
+mod caller;
+mod intake;
+mod route;
+
+mod admission;
+mod failover;
+mod upstream;
+
+mod relay;
+
+mod limits;
+mod rejection;
+mod series;
+mod settle;
+
+mod live;
+mod snapshot;
+mod worker;
+
+pub use auth::{KeyDigest, KeyRing};
+pub use failover::{Breaker, BreakerState, Hold, LoadEstimate, RetryBudget, Sample};
+pub use listen::{BadCertificate, ListenerTls, bind, server_tls};
+pub use live::{
+    Expired, Fleet, Live, OperatorCell, OperatorState, Override, RegionLive, TargetLive, TargetView,
+    UpstreamLive,
+};
+pub use rejection::{Advice, Rejection, UpstreamCode};
+pub use server::{DataPlane, Listen, StartError};
+pub use snapshot::{
+    Balance, EdgeLimits, InjectUsage, Principal, Route, Routes, Snapshot, Target, Timeouts, Upstream,
+};
+pub use upstream::{Credential, Origin, Presentation, Scheme, UnsendableCredential, client_tls};
+pub use worker::{Durability, Shared};

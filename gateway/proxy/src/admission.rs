@@ -1,0 +1,136 @@
+//! Station 4: may it pass, and what could it cost?
+//!
+//! Takes the plan, gives a [`Trip`]: permits and reservations at every scope, and a START record in
+//! the journal. From here on exactly one settlement follows, whatever happens.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use tollgate_accounting::{
+    ledger::{Start, StartPrice},
+    price::Price,
+    quota::{self, Ask, Reservation},
+};
+use tollgate_domain::Money;
+
+use crate::{
+    intake::Envelope,
+    rejection::Rejection,
+    route::RoutePlan,
+    settle::{Ticket, Trip},
+    snapshot::Principal,
+    worker::Worker,
+};
+
+/// Output tokens reserved when neither the client nor the model says how many there can be.
+const DEFAULT_OUTPUT_CAP: u64 = 16_384;
+
+/// Reserves the worst case and writes the START record.
+///
+/// # Errors
+/// A limit or budget refuses, the process is at its limit, or the journal takes no records; nothing
+/// stays reserved then.
+pub(crate) fn admit(
+    worker: &Rc<Worker>,
+    principal: &Arc<Principal>,
+    ticket: Ticket,
+    plan: &RoutePlan,
+    envelope: &Envelope,
+) -> Result<Trip, Rejection> {
+    let presence = worker.enter().ok_or(Rejection::Overloaded)?;
+    if !worker.can_record() {
+        return Err(Rejection::MeterBackpressure);
+    }
+    let estimate = Estimate::of(plan, envelope);
+    let ask = Ask { input_tokens: estimate.input, output_tokens: estimate.output, cost: estimate.cost };
+    let reservation = quota::admit(&principal.scopes, &ask, ticket.exchange.start()).map_err(|refused| {
+        Rejection::Quota { refused: Box::new(refused), budget_status: principal.refusal_status }
+    })?;
+    if write_start(worker, &ticket, principal, plan, &estimate, &reservation).is_err() {
+        reservation.release(ticket.exchange.now());
+        return Err(Rejection::MeterBackpressure);
+    }
+    Ok(Trip::begin(
+        worker,
+        principal,
+        ticket,
+        reservation,
+        (estimate.input, estimate.input_is_lower_bound),
+        presence,
+    ))
+}
+
+/// What the request could consume at most.
+struct Estimate {
+    input: u64,
+    input_is_lower_bound: bool,
+    output: u64,
+    /// Worst case at the dearest permitted target; `None` when none has a price.
+    cost: Option<Money>,
+}
+
+impl Estimate {
+    fn of(plan: &RoutePlan, envelope: &Envelope) -> Self {
+        if !envelope.operation.is_billed() {
+            return Self { input: 0, input_is_lower_bound: false, output: 0, cost: Some(Money::ZERO) };
+        }
+        let codec = envelope.dialect.codec();
+        let input = codec.estimate_input(envelope.operation, &envelope.body, &envelope.head);
+        let output = output_cap(plan, envelope).saturating_mul(envelope.head.choices.max(1));
+        // Failover may move the call to the dearest target, and by then bytes are flowing.
+        let cost = prices(plan).map(|price| price.worst_case(input.tokens, output)).max();
+        Self { input: input.tokens, input_is_lower_bound: input.lower_bound, output, cost }
+    }
+}
+
+fn prices(plan: &RoutePlan) -> impl Iterator<Item = &Arc<Price>> {
+    plan.candidates.iter().filter_map(|candidate| candidate.price.as_ref())
+}
+
+/// The most output tokens of one answer: what the client says, bounded by what the model gives.
+pub(crate) fn output_cap(plan: &RoutePlan, envelope: &Envelope) -> u64 {
+    if !envelope.operation.generates() {
+        return 0;
+    }
+    let of_model = plan.route.max_output_tokens;
+    match &envelope.head.output_cap {
+        Some(asked) => of_model.map_or(asked.value, |most| asked.value.min(most)),
+        None => of_model.map_or(DEFAULT_OUTPUT_CAP, |most| most.min(DEFAULT_OUTPUT_CAP)),
+    }
+}
+
+fn write_start(
+    worker: &Worker,
+    ticket: &Ticket,
+    principal: &Principal,
+    plan: &RoutePlan,
+    estimate: &Estimate,
+    reservation: &Reservation,
+) -> Result<(), tollgate_accounting::ledger::JournalError> {
+    let dearest = prices(plan).max_by_key(|price| price.worst_case(estimate.input, estimate.output));
+    let price = dearest.map(|price| {
+        let (input, output) = price.unit_prices(estimate.input);
+        StartPrice { price_id: &price.id, currency: &price.currency, input, output }
+    });
+    let caller = &ticket.caller;
+    worker.write_start(&Start {
+        id: ticket.exchange.id,
+        started_at: ticket.exchange.started,
+        identity: &principal.identity,
+        request_tags: &caller.tags,
+        end_user: caller.end_user.as_deref(),
+        session: caller.session.as_deref(),
+        client: caller.client.as_deref(),
+        model: &plan.route.alias,
+        dialect: ticket.asked.dialect.as_str(),
+        operation: ticket.asked.operation.as_str(),
+        stream: ticket.asked.stream,
+        input_estimate: estimate.input,
+        output_reserved: estimate.output,
+        reserved_cost: reservation.cost(),
+        price,
+        currency: &ticket.stamp.currency,
+        hard: principal.hard_budget,
+        config_version: ticket.stamp.config_version,
+    })
+}

@@ -1,0 +1,161 @@
+//! Station 1: who is calling?
+//!
+//! Takes the request's headers, gives a [`Principal`]. A key is known only by a keyed digest of its
+//! secret, and digests are compared in constant time; no secret is kept, logged or echoed.
+
+use std::{collections::HashMap, sync::Arc};
+
+use hmac::{Hmac, KeyInit, Mac};
+use http::{HeaderMap, Uri, header};
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq;
+use tollgate_domain::UnixMillis;
+
+use crate::{rejection::Rejection, snapshot::Principal};
+
+/// HMAC-SHA-256 under the instance's pepper of the SHA-256 of a secret: what is kept of a key.
+///
+/// The inner hash makes a configured `sha256:` as good as the secret itself; the pepper makes the
+/// table worthless to whoever copies it without the pepper.
+#[derive(Clone, Copy, Eq, Hash, PartialEq)]
+pub struct KeyDigest([u8; 32]);
+
+/// Known keys by digest.
+pub struct KeyRing {
+    keyed: Hmac<Sha256>,
+    keys: HashMap<KeyDigest, Arc<Principal>>,
+}
+
+impl KeyRing {
+    /// An empty ring under a pepper.
+    #[must_use]
+    pub fn new(pepper: [u8; 32]) -> Self {
+        let keyed = Hmac::new_from_slice(&pepper).expect("HMAC takes keys of any length");
+        Self { keyed, keys: HashMap::new() }
+    }
+
+    /// The digest of a secret whose SHA-256 is given.
+    #[must_use]
+    pub fn digest(&self, sha256: &[u8; 32]) -> KeyDigest {
+        let mut mac = self.keyed.clone();
+        mac.update(sha256);
+        KeyDigest(mac.finalize().into_bytes().into())
+    }
+
+    /// Adds a key by the SHA-256 of its secret. Returns false when the same secret is known already:
+    /// two keys that cannot be told apart are a mistake of whoever configured them.
+    pub fn insert(&mut self, sha256: &[u8; 32], principal: Arc<Principal>) -> bool {
+        let digest = self.digest(sha256);
+        self.keys.insert(digest, principal).is_none()
+    }
+
+    /// All keys' owners.
+    pub fn principals(&self) -> impl Iterator<Item = &Arc<Principal>> {
+        self.keys.values()
+    }
+
+    fn find(&self, secret: &[u8]) -> Option<&Arc<Principal>> {
+        let digest = self.digest(&Sha256::digest(secret).into());
+        let (found, principal) = self.keys.get_key_value(&digest)?;
+        bool::from(found.0.ct_eq(&digest.0)).then_some(principal)
+    }
+}
+
+/// Finds the owner of the one credential that the request carries.
+///
+/// # Errors
+/// No credential, an unknown one, two that differ, or one that is revoked or expired.
+pub(crate) fn identify(
+    keys: &KeyRing,
+    headers: &HeaderMap,
+    uri: &Uri,
+    now: UnixMillis,
+) -> Result<Arc<Principal>, Rejection> {
+    let secret = credential(headers, uri)?;
+    let principal = keys.find(secret).ok_or(Rejection::UnknownKey)?;
+    if principal.revoked {
+        return Err(Rejection::RevokedKey);
+    }
+    if principal.expires.is_some_and(|expires| now >= expires) {
+        return Err(Rejection::ExpiredKey);
+    }
+    Ok(Arc::clone(principal))
+}
+
+/// The credential of a request. Clients of every dialect are taken in: the same value may stand in
+/// several places (a coding agent's key helper fills two headers), differing values are refused.
+fn credential<'a>(headers: &'a HeaderMap, uri: &'a Uri) -> Result<&'a [u8], Rejection> {
+    let bearer = headers.get(header::AUTHORIZATION).and_then(|value| bearer_token(value.as_bytes()));
+    let mut found: Option<(&'static str, &[u8])> = bearer.map(|token| ("authorization", token));
+    let others = [
+        ("x-api-key", header_value(headers, "x-api-key")),
+        ("api-key", header_value(headers, "api-key")),
+        ("x-goog-api-key", header_value(headers, "x-goog-api-key")),
+        ("key", query_key(uri)),
+    ];
+    for (place, value) in others {
+        let Some(value) = value else { continue };
+        match found {
+            None => found = Some((place, value)),
+            Some((_, first)) if bool::from(first.ct_eq(value)) => {}
+            Some((first_place, _)) => return Err(Rejection::DifferingKeys(first_place, place)),
+        }
+    }
+    found.map(|(_, value)| value).ok_or(Rejection::MissingKey)
+}
+
+fn header_value<'a>(headers: &'a HeaderMap, name: &'static str) -> Option<&'a [u8]> {
+    headers.get(name).map(|value| value.as_bytes().trim_ascii()).filter(|value| !value.is_empty())
+}
+
+fn bearer_token(value: &[u8]) -> Option<&[u8]> {
+    let (scheme, token) = value.split_at_checked(7)?;
+    scheme.eq_ignore_ascii_case(b"bearer ").then(|| token.trim_ascii()).filter(|token| !token.is_empty())
+}
+
+fn query_key(uri: &Uri) -> Option<&[u8]> {
+    let query = uri.query()?;
+    query
+        .split('&')
+        .find_map(|pair| pair.strip_prefix("key="))
+        .map(str::as_bytes)
+        .filter(|key| !key.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+        pairs.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect()
+    }
+
+    fn read(pairs: &[(&'static str, &str)], uri: &str) -> Result<Vec<u8>, String> {
+        credential(&headers(pairs), &uri.parse().unwrap()).map(<[u8]>::to_vec).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn a_credential_is_found_wherever_a_client_puts_it() {
+        let cases: [(&[(&'static str, &str)], &str); 6] = [
+            (&[("authorization", "Bearer s3cret")], "/"),
+            (&[("authorization", "bearer  s3cret ")], "/"),
+            (&[("x-api-key", "s3cret")], "/"),
+            (&[("api-key", "s3cret")], "/"),
+            (&[("x-goog-api-key", "s3cret")], "/"),
+            (&[], "/v1beta/models?alt=sse&key=s3cret"),
+        ];
+        for (pairs, uri) in cases {
+            assert_eq!(read(pairs, uri).as_deref(), Ok(&b"s3cret"[..]), "{pairs:?} {uri}");
+        }
+    }
+
+    #[test]
+    fn the_same_value_twice_is_fine_and_differing_values_name_both_places() {
+        let same = read(&[("authorization", "Bearer a"), ("x-api-key", "a")], "/");
+        assert_eq!(same.as_deref(), Ok(&b"a"[..]));
+        let differing = read(&[("authorization", "Bearer a"), ("x-api-key", "b")], "/").unwrap_err();
+        assert!(differing.contains("authorization") && differing.contains("x-api-key"), "{differing}");
+        assert!(read(&[("authorization", "Basic abc")], "/").is_err());
+        assert!(read(&[], "/?key=").is_err());
+    }
+}

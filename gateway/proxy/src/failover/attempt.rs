@@ -1,0 +1,247 @@
+//! One try on one target: connect, send, read as much as a decision needs.
+
+use std::{future::poll_fn, time::Duration};
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, Response, StatusCode, header};
+use hyper::body::Incoming;
+use tokio::time::timeout;
+use tollgate_dialect::{Fault, Operation, Reported};
+
+use super::{
+    commit::{self, Stream},
+    failure::{Class, Failure, Passed, wait_hint},
+    visit::Visit,
+};
+use crate::{
+    admission,
+    intake::Envelope,
+    route::{Candidate, RoutePlan},
+    snapshot::{InjectUsage, Principal, Target},
+    upstream::{self, Connection, Exchange, SendFailure, UpstreamRequest},
+    worker::{Worker, wall_clock},
+};
+
+/// A plain answer is held whole, so that a torn one can be tried elsewhere and its cost be told in
+/// its head. Above this it is no answer of these APIs.
+const LARGEST_PLAIN: usize = 64 << 20;
+/// So much of an error's body is read.
+const LARGEST_ERROR: usize = 1 << 20;
+/// An error's body that takes longer than this is not worth the wait.
+const ERROR_PATIENCE: Duration = Duration::from_secs(5);
+
+/// What a committed attempt gives the relay.
+pub(crate) enum Answer {
+    /// A whole answer.
+    Plain(Box<Plain>, Visit),
+    /// A stream with its first content in hand.
+    Stream(Box<Stream>, Visit),
+    /// An upstream's refusal of the request itself, to be passed on.
+    Refusal(Passed),
+}
+
+/// A whole plain answer.
+pub(crate) struct Plain {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+    pub(crate) reported: Reported,
+}
+
+/// A successful attempt, before it is an [`Answer`].
+pub(super) enum Reply {
+    Plain(Box<Plain>),
+    Stream(Box<Stream>),
+}
+
+impl Reply {
+    pub(super) fn status(&self) -> u16 {
+        match self {
+            Self::Plain(plain) => plain.status.as_u16(),
+            Self::Stream(stream) => stream.status.as_u16(),
+        }
+    }
+
+    pub(super) fn upstream_request_id(&self) -> Option<Box<str>> {
+        let headers = match self {
+            Self::Plain(plain) => &plain.headers,
+            Self::Stream(stream) => &stream.headers,
+        };
+        upstream_request_id(headers).map(Into::into)
+    }
+
+    pub(super) fn answer(self, visit: Visit) -> Answer {
+        match self {
+            Self::Plain(plain) => Answer::Plain(plain, visit),
+            Self::Stream(stream) => Answer::Stream(stream, visit),
+        }
+    }
+}
+
+/// The id that the provider gave the request, by the names that these dialects use.
+pub(crate) fn upstream_request_id(headers: &HeaderMap) -> Option<&str> {
+    let names = ["x-request-id", "request-id", "apim-request-id"];
+    names.into_iter().find_map(|name| headers.get(name)?.to_str().ok())
+}
+
+pub(super) async fn run(
+    worker: &Worker,
+    plan: &RoutePlan,
+    candidate: &Candidate,
+    envelope: &Envelope,
+    principal: &Principal,
+) -> Result<Reply, Failure> {
+    let target = &*candidate.target;
+    let asks_usage = asks_usage(target, envelope);
+    let needs_cap = principal.reserve_full && envelope.head.output_cap.is_none();
+    let outgoing = UpstreamRequest {
+        operation: envelope.operation,
+        head: &envelope.head,
+        headers: &envelope.headers,
+        query: envelope.query.as_deref(),
+        body: &envelope.body,
+        output_cap: (needs_cap && envelope.operation != Operation::Embeddings)
+            .then(|| admission::output_cap(plan, envelope)),
+    };
+    let codec = target.upstream.dialect.codec();
+    let request =
+        upstream::build(&outgoing, target, codec, asks_usage).ok_or_else(|| Failure::of(Class::Protocol))?;
+    let connection =
+        worker.pools.take(&target.upstream).await.map_err(|error| Failure::of(Class::Connect(error)))?;
+    let (response, exchange) = send(connection, request, target, envelope.head.stream).await?;
+    let received = Received { worker, target, envelope, response, exchange };
+    match received.response.status() {
+        status if !status.is_success() => received.refused().await,
+        _ if envelope.head.stream => received.stream(asks_usage).await,
+        _ => received.plain().await,
+    }
+}
+
+/// Whether the gateway has to ask for the usage of a stream, since the client did not.
+fn asks_usage(target: &Target, envelope: &Envelope) -> bool {
+    envelope.operation == Operation::ChatCompletions
+        && envelope.head.stream
+        && envelope.head.include_usage != Some(true)
+        && target.upstream.inject_usage == InjectUsage::Always
+}
+
+async fn send(
+    connection: Connection,
+    request: http::Request<http_body_util::Full<Bytes>>,
+    target: &Target,
+    stream: bool,
+) -> Result<(Response<Incoming>, Exchange), Failure> {
+    let timeouts = &target.upstream.timeouts;
+    let patience = if stream { timeouts.stream_head } else { timeouts.head };
+    match timeout(patience, connection.send(request)).await {
+        Err(_) => Err(Failure::of(Class::HeadTimeout)),
+        Ok(Err(SendFailure::Unprocessed)) => Err(Failure::of(Class::Unprocessed)),
+        Ok(Err(SendFailure::Broken)) => Err(Failure::of(Class::Reset)),
+        Ok(Err(SendFailure::Protocol)) => Err(Failure::of(Class::Protocol)),
+        Ok(Ok(sent)) => Ok(sent),
+    }
+}
+
+/// A response head, with its body still to come.
+struct Received<'a> {
+    worker: &'a Worker,
+    target: &'a Target,
+    envelope: &'a Envelope,
+    response: Response<Incoming>,
+    exchange: Exchange,
+}
+
+impl Received<'_> {
+    async fn plain(self) -> Result<Reply, Failure> {
+        let (head, body) = self.response.into_parts();
+        let body = collect(self.worker, self.target, self.exchange, body, LARGEST_PLAIN).await?;
+        let reported = self.target.upstream.dialect.codec().reply(self.envelope.operation, &body);
+        if let Some(fault) = reported.fault {
+            // A failure inside a success; its bytes go to the client only if nothing else can serve.
+            let answer = Passed { status: head.status.as_u16(), headers: head.headers, body };
+            let status = Some(head.status.as_u16());
+            return Err(Failure {
+                class: Class::Said(fault),
+                status,
+                hint: None,
+                answer: Some(Box::new(answer)),
+            });
+        }
+        Ok(Reply::Plain(Box::new(Plain { status: head.status, headers: head.headers, body, reported })))
+    }
+
+    async fn stream(self, hide_usage: bool) -> Result<Reply, Failure> {
+        let (head, body) = self.response.into_parts();
+        if !is_event_stream(&head.headers) {
+            return Err(Failure { status: Some(head.status.as_u16()), ..Failure::of(Class::Protocol) });
+        }
+        let codec = self.target.upstream.dialect.codec();
+        let reader = codec.reader(self.envelope.operation, hide_usage);
+        let patience = self.target.upstream.timeouts.ttft;
+        let held = commit::hold(Stream::new(head, body, self.exchange, reader));
+        let stream = timeout(patience, held).await.map_err(|_| Failure::of(Class::NoContent))??;
+        Ok(Reply::Stream(Box::new(stream)))
+    }
+
+    async fn refused(self) -> Result<Reply, Failure> {
+        let (head, body) = self.response.into_parts();
+        let status = head.status.as_u16();
+        let reading = collect(self.worker, self.target, self.exchange, body, LARGEST_ERROR);
+        // An error without its body is still an error; its status has been told.
+        let body = timeout(ERROR_PATIENCE, reading).await.ok().and_then(Result::ok).unwrap_or_default();
+        let hint = wait_hint(&head.headers, wall_clock().get());
+        let fault = match self.target.upstream.dialect.codec().fault(status, &body) {
+            // A 503 that says when to come back is an overload, not a defect.
+            Fault::Server if status == 503 && hint.is_some() => Fault::Overloaded,
+            fault => fault,
+        };
+        let answer = Some(Box::new(Passed { status, headers: head.headers, body }));
+        Err(Failure { class: Class::Said(fault), status: Some(status), hint, answer })
+    }
+}
+
+/// A missing content type is accepted when the body turns out to be what was asked for.
+fn is_event_stream(headers: &HeaderMap) -> bool {
+    headers.get(header::CONTENT_TYPE).is_none_or(|value| value.as_bytes().starts_with(b"text/event-stream"))
+}
+
+/// Reads a body to its end and gives the connection back.
+async fn collect(
+    worker: &Worker,
+    target: &Target,
+    mut exchange: Exchange,
+    mut body: Incoming,
+    limit: usize,
+) -> Result<Bytes, Failure> {
+    let mut first = Bytes::new();
+    let mut rest = BytesMut::new();
+    while let Some(frame) = poll_fn(|cx| exchange.poll_frame(&mut body, cx)).await {
+        let Ok(data) = frame.map_err(|_| Failure::of(Class::CutShort))?.into_data() else { continue };
+        if first.len() + rest.len() + data.len() > limit {
+            return Err(Failure::of(Class::Protocol));
+        }
+        if first.is_empty() {
+            first = data;
+        } else {
+            rest.extend_from_slice(&data);
+        }
+    }
+    release(worker, target, exchange).await;
+    if rest.is_empty() {
+        return Ok(first);
+    }
+    let mut whole = BytesMut::with_capacity(first.len() + rest.len());
+    whole.extend_from_slice(&first);
+    whole.extend_from_slice(&rest);
+    Ok(whole.freeze())
+}
+
+async fn release(worker: &Worker, target: &Target, exchange: Exchange) {
+    let mut exchange = Some(exchange);
+    let released =
+        poll_fn(|cx| std::task::Poll::Ready(exchange.take().and_then(|exchange| exchange.poll_release(cx))))
+            .await;
+    if let Some(connection) = released {
+        worker.pools.put(&target.upstream, connection);
+    }
+}

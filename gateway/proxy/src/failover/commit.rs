@@ -1,0 +1,84 @@
+//! When a stream becomes the answer: at its first content event.
+//!
+//! What comes before it (role preludes, pings, comments) is held back, so that a stream which dies
+//! before it said anything can still be replaced by another target's.
+
+use std::{collections::VecDeque, future::poll_fn};
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode, response};
+use hyper::body::Incoming;
+use tollgate_dialect::{SeenKind, Splitter, StreamReader};
+
+use super::failure::{Class, Failure};
+use crate::upstream::Exchange;
+
+/// More than this is not held back: such a stream is committed as it is.
+const MOST_HELD: usize = 256 << 10;
+
+/// A stream on its way to the client.
+pub(crate) struct Stream {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Incoming,
+    pub(crate) exchange: Exchange,
+    pub(crate) splitter: Splitter,
+    pub(crate) reader: StreamReader,
+    /// Events that are read and wait to be sent, oldest first.
+    pub(crate) held: VecDeque<Bytes>,
+    /// The last event read: its meaning is known, its bytes are not in `held` yet.
+    pub(crate) last: Option<(SeenKind, Bytes)>,
+}
+
+impl Stream {
+    pub(super) fn new(
+        head: response::Parts,
+        body: Incoming,
+        exchange: Exchange,
+        reader: StreamReader,
+    ) -> Self {
+        Self {
+            status: head.status,
+            headers: head.headers,
+            body,
+            exchange,
+            splitter: Splitter::new(),
+            reader,
+            held: VecDeque::new(),
+            last: None,
+        }
+    }
+}
+
+/// Reads until the first content event.
+pub(super) async fn hold(mut stream: Stream) -> Result<Stream, Failure> {
+    let mut held = 0;
+    loop {
+        while let Some(event) = stream.splitter.next() {
+            held += event.len();
+            let seen = stream.reader.event(&event);
+            match seen.kind {
+                SeenKind::Error(fault) => return Err(Failure::of(Class::Said(fault))),
+                SeenKind::Prelude if held < MOST_HELD => {
+                    if !seen.hide {
+                        stream.held.push_back(event);
+                    }
+                }
+                kind => {
+                    if !seen.hide {
+                        stream.last = Some((kind, event));
+                    }
+                    return Ok(stream);
+                }
+            }
+        }
+        match poll_fn(|cx| stream.exchange.poll_frame(&mut stream.body, cx)).await {
+            Some(Ok(frame)) => {
+                if let Ok(chunk) = frame.into_data() {
+                    stream.splitter.push(chunk);
+                }
+            }
+            Some(Err(_)) | None => return Err(Failure::of(Class::CutShort)),
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! A throttled target waits. A hold is no fault: it never opens a breaker, and it ends by time.
+
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+
+/// Longest hold that a hint can ask for.
+const LONGEST: Duration = Duration::from_secs(300);
+/// Shortest hold, so that a hint of nothing does not make a loop.
+const SHORTEST: Duration = Duration::from_millis(50);
+/// Without hints, holds double from one second up to this.
+const LONGEST_UNHINTED: Duration = Duration::from_secs(30);
+/// A trial whose answer never came stops keeping others out after this.
+const TRIAL_PATIENCE: Duration = Duration::from_secs(10);
+
+/// A wait shared by whatever was throttled together: a target, a fate group, an account.
+///
+/// When it ends, one request goes first; the others follow once it was answered without a throttle.
+#[derive(Default)]
+pub struct Hold(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    until: Option<Instant>,
+    /// When the first request after the hold was let through, while its answer is awaited.
+    trial: Option<Instant>,
+    in_a_row: u32,
+}
+
+impl Hold {
+    /// Begins or extends the hold; a new hint never shortens it.
+    ///
+    /// `jitter` in thousandths spreads the return of several gateways: 0 to 100 lengthens a hinted
+    /// wait by up to a tenth.
+    pub fn throttled(&self, hint: Option<Duration>, jitter: u32, now: Instant) {
+        let mut state = self.0.lock();
+        let wait = match hint {
+            Some(hint) => hint.min(LONGEST),
+            None => Duration::from_secs(1 << state.in_a_row.min(5)).min(LONGEST_UNHINTED),
+        };
+        let wait = (wait + wait * jitter.min(100) / 1000).max(SHORTEST);
+        state.until = state.until.max(Some(now + wait));
+        state.trial = None;
+        state.in_a_row = state.in_a_row.saturating_add(1);
+    }
+
+    /// Until when new requests are kept out; `None` when they are not.
+    pub fn until(&self, now: Instant) -> Option<Instant> {
+        self.0.lock().until.filter(|until| *until > now)
+    }
+
+    /// True when a request could pass now. Changes nothing.
+    pub fn admits(&self, now: Instant) -> bool {
+        let state = self.0.lock();
+        match state.until {
+            None => true,
+            Some(until) if until > now => false,
+            Some(_) => state.trial.is_none_or(|since| now.duration_since(since) > TRIAL_PATIENCE),
+        }
+    }
+
+    /// Takes the way in: the first request after a hold becomes its trial.
+    pub fn enter(&self, now: Instant) -> bool {
+        let mut state = self.0.lock();
+        match state.until {
+            None => true,
+            Some(until) if until > now => false,
+            Some(_) if state.trial.is_some_and(|since| now.duration_since(since) <= TRIAL_PATIENCE) => false,
+            Some(_) => {
+                state.trial = Some(now);
+                true
+            }
+        }
+    }
+
+    /// An answer without a throttle came, to a request that began at `began`. Answers to requests from
+    /// before the hold tell nothing about its end.
+    pub fn answered(&self, began: Instant, now: Instant) {
+        let mut state = self.0.lock();
+        if state.until.is_some_and(|until| until <= now && began >= until) || state.until.is_none() {
+            *state = State::default();
+        }
+    }
+
+    /// The trial ended without an answer; the next request may try.
+    pub fn trial_lost(&self) {
+        self.0.lock().trial = None;
+    }
+
+    /// An operator or a new configuration ends the hold.
+    pub fn reset(&self) {
+        *self.0.lock() = State::default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hints_extend_and_never_shorten() {
+        let (hold, now) = (Hold::default(), Instant::now());
+        hold.throttled(Some(Duration::from_secs(7)), 0, now);
+        hold.throttled(Some(Duration::from_secs(2)), 0, now);
+        assert_eq!(hold.until(now), Some(now + Duration::from_secs(7)));
+        hold.throttled(Some(Duration::from_secs(9_999)), 0, now);
+        assert_eq!(hold.until(now), Some(now + LONGEST));
+    }
+
+    #[test]
+    fn without_hints_holds_double_until_a_success() {
+        let (hold, mut now) = (Hold::default(), Instant::now());
+        for seconds in [1, 2, 4, 8, 16, 30, 30] {
+            hold.throttled(None, 0, now);
+            assert_eq!(hold.until(now), Some(now + Duration::from_secs(seconds)));
+            now += Duration::from_secs(seconds);
+        }
+        assert!(hold.enter(now));
+        hold.answered(now, now);
+        hold.throttled(None, 0, now);
+        assert_eq!(hold.until(now), Some(now + Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn one_request_goes_first_when_a_hold_ends() {
+        let (hold, now) = (Hold::default(), Instant::now());
+        hold.throttled(Some(Duration::from_secs(1)), 0, now);
+        assert!(!hold.admits(now) && !hold.enter(now));
+        let end = now + Duration::from_secs(1);
+        assert!(hold.enter(end));
+        assert!(!hold.admits(end) && !hold.enter(end));
+        hold.answered(now, end);
+        assert!(!hold.admits(end), "an answer from before the hold opens nothing");
+        hold.answered(end, end);
+        assert!(hold.enter(end) && hold.enter(end));
+    }
+
+    #[test]
+    fn a_lost_trial_does_not_keep_others_out_for_ever() {
+        let (hold, now) = (Hold::default(), Instant::now());
+        hold.throttled(Some(Duration::from_secs(1)), 0, now);
+        let end = now + Duration::from_secs(1);
+        assert!(hold.enter(end));
+        assert!(hold.enter(end + TRIAL_PATIENCE + Duration::from_millis(1)));
+        hold.trial_lost();
+        assert!(hold.enter(end));
+    }
+}

@@ -1,0 +1,173 @@
+//! An attempt's presence at its target: counted while it lasts, and reported to the target's health
+//! exactly once, also when nobody waits for the end.
+
+use std::{
+    rc::Rc,
+    sync::{Arc, atomic::Ordering},
+    time::{Duration, Instant},
+};
+
+use tollgate_accounting::ledger::Attempt;
+use tollgate_telemetry::UpstreamSeries;
+
+use super::{
+    breaker::Sample,
+    failure::{Failure, HoldScope},
+};
+use crate::{snapshot::Target, worker::Worker};
+
+pub(crate) struct Visit {
+    worker: Rc<Worker>,
+    target: Arc<Target>,
+    series: Rc<UpstreamSeries>,
+    pub(crate) began: Instant,
+    /// The target let it in, so it counts as an attempt.
+    admitted: bool,
+    /// The target's health has heard of this attempt.
+    reported: bool,
+    /// How it ended, as far as it is known.
+    outcome: &'static str,
+}
+
+impl Visit {
+    /// Takes the way in; `None` when another request was faster at a half-open target, or the
+    /// upstream is at its configured concurrency.
+    pub(crate) fn enter(worker: &Rc<Worker>, target: &Arc<Target>, now: Instant) -> Option<Self> {
+        let upstream = &target.upstream;
+        let most = upstream.max_concurrency.unwrap_or(u32::MAX);
+        if upstream.live.in_flight.fetch_add(1, Ordering::Relaxed) >= most {
+            upstream.live.in_flight.fetch_sub(1, Ordering::Relaxed);
+            return None;
+        }
+        target.live.in_flight.fetch_add(1, Ordering::Relaxed);
+        upstream.region_live.in_flight.fetch_add(1, Ordering::Relaxed);
+        let series = worker.series.borrow_mut().upstream(&upstream.name);
+        // From here on the counts are given back by `Drop`.
+        let mut visit = Self {
+            worker: Rc::clone(worker),
+            target: Arc::clone(target),
+            series,
+            began: now,
+            admitted: false,
+            reported: false,
+            outcome: "cancelled",
+        };
+        let forced = target.live.operator.state(Default::default()) == crate::live::OperatorState::Forced;
+        let holds = [&target.live.hold, &*target.fate, &*target.account];
+        let lets_in =
+            || holds.iter().all(|hold| hold.enter(now)) && target.live.breaker(|breaker| breaker.enter(now));
+        visit.admitted = forced || lets_in();
+        visit.admitted.then(|| {
+            visit.series.attempt_began();
+            visit
+        })
+    }
+
+    pub(crate) fn target(&self) -> &Arc<Target> {
+        &self.target
+    }
+
+    /// The target answered: first content, or a whole plain answer.
+    pub(crate) fn answered(&mut self, now: Instant) {
+        let took = now.duration_since(self.began);
+        for hold in [&self.target.live.hold, &*self.target.fate, &*self.target.account] {
+            hold.answered(self.began, now);
+        }
+        self.target.live.load(|load| load.measured(took, now));
+        self.sample(Sample::Success, now);
+        self.outcome = "ok";
+    }
+
+    /// The target failed before it had answered.
+    pub(crate) fn failed(&mut self, failure: &Failure, now: Instant) {
+        self.hold(failure, now);
+        match failure.sample() {
+            Some(Sample::Success) => {
+                for hold in [&self.target.live.hold, &*self.target.fate, &*self.target.account] {
+                    hold.answered(self.began, now);
+                }
+                self.sample(Sample::Success, now);
+            }
+            sample => {
+                let took = now.duration_since(self.began);
+                if sample.is_some() || failure.hold().is_some() {
+                    self.target.live.load(|load| load.failed(took, failure.hint, now));
+                }
+                if let Some(sample) = sample {
+                    self.sample(sample, now);
+                }
+            }
+        }
+        self.outcome = failure.outcome();
+    }
+
+    /// The answer broke after its first content.
+    pub(crate) fn broke(&mut self, outcome: &'static str, now: Instant) {
+        self.sample(Sample::Fault, now);
+        self.outcome = outcome;
+    }
+
+    /// The attempt as the row tells it.
+    pub(crate) fn story(&self, n: u16, outcome: &'static str, status: Option<u16>, now: Instant) -> Attempt {
+        Attempt {
+            n,
+            upstream: self.target.upstream.name.clone(),
+            region: self.target.upstream.region.clone(),
+            outcome: outcome.into(),
+            status,
+            upstream_request_id: None,
+            ttft_ms: None,
+            duration_ms: millis(now.duration_since(self.began)),
+            meters: Default::default(),
+            waste: Default::default(),
+        }
+    }
+
+    fn sample(&mut self, sample: Sample, now: Instant) {
+        self.reported = true;
+        let jitter = self.worker.jitter(501);
+        let opened = self.target.live.breaker(|breaker| breaker.sample(sample, jitter, now));
+        if opened {
+            tracing::warn!(target = %self.target.live.name, "breaker opened");
+        }
+    }
+
+    fn hold(&mut self, failure: &Failure, now: Instant) {
+        let Some((scope, hint)) = failure.hold() else { return };
+        let hold = match scope {
+            HoldScope::Target => &self.target.live.hold,
+            HoldScope::FateGroup => &self.target.fate,
+            HoldScope::Account => &self.target.account,
+        };
+        hold.throttled(hint, self.worker.jitter(101), now);
+        if let Some(until) = hold.until(now) {
+            self.series.held(until.duration_since(now));
+        }
+        if failure.is_alarm() {
+            tracing::error!(target = %self.target.live.name, outcome = failure.outcome(), "the upstream needs an operator");
+        }
+    }
+}
+
+impl Drop for Visit {
+    fn drop(&mut self) {
+        self.target.live.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.target.upstream.live.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.target.upstream.region_live.in_flight.fetch_sub(1, Ordering::Relaxed);
+        if !self.admitted {
+            return;
+        }
+        self.series.attempt_ended(self.outcome);
+        if !self.reported {
+            // Whoever had the one way in tells nothing about the target; let the next one try.
+            self.target.live.breaker(super::Breaker::no_sample);
+            self.target.live.hold.trial_lost();
+            self.target.fate.trial_lost();
+            self.target.account.trial_lost();
+        }
+    }
+}
+
+pub(crate) fn millis(duration: Duration) -> u32 {
+    u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)
+}

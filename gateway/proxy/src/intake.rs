@@ -1,0 +1,134 @@
+//! Station 2: what is asked?
+//!
+//! Takes the body, gives an [`Envelope`]: the few facts that later stations need, and the bytes as
+//! they came. Nothing is parsed that is only passed on.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, header};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use tokio::time::timeout;
+use tollgate_dialect::{Call, Dialect, Head, Operation};
+
+use crate::{rejection::Rejection, snapshot::EdgeLimits};
+
+/// What no body grows past before its first bytes have come, whatever it announces.
+const FIRST_RESERVE: usize = 64 << 10;
+
+/// A request that has been read: facts and untouched bytes.
+pub(crate) struct Envelope {
+    pub(crate) dialect: Dialect,
+    pub(crate) operation: Operation,
+    /// The model as the client names it, from the path where the dialect has it there.
+    pub(crate) model: String,
+    /// The name came from an Azure deployment path.
+    pub(crate) is_deployment: bool,
+    pub(crate) head: Head,
+    pub(crate) headers: HeaderMap,
+    pub(crate) query: Option<String>,
+    pub(crate) body: Bytes,
+}
+
+/// Reads a request's body and what matters in it.
+///
+/// # Errors
+/// A body that is too large, too slow, torn, or not what the operation takes.
+///
+/// # Cancel safety
+/// Nothing is held but the bytes read so far.
+pub(crate) async fn read(
+    call: &Call<'_>,
+    headers: HeaderMap,
+    query: Option<String>,
+    body: Incoming,
+    limits: &EdgeLimits,
+) -> Result<Envelope, Rejection> {
+    let body = collect(&headers, body, limits).await?;
+    let head = call
+        .dialect
+        .codec()
+        .peek(call.operation, &body)
+        .map_err(|malformed| Rejection::Invalid { message: malformed.message, param: malformed.param })?;
+    if let Some(field) = head.stored_state {
+        return Err(Rejection::Unsupported(format!("`{field}` (state stored at a provider)")));
+    }
+    let in_path = call.model.as_deref();
+    let Some(model) = in_path.or(head.model.as_ref().map(|model| model.value.as_str())).map(str::to_owned)
+    else {
+        return Err(Rejection::Invalid { message: "`model` is missing".into(), param: Some("model") });
+    };
+    Ok(Envelope {
+        dialect: call.dialect,
+        operation: call.operation,
+        model,
+        is_deployment: in_path.is_some(),
+        head,
+        headers,
+        query,
+        body,
+    })
+}
+
+async fn collect(headers: &HeaderMap, mut body: Incoming, limits: &EdgeLimits) -> Result<Bytes, Rejection> {
+    let too_large = || Rejection::TooLarge { limit: limits.max_body };
+    let announced =
+        headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    if announced.is_some_and(|length| length > limits.max_body as u64) {
+        return Err(too_large());
+    }
+    if let Some(coding) =
+        headers.get(header::CONTENT_ENCODING).filter(|coding| coding.as_bytes() != b"identity")
+    {
+        let coding = coding.to_str().unwrap_or("this one");
+        let message = format!("request bodies with content coding ({coding}) are not taken: send it plain");
+        return Err(Rejection::Invalid { message, param: None });
+    }
+    let mut first = next(&mut body, limits.body_idle).await?.unwrap_or_default();
+    if first.len() > limits.max_body {
+        return Err(too_large());
+    }
+    // Most bodies come in one piece and are kept as they are.
+    let Some(second) = next(&mut body, limits.body_idle).await? else { return Ok(first) };
+    let expected = announced.map_or(0, |length| length as usize);
+    let mut whole = BytesMut::with_capacity(expected.min(FIRST_RESERVE).max(first.len() + second.len()));
+    whole.extend_from_slice(&std::mem::take(&mut first));
+    whole.extend_from_slice(&second);
+    while let Some(piece) = next(&mut body, limits.body_idle).await? {
+        if whole.len() + piece.len() > limits.max_body {
+            return Err(too_large());
+        }
+        whole.extend_from_slice(&piece);
+    }
+    if whole.len() > limits.max_body { Err(too_large()) } else { Ok(whole.freeze()) }
+}
+
+/// The next piece of the body; `None` at its end.
+async fn next(body: &mut Incoming, patience: Duration) -> Result<Option<Bytes>, Rejection> {
+    loop {
+        if http_body::Body::is_end_stream(body) {
+            return Ok(None);
+        }
+        let frame = match futures_util::FutureExt::now_or_never(body.frame()) {
+            Some(ready) => ready,
+            // Only a body that makes us wait needs a timer.
+            None => timeout(patience, body.frame()).await.map_err(|_| Rejection::SlowBody)?,
+        };
+        match frame {
+            None => return Ok(None),
+            Some(Err(_)) => {
+                return Err(Rejection::Invalid {
+                    message: "the request body was cut short".into(),
+                    param: None,
+                });
+            }
+            Some(Ok(frame)) => {
+                // Trailers carry nothing that is passed on.
+                if let Ok(data) = frame.into_data() {
+                    return Ok(Some(data));
+                }
+            }
+        }
+    }
+}

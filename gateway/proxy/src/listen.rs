@@ -1,0 +1,254 @@
+//! Station 0: sockets.
+//!
+//! One listener per core on the same port (the kernel deals connections out), HTTP/1.1 and HTTP/2 by
+//! ALPN or by the HTTP/2 preface, TLS optional. A connection lives on the core that accepted it.
+
+mod client_io;
+
+use std::{
+    io,
+    net::{SocketAddr, TcpListener as StdListener},
+    pin::pin,
+    rc::Rc,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use arc_swap::ArcSwap;
+use hyper::{server::conn, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use rustls::ServerConfig;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::watch,
+    time::timeout,
+};
+use tokio_rustls::TlsAcceptor;
+
+use crate::{
+    edge::Exchange,
+    pipeline,
+    server::Stage,
+    worker::{Worker, wall_clock},
+};
+
+use client_io::ClientIo;
+
+/// A TLS handshake that takes longer is given up.
+const HANDSHAKE: Duration = Duration::from_secs(5);
+/// A connection without a request for this long is closed; hyper bounds the reading of a head by the
+/// same timer.
+const IDLE: Duration = Duration::from_secs(75);
+/// The preface that begins every HTTP/2 connection (RFC 9113, section 3.4).
+const H2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// Largest request head, and most fields in it.
+const MAX_HEAD: usize = 32 << 10;
+const MAX_FIELDS: usize = 100;
+/// A pause after accepting failed, since it fails again while descriptors are short.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// TLS of a listener; replaced whole when certificates change.
+pub type ListenerTls = Arc<ArcSwap<ServerConfig>>;
+
+/// A listening socket that other cores may share the port of.
+///
+/// # Errors
+/// The address is taken, or not ours to take.
+pub fn bind(address: SocketAddr) -> io::Result<StdListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(4_096)?;
+    Ok(socket.into())
+}
+
+/// TLS for a listener from a certificate chain and its key, both PEM: TLS 1.2 and 1.3, HTTP/2 and
+/// HTTP/1.1.
+///
+/// # Errors
+/// Not PEM, no key, or a key that does not fit the certificate.
+pub fn server_tls(certificate: &[u8], key: &[u8]) -> Result<Arc<ServerConfig>, BadCertificate> {
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(certificate).collect();
+    let chain = chain.map_err(|_| BadCertificate::Certificate)?;
+    if chain.is_empty() {
+        return Err(BadCertificate::Certificate);
+    }
+    let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| BadCertificate::Key)?;
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(BadCertificate::Tls)?;
+    let mut config =
+        builder.with_no_client_auth().with_single_cert(chain, key).map_err(BadCertificate::Tls)?;
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
+}
+
+/// Why a certificate and key cannot be served.
+#[derive(Debug, thiserror::Error)]
+pub enum BadCertificate {
+    /// The certificate file holds no certificate.
+    #[error("no PEM certificate found")]
+    Certificate,
+    /// The key file holds no private key.
+    #[error("no PEM private key found")]
+    Key,
+    /// They do not fit each other.
+    #[error("{0}")]
+    Tls(rustls::Error),
+}
+
+/// Spawns hyper's tasks on the current core.
+#[derive(Clone, Copy)]
+pub(crate) struct LocalExec;
+
+impl<F: Future + 'static> hyper::rt::Executor<F> for LocalExec {
+    fn execute(&self, task: F) {
+        tokio::task::spawn_local(async move {
+            task.await;
+        });
+    }
+}
+
+/// Accepts connections until the stage says otherwise.
+pub(crate) async fn accept(
+    worker: Rc<Worker>,
+    listener: StdListener,
+    tls: Option<ListenerTls>,
+    mut stage: watch::Receiver<Stage>,
+) -> io::Result<()> {
+    let listener = TcpListener::from_std(listener)?;
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = stage.wait_for(|stage| *stage != Stage::Serving) => return Ok(()),
+        };
+        match accepted {
+            Ok((socket, peer)) => {
+                let serving = connection(Rc::clone(&worker), socket, peer, tls.clone(), stage.clone());
+                worker.tasks.spawn_local(serving);
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn connection(
+    worker: Rc<Worker>,
+    socket: TcpStream,
+    peer: SocketAddr,
+    tls: Option<ListenerTls>,
+    stage: watch::Receiver<Stage>,
+) {
+    // Events and small answers must not wait for more to come.
+    let _ = socket.set_nodelay(true);
+    let Some(tls) = tls else {
+        match timeout(IDLE, speaks_h2(&socket)).await {
+            Ok(Ok(Protocol2::Http1)) => serve_h1(worker, ClientIo::new(socket), peer, stage).await,
+            Ok(Ok(Protocol2::Http2)) => serve_h2(worker, ClientIo::new(socket), peer, stage).await,
+            // The client left, or never said anything.
+            Ok(Err(_)) | Err(_) => {}
+        }
+        return;
+    };
+    let handshake = TlsAcceptor::from(tls.load_full()).accept(ClientIo::new(socket));
+    let Ok(Ok(secure)) = timeout(HANDSHAKE, handshake).await else { return };
+    if secure.get_ref().1.alpn_protocol() == Some(b"h2") {
+        serve_h2(worker, secure, peer, stage).await;
+    } else {
+        serve_h1(worker, secure, peer, stage).await;
+    }
+}
+
+enum Protocol2 {
+    Http1,
+    Http2,
+}
+
+/// Looks at the first bytes without taking them.
+async fn speaks_h2(socket: &TcpStream) -> io::Result<Protocol2> {
+    let mut first = [0; H2_PREFACE.len()];
+    loop {
+        let seen = socket.peek(&mut first).await?;
+        if seen == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        if first[..seen] != H2_PREFACE[..seen] {
+            return Ok(Protocol2::Http1);
+        }
+        if seen == H2_PREFACE.len() {
+            return Ok(Protocol2::Http2);
+        }
+        // A part of the preface is there; peeking again at once would spin.
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Begins an exchange for each request of a connection.
+macro_rules! service {
+    ($worker:expr, $peer:expr) => {{
+        let (worker, peer) = (Rc::clone(&$worker), $peer);
+        service_fn(move |request| {
+            let started = wall_clock();
+            let exchange = Exchange { id: worker.new_id(started), started, began: Instant::now(), peer };
+            pipeline::serve(Rc::clone(&worker), exchange, request)
+        })
+    }};
+}
+
+/// Serves a connection; on drain it finishes what is in flight and says goodbye.
+macro_rules! drive {
+    ($connection:expr, $stage:expr) => {{
+        let mut connection = pin!($connection);
+        let mut stage = $stage;
+        let draining = {
+            let drain = pin!(stage.wait_for(|stage| *stage != Stage::Serving));
+            tokio::select! {
+                // An error here is the client's connection breaking; its requests have been settled.
+                _ = connection.as_mut() => false,
+                _ = drain => true,
+            }
+        };
+        if draining {
+            connection.as_mut().graceful_shutdown();
+            let _ = connection.await;
+        }
+    }};
+}
+
+async fn serve_h1<I>(worker: Rc<Worker>, io: I, peer: SocketAddr, stage: watch::Receiver<Stage>)
+where
+    I: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + 'static,
+{
+    let connection = conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(IDLE)
+        .max_headers(MAX_FIELDS)
+        .max_header_size(MAX_HEAD)
+        // About 1 KiB a message: one flat buffer is cheaper than gathering.
+        .writev(false)
+        .serve_connection(TokioIo::new(io), service!(worker, peer));
+    drive!(connection, stage);
+}
+
+async fn serve_h2<I>(worker: Rc<Worker>, io: I, peer: SocketAddr, stage: watch::Receiver<Stage>)
+where
+    I: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + 'static,
+{
+    let connection = conn::http2::Builder::new(LocalExec)
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(100)
+        .max_header_list_size(MAX_HEAD as u32)
+        .max_local_error_reset_streams(100)
+        .keep_alive_interval(Duration::from_secs(20))
+        .keep_alive_timeout(Duration::from_secs(20))
+        .serve_connection(TokioIo::new(io), service!(worker, peer));
+    drive!(connection, stage);
+}

@@ -1,0 +1,82 @@
+//! A client's socket that does not wait for ever on a client that reads nothing.
+
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+    time::{Instant, Sleep},
+};
+
+/// A client that lets a write wait longer than this, without taking as much as [`PROGRESS`], is gone.
+const STALL: Duration = Duration::from_secs(60);
+/// What counts as progress: less, and a client that takes a byte a minute holds a stream for ever.
+const PROGRESS: usize = 16 << 10;
+
+pub(super) struct ClientIo {
+    socket: TcpStream,
+    /// Runs while a write waits.
+    stall: Option<Pin<Box<Sleep>>>,
+    taken: usize,
+}
+
+impl ClientIo {
+    pub(super) fn new(socket: TcpStream) -> Self {
+        Self { socket, stall: None, taken: 0 }
+    }
+
+    fn poll_stalled(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let stall = self.stall.get_or_insert_with(|| Box::pin(tokio::time::sleep(STALL)));
+        ready!(stall.as_mut().poll(cx));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+
+    fn took(&mut self, bytes: usize, all: bool) {
+        self.taken += bytes;
+        if all {
+            self.stall = None;
+            self.taken = 0;
+        } else if self.taken >= PROGRESS {
+            self.taken = 0;
+            if let Some(stall) = &mut self.stall {
+                stall.as_mut().reset(Instant::now() + STALL);
+            }
+        }
+    }
+}
+
+impl AsyncRead for ClientIo {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for ClientIo {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match Pin::new(&mut self.socket).poll_write(cx, bytes) {
+            Poll::Ready(Ok(written)) => {
+                self.took(written, written == bytes.len());
+                Poll::Ready(Ok(written))
+            }
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Pending => self.poll_stalled(cx),
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_shutdown(cx)
+    }
+}

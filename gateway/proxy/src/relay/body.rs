@@ -1,0 +1,59 @@
+//! The one body type of all answers; an enum, so that no answer pays for a box it does not need.
+
+use std::{
+    convert::Infallible,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
+
+use super::stream::StreamBody;
+
+/// The body of an answer.
+pub(crate) struct Body(Kind);
+
+enum Kind {
+    Full(Bytes),
+    Stream(Box<StreamBody>),
+}
+
+impl Body {
+    /// A body that is in hand.
+    pub(crate) const fn full(bytes: Bytes) -> Self {
+        Self(Kind::Full(bytes))
+    }
+
+    /// A body that is still being made.
+    pub(super) fn stream(stream: StreamBody) -> Self {
+        Self(Kind::Stream(Box::new(stream)))
+    }
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        match &mut self.0 {
+            Kind::Full(bytes) if bytes.is_empty() => Poll::Ready(None),
+            Kind::Full(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            Kind::Stream(stream) => stream.poll_next(cx).map(|next| next.map(|bytes| Ok(Frame::data(bytes)))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(&self.0, Kind::Full(bytes) if bytes.is_empty())
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.0 {
+            Kind::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Kind::Stream(_) => SizeHint::default(),
+        }
+    }
+}

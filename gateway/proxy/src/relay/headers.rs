@@ -1,0 +1,128 @@
+//! Which of an upstream's headers a client gets, and what the gateway adds.
+
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+
+use crate::{
+    edge::{self, name},
+    failover,
+    settle::Trip,
+    snapshot::Target,
+};
+
+/// Turns an upstream's headers into the client's, in place: hop-by-hop fields, cookies, server
+/// banners and the upstream's own limits (they tell about other tenants) go, ours come.
+pub(super) fn for_client(headers: &mut HeaderMap, trip: &Trip, target: Option<&Target>) {
+    let upstream_id = failover::upstream_request_id(headers).and_then(|id| HeaderValue::from_str(id).ok());
+    remove_named_by_connection(headers);
+    let unwanted: smallvec::SmallVec<[HeaderName; 8]> =
+        headers.keys().filter(|name| is_unwanted(name)).cloned().collect();
+    for name in unwanted {
+        headers.remove(name);
+    }
+    if let Some(id) = upstream_id {
+        headers.insert(name::UPSTREAM_REQUEST_ID, id);
+    }
+    edge::put_ids(headers, trip.exchange().id, trip.asked().dialect);
+    headers.insert(name::ATTEMPTS, HeaderValue::from(trip.attempt_count()));
+    if let Some(target) = target {
+        put_text(headers, name::UPSTREAM, target.upstream.name.as_str());
+        put_text(headers, name::REGION, target.upstream.region.as_str());
+    }
+    put_limits(headers, trip);
+}
+
+/// What keeps proxies in between from buffering a stream.
+pub(super) fn for_stream(headers: &mut HeaderMap) {
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+    headers
+        .entry(header::CONTENT_TYPE)
+        .or_insert(HeaderValue::from_static("text/event-stream; charset=utf-8"));
+}
+
+fn put_text(headers: &mut HeaderMap, name: HeaderName, text: &str) {
+    if let Ok(value) = HeaderValue::from_str(text) {
+        headers.insert(name, value);
+    }
+}
+
+/// The tightest of this key's own limits, in the dialect's names.
+fn put_limits(headers: &mut HeaderMap, trip: &Trip) {
+    let shown = crate::limits::shown(&trip.headroom(), trip.exchange().now().wall);
+    trip.asked().dialect.codec().limit_headers(&shown, &mut |name, value| {
+        if let Ok(value) = HeaderValue::try_from(value) {
+            headers.insert(HeaderName::from_static(name), value);
+        }
+    });
+}
+
+fn remove_named_by_connection(headers: &mut HeaderMap) {
+    let Some(connection) = headers.get(header::CONNECTION).and_then(|value| value.to_str().ok()) else {
+        return;
+    };
+    let named: Vec<HeaderName> = connection.split(',').filter_map(|name| name.trim().parse().ok()).collect();
+    for name in named {
+        headers.remove(name);
+    }
+}
+
+fn is_unwanted(name: &HeaderName) -> bool {
+    const UNWANTED: [HeaderName; 14] = [
+        header::CONNECTION,
+        header::TRANSFER_ENCODING,
+        header::CONTENT_LENGTH,
+        header::TE,
+        header::TRAILER,
+        header::UPGRADE,
+        header::PROXY_AUTHENTICATE,
+        header::SET_COOKIE,
+        header::SERVER,
+        header::VIA,
+        header::ALT_SVC,
+        header::STRICT_TRANSPORT_SECURITY,
+        header::RETRY_AFTER,
+        header::DATE,
+    ];
+    UNWANTED.contains(name) || is_unwanted_text(name.as_str())
+}
+
+fn is_unwanted_text(name: &str) -> bool {
+    matches!(
+        name,
+        "keep-alive"
+            | "proxy-connection"
+            | "x-should-retry"
+            | "x-powered-by"
+            | "retry-after-ms"
+            | "x-ms-retry-after-ms"
+            | "request-id"
+            | "apim-request-id"
+            | "openai-organization"
+            | "openai-project"
+            | "anthropic-organization-id"
+    ) || ["x-ratelimit-", "anthropic-ratelimit-", "anthropic-priority-", "anthropic-fast-", "x-tollgate-"]
+        .iter()
+        .any(|prefix| name.starts_with(prefix))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn banners_cookies_limits_and_hop_by_hop_fields_go() {
+        let gone = ["set-cookie", "server", "connection", "x-ratelimit-remaining-tokens", "x-should-retry"];
+        let kept = ["content-type", "openai-processing-ms", "x-ms-region", "anthropic-version"];
+        assert!(gone.into_iter().all(|name| is_unwanted(&HeaderName::from_static(name))));
+        assert!(!kept.into_iter().any(|name| is_unwanted(&HeaderName::from_static(name))));
+    }
+
+    #[test]
+    fn what_connection_names_goes_too() {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close, x-hop"));
+        headers.insert("x-hop", HeaderValue::from_static("1"));
+        remove_named_by_connection(&mut headers);
+        assert!(!headers.contains_key("x-hop"));
+    }
+}

@@ -1,0 +1,85 @@
+//! Station 6: the answer on its way to the client.
+//!
+//! A plain answer is whole and settled before its first byte leaves. A stream passes event by event
+//! while its meter reads along; its end mark leaves only after it is settled.
+
+mod body;
+mod headers;
+mod stream;
+
+use http::{HeaderValue, Response, StatusCode};
+
+use crate::{
+    edge::name,
+    failover::{Answer, Passed, Visit},
+    rejection::Rejection,
+    settle::{Exit, Reading, Settled, Trip},
+};
+
+pub(crate) use body::Body;
+
+use stream::StreamBody;
+
+/// Makes the response of a committed answer.
+///
+/// # Errors
+/// END of a plain answer could not be written: what is not counted is not delivered.
+///
+/// # Cancel safety
+/// A plain answer is settled before anything is awaited.
+pub(crate) async fn respond(mut trip: Trip, answer: Answer) -> Result<Response<Body>, Rejection> {
+    match answer {
+        Answer::Refusal(passed) => refusal(trip, passed),
+        Answer::Stream(stream, visit) => Ok(begin_stream(trip, *stream, visit)),
+        Answer::Plain(plain, visit) => {
+            let mut response = Response::new(Body::full(plain.body));
+            *response.status_mut() = plain.status;
+            *response.headers_mut() = plain.headers;
+            headers::for_client(response.headers_mut(), &trip, Some(visit.target()));
+            let reading =
+                Reading { counted_output: plain.reported.counted_output, reported: Some(plain.reported) };
+            let settled = settle(&mut trip, Exit::Completed(reading)).await?;
+            if let Some(cost) = settled.cost {
+                let text = HeaderValue::try_from(cost.to_string()).expect("a decimal is visible ASCII");
+                response.headers_mut().insert(name::COST, text);
+            }
+            Ok(response)
+        }
+    }
+}
+
+/// Settles and waits until the record is as durable as the configuration asks.
+async fn settle(trip: &mut Trip, exit: Exit) -> Result<Settled, Rejection> {
+    let worker = trip.worker().clone();
+    let settled = trip.settle(exit).ok_or(Rejection::Internal)?.map_err(|_| Rejection::MeterBackpressure)?;
+    std::future::poll_fn(|cx| worker.poll_durable(settled.appended, cx))
+        .await
+        .map_err(|_| Rejection::MeterBackpressure)?;
+    Ok(settled)
+}
+
+/// An upstream's refusal of the request itself, in its own words.
+fn refusal(mut trip: Trip, passed: Passed) -> Result<Response<Body>, Rejection> {
+    let mut response = Response::new(Body::full(passed.body));
+    *response.status_mut() = StatusCode::from_u16(passed.status).unwrap_or(StatusCode::BAD_REQUEST);
+    *response.headers_mut() = passed.headers;
+    let head = response.headers_mut();
+    headers::for_client(head, &trip, None);
+    head.insert(name::ERROR, HeaderValue::from_static("invalid_request"));
+    head.insert(name::ERROR_SOURCE, HeaderValue::from_static("upstream"));
+    head.insert(name::SHOULD_RETRY, HeaderValue::from_static("false"));
+    // The request cost nothing; if its row cannot be written, recovery makes it.
+    let _ = trip.settle(Exit::RefusedUpstream { status: passed.status });
+    Ok(response)
+}
+
+fn begin_stream(trip: Trip, mut stream: crate::failover::Stream, visit: Visit) -> Response<Body> {
+    let mut head = std::mem::take(&mut stream.headers);
+    headers::for_client(&mut head, &trip, Some(visit.target()));
+    headers::for_stream(&mut head);
+    let status = stream.status;
+    let mut response = Response::new(Body::stream(StreamBody::new(trip, stream, visit)));
+    *response.status_mut() = status;
+    *response.headers_mut() = head;
+    response
+}

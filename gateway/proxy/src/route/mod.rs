@@ -1,0 +1,110 @@
+//! Station 3: where may the call go?
+//!
+//! Takes who calls and what is asked, gives a [`RoutePlan`]: the targets that residency permits, in
+//! levels, with their prices at this moment. Residency is decided here once, for all attempts: a
+//! target that is not in the plan is never tried.
+
+mod choose;
+
+use std::sync::Arc;
+
+use http::HeaderMap;
+use smallvec::SmallVec;
+use tollgate_accounting::price::Price;
+use tollgate_domain::{ModelAlias, UnixMillis};
+
+use crate::{
+    intake::Envelope,
+    rejection::Rejection,
+    snapshot::{Principal, Route, Routes, Target},
+};
+
+pub(crate) use choose::{Choice, choose};
+
+/// Permitted targets of one request.
+pub(crate) struct RoutePlan {
+    pub(crate) route: Arc<Route>,
+    pub(crate) candidates: SmallVec<[Candidate; 4]>,
+}
+
+/// A permitted target.
+pub(crate) struct Candidate {
+    pub(crate) target: Arc<Target>,
+    pub(crate) level: usize,
+    /// Its price when the request began.
+    pub(crate) price: Option<Arc<Price>>,
+}
+
+/// Finds the targets that may serve the request.
+///
+/// # Errors
+/// No such model, not allowed for this key, or no target in the permitted zones.
+pub(crate) fn plan(
+    routes: &Routes,
+    principal: &Principal,
+    envelope: &Envelope,
+    started: UnixMillis,
+) -> Result<RoutePlan, Rejection> {
+    let route = find(routes, envelope).ok_or_else(|| Rejection::UnknownModel(envelope.model.clone()))?;
+    if !principal.models.contains(&route.alias) {
+        return Err(Rejection::ModelNotAllowed(route.alias.clone()));
+    }
+    let narrowed = narrowed_zone(&envelope.headers);
+    let mut candidates = SmallVec::<[Candidate; 4]>::new();
+    for (level, targets) in route.levels.iter().enumerate() {
+        for target in targets.iter().filter(|target| is_permitted(target, principal, narrowed)) {
+            if target.upstream.dialect.family() != envelope.dialect.family() {
+                continue;
+            }
+            let price = target.price.as_ref().and_then(|line| line.at(started)).cloned();
+            candidates.push(Candidate { target: Arc::clone(target), level, price });
+        }
+    }
+    if candidates.is_empty() {
+        return Err(nothing_left(route, principal, narrowed));
+    }
+    if principal.hard_budget {
+        candidates.retain(|candidate| candidate.price.is_some());
+        if candidates.is_empty() {
+            return Err(Rejection::Unpriced(route.alias.clone()));
+        }
+    }
+    Ok(RoutePlan { route: Arc::clone(route), candidates })
+}
+
+fn find<'a>(routes: &'a Routes, envelope: &Envelope) -> Option<&'a Arc<Route>> {
+    let name = envelope.model.as_str();
+    if envelope.is_deployment
+        && let Some(alias) = routes.deployments.get(name)
+    {
+        return routes.by_alias.get(alias);
+    }
+    routes.by_alias.get(name)
+}
+
+/// The zone that a client narrows its own call to; it can never widen what the project permits.
+fn narrowed_zone(headers: &HeaderMap) -> Option<&str> {
+    headers
+        .get("x-tollgate-zone")
+        .and_then(|value| value.to_str().ok())
+        .map(str::trim)
+        .filter(|zone| !zone.is_empty())
+}
+
+fn is_permitted(target: &Target, principal: &Principal, narrowed: Option<&str>) -> bool {
+    let zones = &target.upstream.zones;
+    let by_project =
+        principal.zones.as_ref().is_none_or(|permitted| zones.iter().all(|zone| permitted.contains(zone)));
+    by_project && narrowed.is_none_or(|narrowed| zones.iter().all(|zone| zone.as_str() == narrowed))
+}
+
+/// Why there is no candidate: residency, or a dialect that would need translation.
+fn nothing_left(route: &Route, principal: &Principal, narrowed: Option<&str>) -> Rejection {
+    let permitted = route.levels.iter().flatten().any(|target| is_permitted(target, principal, narrowed));
+    if permitted {
+        let alias: &ModelAlias = &route.alias;
+        Rejection::Unsupported(format!("calling the model `{alias}` in this API's dialect"))
+    } else {
+        Rejection::ZoneNotPermitted(route.alias.clone())
+    }
+}

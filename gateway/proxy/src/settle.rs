@@ -1,0 +1,274 @@
+//! Station 7: an exchange is accounted for, exactly once.
+//!
+//! A [`Trip`] is what an admitted request owns: its permits, its reservations, the story of its
+//! attempts. Whichever way it ends (finished, upstream failed, client left, handler panicked,
+//! process stopping) it is settled once: END in the journal, balances corrected, metrics and one
+//! access line. Dropping a trip that nobody settled settles it too.
+
+mod row;
+
+use std::{borrow::Cow, cell::Cell, rc::Rc, sync::Arc};
+
+use smallvec::SmallVec;
+use tollgate_accounting::{
+    ledger::{Appended, Attempt, End, JournalError, Place},
+    price::Price,
+    quota::{Actual, Headroom, Reservation},
+};
+use tollgate_dialect::{Dialect, Operation, Reported};
+use tollgate_domain::{ModelAlias, Money, Name, UnixMillis};
+
+use crate::{
+    caller::Caller,
+    edge::Exchange,
+    rejection::Rejection,
+    snapshot::Principal,
+    worker::{Presence, Worker},
+};
+
+pub(crate) use row::{refused, unknown_caller};
+
+/// What every row of one configuration has in common.
+#[derive(Clone)]
+pub(crate) struct Stamp {
+    pub(crate) currency: Name,
+    pub(crate) config_version: u64,
+}
+
+/// What is asked, as far as rows tell it.
+pub(crate) struct Asked {
+    pub(crate) alias: ModelAlias,
+    pub(crate) dialect: Dialect,
+    pub(crate) operation: Operation,
+    pub(crate) stream: bool,
+}
+
+/// What an exchange brings to its admission.
+pub(crate) struct Ticket {
+    pub(crate) exchange: Exchange,
+    pub(crate) caller: Caller,
+    pub(crate) asked: Asked,
+    pub(crate) stamp: Stamp,
+    /// Set when the client has left and the call goes on for its bill's sake.
+    pub(crate) client_gone: Rc<Cell<bool>>,
+}
+
+/// How an exchange ended.
+pub(crate) enum Exit {
+    /// The whole answer is in hand, or its end mark has come.
+    Completed(Reading),
+    /// An upstream refused the request itself, and its words are passed on.
+    RefusedUpstream { status: u16 },
+    /// No attempt gave an answer.
+    Failed { status: u16, code: &'static str },
+    /// The answer broke after its first content.
+    Broken { end: End, code: &'static str, reading: Reading },
+    /// The client left.
+    ClientGone(Reading),
+    /// The process is stopping and cannot wait any longer, or a handler panicked.
+    Internal(Reading),
+}
+
+/// What is known of the consumption.
+#[derive(Default)]
+pub(crate) struct Reading {
+    /// The provider's own words, whole or so far.
+    pub(crate) reported: Option<Reported>,
+    /// Output tokens that passed, by the tokenizer; only where the provider did not have the last word.
+    pub(crate) counted_output: Option<u64>,
+}
+
+/// What settlement gives back.
+pub(crate) struct Settled {
+    /// Where END stands in the journal, for those who must wait until it is on disk.
+    pub(crate) appended: Appended,
+    /// What the call cost; `None` when unpriced.
+    pub(crate) cost: Option<Money>,
+}
+
+/// The target that answers.
+pub(crate) struct Winner {
+    pub(crate) place: Arc<Place>,
+    pub(crate) price: Option<Arc<Price>>,
+    pub(crate) upstream_request_id: Option<Box<str>>,
+}
+
+/// An admitted request: owns its permits and reservations to the last byte.
+pub(crate) struct Trip(Option<Box<Open>>);
+
+struct Open {
+    worker: Rc<Worker>,
+    principal: Arc<Principal>,
+    ticket: Ticket,
+    reservation: Reservation,
+    input_estimate: u64,
+    input_is_lower_bound: bool,
+    attempts: SmallVec<[Attempt; 1]>,
+    winner: Option<Winner>,
+    /// A request is with an upstream that may bill it.
+    dispatched: bool,
+    /// The answer's status, once it is known.
+    status: Option<u16>,
+    ttft_ms: Option<u32>,
+    _presence: Presence,
+}
+
+impl Trip {
+    /// START is written: from here on exactly one settlement is owed.
+    pub(crate) fn begin(
+        worker: &Rc<Worker>,
+        principal: &Arc<Principal>,
+        ticket: Ticket,
+        reservation: Reservation,
+        (input_estimate, input_is_lower_bound): (u64, bool),
+        presence: Presence,
+    ) -> Self {
+        Self(Some(Box::new(Open {
+            worker: Rc::clone(worker),
+            principal: Arc::clone(principal),
+            ticket,
+            reservation,
+            input_estimate,
+            input_is_lower_bound,
+            attempts: SmallVec::new(),
+            winner: None,
+            dispatched: false,
+            status: None,
+            ttft_ms: None,
+            _presence: presence,
+        })))
+    }
+
+    fn open(&self) -> &Open {
+        self.0.as_deref().expect("a trip is used only before it is settled")
+    }
+
+    fn open_mut(&mut self) -> &mut Open {
+        self.0.as_deref_mut().expect("a trip is used only before it is settled")
+    }
+
+    pub(crate) fn exchange(&self) -> Exchange {
+        self.open().ticket.exchange
+    }
+
+    pub(crate) fn worker(&self) -> &Rc<Worker> {
+        &self.open().worker
+    }
+
+    pub(crate) fn asked(&self) -> &Asked {
+        &self.open().ticket.asked
+    }
+
+    pub(crate) fn principal(&self) -> &Principal {
+        &self.open().principal
+    }
+
+    pub(crate) fn attempt_count(&self) -> usize {
+        self.open().attempts.len()
+    }
+
+    /// The tightest limits, for the client's headers.
+    pub(crate) fn headroom(&self) -> Headroom {
+        self.open().reservation.headroom()
+    }
+
+    /// An upstream is about to be sent the request.
+    pub(crate) fn dispatched(&mut self) {
+        self.open_mut().dispatched = true;
+    }
+
+    /// An attempt failed in a way that no provider bills.
+    pub(crate) fn undone(&mut self) {
+        self.open_mut().dispatched = false;
+    }
+
+    /// Writes an attempt into the story.
+    pub(crate) fn attempted(&mut self, attempt: Attempt) {
+        self.open_mut().attempts.push(attempt);
+    }
+
+    /// The attempt that answers, with the answer's status.
+    pub(crate) fn answered_by(&mut self, winner: Winner, status: u16) {
+        let open = self.open_mut();
+        open.winner = Some(winner);
+        open.status = Some(status);
+    }
+
+    /// The first content came now.
+    pub(crate) fn first_content(&mut self) {
+        let open = self.open_mut();
+        let took = open.ticket.exchange.began.elapsed().as_millis();
+        open.ttft_ms = Some(u32::try_from(took).unwrap_or(u32::MAX));
+    }
+
+    /// True once this trip was settled.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// Settles the exchange; a second call does nothing and is answered `None`.
+    ///
+    /// # Errors
+    /// END could not be written. Balances are corrected all the same; the answer's last byte must
+    /// not be released, and recovery makes the row.
+    pub(crate) fn settle(&mut self, exit: Exit) -> Option<Result<Settled, JournalError>> {
+        self.0.take().map(|open| open.settle(exit))
+    }
+}
+
+impl Drop for Trip {
+    /// Nobody settled: the client left, or a handler panicked.
+    fn drop(&mut self) {
+        let ours = std::thread::panicking() || self.0.as_ref().is_some_and(|open| open.worker.is_cut());
+        let exit =
+            if ours { Exit::Internal(Reading::default()) } else { Exit::ClientGone(Reading::default()) };
+        // There is nobody left to tell an error to; recovery makes the row that could not be written.
+        let _ = self.settle(exit);
+    }
+}
+
+impl Open {
+    fn settle(self: Box<Self>, exit: Exit) -> Result<Settled, JournalError> {
+        let now = self.ticket.exchange.now();
+        let entry = row::entry(&self, exit, now.wall);
+        let written = self.worker.write_end(&entry);
+        let actual = Actual {
+            input_tokens: entry.usage.input_tokens(),
+            cached_input_tokens: entry.usage.cache_read,
+            output_tokens: entry.usage.output_tokens(),
+            cost: entry.cost.unwrap_or_default(),
+        };
+        self.reservation.settle(&actual, now);
+        row::publish(&self.worker, &entry, self.ticket.exchange);
+        Ok(Settled { appended: written?, cost: entry.cost })
+    }
+
+    /// The consumption that is charged, and where its figures come from.
+    fn consumption(&self, reading: &Reading, whole: bool) -> row::Consumption {
+        row::Consumption::of(
+            reading,
+            whole,
+            self.ticket.asked.operation,
+            self.dispatched,
+            self.input_estimate,
+        )
+    }
+
+    fn ended(&self, end: End) -> End {
+        if self.ticket.client_gone.get() && end == End::Completed { End::ClientAbort } else { end }
+    }
+}
+
+/// Everything that a refusal's row tells.
+pub(crate) struct RefusedCall<'a> {
+    pub(crate) exchange: Exchange,
+    pub(crate) principal: &'a Principal,
+    pub(crate) caller: Caller,
+    pub(crate) model: ModelAlias,
+    pub(crate) dialect: &'static str,
+    pub(crate) operation: Cow<'static, str>,
+    pub(crate) stream: bool,
+    pub(crate) stamp: Stamp,
+    pub(crate) rejection: &'a Rejection,
+    pub(crate) at: UnixMillis,
+}

@@ -1,0 +1,246 @@
+//! What is decided before a request arrives: keys, routes, upstreams, limits and prices.
+//!
+//! A [`Snapshot`] is built and checked whole, published by one pointer swap and taken once per
+//! request, so that an exchange sees one configuration from its first byte to its last. What
+//! traffic changes (balances, breakers, operator states) is not in here: the snapshot only holds
+//! references to those [live](crate::live) cells, which outlive it.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use tollgate_accounting::{ledger::Identity, ledger::Place, price::PriceLine, quota::Scope};
+use tollgate_dialect::Dialect;
+use tollgate_domain::{ModelAlias, Name, RegionName, UnixMillis, UpstreamModel, UpstreamName, ZoneName};
+
+use crate::{
+    auth::KeyRing,
+    failover::Hold,
+    live::{RegionLive, TargetLive, UpstreamLive},
+    upstream::{Credential, Origin},
+};
+
+/// One configuration, ready to serve. Immutable.
+pub struct Snapshot {
+    /// Ascending number of the configuration; part of every row.
+    pub version: u64,
+    /// The currency of budgets and totals.
+    pub currency: Name,
+    /// Who may call.
+    pub keys: KeyRing,
+    /// What may be called, by the name that clients send.
+    pub routes: Routes,
+    /// What the edge accepts.
+    pub edge: EdgeLimits,
+}
+
+/// Bounds on what a client may send.
+#[derive(Clone, Copy, Debug)]
+pub struct EdgeLimits {
+    /// Largest request body in bytes; above it the answer is 413.
+    pub max_body: usize,
+    /// Longest silence while a body is being sent; above it the answer is 408.
+    pub body_idle: Duration,
+    /// Requests in flight in this process; above it the answer is 503 `overloaded`.
+    pub max_in_flight: usize,
+}
+
+impl Default for EdgeLimits {
+    fn default() -> Self {
+        Self { max_body: 32 << 20, body_idle: Duration::from_secs(15), max_in_flight: 20_000 }
+    }
+}
+
+/// Who is calling, resolved from a key: identity for the row, limits, and what it may use.
+pub struct Principal {
+    /// Names that the ledger row carries.
+    pub identity: Arc<Identity>,
+    /// Limits to pass, in the order key, project, team.
+    pub scopes: Vec<Arc<Scope>>,
+    /// Models that this key may call.
+    pub models: HashSet<ModelAlias>,
+    /// Residency: the only zones where its data may be processed. `None` is anywhere.
+    pub zones: Option<Vec<ZoneName>>,
+    /// From when on the key is refused.
+    pub expires: Option<UnixMillis>,
+    /// True once the key was revoked.
+    pub revoked: bool,
+    /// Status of a budget refusal; 429 unless the key says otherwise.
+    pub refusal_status: u16,
+    /// Some scope has a hard budget, so every call needs a price.
+    pub hard_budget: bool,
+    /// Some scope reserves the whole worst case, so an absent output cap is inserted.
+    pub reserve_full: bool,
+    /// Tags that a client may set by header; all others are ignored.
+    pub request_tags: Vec<Name>,
+}
+
+/// Routes by alias, and aliases by the deployment names that Azure clients put into the path.
+#[derive(Default)]
+pub struct Routes {
+    /// Every alias with its route.
+    pub by_alias: HashMap<ModelAlias, Arc<Route>>,
+    /// Deployment name to alias.
+    pub deployments: HashMap<Name, ModelAlias>,
+}
+
+/// One alias: what serves it, in levels.
+pub struct Route {
+    /// What clients call it.
+    pub alias: ModelAlias,
+    /// Targets by priority, the preferred level first. Never empty, no level empty.
+    pub levels: Vec<Vec<Arc<Target>>>,
+    /// How a target is chosen within a level.
+    pub balance: Balance,
+    /// The most output tokens that the model gives; bounds reservations when a client names none.
+    pub max_output_tokens: Option<u64>,
+    /// Retries of this alias, one bucket for all its requests.
+    pub retries: Arc<crate::failover::RetryBudget>,
+}
+
+/// How a target is chosen within a level.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Balance {
+    /// Two random targets, the less loaded one.
+    #[default]
+    P2c,
+    /// By weight alone.
+    Weighted,
+}
+
+/// An upstream plus the model it serves.
+pub struct Target {
+    /// The endpoint.
+    pub upstream: Arc<Upstream>,
+    /// What the endpoint calls the model.
+    pub model: UpstreamModel,
+    /// Share within its level, at least 1.
+    pub weight: u32,
+    /// Its dated prices; `None` is served but unpriced.
+    pub price: Option<PriceLine>,
+    /// Names that the ledger row carries.
+    pub place: Arc<Place>,
+    /// Breaker, hold and load of this target.
+    pub live: Arc<TargetLive>,
+    /// Hold of the targets that fail together with this one.
+    pub fate: Arc<Hold>,
+    /// Hold of the account that pays for this one.
+    pub account: Arc<Hold>,
+}
+
+/// An endpoint of a provider, in a region, with a credential.
+pub struct Upstream {
+    /// Its name.
+    pub name: UpstreamName,
+    /// What it speaks.
+    pub dialect: Dialect,
+    /// Where it stands.
+    pub region: RegionName,
+    /// Where it processes data; a project with residency needs all of them permitted.
+    pub zones: Vec<ZoneName>,
+    /// Scheme, host and port: the only place where the credential goes.
+    pub origin: Arc<Origin>,
+    /// Path prefix of the base URL, without a trailing slash.
+    pub base_path: String,
+    /// The secret, bound to the origin.
+    pub credential: Credential,
+    /// Extra headers toward this upstream.
+    pub headers: Vec<(http::HeaderName, http::HeaderValue)>,
+    /// Azure's `api-version` for calls that bring none.
+    pub api_version: Option<String>,
+    /// One multiplexed HTTP/2 connection instead of pooled HTTP/1.1 ones.
+    pub http2: bool,
+    /// Whether `stream_options.include_usage` may be added.
+    pub inject_usage: InjectUsage,
+    /// How long each step may take.
+    pub timeouts: Timeouts,
+    /// Most requests in flight at this upstream.
+    pub max_concurrency: Option<u32>,
+    /// State from the file; an operator's override stands above it.
+    pub configured: crate::live::OperatorState,
+    /// In-flight count, operator state.
+    pub live: Arc<UpstreamLive>,
+    /// Operator state of the region.
+    pub region_live: Arc<RegionLive>,
+    /// Identity of its connections: those of another endpoint or TLS setting are never reused.
+    pub pool_key: Arc<str>,
+    /// TLS towards it, when the scheme is https.
+    pub tls: Option<Arc<rustls::ClientConfig>>,
+}
+
+/// When the gateway asks a chat stream for its usage.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum InjectUsage {
+    /// Whenever the client did not ask itself.
+    #[default]
+    Always,
+    /// Never: the server refuses the field (Mistral) or sends usage unasked.
+    Never,
+}
+
+/// Bounds on the steps of an attempt; all end it with a failure class of their own.
+#[derive(Clone, Copy, Debug)]
+pub struct Timeouts {
+    /// Name resolution.
+    pub dns: Duration,
+    /// TCP connect, all addresses together.
+    pub connect: Duration,
+    /// TLS handshake.
+    pub tls: Duration,
+    /// Response head of a plain call.
+    pub head: Duration,
+    /// Response head of a stream.
+    pub stream_head: Duration,
+    /// First content event of a stream, counted from the head.
+    pub ttft: Duration,
+    /// Silence of a stream, pings included.
+    pub byte_idle: Duration,
+    /// Time without a content event in a stream.
+    pub content_idle: Duration,
+    /// Whole plain call.
+    pub total: Duration,
+    /// Whole stream.
+    pub stream_total: Duration,
+    /// How long an idle connection is kept.
+    pub keep_alive: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            dns: Duration::from_secs(2),
+            connect: Duration::from_secs(1),
+            tls: Duration::from_secs(2),
+            head: Duration::from_secs(600),
+            stream_head: Duration::from_secs(60),
+            ttft: Duration::from_secs(60),
+            byte_idle: Duration::from_secs(60),
+            content_idle: Duration::from_secs(180),
+            total: Duration::from_secs(600),
+            stream_total: Duration::from_secs(3600),
+            keep_alive: Duration::from_secs(50),
+        }
+    }
+}
+
+impl Snapshot {
+    /// A configuration that knows nobody and serves nothing; where a gateway starts before its
+    /// first configuration is compiled.
+    #[must_use]
+    pub fn empty(currency: Name) -> Self {
+        Self {
+            version: 0,
+            currency,
+            keys: KeyRing::new([0; 32]),
+            routes: Routes::default(),
+            edge: EdgeLimits::default(),
+        }
+    }
+
+    /// Every target of every route, once each.
+    pub fn targets(&self) -> impl Iterator<Item = &Arc<Target>> {
+        self.routes.by_alias.values().flat_map(|route| route.levels.iter().flatten())
+    }
+}

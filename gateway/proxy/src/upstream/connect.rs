@@ -1,0 +1,121 @@
+//! A new connection to an origin: resolve, check, connect, handshake; each step with its own bound.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
+
+use futures_util::{StreamExt, stream::FuturesUnordered};
+use rustls::{ClientConfig, RootCertStore};
+use rustls_pki_types::ServerName;
+use tokio::{net::TcpStream, time::timeout};
+use tokio_rustls::TlsConnector;
+
+use super::{
+    credential::{Origin, Scheme},
+    egress,
+    io::Socket,
+};
+use crate::snapshot::{Timeouts, Upstream};
+
+/// A later address is tried beside the earlier ones after this (RFC 8305, section 5).
+const STAGGER: Duration = Duration::from_millis(250);
+
+/// Why no connection came about. Names no host: it may be shown to clients.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub(crate) enum ConnectError {
+    #[error("its name could not be resolved")]
+    Dns,
+    #[error("its address is private, and this upstream does not allow private addresses")]
+    PrivateAddress,
+    #[error("the connection was refused")]
+    Refused,
+    #[error("the connection timed out")]
+    TimedOut,
+    #[error("the TLS handshake failed")]
+    Tls,
+    #[error("the HTTP handshake failed")]
+    Http,
+}
+
+pub(super) async fn connect(upstream: &Upstream) -> Result<Socket, ConnectError> {
+    let addresses = resolve(&upstream.origin, &upstream.timeouts).await?;
+    let tcp =
+        timeout(upstream.timeouts.connect, race(addresses)).await.map_err(|_| ConnectError::TimedOut)??;
+    // Requests and stream chunks are small; waiting to fill a segment would only delay them.
+    let _ = tcp.set_nodelay(true);
+    match (upstream.origin.scheme, &upstream.tls) {
+        (Scheme::Http, _) => Ok(Socket::Clear(tcp)),
+        (Scheme::Https, Some(config)) => {
+            let name = ServerName::try_from(upstream.origin.host.clone()).map_err(|_| ConnectError::Tls)?;
+            let handshake = TlsConnector::from(Arc::clone(config)).connect(name, tcp);
+            let tls = timeout(upstream.timeouts.tls, handshake).await;
+            let tls = tls.map_err(|_| ConnectError::TimedOut)?.map_err(|_| ConnectError::Tls)?;
+            Ok(Socket::Tls(Box::new(tls)))
+        }
+        (Scheme::Https, None) => Err(ConnectError::Tls),
+    }
+}
+
+async fn resolve(origin: &Origin, timeouts: &Timeouts) -> Result<Vec<SocketAddr>, ConnectError> {
+    let found: Vec<SocketAddr> = match origin.host.parse::<IpAddr>() {
+        Ok(address) => vec![SocketAddr::new(address, origin.port)],
+        Err(_) => {
+            let lookup = tokio::net::lookup_host((origin.host.as_str(), origin.port));
+            let found = timeout(timeouts.dns, lookup).await;
+            found.map_err(|_| ConnectError::Dns)?.map_err(|_| ConnectError::Dns)?.collect()
+        }
+    };
+    if found.is_empty() {
+        return Err(ConnectError::Dns);
+    }
+    let allowed: Vec<_> =
+        found.into_iter().filter(|address| origin.allow_private || egress::is_public(address.ip())).collect();
+    if allowed.is_empty() { Err(ConnectError::PrivateAddress) } else { Ok(allowed) }
+}
+
+async fn race(addresses: Vec<SocketAddr>) -> Result<TcpStream, ConnectError> {
+    if let [only] = addresses[..] {
+        return TcpStream::connect(only).await.map_err(|_| ConnectError::Refused);
+    }
+    let mut attempts: FuturesUnordered<_> = (0u32..)
+        .zip(addresses)
+        .map(|(place, address)| async move {
+            tokio::time::sleep(STAGGER * place).await;
+            TcpStream::connect(address).await
+        })
+        .collect();
+    while let Some(attempt) = attempts.next().await {
+        if let Ok(tcp) = attempt {
+            return Ok(tcp);
+        }
+    }
+    Err(ConnectError::Refused)
+}
+
+/// TLS towards upstreams: TLS 1.2 and 1.3, verification always on.
+///
+/// `roots` are trusted beside nothing else; `http2` chooses what ALPN offers.
+///
+/// # Errors
+/// A client certificate that does not fit its key.
+pub fn client_tls(
+    roots: RootCertStore,
+    http2: bool,
+    client: Option<(
+        Vec<rustls_pki_types::CertificateDer<'static>>,
+        rustls_pki_types::PrivateKeyDer<'static>,
+    )>,
+) -> Result<Arc<ClientConfig>, rustls::Error> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots);
+    let mut config = match client {
+        None => builder.with_no_client_auth(),
+        Some((chain, key)) => builder.with_client_auth_cert(chain, key)?,
+    };
+    config.alpn_protocols = vec![if http2 { b"h2".to_vec() } else { b"http/1.1".to_vec() }];
+    Ok(Arc::new(config))
+}

@@ -1,0 +1,202 @@
+//! One connection to an upstream, driven by the exchange that uses it.
+
+use std::{
+    future::{Future, poll_fn},
+    pin::Pin,
+    task::{Context, Poll},
+    time::Instant,
+};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::Full;
+use hyper::{
+    body::Incoming,
+    client::conn::{TrySendError, http1, http2},
+};
+use hyper_util::rt::TokioIo;
+
+use super::{
+    connect::{ConnectError, connect},
+    io::{BytesRead, UpstreamIo},
+};
+use crate::{listen::LocalExec, snapshot::Upstream};
+
+/// The body of an upstream request: held whole, so that it can be sent again elsewhere.
+pub(crate) type RequestBody = Full<Bytes>;
+
+/// Responses with a larger head are broken or hostile.
+const MAX_HEAD: usize = 64 << 10;
+
+/// A connection that a request can be sent on.
+pub(crate) enum Connection {
+    H1(Box<H1>),
+    H2(http2::SendRequest<RequestBody>),
+}
+
+/// An HTTP/1.1 connection with its driver, which nobody else polls.
+pub(crate) struct H1 {
+    sender: http1::SendRequest<RequestBody>,
+    driver: http1::Connection<TokioIo<UpstreamIo>, RequestBody>,
+    /// The driver has ended and must not be polled again.
+    ended: bool,
+    read: BytesRead,
+    /// When it was given back to the pool; `None` until its first request has ended.
+    pub(super) idle_since: Option<Instant>,
+}
+
+/// Why no response head came.
+#[derive(Debug)]
+pub(crate) enum SendFailure {
+    /// Not a byte was processed: it is safe, and free, to send the request again.
+    Unprocessed,
+    /// The connection broke before a response; the request may have been worked on.
+    Broken,
+    /// What came back is not HTTP.
+    Protocol,
+}
+
+/// A connection in the middle of an exchange: drives the connection while its body is read.
+pub(crate) struct Exchange {
+    pub(crate) connection: Connection,
+}
+
+impl Connection {
+    pub(super) async fn open(upstream: &Upstream) -> Result<Self, ConnectError> {
+        let io = UpstreamIo::new(connect(upstream).await?);
+        if upstream.http2 {
+            let (sender, driver) = http2::Builder::new(LocalExec)
+                .handshake(TokioIo::new(io))
+                .await
+                .map_err(|_| ConnectError::Http)?;
+            tokio::task::spawn_local(async move {
+                // Its end shows in the sender; there is nobody to tell the error to.
+                let _ = driver.await;
+            });
+            return Ok(Self::H2(sender));
+        }
+        let read = io.bytes_read();
+        let (sender, driver) = http1::Builder::new()
+            // About 1 KiB a message: one flat buffer is cheaper than gathering.
+            .writev(false)
+            .max_header_size(MAX_HEAD)
+            .handshake(TokioIo::new(io))
+            .await
+            .map_err(|_| ConnectError::Http)?;
+        Ok(Self::H1(Box::new(H1 { sender, driver, ended: false, read, idle_since: None })))
+    }
+
+    /// Sends a request and waits for the head of the response, driving the connection meanwhile.
+    ///
+    /// # Cancel safety
+    /// Dropping the future drops the connection with it; the upstream sees it close.
+    pub(crate) async fn send(
+        mut self,
+        request: Request<RequestBody>,
+    ) -> Result<(Response<Incoming>, Exchange), SendFailure> {
+        let sent = match &mut self {
+            Self::H1(h1) => h1.send(request).await,
+            Self::H2(sender) => send_h2(sender, request).await,
+        };
+        sent.map(|response| (response, Exchange { connection: self }))
+    }
+}
+
+impl H1 {
+    async fn send(&mut self, request: Request<RequestBody>) -> Result<Response<Incoming>, SendFailure> {
+        let reused = self.idle_since.is_some();
+        let read_before = self.read.get();
+        let mut response = std::pin::pin!(self.sender.try_send_request(request));
+        let (driver, ended) = (&mut self.driver, &mut self.ended);
+        let outcome = poll_fn(|cx| {
+            if let Poll::Ready(done) = response.as_mut().poll(cx) {
+                return Poll::Ready(done);
+            }
+            drive(driver, ended, cx);
+            response.as_mut().poll(cx)
+        })
+        .await;
+        outcome.map_err(|error| {
+            let untouched = reused && self.read.get() == read_before;
+            failure(&error, untouched)
+        })
+    }
+
+    /// Drives the connection one step.
+    fn poll(&mut self, cx: &mut Context<'_>) {
+        drive(&mut self.driver, &mut self.ended, cx);
+    }
+
+    /// True when another request can be sent on it.
+    pub(super) fn poll_reusable(&mut self, cx: &mut Context<'_>) -> bool {
+        self.poll(cx);
+        !self.ended && self.sender.is_ready()
+    }
+}
+
+fn drive(
+    driver: &mut http1::Connection<TokioIo<UpstreamIo>, RequestBody>,
+    ended: &mut bool,
+    cx: &mut Context<'_>,
+) {
+    if !*ended {
+        // An error reaches whoever waits for the response or reads its body.
+        *ended = Pin::new(driver).poll(cx).is_ready();
+    }
+}
+
+fn failure<B>(error: &TrySendError<B>, untouched: bool) -> SendFailure {
+    let cause = error.error();
+    if error.message().is_some() || untouched && !cause.is_parse() {
+        SendFailure::Unprocessed
+    } else if cause.is_parse() {
+        SendFailure::Protocol
+    } else {
+        SendFailure::Broken
+    }
+}
+
+async fn send_h2(
+    sender: &mut http2::SendRequest<RequestBody>,
+    request: Request<RequestBody>,
+) -> Result<Response<Incoming>, SendFailure> {
+    if sender.ready().await.is_err() {
+        return Err(SendFailure::Unprocessed);
+    }
+    sender.try_send_request(request).await.map_err(|error| {
+        let refused = h2_reason(error.error()).is_some_and(|reason| reason == h2::Reason::REFUSED_STREAM);
+        failure(&error, refused)
+    })
+}
+
+fn h2_reason(error: &hyper::Error) -> Option<h2::Reason> {
+    std::error::Error::source(error)?.downcast_ref::<h2::Error>()?.reason()
+}
+
+impl Exchange {
+    /// Reads the next frame of the response body, driving the connection as far as it goes.
+    pub(crate) fn poll_frame(
+        &mut self,
+        body: &mut Incoming,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<Bytes>, hyper::Error>>> {
+        use http_body::Body as _;
+        if let Poll::Ready(frame) = Pin::new(&mut *body).poll_frame(cx) {
+            return Poll::Ready(frame);
+        }
+        if let Connection::H1(h1) = &mut self.connection {
+            h1.poll(cx);
+            return Pin::new(body).poll_frame(cx);
+        }
+        Poll::Pending
+    }
+
+    /// The connection, once its response was read to the end and if it can serve another request.
+    pub(crate) fn poll_release(mut self, cx: &mut Context<'_>) -> Option<Connection> {
+        let reusable = match &mut self.connection {
+            Connection::H1(h1) => h1.poll_reusable(cx),
+            Connection::H2(_) => false,
+        };
+        reusable.then_some(self.connection)
+    }
+}

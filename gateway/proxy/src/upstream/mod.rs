@@ -1,0 +1,21 @@
+//! Toward a provider: connections, their pools, and the head of a request.
+//!
+//! One HTTP layer, one attempt: nothing in here retries. Each HTTP/1.1 connection is driven by the
+//! exchange that uses it, so that what one read brings leaves in one write; idle ones wait in a
+//! per-core stack.
+
+mod connect;
+mod connection;
+mod credential;
+mod egress;
+mod io;
+mod pool;
+mod request;
+
+pub use connect::client_tls;
+pub use credential::{Credential, Origin, Presentation, Scheme, UnsendableCredential};
+
+pub(crate) use connect::ConnectError;
+pub(crate) use connection::{Connection, Exchange, SendFailure};
+pub(crate) use pool::Pools;
+pub(crate) use request::{UpstreamRequest, build};

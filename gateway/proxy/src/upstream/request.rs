@@ -1,0 +1,111 @@
+//! The head of an upstream request: made anew for every attempt, from the client's request and the
+//! target's own credential. Nothing of a former attempt is in it.
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header};
+use http_body_util::Full;
+use tollgate_dialect::{Codec, Edits, Head, Operation};
+
+use super::connection::RequestBody;
+use crate::snapshot::Target;
+
+/// What the client sent, as far as upstreams may see it.
+pub(crate) struct UpstreamRequest<'a> {
+    pub(crate) operation: Operation,
+    pub(crate) head: &'a Head,
+    pub(crate) headers: &'a HeaderMap,
+    pub(crate) query: Option<&'a str>,
+    pub(crate) body: &'a Bytes,
+    /// The output cap to insert when the client named none.
+    pub(crate) output_cap: Option<u64>,
+}
+
+/// Builds the request for one target.
+///
+/// Headers go by the allow-list of the upstream's dialect; the client's credential, cookies and
+/// hop-by-hop fields are on none. The answer is asked for without content coding, so that its usage
+/// can be read.
+pub(crate) fn build(
+    request: &UpstreamRequest<'_>,
+    target: &Target,
+    codec: &dyn Codec,
+    ask_usage: bool,
+) -> Option<Request<RequestBody>> {
+    let upstream = &*target.upstream;
+    let path = codec.upstream_path(
+        request.operation,
+        &upstream.base_path,
+        &target.model,
+        request.query,
+        upstream.api_version.as_deref(),
+    );
+    let edits = Edits {
+        model: Some(target.model.as_str()),
+        include_usage: ask_usage,
+        output_cap: request.output_cap,
+    };
+    let body = codec.request_body(request.operation, request.head, request.body, &edits);
+    let mut built = Request::new(Full::new(body));
+    *built.method_mut() = Method::POST;
+    // HTTP/2 takes scheme and authority from the URI, HTTP/1.1 the host from its header.
+    *built.uri_mut() = if upstream.http2 { absolute(target, &path)? } else { path.parse().ok()? };
+    let headers = built.headers_mut();
+    headers.reserve(request.headers.len() + 4);
+    if !upstream.http2 {
+        headers.insert(header::HOST, upstream.origin.authority().parse().ok()?);
+    }
+    copy_allowed(request.headers, headers, codec);
+    headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    for (name, value) in &upstream.headers {
+        headers.insert(name.clone(), value.clone());
+    }
+    if let Some((name, value)) = upstream.credential.header() {
+        headers.insert(name, value);
+    }
+    Some(built)
+}
+
+fn absolute(target: &Target, path: &str) -> Option<http::Uri> {
+    let origin = &target.upstream.origin;
+    let scheme = match origin.scheme {
+        super::Scheme::Http => "http",
+        super::Scheme::Https => "https",
+    };
+    http::Uri::builder().scheme(scheme).authority(origin.authority()).path_and_query(path).build().ok()
+}
+
+fn copy_allowed(from: &HeaderMap, to: &mut HeaderMap, codec: &dyn Codec) {
+    for (name, value) in from {
+        if codec.forwards_header(name.as_str()) && !is_never_forwarded(name) {
+            to.append(name.clone(), value.clone());
+        }
+    }
+}
+
+/// Stands behind every allow-list: a list that is wrong one day must not give these away.
+fn is_never_forwarded(name: &HeaderName) -> bool {
+    const NEVER: [HeaderName; 11] = [
+        header::AUTHORIZATION,
+        header::COOKIE,
+        header::HOST,
+        header::CONTENT_LENGTH,
+        header::CONNECTION,
+        header::TRANSFER_ENCODING,
+        header::TE,
+        header::TRAILER,
+        header::UPGRADE,
+        header::EXPECT,
+        header::PROXY_AUTHORIZATION,
+    ];
+    NEVER.contains(name)
+        || matches!(
+            name.as_str(),
+            "x-api-key"
+                | "api-key"
+                | "x-goog-api-key"
+                | "keep-alive"
+                | "openai-organization"
+                | "openai-project"
+        )
+        || name.as_str().starts_with("x-tollgate-")
+}

@@ -1,0 +1,282 @@
+//! What one core owns: its connections, its journal file, its buffers. Nothing here is shared, so
+//! nothing here is locked.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::HashMap,
+    rc::Rc,
+    sync::{Arc, atomic::Ordering},
+    task::{Context, Poll, Waker},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use arc_swap::ArcSwap;
+use rand::{Rng, SeedableRng, rngs::SmallRng};
+use tokio_util::task::TaskTracker;
+use tollgate_accounting::ledger::{Appended, Entry, Journal, JournalError, Start, Writer};
+use tollgate_domain::{Name, RequestId, UnixMillis};
+use tollgate_telemetry::{AccessLine, AccessWriter, JournalSeries};
+
+use crate::{
+    live::Live,
+    series::{Nobody, SeriesCache},
+    snapshot::Snapshot,
+    upstream::Pools,
+};
+
+/// Refusal rows kept per project and second on one core; beyond it they are counted only.
+const REFUSALS_A_SECOND: u32 = 100;
+
+/// When END must be on disk before an answer's last byte leaves.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Durability {
+    /// In the page cache: survives the death of the process, not of the machine.
+    #[default]
+    Process,
+    /// On disk: survives a loss of power.
+    Power,
+}
+
+/// What the cores share.
+pub struct Shared {
+    /// The configuration in force.
+    pub snapshot: Arc<ArcSwap<Snapshot>>,
+    /// What traffic and operators change.
+    pub live: Arc<Live>,
+    /// The journal folder.
+    pub journal: Arc<Journal>,
+    /// When END must be on disk.
+    pub durability: Durability,
+    /// Answers of `/readyz`.
+    pub ready: Arc<dyn Fn() -> bool + Send + Sync>,
+    /// Called at named points of a request's way, so that tests can make a handler panic there.
+    pub trap: Option<fn(&str)>,
+}
+
+pub(crate) struct Worker {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) pools: Pools,
+    /// Connections and detached calls of this core; a drain waits for them.
+    pub(crate) tasks: TaskTracker,
+    pub(crate) series: RefCell<SeriesCache>,
+    access: RefCell<Option<AccessWriter>>,
+    pub(crate) nobody: Nobody,
+    journal: RefCell<Writer>,
+    journal_series: JournalSeries,
+    random: RefCell<SmallRng>,
+    refusals: RefCell<HashMap<Name, (u64, u32)>>,
+    cut: Cell<bool>,
+    streams: RefCell<Streams>,
+}
+
+impl Worker {
+    pub(crate) fn new(shared: Arc<Shared>, journal: Writer, access: Option<AccessWriter>) -> Self {
+        Self {
+            pools: Pools::default(),
+            tasks: TaskTracker::new(),
+            series: RefCell::default(),
+            access: RefCell::new(access),
+            nobody: Nobody::default(),
+            journal: RefCell::new(journal),
+            journal_series: JournalSeries::new(),
+            random: RefCell::new(SmallRng::from_rng(&mut rand::rng())),
+            refusals: RefCell::default(),
+            cut: Cell::new(false),
+            streams: RefCell::default(),
+            shared,
+        }
+    }
+
+    pub(crate) fn random(&self) -> u64 {
+        self.random.borrow_mut().next_u64()
+    }
+
+    /// A number below `bound`, for jitter.
+    pub(crate) fn jitter(&self, bound: u32) -> u32 {
+        (self.random() % u64::from(bound.max(1))) as u32
+    }
+
+    pub(crate) fn new_id(&self, started: UnixMillis) -> RequestId {
+        let random = u128::from(self.random()) << 64 | u128::from(self.random());
+        RequestId::new(started, random)
+    }
+
+    /// Takes a place among the requests in flight; `None` when the process has all that it takes.
+    pub(crate) fn enter(self: &Rc<Self>) -> Option<Presence> {
+        let in_flight = &self.shared.live.in_flight;
+        let most = self.shared.snapshot.load().edge.max_in_flight;
+        if in_flight.fetch_add(1, Ordering::Relaxed) >= most {
+            in_flight.fetch_sub(1, Ordering::Relaxed);
+            return None;
+        }
+        Some(Presence(Rc::clone(self)))
+    }
+
+    /// Writes a START record; refused when the journal is unwell or short of space.
+    pub(crate) fn write_start(&self, start: &Start<'_>) -> Result<(), JournalError> {
+        let began = Instant::now();
+        let written = self.journal.borrow_mut().start(start);
+        self.journal_series.appended(began.elapsed());
+        written
+    }
+
+    pub(crate) fn write_checkpoint(&self, id: RequestId, output_tokens: u64) {
+        // Best effort: without it a crash charges by an older figure.
+        let _ = self.journal.borrow_mut().checkpoint(id, output_tokens);
+    }
+
+    pub(crate) fn write_end(&self, entry: &Entry) -> Result<Appended, JournalError> {
+        let began = Instant::now();
+        let written = self.journal.borrow_mut().end(entry);
+        self.journal_series.appended(began.elapsed());
+        written
+    }
+
+    /// False while the journal is unwell or short of space for what is in flight.
+    pub(crate) fn can_record(&self) -> bool {
+        let in_flight = self.shared.live.in_flight.load(Ordering::Relaxed) as u64;
+        self.shared.journal.healthy() && self.shared.journal.has_room(in_flight)
+    }
+
+    /// Ready once an END record is as durable as the configuration asks, or never will be.
+    pub(crate) fn poll_durable(
+        &self,
+        appended: Appended,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), NotDurable>> {
+        if self.shared.durability == Durability::Process {
+            return Poll::Ready(Ok(()));
+        }
+        let watch = self.journal.borrow().durable();
+        watch.register(appended, cx.waker());
+        if watch.reached(appended) {
+            Poll::Ready(Ok(()))
+        } else if watch.failed() {
+            Poll::Ready(Err(NotDurable))
+        } else {
+            Poll::Pending
+        }
+    }
+
+    /// Writes an access line, where there is an access log.
+    pub(crate) fn log_access(&self, line: &AccessLine<'_>) {
+        if let Some(access) = self.access.borrow_mut().as_mut() {
+            access.write(line);
+        }
+    }
+
+    fn flush_access(&self) {
+        if let Some(access) = self.access.borrow_mut().as_mut() {
+            access.flush();
+        }
+    }
+
+    /// The core has ended: what is buffered is handed on.
+    pub(crate) fn finish(&self) {
+        self.flush_access();
+    }
+
+    /// A named point of a request's way, where a test may make the handler panic.
+    pub(crate) fn trap(&self, point: &str) {
+        if let Some(trap) = self.shared.trap {
+            trap(point);
+        }
+    }
+
+    /// True while a refusal of this project still gets a row of its own.
+    pub(crate) fn keeps_refusal(&self, project: &Name, at: UnixMillis) -> bool {
+        let second = (at.get() / 1_000) as u64;
+        let mut refusals = self.refusals.borrow_mut();
+        let slot = refusals.entry(project.clone()).or_insert((second, 0));
+        if slot.0 != second {
+            *slot = (second, 0);
+        }
+        slot.1 += 1;
+        slot.1 <= REFUSALS_A_SECOND
+    }
+
+    /// Ends every stream with an error event; at the end of a drain.
+    pub(crate) fn cut_streams(&self) {
+        self.cut.set(true);
+        self.streams.borrow_mut().wake_all();
+    }
+
+    pub(crate) fn is_cut(&self) -> bool {
+        self.cut.get()
+    }
+
+    /// Remembers how to wake a stream that waits for its upstream.
+    pub(crate) fn remember_stream(&self, place: &mut Option<usize>, waker: &Waker) {
+        self.streams.borrow_mut().remember(place, waker);
+    }
+
+    pub(crate) fn forget_stream(&self, place: Option<usize>) {
+        if let Some(place) = place {
+            self.streams.borrow_mut().forget(place);
+        }
+    }
+
+    /// What a core does now and then: old connections go, buffered lines are handed on.
+    pub(crate) async fn housekeeping(self: Rc<Self>) {
+        let mut ticks = 0u32;
+        loop {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            self.flush_access();
+            ticks = ticks.wrapping_add(1);
+            if ticks.is_multiple_of(20) {
+                self.pools.sweep(Instant::now());
+                self.refusals.borrow_mut().clear();
+            }
+        }
+    }
+}
+
+/// A record that cannot be made durable any more.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NotDurable;
+
+/// A place among the requests in flight, given back when dropped.
+pub(crate) struct Presence(Rc<Worker>);
+
+impl Drop for Presence {
+    fn drop(&mut self) {
+        self.0.shared.live.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Wakers of the streams of this core, by place.
+#[derive(Default)]
+struct Streams {
+    wakers: Vec<Option<Waker>>,
+    free: Vec<usize>,
+}
+
+impl Streams {
+    fn remember(&mut self, place: &mut Option<usize>, waker: &Waker) {
+        let at = *place.get_or_insert_with(|| {
+            self.free.pop().unwrap_or_else(|| {
+                self.wakers.push(None);
+                self.wakers.len() - 1
+            })
+        });
+        match &mut self.wakers[at] {
+            Some(known) => known.clone_from(waker),
+            slot => *slot = Some(waker.clone()),
+        }
+    }
+
+    fn forget(&mut self, place: usize) {
+        self.wakers[place] = None;
+        self.free.push(place);
+    }
+
+    fn wake_all(&mut self) {
+        self.wakers.iter().flatten().for_each(Waker::wake_by_ref);
+    }
+}
+
+/// The wall clock.
+pub(crate) fn wall_clock() -> UnixMillis {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    UnixMillis::new(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
