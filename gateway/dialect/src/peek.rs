@@ -180,7 +180,16 @@ impl<'a> Scan<'a> {
 
 /// The index after the string whose opening quote stands at `quote`, or nothing if it never ends.
 pub(crate) fn after_string(bytes: &[u8], quote: usize) -> Option<usize> {
+    /// Most names and many values end within so many bytes, sooner than a vector search starts.
+    const SHORT: usize = 16;
     let mut at = quote + 1;
+    for &byte in bytes.get(at..)?.iter().take(SHORT) {
+        match byte {
+            b'"' => return Some(at + 1),
+            b'\\' => break,
+            _ => at += 1,
+        }
+    }
     loop {
         let found = at + memchr2(b'"', b'\\', bytes.get(at..)?)?;
         if bytes[found] == b'"' {

@@ -5,12 +5,13 @@
 
 use crate::{
     anthropic::stream::MessagesReader,
-    codec::{Codec, ErrorFace},
+    codec::ErrorFace,
     fault::{Fault, FaultRules},
-    openai::{chat_stream::ChatReader, response_stream::ResponsesReader},
+    openai::{self, chat_stream::ChatReader, response_stream::ResponsesReader},
     output::OutputText,
     reported::Reported,
     sse::data,
+    walk::text_of,
     wire::{Dialect, Operation},
 };
 
@@ -74,14 +75,14 @@ impl Tally {
     /// Keeps the first model named; the placeholder chunks of some servers name none.
     pub(crate) fn served_model(&mut self, raw: &[u8]) {
         if self.reported.served_model.is_none() && !raw.is_empty() {
-            self.reported.served_model = Some(crate::walk::text_of(raw).into());
+            self.reported.served_model = Some(text_of(raw).into());
         }
     }
 
     /// Keeps the last tier named.
     pub(crate) fn service_tier(&mut self, raw: &[u8]) {
         if self.reported.service_tier.as_deref().map(str::as_bytes) != Some(raw) && !raw.is_empty() {
-            self.reported.service_tier = Some(crate::walk::text_of(raw).into());
+            self.reported.service_tier = Some(text_of(raw).into());
         }
     }
 }
@@ -155,12 +156,82 @@ impl StreamReader {
     #[must_use]
     pub fn error_event(&self, face: &ErrorFace<'_>) -> Vec<u8> {
         match &self.kind {
-            Kind::Responses(reader) => crate::openai::error::responses_event(face, reader.next_sequence()),
-            _ => self.codec().error_event(self.operation, face),
+            Kind::Responses(reader) => openai::error::responses_event(face, reader.next_sequence()),
+            _ => self.dialect.codec().error_event(self.operation, face),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chat() -> StreamReader {
+        Dialect::OpenAi.codec().reader(Operation::ChatCompletions, true)
+    }
+
+    #[test]
+    fn a_responses_error_takes_the_next_sequence_number() {
+        let mut reader = Dialect::OpenAi.codec().reader(Operation::Responses, false);
+        reader.event(
+            b"data: {\"type\":\"response.output_text.delta\",\"delta\":\"a\",\"sequence_number\":41}\n\n",
+        );
+        let face = ErrorFace { status: 502, code: "c", message: "m", param: None, request_id: "r" };
+        let event = String::from_utf8(reader.error_event(&face)).expect("text");
+        assert!(event.contains("\"sequence_number\":42"), "{event}");
+    }
+
+    #[test]
+    fn a_chat_is_finished_when_every_choice_seen_gave_its_reason() {
+        let mut reader = chat();
+        assert!(!reader.finished());
+        reader.event(br#"data: {"choices":[{"index":0,"delta":{"content":"a"}},{"index":1,"delta":{}}]}"#);
+        reader.event(br#"data: {"choices":[{"finish_reason":"stop","delta":{},"index":1}]}"#);
+        assert!(!reader.finished(), "choice 0 is still open");
+        let seen = reader.event(br#"data: {"choices":[{"delta":{"content":"b"},"finish_reason":"length"}]}"#);
+        assert_eq!(seen.kind, SeenKind::Finish);
+        assert!(reader.finished());
+        assert_eq!(reader.output_bytes(), 2);
+    }
+
+    #[test]
+    fn what_generates_nothing_is_no_content() {
+        let preludes = [
+            ": ping",
+            "event: ping",
+            "data: not json",
+            "data: {}",
+            r#"data: {"choices":[]}"#,
+            r#"data: {"choices":null}"#,
+            r#"data: {"choices":[{"index":0}]}"#,
+            r#"data: {"choices":[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":""}]}"#,
+            r#"data: {"choices":[{"index":0,"delta":{"content":null,"tool_calls":[]}}]}"#,
+            r#"data: {"choices":[{"index":0,"delta":{},"logprobs":{"content":[{"token":"a"}]}}]}"#,
+            r#"data: {"choices":[],"error":null,"prompt_filter_results":[{"prompt_index":0}]}"#,
+        ];
+        for event in preludes {
+            assert_eq!(chat().event(event.as_bytes()), Seen::shown(SeenKind::Prelude), "{event}");
         }
     }
 
-    fn codec(&self) -> &'static dyn Codec {
-        self.dialect.codec()
+    #[test]
+    fn only_the_usage_chunk_that_nobody_asked_for_is_hidden() {
+        let usage = r#""usage":{"prompt_tokens":1,"completion_tokens":1}"#;
+        let cases = [
+            (format!("{{\"choices\":[],{usage}}}"), true),
+            (format!("{{{usage}}}"), true),
+            (format!("{{\"choices\":[],{usage},\"moderation\":null,\"prompt_filter_results\":[]}}"), true),
+            (format!("{{\"choices\":[],{usage},\"moderation\":{{\"flagged\":false}}}}"), false),
+            (format!("{{\"choices\":[],{usage},\"prompt_filter_results\":[{{}}]}}"), false),
+            (format!("{{\"choices\":[{{\"index\":0,\"delta\":{{}}}}],{usage}}}"), false),
+            ("{\"choices\":[],\"usage\":null}".to_owned(), false),
+        ];
+        for (chunk, hidden) in cases {
+            let event = format!("data: {chunk}\n\n");
+            assert_eq!(chat().event(event.as_bytes()).hide, hidden, "{chunk}");
+            let mut asked = Dialect::OpenAi.codec().reader(Operation::ChatCompletions, false);
+            assert!(!asked.event(event.as_bytes()).hide, "{chunk}");
+            assert!(asked.reported().is_some() || chunk.contains("null}"), "{chunk}");
+        }
     }
 }

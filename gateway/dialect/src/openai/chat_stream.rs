@@ -90,7 +90,8 @@ impl ChatReader {
                     walk.step_over();
                 }
                 (1, b"error", value) => {
-                    if !value.is_null() {
+                    if matches!(value, Value::Open) || matches!(value, Value::Text(text) if !text.is_empty())
+                    {
                         chunk.error = Some(found.at);
                     }
                     skip_open(&mut walk, value);
