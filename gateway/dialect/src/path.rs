@@ -148,7 +148,8 @@ enum Prefix {
 impl Prefix {
     /// The prefix and how many segments it takes, versions included.
     fn of(names: &[&str]) -> (Self, usize) {
-        let mut at = usize::from(names[0] == "azure" && names.get(1).is_some_and(|name| is_azure(name)));
+        let mut at =
+            usize::from(names[0] == "azure" && matches!(names.get(1), Some(&("openai" | "deployments"))));
         let mut prefix = Self::Bare;
         match names[at] {
             "openai" => (prefix, at) = (Self::Azure, at + 1),
@@ -176,10 +177,6 @@ impl Prefix {
             (Self::Bare, _) => Dialect::OpenAi,
         }
     }
-}
-
-fn is_azure(name: &str) -> bool {
-    matches!(name, "openai" | "deployments")
 }
 
 /// What the segments after the prefix mean.

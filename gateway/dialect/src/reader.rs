@@ -195,6 +195,21 @@ mod tests {
     }
 
     #[test]
+    fn choices_of_one_chunk_are_told_apart_whatever_the_order_of_their_members() {
+        for chunk in [
+            r#"data: {"choices":[{"finish_reason":null,"index":0},{"finish_reason":"stop","index":1}]}"#,
+            r#"data: {"choices":[{"index":0,"finish_reason":null},{"index":1,"finish_reason":"stop"}]}"#,
+            r#"data: {"choices":[{"index":1,"finish_reason":"stop"},{"index":0,"finish_reason":null}]}"#,
+        ] {
+            let mut reader = chat();
+            reader.event(chunk.as_bytes());
+            assert!(!reader.finished(), "{chunk}");
+            reader.event(br#"data: {"choices":[{"index":0,"finish_reason":"stop"}]}"#);
+            assert!(reader.finished(), "{chunk}");
+        }
+    }
+
+    #[test]
     fn what_generates_nothing_is_no_content() {
         let preludes = [
             ": ping",

@@ -35,11 +35,13 @@ struct Chunk {
     choice: Choice,
 }
 
-/// The choice that is being walked; its members come in any order.
+/// The choice that is being walked. Its members come in any order, so that a member met again
+/// means the next choice.
 #[derive(Clone, Copy, Default)]
 struct Choice {
     index: Option<u32>,
-    finished: bool,
+    /// Its `finish_reason` was met, and says that it is done.
+    reason: Option<bool>,
     open: bool,
 }
 
@@ -123,12 +125,13 @@ impl ChatReader {
                 chunk.choice.index = std::str::from_utf8(number).ok().and_then(|number| number.parse().ok());
             }
             (b"finish_reason", reason) => {
-                if chunk.choice.finished {
+                if chunk.choice.reason.is_some() {
                     self.close_choice(chunk);
                 }
+                let finished = matches!(reason, Value::Text(reason) if !reason.is_empty());
                 chunk.choice.open = true;
-                chunk.choice.finished = matches!(reason, Value::Text(reason) if !reason.is_empty());
-                chunk.finish |= chunk.choice.finished;
+                chunk.choice.reason = Some(finished);
+                chunk.finish |= finished;
             }
             (b"delta" | b"message", Value::Open) => chunk.choice.open = true,
             (_, value) => skip_open(walk, value),
@@ -141,7 +144,7 @@ impl ChatReader {
         let index = choice.index.unwrap_or(0);
         if choice.open && index < 128 {
             self.seen |= 1 << index;
-            self.finished |= u128::from(choice.finished) << index;
+            self.finished |= u128::from(choice.reason == Some(true)) << index;
         }
     }
 
