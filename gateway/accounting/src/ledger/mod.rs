@@ -5,20 +5,28 @@
 //! the [`Loader`] carries rows into a [`LedgerStore`], and [`verify`] compares the two. The journal
 //! is the truth; a store can be rebuilt from it.
 
+mod audit;
 mod codec;
 mod columns;
 mod entry;
 mod journal;
+mod loader;
 mod query;
+#[cfg(test)]
+mod samples;
 mod state;
 mod store;
 
+pub use audit::{Difference, Report, VerifyError, verify};
 pub use codec::{DecodeError, Decoder, encode_entry};
 pub use columns::{COLUMNS, Column, Row, Value, rfc3339};
 pub use entry::{
     Attempt, End, Entry, Flags, Identity, Kind, Place, ServedBy, Start, StartPrice, UnknownName,
 };
-pub use journal::{Appended, DurableWatch, Journal, JournalError, JournalOptions, Writer};
+pub use journal::{
+    Appended, DurableWatch, Gap, Journal, JournalError, JournalOptions, Pruned, Recovered, Writer,
+};
+pub use loader::{LoadError, Loader, Progress};
 pub use query::{Dimension, Order, Page, RowQuery, UnknownDimension, UsageFilter, UsageGroup, UsageQuery};
 pub use state::{AuditEntry, ConfigVersion, Override, RuntimeKey};
 pub use store::{Batch, BatchRow, Cursor, DeadLetter, LedgerStore, Loaded, StoreError};

@@ -92,8 +92,8 @@ pub enum Order {
 pub struct Page<T> {
     /// What was found.
     pub items: Vec<T>,
-    /// Opaque; give it as `after` to go on. In the order of `seq` the last page has one too, so
-    /// that a follower can ask again later.
+    /// Opaque; give it as `after` to go on. In the order of `seq` every page with rows has one, so
+    /// that a follower can ask again later; an empty page ends the list for now.
     pub next: Option<String>,
 }
 

@@ -86,8 +86,7 @@ pub trait LedgerStore: Send + Sync {
     /// Keeps a new key.
     ///
     /// # Errors
-    /// The key was not kept; [`StoreError::Exists`] when its id, or its name in the project, is
-    /// taken by another.
+    /// The key was not kept; [`StoreError::Exists`] when its id is taken.
     fn put_key(&self, key: &RuntimeKey) -> Result<(), StoreError>;
 
     /// Revokes a key; false when there is none with this id. The first revocation's time stays.

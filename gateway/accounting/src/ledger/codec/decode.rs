@@ -117,13 +117,21 @@ impl Decoder {
         Ok(open)
     }
 
-    /// Reads the id that every record begins with.
-    pub(in crate::ledger) fn id(bytes: &[u8]) -> Result<RequestId, DecodeError> {
-        match Fields(bytes).next() {
-            Some(Ok(field)) if field.number == field::ID => Ok(RequestId::from_bytes(field.array()?)),
-            Some(Err(error)) => Err(error),
-            _ => Err(DecodeError::Missing("id")),
+    /// Reads what every record begins with: its id, and a row's kind.
+    pub(in crate::ledger) fn head(bytes: &[u8]) -> Result<(RequestId, Option<Kind>), DecodeError> {
+        let mut fields = Fields(bytes);
+        let id = match fields.next() {
+            Some(field) => field?,
+            None => return Err(DecodeError::Missing("id")),
+        };
+        if id.number != field::ID {
+            return Err(DecodeError::Missing("id"));
         }
+        let kind = match fields.next() {
+            Some(Ok(kind)) if kind.number == field::KIND => Kind::from_number(kind.number()?),
+            _ => None,
+        };
+        Ok((RequestId::from_bytes(id.array()?), kind))
     }
 
     /// Reads a CHECKPOINT's output tokens.

@@ -9,6 +9,7 @@ mod encode;
 mod wire;
 
 pub use decode::Decoder;
+pub(super) use decode::OpenRequest;
 pub use encode::encode_entry;
 pub(super) use encode::{encode_checkpoint, encode_start};
 pub use wire::DecodeError;
@@ -68,3 +69,6 @@ const MAX_REQUEST_TAGS: usize = 32;
 fn clip(text: &str) -> &str {
     &text[..text.floor_char_boundary(MAX_TEXT)]
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,10 @@
 //! and brings what was written to the device at least every ten milliseconds. A failed write is
 //! never repeated and never ignored: the journal turns unhealthy and says so to every caller.
 
+mod reader;
 mod record;
+mod recovery;
+mod retention;
 mod segment;
 mod syncer;
 mod writer;
@@ -24,6 +27,12 @@ use std::{
 use parking_lot::{Mutex, RwLock};
 use tollgate_domain::LogId;
 
+pub(super) use reader::{Item, Scan, SegmentBytes};
+pub(super) use record::{Record, RecordType, seed as record_seed};
+pub use recovery::{Gap, Recovered};
+pub use retention::Pruned;
+pub(super) use retention::pruned_before;
+pub(super) use segment::{HEADER as SEGMENT_HEADER, SegmentFile, list as list_segments};
 use syncer::Syncer;
 use writer::LogState;
 pub use writer::{Appended, DurableWatch, Writer};

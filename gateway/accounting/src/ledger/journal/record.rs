@@ -98,8 +98,7 @@ pub(in crate::ledger) fn parse(bytes: &[u8], seed: u32) -> Option<Record<'_>> {
 
 /// The next place at or after `from` where a record could begin.
 pub(super) fn next_magic(bytes: &[u8], from: usize) -> Option<usize> {
-    let tail = bytes.get(from..)?;
-    tail.windows(MAGIC.len()).position(|window| window == MAGIC).map(|at| from + at)
+    memchr::memmem::find(bytes.get(from..)?, &MAGIC).map(|at| from + at)
 }
 
 fn checksum(record: &[u8], seed: u32) -> u32 {

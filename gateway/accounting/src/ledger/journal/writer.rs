@@ -60,7 +60,7 @@ impl Writer {
         let fail = |source| JournalError::Io { path: shared.folder.clone(), source };
         let header = SegmentHeader { log: new_log_id().map_err(fail)?, number: 1, core, first_lsn: 1 };
         let file = new_segment(&shared, &header).map_err(fail)?;
-        let state = Arc::new(LogState::new(file.clone(), shared.options.segment_bytes));
+        let state = Arc::new(LogState::new(header.log, file.clone(), shared.options.segment_bytes));
         shared.logs.write().push(state.clone());
         syncer.request_spares();
         let seed = record::seed(header.log, header.number);
@@ -189,6 +189,7 @@ fn new_segment(shared: &Shared, header: &SegmentHeader) -> io::Result<Arc<File>>
 /// The part of a log that its writer shares with the background thread.
 #[derive(Debug)]
 pub(super) struct LogState {
+    id: LogId,
     written: AtomicU64,
     synced: AtomicU64,
     room: AtomicU64,
@@ -200,8 +201,9 @@ pub(super) struct LogState {
 }
 
 impl LogState {
-    fn new(file: Arc<File>, room: u64) -> Self {
+    fn new(id: LogId, file: Arc<File>, room: u64) -> Self {
         Self {
+            id,
             written: AtomicU64::new(0),
             synced: AtomicU64::new(0),
             room: AtomicU64::new(room),
@@ -210,6 +212,10 @@ impl LogState {
             files: Mutex::new(vec![file]),
             waiting: Mutex::default(),
         }
+    }
+
+    pub(super) fn id(&self) -> LogId {
+        self.id
     }
 
     /// Bytes that are left in the segment.
@@ -310,5 +316,121 @@ impl DurableWatch {
         } else {
             self.syncer.request_sync();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        fs,
+        sync::mpsc,
+        task::{Context, Wake},
+    };
+
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::ledger::{
+        journal::{Journal, JournalOptions},
+        samples::{StartParts, entry},
+    };
+
+    struct Signal(mpsc::Sender<()>);
+
+    impl Wake for Signal {
+        fn wake(self: Arc<Self>) {
+            let _ = self.0.send(());
+        }
+    }
+
+    #[test]
+    fn a_second_journal_in_the_same_folder_is_refused() {
+        let folder = TempDir::new().expect("a folder");
+        let first = Journal::open(folder.path(), JournalOptions::default()).expect("opened");
+        let second = Journal::open(folder.path(), JournalOptions::default()).expect_err("locked");
+        assert!(matches!(&second, JournalError::Locked(at) if at == folder.path()));
+        drop(first);
+        Journal::open(folder.path(), JournalOptions::default()).expect("the lock is given back");
+    }
+
+    #[test]
+    fn a_waiter_is_woken_when_its_record_is_on_the_device() {
+        let folder = TempDir::new().expect("a folder");
+        let journal = Journal::open(folder.path(), JournalOptions::default()).expect("opened");
+        let mut writer = journal.writer(0).expect("a writer");
+        let watch = writer.durable();
+        for number in 0..20 {
+            let position = writer.end(&entry(number)).expect("written");
+            let (woken, wait) = mpsc::channel();
+            let waker = Waker::from(Arc::new(Signal(woken)));
+            watch.register(position, Context::from_waker(&waker).waker());
+            wait.recv().expect("woken");
+            assert!(watch.reached(position) && !watch.failed());
+        }
+    }
+
+    #[test]
+    fn a_failed_write_poisons_the_whole_journal() {
+        let folder = TempDir::new().expect("a folder");
+        let journal = Journal::open(folder.path(), JournalOptions::default()).expect("opened");
+        let mut broken = journal.writer(0).expect("a writer");
+        let mut other = journal.writer(1).expect("a writer");
+        // A file that was opened for reading only stands in for a device that takes no more writes.
+        broken.file = Arc::new(File::open(folder.path().join("lock")).expect("opened"));
+        assert!(matches!(broken.end(&entry(1)), Err(JournalError::Io { .. })));
+        assert!(!journal.healthy());
+        assert!(broken.durable().failed());
+        assert!(matches!(other.end(&entry(2)), Err(JournalError::Poisoned)));
+        assert!(matches!(other.start(&StartParts::new().start(3, true)), Err(JournalError::Poisoned)));
+        assert!(matches!(journal.writer(2), Err(JournalError::Poisoned)));
+    }
+
+    #[test]
+    fn a_waiter_on_a_failed_journal_is_woken() {
+        let folder = TempDir::new().expect("a folder");
+        let journal = Journal::open(folder.path(), JournalOptions::default()).expect("opened");
+        let mut writer = journal.writer(0).expect("a writer");
+        let position = writer.end(&entry(1)).expect("written");
+        journal.shared.poison();
+        let (woken, wait) = mpsc::channel();
+        let waker = Waker::from(Arc::new(Signal(woken)));
+        writer.durable().register(Appended { lsn: position.lsn + 1 }, &waker);
+        wait.recv().expect("woken");
+    }
+
+    #[test]
+    fn a_record_that_is_too_long_is_refused_and_the_journal_goes_on() {
+        let folder = TempDir::new().expect("a folder");
+        let journal = Journal::open(folder.path(), JournalOptions::default()).expect("opened");
+        let mut writer = journal.writer(0).expect("a writer");
+        let mut long = entry(1);
+        long.attempts = std::iter::repeat_n(long.attempts[0].clone(), 2_000).collect();
+        assert!(matches!(writer.end(&long), Err(JournalError::TooLong(_))));
+        assert!(journal.healthy());
+        assert_eq!(writer.end(&entry(2)).expect("written").lsn, 1);
+    }
+
+    #[test]
+    fn room_is_what_is_reserved_on_the_device() {
+        let folder = TempDir::new().expect("a folder");
+        let options = JournalOptions { segment_bytes: 1024 * 1024, ..JournalOptions::default() };
+        let journal = Journal::open(folder.path(), options).expect("opened");
+        let _writer = journal.writer(0).expect("a writer");
+        assert!(!journal.has_room(100_000), "far more than was reserved");
+        // The background thread makes the missing segments.
+        while !journal.has_room(100) {
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn a_closed_log_takes_no_more_room_than_its_records() {
+        let folder = TempDir::new().expect("a folder");
+        let journal = Journal::open(folder.path(), JournalOptions::default()).expect("opened");
+        let mut writer = journal.writer(0).expect("a writer");
+        writer.end(&entry(1)).expect("written");
+        drop(writer);
+        let file = &segment::list(folder.path()).expect("listed")[0];
+        assert!(fs::metadata(&file.path).expect("there").len() < 4_096);
     }
 }
