@@ -1,1 +1,8 @@
-//! Ledger stores behind accounting's traits.
+//! Floor 4: places for the ledger's rows, behind the traits that `accounting` declares.
+//!
+//! One file, with a folder of the same name, per store. A store can be lost: the journal rebuilds
+//! the rows, and [`LedgerStore`](tollgate_accounting::ledger::LedgerStore) says what else it keeps.
+
+mod sqlite;
+
+pub use sqlite::SqliteStore;

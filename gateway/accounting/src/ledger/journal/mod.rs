@@ -66,12 +66,13 @@ impl JournalOptions {
 pub struct Journal {
     shared: Arc<Shared>,
     syncer: Syncer,
-    _lock: File,
 }
 
 /// What writers, the background thread and the journal's owner have in common.
 #[derive(Debug)]
 pub(super) struct Shared {
+    /// Held as long as the journal or any of its writers lives.
+    _lock: File,
     folder: PathBuf,
     options: JournalOptions,
     /// False for ever once a write or a sync has failed.
@@ -94,7 +95,9 @@ struct Spare {
 }
 
 impl Journal {
-    /// Opens the journal in `folder`, which is made if it is not there, and locks it until dropped.
+    /// Opens the journal in `folder`, which is made if it is not there, and locks it until the
+    /// journal and its writers are dropped. Drop the writers first: nothing is brought to the device
+    /// once the journal is gone.
     ///
     /// # Errors
     /// [`JournalError::Locked`] when another process has it; or the folder cannot be used.
@@ -118,6 +121,7 @@ impl Journal {
         }
         remove_spares(folder).map_err(at(folder))?;
         let shared = Arc::new(Shared {
+            _lock: lock,
             folder: folder.to_owned(),
             options: JournalOptions {
                 segment_bytes: options.segment_bytes.max(JournalOptions::MIN_SEGMENT),
@@ -132,7 +136,7 @@ impl Journal {
         });
         shared.make_spare().map_err(at(folder))?;
         let syncer = Syncer::start(shared.clone()).map_err(at(folder))?;
-        Ok(Self { shared, syncer, _lock: lock })
+        Ok(Self { shared, syncer })
     }
 
     /// Begins a log of its own for `core`. Segments are made in the background from now on.

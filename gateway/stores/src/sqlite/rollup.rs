@@ -1,0 +1,129 @@
+//! Sums per hour: gathered in memory for a batch, then added to the table.
+
+use std::collections::HashMap;
+
+use rusqlite::{Transaction, params};
+use tollgate_accounting::ledger::{Entry, Kind, UsageGroup};
+use tollgate_domain::{
+    KeyName, ModelAlias, Money, Name, ProjectName, RegionName, TeamName, UpstreamName, ZoneName,
+};
+
+use super::{Outcome, signed};
+
+/// Milliseconds of an hour.
+pub(super) const HOUR: i64 = 3_600_000;
+/// Pico-units in a unit of currency.
+const PICO: i128 = 1_000_000_000_000;
+
+/// What a batch adds.
+#[derive(Default)]
+pub(super) struct Rollups(HashMap<Cell, UsageGroup>);
+
+#[derive(Eq, Hash, PartialEq)]
+struct Cell {
+    hour: i64,
+    kind: Kind,
+    team: TeamName,
+    project: ProjectName,
+    key: KeyName,
+    model: ModelAlias,
+    served: Option<(UpstreamName, RegionName, ZoneName)>,
+    currency: Name,
+}
+
+impl Rollups {
+    pub(super) fn count(&mut self, entry: &Entry) {
+        let cell = Cell {
+            hour: entry.started_at.get().div_euclid(HOUR),
+            kind: entry.kind,
+            team: entry.identity.team.clone(),
+            project: entry.identity.project.clone(),
+            key: entry.identity.key.clone(),
+            model: entry.model.clone(),
+            served: entry
+                .place
+                .as_ref()
+                .map(|place| (place.upstream.clone(), place.region.clone(), place.zone.clone())),
+            currency: entry.currency.clone(),
+        };
+        let sums = self.0.entry(cell);
+        sums.or_insert_with(|| UsageGroup::empty(Vec::new(), entry.currency.clone())).count(entry);
+    }
+
+    pub(super) fn add_to(self, to: &Transaction<'_>) -> Outcome<()> {
+        let mut upsert = to.prepare_cached(UPSERT)?;
+        for (cell, sums) in self.0 {
+            let (upstream, region, zone) = match &cell.served {
+                Some((upstream, region, zone)) => (upstream.as_str(), region.as_str(), zone.as_str()),
+                None => ("", "", ""),
+            };
+            let (units, pico) = split(sums.cost);
+            upsert.execute(params![
+                cell.hour,
+                cell.kind.as_str(),
+                cell.team.as_str(),
+                cell.project.as_str(),
+                cell.key.as_str(),
+                cell.model.as_str(),
+                upstream,
+                region,
+                zone,
+                &*cell.currency,
+                signed(sums.requests),
+                signed(sums.refusals),
+                signed(sums.input_tokens),
+                signed(sums.cached_input_tokens),
+                signed(sums.cache_write_tokens),
+                signed(sums.output_tokens),
+                signed(sums.reasoning_tokens),
+                signed(sums.unpriced_requests),
+                units,
+                pico,
+            ])?;
+        }
+        Ok(())
+    }
+}
+
+const UPSERT: &str = "
+    INSERT INTO rollups (hour, kind, team, project, key, model, upstream, region, zone, currency,
+        requests, refusals, input_tokens, cached_input_tokens, cache_write_tokens, output_tokens,
+        reasoning_tokens, unpriced_requests, cost_units, cost_pico)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT DO UPDATE SET
+        requests            = requests + excluded.requests,
+        refusals            = refusals + excluded.refusals,
+        input_tokens        = input_tokens + excluded.input_tokens,
+        cached_input_tokens = cached_input_tokens + excluded.cached_input_tokens,
+        cache_write_tokens  = cache_write_tokens + excluded.cache_write_tokens,
+        output_tokens       = output_tokens + excluded.output_tokens,
+        reasoning_tokens    = reasoning_tokens + excluded.reasoning_tokens,
+        unpriced_requests   = unpriced_requests + excluded.unpriced_requests,
+        cost_units = cost_units + excluded.cost_units + (cost_pico + excluded.cost_pico) / 1000000000000,
+        cost_pico  = (cost_pico + excluded.cost_pico) % 1000000000000";
+
+/// An amount as two integers that SQLite can add exactly. Units stop at what 64 bits hold.
+fn split(cost: Money) -> (i64, i64) {
+    let (units, pico) = (cost.pico().div_euclid(PICO), cost.pico().rem_euclid(PICO));
+    let units = units.clamp(i64::MIN.into(), i64::MAX.into());
+    (units as i64, pico as i64)
+}
+
+/// The reverse of [`split`], for sums of it too.
+pub(super) fn join(units: i64, pico: i64) -> Money {
+    Money::from_pico(i128::from(units) * PICO + i128::from(pico))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_amount_survives_its_two_halves() {
+        for pico in [0, 1, -1, PICO, -PICO, PICO - 1, 1 - PICO, 12_345_678_901_234_567_890_i128] {
+            let (units, rest) = split(Money::from_pico(pico));
+            assert!((0..PICO).contains(&i128::from(rest)), "{pico}");
+            assert_eq!(join(units, rest), Money::from_pico(pico));
+        }
+    }
+}

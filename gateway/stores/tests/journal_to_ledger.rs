@@ -1,0 +1,283 @@
+//! From the journal into a store, and the audit of both.
+
+mod rows;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use rusqlite::Connection;
+use tempfile::TempDir;
+use tollgate_accounting::ledger::{
+    Difference, Journal, JournalOptions, LedgerStore, Loader, Report, RowQuery, Writer, verify,
+};
+use tollgate_stores::SqliteStore;
+
+use rows::{MIDNIGHT, Shape, row};
+
+/// A journal and a store in a folder of their own.
+struct Ground {
+    folder: TempDir,
+    store: Arc<SqliteStore>,
+}
+
+impl Ground {
+    fn new() -> Self {
+        let folder = TempDir::new().expect("a folder");
+        let store = Arc::new(SqliteStore::open(&folder.path().join("ledger.sqlite")).expect("opened"));
+        Self { folder, store }
+    }
+
+    fn journal_folder(&self) -> PathBuf {
+        self.folder.path().join("journal")
+    }
+
+    fn journal(&self) -> Journal {
+        let options = JournalOptions { segment_bytes: 1, ..JournalOptions::default() };
+        Journal::open(&self.journal_folder(), options).expect("opened")
+    }
+
+    fn loader(&self) -> Loader {
+        Loader::new(&self.journal_folder(), self.store.clone())
+    }
+
+    fn verify(&self) -> Report {
+        verify(&self.journal_folder(), &*self.store).expect("verified")
+    }
+
+    /// Changes the store behind its back.
+    fn tamper(&self, sql: &str) {
+        let raw = Connection::open(self.folder.path().join("ledger.sqlite")).expect("opened");
+        raw.execute_batch(sql).expect("changed");
+    }
+
+    fn stored(&self) -> usize {
+        let query = RowQuery { kind: None, limit: RowQuery::MAX_LIMIT, ..RowQuery::default() };
+        self.store.rows(&query).expect("read").items.len()
+    }
+}
+
+fn write(writer: &mut Writer, numbers: std::ops::Range<u64>) {
+    for number in numbers {
+        writer.end(&row(Shape::new(number))).expect("written");
+    }
+}
+
+fn segments(folder: &Path) -> Vec<PathBuf> {
+    let mut found: Vec<PathBuf> = fs::read_dir(folder)
+        .expect("listed")
+        .map(|entry| entry.expect("listed").path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "journal"))
+        .collect();
+    found.sort();
+    found
+}
+
+#[test]
+fn what_is_written_is_loaded_and_found_clean() {
+    let ground = Ground::new();
+    let journal = ground.journal();
+    let mut loader = ground.loader();
+    assert_eq!(loader.run_once().expect("loaded").rows, 0);
+    let mut writers = [journal.writer(0).expect("a writer"), journal.writer(1).expect("a writer")];
+    write(&mut writers[0], 0..30);
+    write(&mut writers[1], 30..50);
+    assert_eq!(loader.run_once().expect("loaded").rows, 50);
+    assert_eq!(loader.run_once().expect("loaded").rows, 0, "nothing is loaded twice");
+    write(&mut writers[1], 50..55);
+    assert_eq!(loader.run_once().expect("loaded").rows, 5);
+    let report = ground.verify();
+    assert!(report.is_clean(), "{report}");
+    assert_eq!((report.rows, report.stored), (55, 55));
+}
+
+#[test]
+fn loading_goes_on_where_the_store_stands_over_many_segments() {
+    let ground = Ground::new();
+    let journal = ground.journal();
+    let mut writer = journal.writer(0).expect("a writer");
+    for round in 0..6 {
+        write(&mut writer, round * 1_000..(round + 1) * 1_000);
+        // A new loader each time: all it knows is what the store tells.
+        let progress = ground.loader().run_once().expect("loaded");
+        assert_eq!((progress.rows, progress.duplicates, progress.lost), (1_000, 0, 0));
+    }
+    assert!(segments(&ground.journal_folder()).len() > 2);
+    let report = ground.verify();
+    assert!(report.is_clean(), "{report}");
+}
+
+#[test]
+fn a_writer_at_work_is_never_mistaken_for_damage() {
+    let ground = Ground::new();
+    let journal = ground.journal();
+    let mut loader = ground.loader();
+    let done = AtomicBool::new(false);
+    let (mut rows, mut lost) = (0, 0);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            write(&mut journal.writer(0).expect("a writer"), 0..20_000);
+            done.store(true, Ordering::Release);
+        });
+        loop {
+            let last = done.load(Ordering::Acquire);
+            let progress = loader.run_once().expect("loaded");
+            (rows, lost) = (rows + progress.rows, lost + progress.lost);
+            if last {
+                break;
+            }
+        }
+    });
+    assert_eq!((rows, lost), (20_000, 0));
+}
+
+#[test]
+fn recovered_rows_are_loaded_like_others() {
+    let ground = Ground::new();
+    let journal = ground.journal();
+    write(&mut journal.writer(0).expect("a writer"), 0..10);
+    drop(journal);
+    let segment = &segments(&ground.journal_folder())[0];
+    let bytes = fs::read(segment).expect("read");
+    fs::write(segment, &bytes[..bytes.len() - 30]).expect("cut inside the last row");
+    let journal = ground.journal();
+    assert_eq!(journal.recover(MIDNIGHT).expect("recovered").torn_tails, 1);
+    assert_eq!(ground.loader().run_once().expect("loaded").rows, 9);
+    assert!(ground.verify().is_clean());
+}
+
+#[test]
+fn damage_is_stepped_over_and_told() {
+    let ground = Ground::new();
+    let journal = ground.journal();
+    write(&mut journal.writer(0).expect("a writer"), 0..10);
+    drop(journal);
+    let segment = &segments(&ground.journal_folder())[0];
+    let mut bytes = fs::read(segment).expect("read");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(segment, bytes).expect("written");
+    let progress = ground.loader().run_once().expect("loaded");
+    assert_eq!((progress.rows, progress.lost), (9, 1));
+    let report = ground.verify();
+    assert_eq!(report.gaps.len(), 1);
+    assert!(!report.is_clean());
+}
+
+#[test]
+fn a_row_that_the_store_refuses_does_not_block_the_others() {
+    let ground = Ground::new();
+    let mut writer = ground.journal().writer(0).expect("a writer");
+    ground.tamper(
+        "CREATE TRIGGER picky BEFORE INSERT ON entries WHEN NEW.project = 'bad'
+         BEGIN SELECT RAISE(ABORT, 'not this one'); END",
+    );
+    writer.end(&row(Shape::new(1))).expect("written");
+    writer.end(&row(Shape { project: "bad", ..Shape::new(2) })).expect("written");
+    writer.end(&row(Shape::new(3))).expect("written");
+    let progress = ground.loader().run_once().expect("loaded");
+    assert_eq!((progress.rows, progress.dead), (2, 1));
+    assert_eq!(ground.store.dead_letters().expect("read"), 1);
+    assert!(!ground.verify().is_clean(), "a dead letter is for people to look at");
+}
+
+#[test]
+fn a_store_in_trouble_is_left_alone_for_a_while_and_nothing_is_lost() {
+    let ground = Ground::new();
+    let mut writer = ground.journal().writer(0).expect("a writer");
+    let mut loader = ground.loader();
+    loader.run_once().expect("loaded");
+    write(&mut writer, 0..5);
+    ground.tamper("ALTER TABLE batches RENAME TO elsewhere");
+    loader.run_once().expect_err("the store fails");
+    assert!(loader.run_once().expect("not asked").paused);
+    assert_eq!(ground.stored(), 0, "a failed batch leaves nothing behind");
+    ground.tamper("ALTER TABLE elsewhere RENAME TO batches");
+    let loaded =
+        std::iter::repeat_with(|| loader.run_once().expect("loaded")).find(|progress| !progress.paused);
+    assert_eq!(loaded.map(|progress| progress.rows), Some(5));
+}
+
+type IsWanted = fn(&Difference) -> bool;
+
+#[test]
+fn the_audit_names_what_differs() {
+    // An encoded row begins with its id: field 1, 16 bytes.
+    let cases: [(&str, &str, IsWanted); 4] = [
+        ("a row is gone", "DELETE FROM entries WHERE seq = 3", |difference| {
+            matches!(difference, Difference::MissingInStore { .. })
+        }),
+        (
+            "a row is invented",
+            "INSERT INTO entries SELECT zeroblob(16), 99, project,
+                 CAST(x'0110' || zeroblob(16) || substr(entry, 19) AS BLOB) FROM entries WHERE seq = 3",
+            |difference| matches!(difference, Difference::MissingInJournal { .. }),
+        ),
+        (
+            "a row is changed",
+            "UPDATE entries SET entry = (SELECT CAST(x'0110' || entries.id || substr(other.entry, 19) AS BLOB)
+                 FROM entries other WHERE other.seq = 4) WHERE seq = 3",
+            |difference| matches!(difference, Difference::Unequal { .. }),
+        ),
+        ("a total is changed", "UPDATE rollups SET output_tokens = output_tokens + 1", |difference| {
+            matches!(difference, Difference::Totals { .. })
+        }),
+    ];
+    for (name, sql, wanted) in cases {
+        let ground = Ground::new();
+        write(&mut ground.journal().writer(0).expect("a writer"), 1..6);
+        ground.loader().run_once().expect("loaded");
+        assert!(ground.verify().is_clean(), "{name}");
+        ground.tamper(sql);
+        let report = ground.verify();
+        assert!(!report.is_clean(), "{name}");
+        assert!(report.differences.iter().any(wanted), "{name}: {report}");
+    }
+}
+
+#[test]
+fn a_row_that_is_twice_in_the_journal_is_a_difference() {
+    let ground = Ground::new();
+    let journal = ground.journal();
+    write(&mut journal.writer(0).expect("a writer"), 1..3);
+    write(&mut journal.writer(1).expect("a writer"), 2..4);
+    let progress = ground.loader().run_once().expect("loaded");
+    assert_eq!((progress.rows, progress.duplicates), (3, 1), "the store takes it once");
+    let report = ground.verify();
+    assert_eq!((report.rows, report.doubles), (3, 1));
+    assert!(!report.is_clean());
+}
+
+#[test]
+fn open_requests_and_rows_to_be_loaded_are_no_differences() {
+    let ground = Ground::new();
+    write(&mut ground.journal().writer(0).expect("a writer"), 1..4);
+    let report = ground.verify();
+    assert_eq!((report.pending, report.stored), (3, 0));
+    assert!(report.is_clean(), "{report}");
+}
+
+#[test]
+fn retention_removes_only_what_is_loaded_and_the_audit_knows() {
+    let ground = Ground::new();
+    let journal = ground.journal();
+    let mut writer = journal.writer(0).expect("a writer");
+    write(&mut writer, 0..3_000);
+    let later = tollgate_domain::UnixMillis::new(i64::MAX);
+    assert_eq!(journal.prune(&ground.store.cursors().expect("read"), later).expect("pruned").segments, 0);
+    ground.loader().run_once().expect("loaded");
+    let kept_time = journal.prune(&ground.store.cursors().expect("read"), MIDNIGHT).expect("pruned");
+    assert_eq!(kept_time.segments, 0, "what is younger than the retention stays");
+    let pruned = journal.prune(&ground.store.cursors().expect("read"), later).expect("pruned");
+    assert!(pruned.segments > 1 && pruned.bytes > 0);
+    assert!(!segments(&ground.journal_folder()).is_empty(), "the segment being written stays");
+    let report = ground.verify();
+    assert!(report.beyond_retention > 0 && report.is_clean(), "{report}");
+    write(&mut writer, 3_000..3_010);
+    assert_eq!(ground.loader().run_once().expect("loaded").rows, 10);
+}
