@@ -1,5 +1,6 @@
 //! `cargo xtask`: what a developer and the build run. `test` sets up what the tests need and runs
-//! them all; `cassettes DIR` replays recorded provider traffic through the built gateway.
+//! them all; `setup` stops before the tests; `cassettes DIR` replays recorded provider traffic
+//! through the built gateway.
 //!
 //! Nothing is skipped in silence: a missing piece that cannot be installed fails with its name.
 #![allow(clippy::print_stdout, reason = "a command line tool talks on stdout")]
@@ -26,6 +27,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Task {
+    /// Set up what the tests need and run none of them
+    Setup,
     /// Set up what the tests need and run them all
     Test {
         /// Also the long forms: more fuzz cases, longer faults, the load comparison
@@ -44,6 +47,7 @@ enum Task {
 
 fn main() -> ExitCode {
     let outcome = Workspace::locate().and_then(|workspace| match Cli::parse().task {
+        Task::Setup => Ok(suite::set_up(&workspace)),
         Task::Test { long } => suite::run(&workspace, long),
         Task::Cassettes { dir, only } => cassettes::run(&workspace, &dir, only.as_deref()),
     });

@@ -23,6 +23,14 @@ const COMPILER: Tool =
     Tool { program: "cc", version_flag: "--version", oldest: None, packages: &["gcc", "libc6-dev", "make"] };
 const NGINX: Tool = Tool { program: "nginx", version_flag: "-v", oldest: None, packages: &["nginx-light"] };
 
+/// Sets up what the tests need, for those who then run single tests with `cargo test`.
+pub(crate) fn set_up(workspace: &Workspace) -> Verdict {
+    let mut steps = Steps::default();
+    steps.run("tools", || require_tools(workspace, false));
+    prepare_sdks(workspace, &mut steps);
+    steps.close()
+}
+
 /// Runs the steps; `long` adds the forms that take their time.
 pub(crate) fn run(workspace: &Workspace, long: bool) -> Result<Verdict> {
     println!("building in {}", workspace.target.display());
@@ -34,8 +42,7 @@ pub(crate) fn run(workspace: &Workspace, long: bool) -> Result<Verdict> {
         let mut clippy = workspace.cargo(&["clippy", "--workspace", "--all-targets", "--locked"]);
         execute(clippy.args(["--", "-D", "warnings"]))
     });
-    steps.run("python SDKs", || environment::prepare_python(workspace));
-    steps.run("node SDKs", || environment::prepare_node(workspace));
+    prepare_sdks(workspace, &mut steps);
     steps.run("tests", || run_tests(workspace, long));
     steps.run("documentation tests", || {
         execute(&mut workspace.cargo(&["test", "--workspace", "--doc", "--locked"]))
@@ -48,6 +55,11 @@ pub(crate) fn run(workspace: &Workspace, long: bool) -> Result<Verdict> {
         steps.run("load comparison", || compare_under_load(workspace));
     }
     Ok(steps.close())
+}
+
+fn prepare_sdks(workspace: &Workspace, steps: &mut Steps) {
+    steps.run("python SDKs", || environment::prepare_python(workspace));
+    steps.run("node SDKs", || environment::prepare_node(workspace));
 }
 
 fn require_tools(workspace: &Workspace, long: bool) -> Result<()> {

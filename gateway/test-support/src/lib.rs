@@ -11,6 +11,7 @@ mod config_text;
 mod events;
 mod gateway;
 mod sdk;
+mod tally;
 
 pub use self::{
     admin::Admin,
@@ -19,4 +20,5 @@ pub use self::{
     events::{Event, events_of},
     gateway::{Gateway, Launch},
     sdk::{Check, Sdk, assess},
+    tally::LedgerTally,
 };

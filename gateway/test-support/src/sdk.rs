@@ -13,7 +13,7 @@ use std::{
 use anyhow::{Context as _, Result, bail, ensure};
 use serde::Deserialize;
 
-/// An SDK environment that `cargo xtask test` has set up.
+/// An SDK environment that `cargo xtask setup` has made.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Sdk {
     /// The newest Python majors.
@@ -73,7 +73,7 @@ impl Sdk {
             let interpreter = environment.join(folder).join("bin").join("python");
             ensure!(
                 interpreter.exists(),
-                "{} is missing: run `cargo xtask test` once, it sets up the SDKs",
+                "{} is missing: run `cargo xtask setup` once",
                 interpreter.display()
             );
             Ok((interpreter, scripts.join("python").join(format!("{name}.py"))))
@@ -85,7 +85,7 @@ impl Sdk {
                 let folder = environment.join("node");
                 ensure!(
                     folder.join("node_modules").exists(),
-                    "{} has no packages: run `cargo xtask test` once, it sets up the SDKs",
+                    "{} has no packages: run `cargo xtask setup` once",
                     folder.display()
                 );
                 Ok(("node".into(), beside_packages(&scripts.join("node"), &folder, name)?))
@@ -125,7 +125,7 @@ fn environment() -> Result<PathBuf> {
         .ancestors()
         .map(|folder| folder.join("test-env"))
         .find(|folder| folder.is_dir())
-        .context("the SDKs are not set up: run `cargo xtask test` once")
+        .context("the SDKs are not set up: run `cargo xtask setup` once")
 }
 
 /// Node looks for packages from the script's own folder upwards, so the scripts go there.
