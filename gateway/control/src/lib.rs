@@ -1,3 +1,5 @@
 //! Configuration, reload, admin API.
 
 pub mod config;
+pub mod history;
+pub mod reload;

@@ -76,7 +76,7 @@ fn the_documented_example_is_sound() {
     let document = document.unwrap_or_else(|errors| panic!("{errors}"));
     assert_eq!(document.warnings, []);
     assert_eq!(document.file.teams.len(), 2);
-    assert_eq!(document.prices.items.len(), 2);
+    assert!(!document.prices.items.is_empty());
 }
 
 #[test]

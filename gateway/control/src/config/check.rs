@@ -163,8 +163,7 @@ impl Check<'_> {
 
     fn price_entries(&mut self) {
         let mut ids = HashSet::new();
-        for (index, (item, place)) in self.prices.items.iter().zip(&self.prices.places).enumerate() {
-            let path = Path::default().field("prices").index(index);
+        for (item, (place, path)) in self.prices.items.iter().zip(&self.prices.spots) {
             let mut push = |field: &str, message: String, suggestion| {
                 let path = path.field(field);
                 self.problems.push(Problem { path, suggestion, ..Problem::at(Some(place.clone()), message) });

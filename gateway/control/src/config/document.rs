@@ -1,10 +1,12 @@
 //! From a path to a [`Document`]: read, include, expand, type, check.
 
 use std::{
+    hash::{DefaultHasher, Hash, Hasher},
     path::{Path as FilePath, PathBuf},
     sync::Arc,
 };
 
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{
@@ -28,10 +30,12 @@ pub struct Document {
     pub warnings: Vec<Problem>,
     /// Every file that the configuration was made of, secrets and certificates included.
     pub watched: Vec<PathBuf>,
-    /// The text of the configuration and of its includes, one after the other, as they are on disk.
-    pub text: String,
-    /// SHA-256 over that text and the price files.
-    pub hash: [u8; 32],
+    /// The text of the configuration, its includes and its price files, the main file first.
+    pub parts: Vec<Part>,
+    /// The path of the main file, as it was given.
+    pub path: PathBuf,
+    /// What [`fingerprint`] gives as long as no watched file has changed since it was read.
+    pub fingerprint: u64,
     pub(super) tree: Node,
     pub(super) sources: Sources,
 }
@@ -54,11 +58,10 @@ impl Document {
     /// As [`load`](Self::load).
     pub fn parse(path: &FilePath, text: String, sources: &Sources) -> Result<Self, Errors> {
         let mut watched = vec![sources.resolve(path)];
-        let mut texts = Texts { effective: text, hash: Sha256::new() };
         let mut problems = Vec::new();
-        let mut tree = Node::parse(&shown(path), &texts.effective)?;
-        texts.hash.update(texts.effective.as_bytes());
-        include(&mut tree, sources, &mut watched, &mut texts, &mut problems);
+        let mut tree = Node::parse(&shown(path), &text)?;
+        let mut parts = vec![Part { path: path.to_owned(), text }];
+        include(&mut tree, sources, &mut watched, &mut parts, &mut problems);
         expand(&mut tree, sources, &mut watched, &mut problems);
         // What is refused is taken out while reading; the whole tree is kept for its places.
         let typed = typed::read::<ConfigFile>(&mut tree.clone());
@@ -75,8 +78,8 @@ impl Document {
             let at = Path::default().field("prices").index(index);
             match read_text(path, sources) {
                 Ok(text) => {
-                    texts.hash.update(text.as_bytes());
                     prices::read(&shown(path), &text, &mut prices, &mut problems);
+                    parts.push(Part { path: path.clone(), text });
                 }
                 Err(problem) => {
                     problems.push(Problem { place: Some(tree.place_of(&at).clone()), path: at, ..problem })
@@ -88,10 +91,31 @@ impl Document {
         if problems.iter().any(Problem::is_error) {
             return Err(Errors(problems));
         }
-        let (text, hash) = (texts.effective, texts.hash.finalize().into());
-        let sources = sources.clone();
+        let (path, sources) = (path.to_owned(), sources.clone());
         watched.extend(certificates(&file).map(|path| sources.resolve(path)));
-        Ok(Self { file, prices, warnings: problems, watched, text, hash, tree, sources })
+        // From the texts that were read: what changed since must make a difference.
+        let read = |path: &FilePath| parts.iter().find(|part| sources.resolve(&part.path) == path);
+        let fingerprint = hash_files(&watched, |path| read(path).map(|part| part.text.as_bytes()));
+        Ok(Self { file, prices, warnings: problems, watched, parts, path, fingerprint, tree, sources })
+    }
+
+    /// SHA-256 over all parts, in hexadecimal: equal for configurations of equal text.
+    #[must_use]
+    pub fn hash(&self) -> String {
+        let mut hash = Sha256::new();
+        for part in &self.parts {
+            hash.update(part.path.as_os_str().as_encoded_bytes());
+            hash.update([0]);
+            hash.update(part.text.as_bytes());
+            hash.update([0]);
+        }
+        hex::encode(hash.finalize())
+    }
+
+    /// Where its files and variables came from.
+    #[must_use]
+    pub fn sources(&self) -> &Sources {
+        &self.sources
     }
 
     /// An error at a value of the configuration.
@@ -101,10 +125,35 @@ impl Document {
     }
 }
 
-/// The text of everything that was read, and its hash.
-struct Texts {
-    effective: String,
-    hash: Sha256,
+/// One file of a configuration.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Part {
+    /// Its path, as the configuration names it.
+    pub path: PathBuf,
+    /// What it says; secrets are references, unless somebody wrote them in.
+    pub text: String,
+}
+
+/// Differs when the content of a file does, or when a file has come or gone in a folder.
+#[must_use]
+pub fn fingerprint(watched: &[PathBuf]) -> u64 {
+    hash_files(watched, |_| None)
+}
+
+fn hash_files<'a>(watched: &[PathBuf], known: impl Fn(&FilePath) -> Option<&'a [u8]>) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    for path in watched {
+        match (known(path), std::fs::read_dir(path)) {
+            (Some(bytes), _) => bytes.hash(&mut hasher),
+            (None, Ok(entries)) => {
+                let mut names: Vec<_> = entries.flatten().map(|entry| entry.file_name()).collect();
+                names.sort();
+                names.hash(&mut hasher);
+            }
+            (None, Err(_)) => std::fs::read(path).unwrap_or_default().hash(&mut hasher),
+        }
+    }
+    hasher.finish()
 }
 
 fn shown(path: &FilePath) -> Arc<str> {
@@ -129,7 +178,7 @@ fn include(
     tree: &mut Node,
     sources: &Sources,
     watched: &mut Vec<PathBuf>,
-    texts: &mut Texts,
+    parts: &mut Vec<Part>,
     problems: &mut Vec<Problem>,
 ) {
     let at = Path::default().field("include");
@@ -157,9 +206,8 @@ fn include(
                 None => fail(problem.message),
             });
             let part = part.and_then(|text| {
-                texts.hash.update(text.as_bytes());
                 let node = Node::parse(&shown(&path), &text);
-                texts.effective.push_str(&format!("\n# {}\n{text}", path.display()));
+                parts.push(Part { path, text });
                 node
             });
             match part {

@@ -5,6 +5,7 @@
 //! the snapshot that requests see. Nothing here touches a running gateway.
 
 mod check;
+mod compile;
 mod document;
 mod expand;
 pub mod file;
@@ -15,7 +16,8 @@ mod tree;
 mod typed;
 
 pub use self::{
-    document::Document,
+    compile::{Compiled, ListenerSettings, Settings, check, compile, quotas, restart_only},
+    document::{Document, Part, fingerprint},
     file::{ConfigFile, schema},
     prices::{PriceFile, PriceItem, TierItem},
     problem::{Errors, Path, Place, Problem, Severity},

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use tollgate_domain::Money;
+use tollgate_accounting::price::{PriceEntry, Rates, TierEntry};
+use tollgate_domain::{Money, Name, UnixMillis, UpstreamName};
 
 use super::{
     file::Instant,
@@ -18,8 +19,8 @@ use super::{
 pub struct PriceFile {
     /// Entries in the order of the files.
     pub items: Vec<PriceItem>,
-    /// Where each of them stands.
-    pub places: Vec<Place>,
+    /// Where each of them stands: its place, and its path in its own file.
+    pub(super) spots: Vec<(Place, Path)>,
 }
 
 /// What one file says.
@@ -123,6 +124,33 @@ pub struct TierItem {
 }
 
 impl PriceItem {
+    fn entry(&self, currency: &Name) -> PriceEntry {
+        PriceEntry {
+            id: self.id.clone(),
+            model: self.model.as_str().into(),
+            upstream: self.upstream.as_deref().map(UpstreamName::from),
+            from: UnixMillis::new(self.from.millis),
+            currency: self.currency.as_deref().map_or_else(|| currency.clone(), Name::from),
+            per: self.per,
+            rates: Rates {
+                input: self.input,
+                cached_input: self.cached_input,
+                cache_write: self.cache_write,
+                cache_write_5m: self.cache_write_5m,
+                cache_write_1h: self.cache_write_1h,
+                output: self.output,
+                audio_input: self.audio_input,
+                audio_output: self.audio_output,
+            },
+            tiers: self.tiers.iter().map(TierItem::entry).collect(),
+            batch_multiplier: self.batch_multiplier,
+            per_request: self.per_request,
+            per_image: self.per_image,
+            per_search: self.per_search,
+            per_hour: self.per_hour,
+        }
+    }
+
     fn amounts(&self) -> [(&'static str, Option<Money>); 13] {
         [
             ("input", self.input),
@@ -142,6 +170,24 @@ impl PriceItem {
     }
 }
 
+impl TierItem {
+    fn entry(&self) -> TierEntry {
+        TierEntry {
+            above_input_tokens: self.above_input_tokens,
+            rates: Rates {
+                input: self.input,
+                cached_input: self.cached_input,
+                cache_write: self.cache_write,
+                cache_write_5m: self.cache_write_5m,
+                cache_write_1h: self.cache_write_1h,
+                output: self.output,
+                audio_input: self.audio_input,
+                audio_output: self.audio_output,
+            },
+        }
+    }
+}
+
 impl PriceFile {
     /// True when a target has a price, by its own choice or by the entries' upstream and model.
     #[must_use]
@@ -152,6 +198,13 @@ impl PriceFile {
                 item.model == model && item.upstream.as_deref().is_none_or(|only| only == upstream)
             }),
         }
+    }
+}
+
+impl PriceFile {
+    /// The entries as the price book takes them, in the same order.
+    pub(super) fn entries(&self, currency: &Name) -> Vec<PriceEntry> {
+        self.items.iter().map(|item| item.entry(currency)).collect()
     }
 }
 
@@ -179,7 +232,7 @@ pub(super) fn read(file: &Arc<str>, text: &str, into: &mut PriceFile, problems: 
         if item.per == 0 {
             refuse(here.field("per"), "must be at least 1");
         }
-        into.places.push(tree.place_of(&here).clone());
+        into.spots.push((tree.place_of(&here).clone(), here));
         into.items.push(item);
     }
 }

@@ -1,0 +1,96 @@
+//! From a checked [`Document`] to what runs: the data plane's snapshot, and the settings of the rest.
+//!
+//! Everything that can fail, fails here, before anything that runs is touched; publishing the result
+//! cannot fail. Live cells (balances, breakers, operators' states) are bound by name, so that they
+//! outlive the snapshot.
+
+mod keys;
+mod routes;
+mod settings;
+mod tls;
+mod upstreams;
+
+use std::sync::Arc;
+
+use tollgate_accounting::{
+    price::PriceBook,
+    quota::{Calendar, Quotas, Scope},
+};
+use tollgate_domain::Name;
+use tollgate_proxy::{EdgeLimits, Live, Snapshot};
+
+pub use self::settings::{ListenerSettings, Settings, restart_only};
+use super::{
+    document::Document,
+    problem::{Errors, Problem},
+};
+
+/// A configuration, ready to be published.
+pub struct Compiled {
+    /// What requests see.
+    pub snapshot: Arc<Snapshot>,
+    /// What the rest of the process needs to know.
+    pub settings: Settings,
+    /// Every scope with its rules: teams, their projects, their keys.
+    pub scopes: Vec<Arc<Scope>>,
+    /// What is perhaps not as meant, the document's warnings among them.
+    pub warnings: Vec<Problem>,
+}
+
+/// Compiles a document under a version number. `pepper` keys the digests of secrets.
+///
+/// Limits come into force with the first request that the new snapshot admits, so a compiled
+/// configuration that is never published changes no limit.
+///
+/// # Errors
+/// Prices that contradict each other, certificates that cannot be read or do not fit their keys.
+pub fn compile(document: &Document, version: u64, pepper: [u8; 32], live: &Live) -> Result<Compiled, Errors> {
+    let mut problems = document.warnings.clone();
+    let currency: Name = document.file.currency.as_str().into();
+    let prices = price_book(document, &currency, &mut problems);
+    let upstreams = upstreams::compile(document, live, &mut problems);
+    let settings = settings::compile(document, &mut problems);
+    if problems.iter().any(Problem::is_error) {
+        return Err(Errors(problems));
+    }
+    let routes = routes::compile(&document.file, &upstreams, &prices, live);
+    let keys = keys::compile(&document.file, &settings.instance, pepper, &live.quotas);
+    let edge = edge_limits(document);
+    let snapshot = Arc::new(Snapshot { version, currency, keys: keys.ring, routes, edge });
+    Ok(Compiled { snapshot, settings, scopes: keys.scopes, warnings: problems })
+}
+
+/// Reads, checks and compiles a configuration, and keeps nothing of it. Gives the warnings.
+///
+/// # Errors
+/// Everything that keeps it from being used.
+pub fn check(path: &std::path::Path, sources: &super::Sources) -> Result<Vec<Problem>, Errors> {
+    let document = Document::load(path, sources)?;
+    let live = Live::new(quotas(&document));
+    compile(&document, 0, [0; 32], &live).map(|compiled| compiled.warnings)
+}
+
+/// Empty quotas in the document's calendar and currency.
+#[must_use]
+pub fn quotas(document: &Document) -> Quotas {
+    let calendar = Calendar::of_zone(&document.file.calendar.timezone).expect("checked with the document");
+    Quotas::new(calendar, document.file.currency.as_str().into())
+}
+
+fn price_book(document: &Document, currency: &Name, problems: &mut Vec<Problem>) -> PriceBook {
+    PriceBook::build(document.prices.entries(currency)).unwrap_or_else(|error| {
+        let (place, path) = document.prices.spots[error.index].clone();
+        problems.push(Problem { path, ..Problem::at(Some(place), error.fault.to_string()) });
+        PriceBook::default()
+    })
+}
+
+fn edge_limits(document: &Document) -> EdgeLimits {
+    let (edge, default) = (&document.file.edge, EdgeLimits::default());
+    let bytes = |size: super::file::Size| usize::try_from(size.0).unwrap_or(usize::MAX);
+    EdgeLimits {
+        max_body: edge.max_body.map_or(default.max_body, bytes),
+        body_idle: edge.body_idle.map_or(default.body_idle, |span| span.0),
+        max_in_flight: edge.max_in_flight.map_or(default.max_in_flight, |most| most as usize),
+    }
+}

@@ -1,0 +1,180 @@
+//! Keys: who may call, with the limits of key, project and team.
+
+use std::{collections::HashSet, sync::Arc};
+
+use sha2::{Digest, Sha256};
+use tollgate_accounting::{
+    ledger::Identity,
+    quota::{self, Quotas, Scope, ScopeId, ScopeKind, ScopeRules, Weight},
+};
+use tollgate_domain::{Name, UnixMillis};
+use tollgate_proxy::{KeyRing, Principal};
+
+use crate::config::file::{self, ConfigFile, Key, Project, Team};
+
+/// What a refusal by a budget answers, unless the key says otherwise.
+const REFUSAL_STATUS: u16 = 429;
+
+/// All keys, and every scope with its rules.
+pub(super) struct Keys {
+    pub(super) ring: KeyRing,
+    pub(super) scopes: Vec<Arc<Scope>>,
+}
+
+pub(super) fn compile(file: &ConfigFile, instance: &Name, pepper: [u8; 32], quotas: &Quotas) -> Keys {
+    carry_over(file, quotas);
+    let mut keys = Keys { ring: KeyRing::new(pepper), scopes: Vec::new() };
+    for team in &file.teams {
+        let team_scope =
+            keys.scope(quotas, ScopeKind::Team, team.name.as_str().into(), &team.limits, &team.budget);
+        for project in &team.projects {
+            let name: Name = format!("{}/{}", team.name, project.name).into();
+            let project_scope =
+                keys.scope(quotas, ScopeKind::Project, name.clone(), &project.limits, &project.budget);
+            for key in &project.keys {
+                let name = format!("{name}/{}", key.name).into();
+                let key_scope = keys.scope(quotas, ScopeKind::Key, name, &key.limits, &key.budget);
+                let scopes = vec![key_scope, Arc::clone(&project_scope), Arc::clone(&team_scope)];
+                let principal = principal(file, instance, (team, project, key), scopes);
+                let fresh = keys.ring.insert(&digest(key), Arc::new(principal));
+                debug_assert!(fresh, "equal secrets were refused by the check");
+            }
+        }
+    }
+    keys
+}
+
+impl Keys {
+    fn scope(
+        &mut self,
+        quotas: &Quotas,
+        kind: ScopeKind,
+        name: Name,
+        limits: &file::Limits,
+        budget: &Option<file::Budget>,
+    ) -> Arc<Scope> {
+        let rules = ScopeRules { limits: rules(limits), budget: budget.as_ref().map(money) };
+        let scope = quotas.scope(ScopeId { kind, name }, rules);
+        self.scopes.push(Arc::clone(&scope));
+        scope
+    }
+}
+
+fn principal(
+    file: &ConfigFile,
+    instance: &Name,
+    (team, project, key): (&Team, &Project, &Key),
+    scopes: Vec<Arc<Scope>>,
+) -> Principal {
+    let identity = Identity {
+        organization: file.organization.as_str().into(),
+        instance: instance.clone(),
+        team: team.name.as_str().into(),
+        project: project.name.as_str().into(),
+        key: key.name.as_str().into(),
+        cost_center: team.cost_center.as_deref().map(Name::from),
+        tags: project
+            .tags
+            .iter()
+            .map(|(name, value)| (name.as_str().into(), value.as_str().into()))
+            .collect(),
+    };
+    let models: HashSet<_> =
+        key.models.as_ref().unwrap_or(&project.models).iter().map(|name| name.as_str().into()).collect();
+    let budgets = || scopes.iter().filter_map(|scope| scope.rules().budget.as_ref());
+    let hard = |budget: &quota::Budget| budget.mode == quota::BudgetMode::Hard;
+    let hard_budget = budgets().any(hard);
+    let reserve_full = budgets().any(|budget| hard(budget) && budget.reserve == quota::Reserve::Full);
+    Principal {
+        identity: Arc::new(identity),
+        models,
+        zones: project.zones.as_ref().map(|zones| zones.iter().map(|zone| zone.as_str().into()).collect()),
+        expires: key.expires.map(|expires| UnixMillis::new(expires.millis)),
+        revoked: false,
+        refusal_status: key.refusal_status.unwrap_or(REFUSAL_STATUS),
+        hard_budget,
+        reserve_full,
+        request_tags: project.request_tags.iter().map(|tag| tag.as_str().into()).collect(),
+        scopes,
+    }
+}
+
+/// SHA-256 of a key's secret.
+fn digest(key: &Key) -> [u8; 32] {
+    let mut digest = [0; 32];
+    match (&key.secret, &key.sha256) {
+        (Some(secret), _) => digest = Sha256::digest(secret.0.expose()).into(),
+        (None, Some(sha256)) => {
+            hex::decode_to_slice(sha256.0.expose(), &mut digest).expect("checked with the document")
+        }
+        (None, None) => unreachable!("the check refuses a key without a secret"),
+    }
+    digest
+}
+
+/// Moves what was spent under former names to the current ones.
+fn carry_over(file: &ConfigFile, quotas: &Quotas) {
+    let rename = |kind, old: String, new: String| {
+        quotas.rename(&ScopeId { kind, name: old.into() }, &ScopeId { kind, name: new.into() });
+    };
+    for team in &file.teams {
+        let team_names = || team.renamed_from.iter().chain([&team.name]);
+        for old_team in &team.renamed_from {
+            rename(ScopeKind::Team, old_team.clone(), team.name.clone());
+        }
+        for project in &team.projects {
+            let project_names = || project.renamed_from.iter().chain([&project.name]);
+            for (old_team, old_project) in
+                team_names().flat_map(|team| project_names().map(move |project| (team, project)))
+            {
+                let old = format!("{old_team}/{old_project}");
+                let new = format!("{}/{}", team.name, project.name);
+                rename(ScopeKind::Project, old.clone(), new.clone());
+                for key in &project.keys {
+                    for old_key in key.renamed_from.iter().chain([&key.name]) {
+                        rename(ScopeKind::Key, format!("{old}/{old_key}"), format!("{new}/{}", key.name));
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn rules(given: &file::Limits) -> quota::Limits {
+    let weight = given.cached_input_weight.and_then(|share| Weight::from_millionths(share.millionths));
+    quota::Limits {
+        requests_per_second: given.requests_per_second,
+        requests_per_minute: given.requests_per_minute,
+        tokens_per_minute: given.tokens_per_minute,
+        input_tokens_per_minute: given.input_tokens_per_minute,
+        output_tokens_per_minute: given.output_tokens_per_minute,
+        tokens_per_day: given.tokens_per_day,
+        tokens_per_month: given.tokens_per_month,
+        concurrent_requests: given.concurrent_requests,
+        cached_input_weight: weight.unwrap_or_default(),
+    }
+}
+
+fn money(given: &file::Budget) -> quota::Budget {
+    quota::Budget {
+        amount: given.amount,
+        period: match given.period {
+            file::Period::Day => quota::Period::Day,
+            file::Period::Week => quota::Period::Week,
+            file::Period::Month => quota::Period::Month,
+            file::Period::Quarter => quota::Period::Quarter,
+            file::Period::Year => quota::Period::Year,
+            file::Period::Total => quota::Period::Total,
+        },
+        mode: match given.mode {
+            file::BudgetMode::Hard => quota::BudgetMode::Hard,
+            file::BudgetMode::Soft => quota::BudgetMode::Soft,
+            file::BudgetMode::Observe => quota::BudgetMode::Observe,
+        },
+        reserve: match given.reserve {
+            file::Reserve::Full => quota::Reserve::Full,
+            file::Reserve::Expected => quota::Reserve::Expected,
+        },
+        alerts: given.alerts.clone(),
+    }
+}

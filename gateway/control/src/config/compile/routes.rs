@@ -1,0 +1,85 @@
+//! Routes: which targets serve an alias, in levels.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use tollgate_accounting::{ledger::Place, price::PriceBook};
+use tollgate_domain::{ModelAlias, Name, UpstreamModel, ZoneName};
+use tollgate_proxy::{Balance, Live, Route, Routes, Target};
+
+use crate::config::file::{self, ConfigFile};
+
+use super::upstreams::{Endpoint, Upstreams};
+
+pub(super) fn compile(file: &ConfigFile, upstreams: &Upstreams, prices: &PriceBook, live: &Live) -> Routes {
+    let mut routes = Routes::default();
+    for model in &file.models {
+        let alias: ModelAlias = model.name.as_str().into();
+        for deployment in &model.deployments {
+            routes.deployments.insert(deployment.as_str().into(), alias.clone());
+        }
+        let route = Route {
+            levels: levels(model, upstreams, prices, live),
+            balance: match model.balance {
+                file::Balance::Weighted => Balance::Weighted,
+                // The others are refused by the check as not available yet.
+                file::Balance::P2c | file::Balance::Latency | file::Balance::Affinity => Balance::P2c,
+            },
+            max_output_tokens: model.max_output_tokens,
+            retries: live.fleet.retries(alias.name()),
+            alias: alias.clone(),
+        };
+        routes.by_alias.insert(alias, Arc::new(route));
+    }
+    routes
+}
+
+fn levels(
+    model: &file::Model,
+    upstreams: &Upstreams,
+    prices: &PriceBook,
+    live: &Live,
+) -> Vec<Vec<Arc<Target>>> {
+    let mut levels: BTreeMap<u32, Vec<Arc<Target>>> = BTreeMap::new();
+    for given in &model.targets {
+        let endpoint = upstreams.get(&given.upstream).expect("references were checked with the document");
+        levels.entry(given.priority).or_default().push(Arc::new(target(given, endpoint, prices, live)));
+    }
+    levels.into_values().collect()
+}
+
+fn target(given: &file::Target, endpoint: &Endpoint, prices: &PriceBook, live: &Live) -> Target {
+    let Endpoint { upstream, provider, account, fate_group } = endpoint;
+    let model: UpstreamModel = given.model.as_str().into();
+    let place = Place {
+        provider: provider.clone(),
+        account: Some(account.clone()),
+        upstream: upstream.name.clone(),
+        upstream_model: model.clone(),
+        region: upstream.region.clone(),
+        zone: row_zone(&upstream.zones),
+    };
+    let fate = fate_group
+        .clone()
+        .unwrap_or_else(|| format!("{}/{model}/{}", upstream.dialect.as_str(), upstream.region).into());
+    Target {
+        weight: given.weight,
+        price: prices.line(given.price.as_deref(), &upstream.name, &model),
+        place: Arc::new(place),
+        live: live.fleet.target(&upstream.name, &model),
+        fate: live.fleet.fate_group(&fate),
+        account: live.fleet.account(account),
+        upstream: Arc::clone(upstream),
+        model,
+    }
+}
+
+/// A row has one zone; an upstream that may process in several is all of them at once.
+fn row_zone(zones: &[ZoneName]) -> ZoneName {
+    match zones {
+        [one] => one.clone(),
+        several => {
+            let names: Vec<&str> = several.iter().map(ZoneName::as_str).collect();
+            Name::from(names.join("+")).into()
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! What is not part of the snapshot: listeners, folders, admin tokens, threads, the ledger.
+
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+
+use tollgate_domain::Name;
+use tollgate_proxy::Durability;
+
+use crate::config::{
+    document::Document,
+    file::{self, AccessLog, AdminToken, ConfigFile, Listener},
+    problem::{Path, Problem},
+};
+
+use super::tls;
+
+/// Settings of the process around the data plane.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Part of every row.
+    pub organization: Name,
+    /// Part of every row and of the journal's folder.
+    pub instance: Name,
+    /// Where clients call.
+    pub data: ListenerSettings,
+    /// Admin API, console and metrics.
+    pub admin: ListenerSettings,
+    /// Only metrics and health.
+    pub status: Option<ListenerSettings>,
+    /// Folder of the journal, the embedded ledger and the history.
+    pub data_dir: PathBuf,
+    /// Who may use the admin API.
+    pub admin_tokens: Vec<AdminToken>,
+    /// What a recorded request survives.
+    pub durability: Durability,
+    /// How long requests in flight may go on after SIGTERM.
+    pub drain: Duration,
+    /// Where the line of each request goes.
+    pub access_log: AccessLog,
+    /// Threads that serve requests; `None` is one for each core.
+    pub workers: Option<u32>,
+    /// IANA name of the time zone of budget periods.
+    pub timezone: String,
+}
+
+/// One address to listen on.
+#[derive(Clone, Debug)]
+pub struct ListenerSettings {
+    /// IP address and port.
+    pub address: SocketAddr,
+    /// TLS to serve, offering HTTP/2 and HTTP/1.1; `None` is clear text.
+    pub tls: Option<Arc<rustls::ServerConfig>>,
+}
+
+pub(super) fn compile(document: &Document, problems: &mut Vec<Problem>) -> Settings {
+    let file = &document.file;
+    let listen = Path::default().field("listen");
+    let mut listener = |name: &str, listener: &Listener| {
+        let path = listen.field(name).field("tls");
+        let tls = listener.tls.as_ref().and_then(|files| match tls::server(files, document.sources()) {
+            Ok(config) => Some(config),
+            Err(message) => {
+                problems.push(document.problem(path, message));
+                None
+            }
+        });
+        ListenerSettings { address: listener.address, tls }
+    };
+    Settings {
+        organization: file.organization.as_str().into(),
+        instance: instance(file),
+        data: listener("data", &file.listen.data),
+        admin: listener("admin", &file.listen.admin),
+        status: file.listen.status.as_ref().map(|status| listener("status", status)),
+        data_dir: document.sources().resolve(&file.data_dir),
+        admin_tokens: file.admin.tokens.clone(),
+        durability: match file.ledger.durability {
+            file::Durability::Process => Durability::Process,
+            file::Durability::Power => Durability::Power,
+        },
+        drain: file.shutdown.drain.0,
+        access_log: file.access_log.clone(),
+        workers: file.workers,
+        timezone: file.calendar.timezone.clone(),
+    }
+}
+
+/// The configured name, else the host's.
+fn instance(file: &ConfigFile) -> Name {
+    if let Some(instance) = &file.instance {
+        return instance.as_str().into();
+    }
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    match host.trim() {
+        "" => "gateway".into(),
+        host => host.into(),
+    }
+}
+
+/// The fields that a running gateway cannot change, as far as they differ.
+#[must_use]
+pub fn restart_only(running: &ConfigFile, next: &Document) -> Vec<Problem> {
+    let file = &next.file;
+    let root = Path::default();
+    let (listen, ledger) = (root.field("listen"), root.field("ledger"));
+    let address = |listener: &Option<Listener>| listener.as_ref().map(|listener| listener.address);
+    let clear = |listener: &Listener| listener.tls.is_none();
+    let differ = [
+        (root.field("instance"), running.instance != file.instance),
+        (root.field("currency"), running.currency != file.currency),
+        (root.field("calendar").field("timezone"), running.calendar.timezone != file.calendar.timezone),
+        (root.field("data_dir"), running.data_dir != file.data_dir),
+        (root.field("workers"), running.workers != file.workers),
+        (root.field("access_log").field("to"), running.access_log != file.access_log),
+        (ledger.field("durability"), running.ledger.durability != file.ledger.durability),
+        (ledger.field("store"), running.ledger.store != file.ledger.store),
+        (listen.field("data").field("address"), running.listen.data.address != file.listen.data.address),
+        (listen.field("admin").field("address"), running.listen.admin.address != file.listen.admin.address),
+        (
+            listen.field("status").field("address"),
+            address(&running.listen.status) != address(&file.listen.status),
+        ),
+        (listen.field("data").field("tls"), clear(&running.listen.data) != clear(&file.listen.data)),
+        (listen.field("admin").field("tls"), clear(&running.listen.admin) != clear(&file.listen.admin)),
+    ];
+    let changed = differ.into_iter().filter(|(_, differs)| *differs);
+    changed.map(|(path, _)| next.problem(path, "a change of this field needs a restart")).collect()
+}

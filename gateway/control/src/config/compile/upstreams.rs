@@ -1,0 +1,181 @@
+//! Upstreams: origins, credentials, timeouts, certificates.
+
+use std::{collections::HashMap, sync::Arc};
+
+use http::{HeaderName, HeaderValue};
+use tollgate_dialect::Dialect;
+use tollgate_domain::{Name, ZoneName};
+use tollgate_proxy::{
+    Credential, InjectUsage, Live, OperatorState, Origin, Presentation, Scheme, Timeouts, Upstream,
+};
+use url::Url;
+
+use crate::config::{
+    document::Document,
+    file::{self, CredentialType, InjectStreamUsage, State},
+    problem::{Path, Problem, Severity},
+};
+
+use super::tls::{self, Clients};
+
+/// Upstreams by name, with what routes need of them beside the snapshot.
+pub(super) type Upstreams = HashMap<String, Endpoint>;
+
+/// An upstream with who is paid.
+pub(super) struct Endpoint {
+    pub(super) upstream: Arc<Upstream>,
+    pub(super) provider: Name,
+    pub(super) account: Name,
+    pub(super) fate_group: Option<Name>,
+}
+
+pub(super) fn compile(document: &Document, live: &Live, problems: &mut Vec<Problem>) -> Upstreams {
+    let mut clients = Clients::default();
+    let mut upstreams = Upstreams::new();
+    for (index, given) in document.file.upstreams.iter().enumerate() {
+        let here = Path::default().field("upstreams").index(index);
+        let compiled = endpoint(document, given, live, &mut clients);
+        match compiled {
+            Ok(endpoint) => {
+                upstreams.insert(given.name.clone(), endpoint);
+            }
+            Err((field, message)) => problems.push(document.problem(here.field(field), message)),
+        }
+    }
+    let https = document.file.upstreams.iter().position(|given| given.base_url.starts_with("https:"));
+    if let Some(index) = https
+        && tls::system_roots().is_empty()
+    {
+        let path = Path::default().field("upstreams").index(index).field("base_url");
+        let message =
+            "this machine has no certificate authorities: install ca-certificates, or give `tls.ca`";
+        problems.push(Problem { severity: Severity::Warning, ..document.problem(path, message) });
+    }
+    upstreams
+}
+
+/// An error names the field at fault.
+fn endpoint(
+    document: &Document,
+    given: &file::Upstream,
+    live: &Live,
+    clients: &mut Clients,
+) -> Result<Endpoint, (&'static str, String)> {
+    let dialect =
+        dialect(given.dialect).ok_or(("dialect", "this dialect is not available yet".to_owned()))?;
+    let url = Url::parse(&given.base_url).map_err(|error| ("base_url", error.to_string()))?;
+    let origin = origin(&url, given).ok_or(("base_url", "expected an address with a host".to_owned()))?;
+    let client = match origin.scheme {
+        Scheme::Http => None,
+        Scheme::Https => {
+            let client = clients.get(given.tls.as_ref(), given.http2, document.sources());
+            Some(client.map_err(|message| ("tls", message))?)
+        }
+    };
+    let identity = client.as_ref().map_or(if given.http2 { "h2c" } else { "h1" }, |client| &client.identity);
+    let pool_key = format!("{:?} {} {} {identity}", origin.scheme, origin.authority(), origin.allow_private);
+    let name = given.name.as_str().into();
+    let region = given.region.as_str().into();
+    let upstream = Upstream {
+        dialect,
+        zones: zones(document, given),
+        base_path: url.path().trim_end_matches('/').to_owned(),
+        credential: credential(given, dialect).map_err(|message| ("credential", message))?,
+        headers: headers(given).ok_or(("headers", "expected names and values of headers".to_owned()))?,
+        api_version: given.api_version.clone(),
+        http2: given.http2,
+        inject_usage: match given.inject_stream_usage {
+            InjectStreamUsage::Always => InjectUsage::Always,
+            InjectStreamUsage::Never => InjectUsage::Never,
+        },
+        timeouts: timeouts(&given.timeouts),
+        max_concurrency: given.max_concurrency,
+        configured: match given.state {
+            State::Enabled => OperatorState::Enabled,
+            State::Draining => OperatorState::Draining,
+            State::Disabled => OperatorState::Disabled,
+        },
+        live: live.fleet.upstream(&name),
+        region_live: live.fleet.region(&region),
+        pool_key: pool_key.into(),
+        tls: client.map(|client| client.config),
+        origin: Arc::new(origin),
+        name,
+        region,
+    };
+    Ok(Endpoint {
+        upstream: Arc::new(upstream),
+        provider: given.provider.as_deref().unwrap_or(provider(dialect)).into(),
+        account: given.account.as_deref().unwrap_or(&given.name).into(),
+        fate_group: given.fate_group.as_deref().map(Name::from),
+    })
+}
+
+/// `None` for those that the check refuses as not available yet.
+fn dialect(dialect: file::Dialect) -> Option<Dialect> {
+    match dialect {
+        file::Dialect::Openai => Some(Dialect::OpenAi),
+        file::Dialect::AzureOpenai => Some(Dialect::AzureOpenAi),
+        file::Dialect::Anthropic => Some(Dialect::Anthropic),
+        file::Dialect::Gemini | file::Dialect::Bedrock => None,
+    }
+}
+
+/// Who is usually paid for a dialect.
+fn provider(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::OpenAi => "openai",
+        Dialect::AzureOpenAi => "azure",
+        Dialect::Anthropic => "anthropic",
+    }
+}
+
+fn origin(url: &Url, given: &file::Upstream) -> Option<Origin> {
+    let scheme = if url.scheme() == "https" { Scheme::Https } else { Scheme::Http };
+    let host = url.host_str()?.trim_start_matches('[').trim_end_matches(']').to_owned();
+    let port = url.port_or_known_default()?;
+    Some(Origin { scheme, host, port, allow_private: given.allow_private })
+}
+
+fn zones(document: &Document, given: &file::Upstream) -> Vec<ZoneName> {
+    if let Some(processing) = &given.processing {
+        return processing.iter().map(|zone| zone.as_str().into()).collect();
+    }
+    let region = document.file.regions.iter().find(|region| region.name == given.region);
+    region.map(|region| region.zone.as_str().into()).into_iter().collect()
+}
+
+fn credential(given: &file::Upstream, dialect: Dialect) -> Result<Credential, String> {
+    let Some(credential) = &given.credential else { return Ok(Credential::none()) };
+    let Some(secret) = credential.secret() else { return Err("the field `value` is missing".into()) };
+    let presentation = match (dialect, credential.kind()) {
+        (_, Some(CredentialType::Bearer)) | (Dialect::OpenAi, _) => Presentation::Bearer,
+        (Dialect::AzureOpenAi, _) => Presentation::ApiKey,
+        (Dialect::Anthropic, _) => Presentation::XApiKey,
+    };
+    Credential::new(secret, presentation).map_err(|error| error.to_string())
+}
+
+fn headers(given: &file::Upstream) -> Option<Vec<(HeaderName, HeaderValue)>> {
+    let parse = |(name, value): (&String, &String)| {
+        Some((HeaderName::try_from(name.as_str()).ok()?, HeaderValue::try_from(value.as_str()).ok()?))
+    };
+    given.headers.iter().map(parse).collect()
+}
+
+fn timeouts(given: &file::Timeouts) -> Timeouts {
+    let default = Timeouts::default();
+    Timeouts {
+        dns: given.dns.map_or(default.dns, |span| span.0),
+        connect: given.connect.map_or(default.connect, |span| span.0),
+        tls: given.tls.map_or(default.tls, |span| span.0),
+        head: given.head.map_or(default.head, |span| span.0),
+        stream_head: given.stream_head.map_or(default.stream_head, |span| span.0),
+        ttft: given.ttft.map_or(default.ttft, |span| span.0),
+        byte_idle: given.byte_idle.map_or(default.byte_idle, |span| span.0),
+        content_idle: given.content_idle.map_or(default.content_idle, |span| span.0),
+        total: given.total.map_or(default.total, |span| span.0),
+        stream_total: given.stream_total.map_or(default.stream_total, |span| span.0),
+        keep_alive: given.keep_alive.map_or(default.keep_alive, |span| span.0),
+    }
+}

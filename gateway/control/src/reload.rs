@@ -1,0 +1,312 @@
+//! A running gateway takes a new configuration, whole or not at all.
+//!
+//! Triggers are a changed file, a signal and the admin API. Each reads, checks and compiles the
+//! files; only then one pointer is swapped. Whatever fails leaves the running configuration as it
+//! was, and the reason is kept for people. Requests in flight keep the snapshot that they have.
+
+mod watch;
+
+use std::{
+    io::{self, Write},
+    path::Path,
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use parking_lot::Mutex;
+use tollgate_accounting::quota::Scope;
+use tollgate_domain::UnixMillis;
+use tollgate_proxy::{Live, Snapshot};
+
+pub use watch::Watch;
+
+use crate::{
+    config::{Compiled, Document, Errors, Part, Problem, Settings, compile, restart_only},
+    history::{History, Source, Version},
+};
+
+/// The configuration in force, and the way to the next one.
+pub struct Reloader {
+    snapshot: Arc<ArcSwap<Snapshot>>,
+    running: ArcSwap<Running>,
+    live: Arc<Live>,
+    pepper: [u8; 32],
+    history: History,
+    /// One reload at a time.
+    turn: Mutex<()>,
+    /// Why the last one failed, if it did.
+    last_error: ArcSwapOption<Refusal>,
+    tell: Box<dyn Fn(Outcome<'_>) + Send + Sync>,
+}
+
+/// What is in force beside the snapshot.
+pub struct Running {
+    /// Number, hash, author and text.
+    pub version: Version,
+    /// What the files said.
+    pub document: Document,
+    /// Settings of the process around the data plane.
+    pub settings: Settings,
+    /// Every scope with its rules: teams, their projects, their keys.
+    pub scopes: Vec<Arc<Scope>>,
+    /// What is perhaps not as meant.
+    pub warnings: Vec<Problem>,
+}
+
+/// A configuration that was refused; the one before stays in force.
+#[derive(Clone, Debug)]
+pub struct Refusal {
+    /// What brought it.
+    pub source: Source,
+    /// Who brought it.
+    pub author: String,
+    /// When.
+    pub at: UnixMillis,
+    /// What is wrong with it.
+    pub errors: Errors,
+}
+
+/// How a reload ended, for metrics and logs.
+pub enum Outcome<'a> {
+    /// The configuration is in force.
+    Applied(&'a Running),
+    /// Nothing has changed.
+    Refused(&'a Refusal),
+}
+
+/// Why a change asked for by people did not happen.
+#[derive(Debug, thiserror::Error)]
+pub enum ChangeError {
+    /// The new configuration is not sound, or asks for a restart. Nothing has changed.
+    #[error("{0}")]
+    Refused(#[from] Errors),
+    /// Another change came first: the caller has looked at an older configuration.
+    #[error("the running configuration is version {running}, not what the change was made from")]
+    Outdated {
+        /// Number of the running one.
+        running: u64,
+    },
+    /// No such version is kept.
+    #[error("version {0} is not kept")]
+    UnknownVersion(u64),
+    /// A file cannot be written or the history cannot be read. Nothing has changed.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+}
+
+impl Reloader {
+    /// Compiles the first configuration. `live` was made for it and holds what earlier processes
+    /// have spent; `tell` hears of every reload from then on, from the thread that does it.
+    ///
+    /// # Errors
+    /// The configuration cannot be compiled, or the history folder cannot be used.
+    pub fn start(
+        document: Document,
+        live: Arc<Live>,
+        pepper: [u8; 32],
+        history: History,
+        tell: impl Fn(Outcome<'_>) + Send + Sync + 'static,
+    ) -> Result<Arc<Self>, ChangeError> {
+        let last = history.latest()?;
+        let version = next_version(last.as_ref(), &document, Source::File, "start");
+        let compiled = compile(&document, version.number, pepper, &live)?;
+        if last.is_none_or(|last| last.number != version.number) {
+            history.append(&version)?;
+        }
+        let (snapshot, running) = split(version, document, compiled);
+        Ok(Arc::new(Self {
+            snapshot: Arc::new(ArcSwap::new(snapshot)),
+            running: ArcSwap::from_pointee(running),
+            live,
+            pepper,
+            history,
+            turn: Mutex::new(()),
+            last_error: ArcSwapOption::empty(),
+            tell: Box::new(tell),
+        }))
+    }
+
+    /// Where the data plane takes its snapshot from, once per request.
+    #[must_use]
+    pub fn snapshot(&self) -> Arc<ArcSwap<Snapshot>> {
+        Arc::clone(&self.snapshot)
+    }
+
+    /// What is in force.
+    #[must_use]
+    pub fn running(&self) -> Arc<Running> {
+        self.running.load_full()
+    }
+
+    /// Why the last reload failed; `None` when it did not.
+    #[must_use]
+    pub fn last_error(&self) -> Option<Arc<Refusal>> {
+        self.last_error.load_full()
+    }
+
+    /// The versions that were in force.
+    #[must_use]
+    pub fn history(&self) -> &History {
+        &self.history
+    }
+
+    /// Reads the files again and puts what they say in force. Blocks for as long as that takes.
+    ///
+    /// # Errors
+    /// What is wrong with them; the running configuration stays.
+    pub fn reload(&self, source: Source, author: &str) -> Result<Arc<Running>, Errors> {
+        let _turn = self.turn.lock();
+        self.reload_in_turn(source, author)
+    }
+
+    /// What is wrong with a text that would replace the main file; gives its warnings. Nothing
+    /// changes.
+    ///
+    /// # Errors
+    /// Everything that would keep it from being put in force.
+    pub fn validate(&self, text: String) -> Result<Vec<Problem>, Errors> {
+        let running = self.running();
+        let document = Document::parse(&running.document.path, text, running.document.sources())?;
+        self.refuse_restart(&running, &document)?;
+        // Against live state of its own: a candidate touches nothing.
+        let live = Live::new(crate::config::quotas(&document));
+        compile(&document, 0, self.pepper, &live).map(|compiled| compiled.warnings)
+    }
+
+    /// Replaces the main file and puts it in force. `expected` is the hash that the caller's change
+    /// was made from, when it knows one.
+    ///
+    /// # Errors
+    /// As [`ChangeError`] says; file and configuration then are what they were.
+    pub fn replace(
+        &self,
+        text: String,
+        expected: Option<&str>,
+        author: &str,
+    ) -> Result<Arc<Running>, ChangeError> {
+        let path = self.running().document.path.clone();
+        self.put(&[Part { path, text }], expected, author)
+    }
+
+    /// Puts an earlier version in force again, as a new one.
+    ///
+    /// # Errors
+    /// As [`ChangeError`] says; files and configuration then are what they were.
+    pub fn rollback(&self, number: u64, author: &str) -> Result<Arc<Running>, ChangeError> {
+        let version = self.history.get(number)?.ok_or(ChangeError::UnknownVersion(number))?;
+        self.put(&version.parts, None, author)
+    }
+
+    /// Writes files and reloads; when that fails, the former files come back.
+    fn put(&self, parts: &[Part], expected: Option<&str>, author: &str) -> Result<Arc<Running>, ChangeError> {
+        let _turn = self.turn.lock();
+        let running = self.running();
+        if expected.is_some_and(|expected| expected != running.version.hash) {
+            return Err(ChangeError::Outdated { running: running.version.number });
+        }
+        let mut former = Vec::new();
+        let outcome = parts.iter().try_for_each(|part| {
+            let path = running.document.sources().resolve(&part.path);
+            former.push((path.clone(), std::fs::read(&path).ok()));
+            write_whole(&path, part.text.as_bytes())
+        });
+        let outcome =
+            outcome.map_err(ChangeError::from).and_then(|()| Ok(self.reload_in_turn(Source::Api, author)?));
+        if outcome.is_err() {
+            for (path, bytes) in former {
+                match bytes {
+                    Some(bytes) => write_whole(&path, &bytes)?,
+                    None => std::fs::remove_file(&path)?,
+                }
+            }
+        }
+        outcome
+    }
+
+    fn reload_in_turn(&self, source: Source, author: &str) -> Result<Arc<Running>, Errors> {
+        match self.next(source, author) {
+            Ok((snapshot, running)) => {
+                let running = Arc::new(running);
+                self.running.store(Arc::clone(&running));
+                self.snapshot.store(snapshot);
+                self.last_error.store(None);
+                (self.tell)(Outcome::Applied(&running));
+                Ok(running)
+            }
+            Err(errors) => {
+                // A poll that meets the same broken files again is no news.
+                let known = self.last_error.load().as_ref().is_some_and(|last| last.errors == errors);
+                if !(known && source == Source::File) {
+                    let author = author.to_owned();
+                    let refusal = Arc::new(Refusal { source, author, at: now(), errors: errors.clone() });
+                    self.last_error.store(Some(Arc::clone(&refusal)));
+                    (self.tell)(Outcome::Refused(&refusal));
+                }
+                Err(errors)
+            }
+        }
+    }
+
+    fn next(&self, source: Source, author: &str) -> Result<(Arc<Snapshot>, Running), Errors> {
+        let running = self.running();
+        let document = Document::load(&running.document.path, running.document.sources())?;
+        self.refuse_restart(&running, &document)?;
+        let version = next_version(Some(&running.version), &document, source, author);
+        let compiled = compile(&document, version.number, self.pepper, &self.live)?;
+        if version.number != running.version.number {
+            let unkept =
+                |error| Problem::at(None, format!("the configuration's history cannot be kept: {error}"));
+            self.history.append(&version).map_err(unkept)?;
+        }
+        Ok(split(version, document, compiled))
+    }
+
+    fn refuse_restart(&self, running: &Running, document: &Document) -> Result<(), Errors> {
+        let problems = restart_only(&running.document.file, document);
+        if problems.is_empty() { Ok(()) } else { Err(Errors(problems)) }
+    }
+}
+
+fn split(version: Version, document: Document, compiled: Compiled) -> (Arc<Snapshot>, Running) {
+    let Compiled { snapshot, settings, scopes, warnings } = compiled;
+    (snapshot, Running { version, document, settings, scopes, warnings })
+}
+
+/// The last version when the text is the same, else one more: a number names one text.
+fn next_version(last: Option<&Version>, document: &Document, source: Source, author: &str) -> Version {
+    let hash = document.hash();
+    match last {
+        Some(last) if last.hash == hash => last.clone(),
+        _ => Version {
+            number: last.map_or(0, |last| last.number) + 1,
+            hash,
+            source,
+            author: author.to_owned(),
+            at: now(),
+            parts: document.parts.clone(),
+        },
+    }
+}
+
+/// Writes beside and renames, so that nobody reads half a file.
+fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut name = std::ffi::OsString::from(".");
+    name.push(path.file_name().ok_or(io::ErrorKind::InvalidInput)?);
+    name.push(".new");
+    let beside = folder.join(name);
+    let mut file = std::fs::File::create(&beside)?;
+    if let Ok(known) = std::fs::metadata(path) {
+        file.set_permissions(known.permissions())?;
+    }
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    std::fs::rename(&beside, path)?;
+    std::fs::File::open(folder)?.sync_all()
+}
+
+fn now() -> UnixMillis {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    UnixMillis::new(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
