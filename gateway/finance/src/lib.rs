@@ -1,1 +1,13 @@
-//! Usage questions and finance files answered from the ledger.
+//! Floor 4: what finance asks of the ledger, and the files that it takes away.
+//!
+//! A question names its groups and its time; [`TimeRange`] and [`groups_of`] read both as people
+//! write them, [`UsageReport`] answers, and [`export_csv`] gives the rows themselves. Money leaves
+//! as decimal text, exact to the last place.
+
+mod csv;
+mod range;
+mod usage;
+
+pub use crate::csv::{ExportError, export_csv};
+pub use range::{TimeError, TimeRange};
+pub use usage::{UsageReport, groups_of};
