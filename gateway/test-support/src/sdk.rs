@@ -54,6 +54,8 @@ impl Sdk {
             .env_remove("ANTHROPIC_API_KEY")
             .env_remove("ANTHROPIC_AUTH_TOKEN")
             .env("NO_PROXY", "127.0.0.1")
+            // Nothing is left in the source tree.
+            .env("PYTHONDONTWRITEBYTECODE", "1")
             .stdin(Stdio::null())
             .output()
             .with_context(|| format!("cannot run {}", interpreter.display()))?;

@@ -254,7 +254,85 @@ fn tokens_of_the_row(play: &Play, row: &Value, is_success: bool, complaints: &mu
 
 #[cfg(test)]
 mod tests {
-    use super::is_one_insertion;
+    use std::sync::Arc;
+
+    use bytes::Bytes;
+    use http::StatusCode;
+
+    use super::*;
+    use crate::cassettes::play::plan;
+
+    const ANSWER: &str = r#"{"object":"chat.completion","usage":{"prompt_tokens":9,"completion_tokens":3}}"#;
+
+    fn play() -> Play {
+        let recording = json!({
+            "dialect": "openai-chat",
+            "request": { "method": "POST", "url": "https://example.com/v1/chat/completions",
+                         "headers": {}, "body": { "model": "m", "messages": [] } },
+            "response": { "status": 200, "headers": { "content-type": "application/json", "x-request-id": "theirs" },
+                          "body": ANSWER },
+            "usage_expected": { "input_tokens": 9, "output_tokens": 3, "reasoning_tokens": null },
+            "usage_alternative": null,
+        });
+        let recording: Recording = serde_json::from_value(recording).unwrap();
+        plan([Arc::new(recording)]).unwrap().remove(0)
+    }
+
+    fn reply(body: &str) -> Reply {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("content-type", "application/json"),
+            ("x-request-id", "ours"),
+            ("x-upstream-request-id", "theirs"),
+            ("x-tollgate-upstream", "replay-0"),
+            ("x-tollgate-region", "replay-0"),
+            ("x-tollgate-attempts", "1"),
+        ] {
+            headers.insert(name, value.parse().unwrap());
+        }
+        Reply { status: StatusCode::OK, headers, body: Bytes::from(body.to_owned()), broken: None }
+    }
+
+    fn row() -> Value {
+        json!({ "id": "ours", "kind": "usage", "model": "replay-0", "upstream": "replay-0", "upstream_model": "m",
+                "status": 200, "end": "completed", "attempt_count": 1, "usage_source": "reported",
+                "input_tokens": 9, "cached_input_tokens": 0, "cache_write_tokens": 0, "output_tokens": 3,
+                "reasoning_tokens": 0, "audio_input_tokens": 0, "audio_output_tokens": 0 })
+    }
+
+    fn complaints(look: impl FnOnce(&Play, &mut Complaints)) -> Vec<String> {
+        let mut complaints = Complaints::default();
+        look(&play(), &mut complaints);
+        complaints.into_inner()
+    }
+
+    #[test]
+    fn an_answer_as_recorded_is_green_and_any_other_byte_is_red() {
+        let of = |body: &str| complaints(|play, complaints| of_the_answer(play, &reply(body), complaints));
+        assert_eq!(of(ANSWER), Vec::<String>::new());
+        assert_eq!(of(&ANSWER.replace(":9", ": 9")).len(), 1);
+        assert_eq!(of(&ANSWER[..ANSWER.len() - 1]).len(), 1);
+    }
+
+    #[test]
+    fn a_row_with_any_other_fact_is_red() {
+        let of =
+            |row: &Value| complaints(|play, complaints| of_the_row(play, &reply(ANSWER), row, complaints));
+        assert_eq!(of(&row()), Vec::<String>::new());
+        let wrong = [
+            ("input_tokens", json!(10)),
+            ("reasoning_tokens", json!(1)),
+            ("usage_source", json!("counted")),
+            ("end", json!("truncated")),
+            ("status", json!(502)),
+            ("upstream_model", json!("another")),
+        ];
+        for (member, value) in wrong {
+            let mut row = row();
+            row[member] = value;
+            assert_eq!(of(&row).len(), 1, "{member}");
+        }
+    }
 
     #[test]
     fn one_insertion_is_told_from_other_edits() {
