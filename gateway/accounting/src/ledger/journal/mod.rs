@@ -78,6 +78,9 @@ pub(super) struct Shared {
     /// False for ever once a write or a sync has failed.
     healthy: AtomicBool,
     logs: RwLock<Vec<Arc<LogState>>>,
+    /// Held while records are brought to the device, so that one sync never counts on what another
+    /// has begun and not finished.
+    syncing: Mutex<()>,
     /// True while a segment's name may not be on the device yet.
     folder_dirty: AtomicBool,
     spares: Mutex<Vec<Spare>>,
@@ -129,6 +132,7 @@ impl Journal {
             },
             healthy: AtomicBool::new(true),
             logs: RwLock::default(),
+            syncing: Mutex::default(),
             folder_dirty: AtomicBool::new(true),
             spares: Mutex::default(),
             spare_count: AtomicU64::new(0),
@@ -218,6 +222,7 @@ impl Shared {
     }
 
     fn sync_all(&self) -> Result<(), JournalError> {
+        let _alone = self.syncing.lock();
         let logs = self.logs.read().clone();
         for log in logs {
             log.sync(|| self.sync_folder()).map_err(|source| self.failed(self.folder.clone(), source))?;

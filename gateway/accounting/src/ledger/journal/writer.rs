@@ -370,6 +370,25 @@ mod tests {
     }
 
     #[test]
+    fn syncs_from_several_threads_do_not_disturb_each_other() {
+        let folder = TempDir::new().expect("a folder");
+        let options = JournalOptions { segment_bytes: 1, ..JournalOptions::default() };
+        let journal = Journal::open(folder.path(), options).expect("opened");
+        let mut writer = journal.writer(0).expect("a writer");
+        let watch = writer.durable();
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| (0..20).for_each(|_| journal.sync().expect("synced")));
+            }
+            for number in 0..2_000 {
+                writer.end(&entry(number)).expect("written");
+            }
+        });
+        journal.sync().expect("synced");
+        assert!(watch.reached(Appended { lsn: 2_000 }));
+    }
+
+    #[test]
     fn a_failed_write_poisons_the_whole_journal() {
         let folder = TempDir::new().expect("a folder");
         let journal = Journal::open(folder.path(), JournalOptions::default()).expect("opened");
