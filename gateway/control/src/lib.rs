@@ -1,5 +1,8 @@
-//! Configuration, reload, admin API.
+//! Configuration, reload, operators' states, the admin API.
 
+pub mod admin;
+pub mod codes;
 pub mod config;
 pub mod history;
+pub mod operate;
 pub mod reload;

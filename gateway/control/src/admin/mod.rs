@@ -1,0 +1,98 @@
+//! The admin API: usage and cost for finance, the fleet for operators, health for orchestrators.
+//!
+//! A thin layer: it reads the query, asks the ledger, the quotas or the
+//! [operations](crate::operate), and writes JSON. Every change stands in the audit with its actor
+//! and reason. Nothing here is on a request's path; what blocks runs on threads that may.
+
+mod access;
+mod audit;
+mod budgets;
+mod config;
+mod export;
+mod fleet;
+mod health;
+mod openapi;
+mod params;
+mod problem;
+mod requests;
+mod routes;
+mod usage;
+
+use std::{
+    sync::Arc,
+    time::{Instant, SystemTime, UNIX_EPOCH},
+};
+
+use axum::{
+    Router,
+    http::header,
+    response::{IntoResponse, Response},
+};
+use jiff::tz::TimeZone;
+use tollgate_accounting::{Now, ledger::LedgerStore};
+use tollgate_domain::UnixMillis;
+use tollgate_proxy::{Live, Snapshot};
+
+pub use health::Check;
+
+use self::problem::Problem;
+use crate::{operate::Operators, reload::Reloader};
+
+/// What the admin API speaks for.
+pub struct AdminState {
+    /// The ledger.
+    pub store: Arc<dyn LedgerStore>,
+    /// Quotas and health.
+    pub live: Arc<Live>,
+    /// The running configuration, and the way to the next one.
+    pub reloader: Arc<Reloader>,
+    /// Operators' states.
+    pub operators: Arc<Operators>,
+    /// Renders the metrics in the Prometheus text format.
+    pub metrics: Box<dyn Fn() -> String + Send + Sync>,
+    /// The conditions of readiness: configuration loaded, listeners bound, journal writable, not
+    /// draining. Must be cheap.
+    pub readiness: Box<dyn Fn() -> Vec<Check> + Send + Sync>,
+}
+
+impl AdminState {
+    fn snapshot(&self) -> Arc<Snapshot> {
+        self.reloader.snapshot().load_full()
+    }
+
+    /// The zone of the calendar: of days and months, and of dates in queries.
+    fn time_zone(&self) -> TimeZone {
+        let running = self.reloader.running();
+        TimeZone::get(&running.settings.timezone).expect("a running configuration has a known time zone")
+    }
+
+    fn now(&self) -> Now {
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let wall = UnixMillis::new(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX));
+        Now { wall, mono: Instant::now() }
+    }
+}
+
+/// Everything that the admin listener answers.
+pub fn router(state: &Arc<AdminState>) -> Router {
+    routes::router(routes::admin_rules(), state)
+}
+
+/// What the status listener answers: `/metrics`, `/livez`, `/readyz`.
+pub fn status_router(state: &Arc<AdminState>) -> Router {
+    routes::router(routes::status_rules(), state)
+}
+
+/// What the ledger has, as JSON.
+fn answer(value: &impl serde::Serialize) -> Response {
+    let body = serde_json::to_vec(value).expect("names, numbers and texts are JSON");
+    ([(header::CONTENT_TYPE, "application/json")], body).into_response()
+}
+
+/// Does what blocks on a thread that may.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
+    // The only failure is a panic, which has told its story on stderr already.
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|_| Problem::internal("the work for this answer was cut short"))
+}

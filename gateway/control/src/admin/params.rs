@@ -1,0 +1,76 @@
+//! What a call brings: its query, its body, the names in its path. Whatever does not fit is told as
+//! a problem, and what is not known is refused: a misspelt filter must not widen an answer.
+
+use axum::{
+    body::{Bytes, to_bytes},
+    extract::{FromRequest, FromRequestParts, Path, Query, Request},
+    http::request::Parts,
+};
+use serde::de::DeserializeOwned;
+
+use super::problem::Problem;
+
+const LARGEST_BODY: usize = 4 << 20;
+
+/// The query, as a struct that denies unknown fields.
+pub(super) struct Params<T>(pub(super) T);
+
+impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        Query::try_from_uri(&parts.uri)
+            .map(|Query(params)| Self(params))
+            .map_err(|rejection| Problem::invalid(rejection.body_text()))
+    }
+}
+
+/// The name in the path.
+pub(super) struct Segment(pub(super) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Segment {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        Path::from_request_parts(parts, state)
+            .await
+            .map(|Path(name)| Self(name))
+            .map_err(|rejection| Problem::invalid(rejection.body_text()))
+    }
+}
+
+/// A JSON body; an empty one is the default.
+pub(super) struct Body<T>(pub(super) T);
+
+impl<S: Sync, T: DeserializeOwned + Default> FromRequest<S> for Body<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        let bytes = read(request).await?;
+        if bytes.trim_ascii().is_empty() {
+            return Ok(Self(T::default()));
+        }
+        serde_json::from_slice(&bytes)
+            .map(Self)
+            .map_err(|error| Problem::invalid(format!("the body: {error}")))
+    }
+}
+
+/// A body that is text.
+pub(super) struct Text(pub(super) String);
+
+impl<S: Sync> FromRequest<S> for Text {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        let bytes = read(request).await?;
+        let text = String::from_utf8(bytes.into()).map_err(|_| Problem::invalid("the body is not UTF-8"))?;
+        Ok(Self(text))
+    }
+}
+
+async fn read(request: Request) -> Result<Bytes, Problem> {
+    to_bytes(request.into_body(), LARGEST_BODY).await.map_err(|_| {
+        Problem::invalid(format!("the body did not arrive whole, or is larger than {LARGEST_BODY} bytes"))
+    })
+}

@@ -1,0 +1,186 @@
+//! The table of routes. Who may open a route is part of the route: one without a rule cannot be
+//! written down, and the router is built from nothing else.
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::{Request, State},
+    handler::Handler,
+    http::{HeaderValue, Method, header},
+    middleware::{self, Next},
+    response::Response,
+    routing::{MethodFilter, MethodRouter, on},
+};
+
+use super::{
+    AdminState,
+    access::{self, Access, Caller, Permission},
+    audit, budgets, config, export, fleet, health, openapi,
+    problem::Problem,
+    requests, usage,
+};
+use crate::operate::{Action, Kind};
+
+/// One route: what it is, who may open it, what answers.
+pub(super) struct Rule {
+    pub(super) method: Method,
+    pub(super) path: String,
+    pub(super) access: Access,
+    answers: MethodRouter<Arc<AdminState>>,
+}
+
+/// Everything that the admin listener answers.
+pub(super) fn admin_rules() -> Vec<Rule> {
+    let mut rules = status_rules();
+    rules.extend(spend_rules());
+    rules.extend(Kind::ALL.into_iter().flat_map(fleet_rules));
+    rules.extend(config_rules());
+    rules.extend(later_rules());
+    rules
+}
+
+/// What the status listener answers: for orchestrators and scrapers.
+pub(super) fn status_rules() -> Vec<Rule> {
+    vec![open("/livez", health::livez), open("/readyz", health::readyz), open("/metrics", health::metrics)]
+}
+
+fn spend_rules() -> Vec<Rule> {
+    vec![
+        get("/usage", Permission::ReadSpend, usage::usage),
+        get("/requests", Permission::ReadSpend, requests::list),
+        get("/requests/{id}", Permission::ReadSpend, requests::one),
+        get("/budgets", Permission::ReadSpend, budgets::list),
+        get("/export/csv", Permission::Export, export::csv),
+        get("/audit", Permission::ReadAudit, audit::list),
+    ]
+}
+
+fn fleet_rules(kind: Kind) -> Vec<Rule> {
+    let collection = format!("/{}", kind.plural());
+    let list = move |state: State<_>| fleet::list(kind, state);
+    let one = move |state: State<_>, name: _| fleet::one(kind, state, name);
+    let mut rules = vec![
+        get(&collection, Permission::ReadFleet, list),
+        get(&format!("{collection}/{{name}}"), Permission::ReadFleet, one),
+    ];
+    rules.extend(Action::ALL.into_iter().map(|action| {
+        let order = move |state: State<_>, caller: _, name: _, body: _| {
+            fleet::order((kind, action), state, caller, name, body)
+        };
+        post(&format!("{collection}/{{name}}/{}", action.as_str()), Permission::Operate, order)
+    }));
+    if kind == Kind::Upstream {
+        rules.push(post(&format!("{collection}/{{name}}/reset"), Permission::Operate, fleet::reset));
+    }
+    rules
+}
+
+fn config_rules() -> Vec<Rule> {
+    vec![
+        get("/config", Permission::ReadConfig, config::show),
+        get("/config/history", Permission::ReadConfig, config::history),
+        post("/config/reload", Permission::Reload, config::reload),
+        post("/config/validate", Permission::Reload, config::validate),
+        get("/openapi.json", Permission::ReadDocument, openapi::document),
+    ]
+}
+
+/// Named by the contract, not built yet: the rule stands, the answer is 501.
+fn later_rules() -> Vec<Rule> {
+    vec![
+        later(Method::GET, "/export/focus", Permission::Export, "the FOCUS export"),
+        later(Method::GET, "/export/parquet", Permission::Export, "the Parquet export"),
+        later(Method::GET, "/export/xlsx", Permission::Export, "the Excel export"),
+        later(Method::PUT, "/config", Permission::ChangeConfig, "changing the configuration over the API"),
+        later(Method::POST, "/config/rollback", Permission::ChangeConfig, "rolling the configuration back"),
+        later(Method::GET, "/keys", Permission::ReadKeys, "run-time keys"),
+        later(Method::POST, "/keys", Permission::ManageKeys, "run-time keys"),
+        later(Method::POST, "/keys/{id}/revoke", Permission::ManageKeys, "run-time keys"),
+        later(Method::POST, "/keys/{id}/rotate", Permission::ManageKeys, "run-time keys"),
+        later(Method::GET, "/drills", Permission::ReadDrills, "drills"),
+        later(Method::POST, "/drills", Permission::RunDrills, "drills"),
+        later(Method::GET, "/drills/{id}", Permission::ReadDrills, "drills"),
+        later(Method::POST, "/drills/{id}/stop", Permission::RunDrills, "drills"),
+    ]
+}
+
+fn get<T: 'static>(path: &str, permission: Permission, handler: impl Handler<T, Arc<AdminState>>) -> Rule {
+    rule(Method::GET, path, permission, on(MethodFilter::GET, handler))
+}
+
+fn post<T: 'static>(path: &str, permission: Permission, handler: impl Handler<T, Arc<AdminState>>) -> Rule {
+    rule(Method::POST, path, permission, on(MethodFilter::POST, handler))
+}
+
+fn later(method: Method, path: &str, permission: Permission, what: &'static str) -> Rule {
+    let filter = MethodFilter::try_from(method.clone()).expect("the methods of this table are standard ones");
+    rule(method, path, permission, on(filter, move || async move { Problem::unsupported(what) }))
+}
+
+fn rule(method: Method, path: &str, permission: Permission, answers: MethodRouter<Arc<AdminState>>) -> Rule {
+    Rule { method, path: format!("/api/v1{path}"), access: Access::Needs(permission), answers }
+}
+
+fn open<T: 'static>(path: &str, handler: impl Handler<T, Arc<AdminState>>) -> Rule {
+    Rule {
+        method: Method::GET,
+        path: path.to_owned(),
+        access: Access::Open,
+        answers: on(MethodFilter::GET, handler),
+    }
+}
+
+/// The router of a table. What is not in it is a problem too, never a bare 404.
+pub(super) fn router(rules: Vec<Rule>, state: &Arc<AdminState>) -> Router {
+    let guarded = rules.into_iter().fold(Router::new(), |router, rule| {
+        let gate = Gate {
+            method: rule.method,
+            path: rule.path.as_str().into(),
+            access: rule.access,
+            state: Arc::clone(state),
+        };
+        router.route(&rule.path, rule.answers.route_layer(middleware::from_fn_with_state(gate, guard)))
+    });
+    guarded
+        .fallback(async || Problem::not_found("no such path; see /api/v1/openapi.json"))
+        .method_not_allowed_fallback(async || Problem::method_not_allowed())
+        .layer(middleware::map_response(keep_nowhere))
+        .with_state(Arc::clone(state))
+}
+
+/// Stands before one route.
+#[derive(Clone)]
+struct Gate {
+    method: Method,
+    path: Arc<str>,
+    access: Access,
+    state: Arc<AdminState>,
+}
+
+/// Lets a caller pass whose token grants what the route needs, and tells the handler who it is.
+async fn guard(State(gate): State<Gate>, mut request: Request, next: Next) -> Result<Response, Problem> {
+    if let Access::Needs(permission) = gate.access {
+        let caller = gate.admit(permission, &request).inspect_err(|problem| {
+            tracing::warn!(method = %gate.method, path = &*gate.path, %problem, "admin call refused");
+        })?;
+        request.extensions_mut().insert(caller);
+    }
+    Ok(next.run(request).await)
+}
+
+impl Gate {
+    fn admit(&self, permission: Permission, request: &Request) -> Result<Caller, Problem> {
+        let authorization = request.headers().get(header::AUTHORIZATION).map(HeaderValue::as_bytes);
+        let running = self.state.reloader.running();
+        let caller = access::identify(&running.settings.admin_tokens, authorization)?;
+        caller.may(permission)?;
+        Ok(caller)
+    }
+}
+
+/// Answers are of the moment and often confidential.
+async fn keep_nowhere(mut response: Response) -> Response {
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

@@ -1,0 +1,271 @@
+//! What every error code means and what to do about it: the one place for these texts.
+//!
+//! `tollgate explain CODE` prints them; documentation is checked against them.
+
+/// An error code of the data plane.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct ErrorCode {
+    /// The code, as it stands in bodies and in `x-tollgate-error`.
+    pub code: &'static str,
+    /// The HTTP status that it comes with; 0 for a failure inside a stream that has begun.
+    pub status: u16,
+    /// What has happened.
+    pub meaning: &'static str,
+    /// What the reader can do.
+    pub remedy: &'static str,
+}
+
+/// The entry of a code.
+#[must_use]
+pub fn find(code: &str) -> Option<&'static ErrorCode> {
+    CODES.iter().find(|known| known.code == code)
+}
+
+/// The known code that is most like a mistyped one.
+#[must_use]
+pub fn nearest(code: &str) -> Option<&'static ErrorCode> {
+    CODES
+        .iter()
+        .map(|known| (strsim::jaro_winkler(known.code, code), known))
+        .filter(|(likeness, _)| *likeness > 0.8)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, known)| known)
+}
+
+const fn entry(code: &'static str, status: u16, meaning: &'static str, remedy: &'static str) -> ErrorCode {
+    ErrorCode { code, status, meaning, remedy }
+}
+
+/// Every code, in the order in which a request can meet them.
+pub const CODES: &[ErrorCode] = &[
+    entry(
+        "invalid_api_key",
+        401,
+        "The request carries no key, a key that nobody has, or two different keys.",
+        "Send one key as `authorization: Bearer KEY`, `x-api-key` or `api-key`. The message names the headers when two differ.",
+    ),
+    entry(
+        "key_expired",
+        401,
+        "The key was valid until its `expires` time.",
+        "Give the application a new key, or move `expires` in the configuration.",
+    ),
+    entry("key_revoked", 401, "The key was withdrawn.", "Give the application a new key."),
+    entry(
+        "model_not_found",
+        404,
+        "No model of this name is configured.",
+        "Ask `GET /v1/models` with the same key for the names; add the model to `models` if it is missing there.",
+    ),
+    entry(
+        "model_not_allowed",
+        403,
+        "The model exists, but the key or its project may not use it.",
+        "Add the model to `models` of the project, and of the key if the key has a list of its own.",
+    ),
+    entry(
+        "model_unpriced",
+        403,
+        "The model has no price, and a hard budget cannot be kept without one.",
+        "Add a price for the model, or set the budget's mode to `observe`.",
+    ),
+    entry(
+        "zone_not_permitted",
+        403,
+        "No target of the model processes data in the zones that the project permits.",
+        "Add a target in a permitted zone; the gateway never leaves the zones, whatever fails.",
+    ),
+    entry(
+        "invalid_request",
+        400,
+        "The request is not what the API takes: not JSON, a member of the wrong kind, an unknown path or method.",
+        "The message says which part is wrong and what would work.",
+    ),
+    entry(
+        "unsupported_parameter",
+        400,
+        "The request asks for something that the chosen upstream's API cannot express.",
+        "Leave the named parameter out, or use a model whose upstream speaks the same API as the client.",
+    ),
+    entry(
+        "request_exceeds_limit",
+        400,
+        "The request is larger than a limit or budget would ever let through, so waiting does not help.",
+        "Send less input, ask for fewer output tokens, or raise the limit that the message names.",
+    ),
+    entry(
+        "request_too_large",
+        413,
+        "The request body is larger than the gateway accepts.",
+        "Send a smaller body; refer to large files by URL or id where the API allows it.",
+    ),
+    entry(
+        "rate_limit_exceeded",
+        429,
+        "More requests per second or minute than a key, project or team may send.",
+        "Wait as long as `retry-after` says; raise `requests_per_minute` if the limit is too tight.",
+    ),
+    entry(
+        "token_rate_limit_exceeded",
+        429,
+        "More tokens per minute than a key, project or team may use.",
+        "Wait as long as `retry-after` says; smaller output caps reserve less.",
+    ),
+    entry(
+        "token_quota_exceeded",
+        429,
+        "The tokens of the day or month are used up.",
+        "Wait for the next period or raise `tokens_per_day` or `tokens_per_month`.",
+    ),
+    entry(
+        "concurrency_limit_exceeded",
+        429,
+        "As many requests as allowed are in flight already; a stream counts until its last byte.",
+        "Wait for others to end, or raise `concurrent_requests`.",
+    ),
+    entry(
+        "budget_exceeded",
+        429,
+        "The request's worst case does not fit into what is left of a hard budget.",
+        "The message shows what is spent and reserved. Raise the budget, wait for the next period, or ask for fewer output tokens.",
+    ),
+    entry(
+        "unsupported_operation",
+        501,
+        "The operation is known, but this gateway does not offer it.",
+        "Use another operation; the release notes tell what has been added.",
+    ),
+    entry(
+        "upstream_rate_limited",
+        429,
+        "Every permitted upstream of the model has said that it is being called too often.",
+        "Wait as long as `retry-after` says; add capacity or another target to the model.",
+    ),
+    entry(
+        "no_healthy_upstream",
+        503,
+        "No permitted upstream of the model takes requests: drained, disabled, or with an open breaker.",
+        "Look at `tollgate targets list`; enable what was drained, or add a target elsewhere.",
+    ),
+    entry(
+        "overloaded",
+        503,
+        "This gateway process, or the upstream, has all the work that it takes.",
+        "Try again after a moment; add gateway processes if it is the gateway.",
+    ),
+    entry(
+        "meter_backpressure",
+        503,
+        "The journal cannot be written, and nothing is served that could not be counted.",
+        "Look at the gateway's log: the disk of `data_dir` is full or failing.",
+    ),
+    entry(
+        "quota_unavailable",
+        503,
+        "The limits of this key cannot be known at the moment.",
+        "Try again after a moment; look at the gateway's log.",
+    ),
+    entry(
+        "upstream_saturated",
+        503,
+        "Every permitted upstream has as many requests in flight as its `max_concurrency` allows.",
+        "Try again after a moment, raise `max_concurrency`, or add a target.",
+    ),
+    entry(
+        "upstream_account_exhausted",
+        503,
+        "The provider says that the account's quota or credit is used up.",
+        "Raise the quota at the provider or add a target that another account pays for.",
+    ),
+    entry(
+        "upstream_connect",
+        502,
+        "No permitted upstream could be reached: name resolution, connection or TLS failed.",
+        "Check `base_url` and the network between the gateway and the provider.",
+    ),
+    entry(
+        "upstream_reset",
+        502,
+        "The upstream closed the connection before it had answered.",
+        "Try again; if it persists, the provider is failing.",
+    ),
+    entry(
+        "upstream_error",
+        502,
+        "The upstream answered with a server error, and so did every other permitted one.",
+        "Try again; if it persists, look at the provider's status page.",
+    ),
+    entry(
+        "upstream_auth",
+        502,
+        "The upstream refused the gateway's own credential. The client's key is fine.",
+        "Renew the `credential` of the upstream.",
+    ),
+    entry(
+        "upstream_misconfigured",
+        502,
+        "The upstream does not know the model or deployment that the configuration names.",
+        "Correct `model` of the target or `base_url` of the upstream.",
+    ),
+    entry(
+        "upstream_protocol",
+        502,
+        "The upstream sent something that its API or HTTP does not allow.",
+        "Check that `dialect` fits the upstream; a proxy between may be answering in its place.",
+    ),
+    entry(
+        "upstream_timeout",
+        504,
+        "The upstream sent no answer in time.",
+        "Try again; raise `timeouts` of the upstream if its answers take that long.",
+    ),
+    entry(
+        "upstream_ttft",
+        504,
+        "The upstream accepted the request but sent no content in time.",
+        "Try again; raise `timeouts.ttft` of the upstream for models that think for long.",
+    ),
+    entry(
+        "upstream_truncated",
+        0,
+        "The upstream's stream broke off in the middle of the answer.",
+        "Do not use the partial answer as if it were whole; send the request again.",
+    ),
+    entry(
+        "upstream_stalled",
+        0,
+        "The upstream's stream fell silent in the middle of the answer.",
+        "Do not use the partial answer as if it were whole; send the request again.",
+    ),
+    entry(
+        "internal",
+        500,
+        "The gateway has a fault.",
+        "Report it with the request's `x-request-id`; the log has an entry with the same id.",
+    ),
+];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn every_code_stands_once_and_is_explained() {
+        let mut seen = HashSet::new();
+        for code in CODES {
+            assert!(seen.insert(code.code), "{} stands twice", code.code);
+            assert!(code.status == 0 || (400..600).contains(&code.status), "{}", code.code);
+            for text in [code.meaning, code.remedy] {
+                assert!(text.ends_with('.') && text.len() > 10, "{}: {text:?}", code.code);
+            }
+        }
+    }
+
+    #[test]
+    fn a_mistyped_code_finds_its_neighbour_and_nonsense_finds_none() {
+        assert_eq!(nearest("budget_exceded").map(|code| code.code), Some("budget_exceeded"));
+        assert_eq!(nearest("xyz"), None);
+    }
+}

@@ -1,0 +1,228 @@
+//! What operators are shown of regions, upstreams and targets.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use serde::Serialize;
+use tollgate_accounting::{Now, ledger::rfc3339};
+use tollgate_domain::UnixMillis;
+use tollgate_proxy::{BreakerState, OperatorCell, OperatorState, Snapshot, Target, Upstream};
+
+use super::Kind;
+
+/// One region, upstream or target at one moment. What several targets share is shown at its worst.
+#[derive(Clone, Debug, Serialize)]
+pub struct View {
+    /// `region`, `upstream` or `target`.
+    pub kind: &'static str,
+    /// Its name.
+    pub name: String,
+    /// The region that an upstream or target is in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// The upstream that a target is on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upstream: Option<String>,
+    /// Where data is processed.
+    pub zones: Vec<String>,
+    /// `enabled`, `forced`, `draining` or `disabled`: the operator's word, else the configuration's.
+    pub state: &'static str,
+    /// The strictest state of it and of what it is part of.
+    pub effective_state: &'static str,
+    /// Why, as the operator said.
+    pub reason: Option<String>,
+    /// Who said so.
+    pub author: Option<String>,
+    /// Since when the operator's word is in force.
+    pub since: Option<String>,
+    /// When it ends by itself.
+    pub until: Option<String>,
+    /// Attempts in flight.
+    pub in_flight: u32,
+    /// `closed`, `half_open` or `open`.
+    pub breaker: &'static str,
+    /// Until when a throttle or a fault of configuration keeps requests away.
+    pub hold_until: Option<String>,
+    /// Mean time to the first content, recent and slow ones weighing more; null before the first.
+    pub ewma_ttft_ms: Option<u64>,
+    /// Share of attempts that succeeded in the last ten seconds; null without attempts.
+    pub success_rate: Option<f64>,
+}
+
+/// Every region that a model can be sent to, by name.
+#[must_use]
+pub fn regions(snapshot: &Snapshot, now: Now) -> Vec<View> {
+    let mut by_region: BTreeMap<_, Vec<&Arc<Target>>> = BTreeMap::new();
+    for target in snapshot.targets() {
+        by_region.entry(target.upstream.region.clone()).or_default().push(target);
+    }
+    let view = |(name, targets): (tollgate_domain::RegionName, Vec<&Arc<Target>>)| {
+        let live = &targets[0].upstream.region_live;
+        let part = Part {
+            kind: Kind::Region,
+            name: name.to_string(),
+            region: None,
+            upstream: None,
+            zones: zones(targets.iter().map(|target| &*target.upstream)),
+            in_flight: live.in_flight.load(Ordering::Relaxed),
+        };
+        part.view(
+            &live.operator,
+            OperatorState::Enabled,
+            OperatorState::Enabled,
+            Health::worst(&targets, now),
+        )
+    };
+    by_region.into_iter().map(view).collect()
+}
+
+/// Every upstream that a model can be sent to, by name.
+#[must_use]
+pub fn upstreams(snapshot: &Snapshot, now: Now) -> Vec<View> {
+    let mut by_upstream: BTreeMap<_, Vec<&Arc<Target>>> = BTreeMap::new();
+    for target in snapshot.targets() {
+        by_upstream.entry(target.upstream.name.clone()).or_default().push(target);
+    }
+    let view = |targets: Vec<&Arc<Target>>| {
+        let upstream = &targets[0].upstream;
+        let part = Part {
+            kind: Kind::Upstream,
+            name: upstream.name.to_string(),
+            region: Some(upstream.region.to_string()),
+            upstream: None,
+            zones: zones([&**upstream]),
+            in_flight: upstream.live.in_flight.load(Ordering::Relaxed),
+        };
+        let above = upstream.region_live.operator.state(OperatorState::Enabled);
+        part.view(&upstream.live.operator, upstream.configured, above, Health::worst(&targets, now))
+    };
+    by_upstream.into_values().map(view).collect()
+}
+
+/// Every target, by name. One that several models share is shown once.
+#[must_use]
+pub fn targets(snapshot: &Snapshot, now: Now) -> Vec<View> {
+    let by_name: BTreeMap<_, &Arc<Target>> =
+        snapshot.targets().map(|target| (target.live.name.clone(), target)).collect();
+    let view = |target: &Arc<Target>| {
+        let upstream = &target.upstream;
+        let part = Part {
+            kind: Kind::Target,
+            name: target.live.name.to_string(),
+            region: Some(upstream.region.to_string()),
+            upstream: Some(upstream.name.to_string()),
+            zones: zones([&**upstream]),
+            in_flight: target.live.in_flight.load(Ordering::Relaxed),
+        };
+        let above = upstream
+            .region_live
+            .operator
+            .state(OperatorState::Enabled)
+            .max(upstream.live.operator.state(upstream.configured));
+        part.view(&target.live.operator, OperatorState::Enabled, above, Health::worst(&[target], now))
+    };
+    by_name.into_values().map(view).collect()
+}
+
+/// What is known of a view before its state and health.
+struct Part {
+    kind: Kind,
+    name: String,
+    region: Option<String>,
+    upstream: Option<String>,
+    zones: Vec<String>,
+    in_flight: u32,
+}
+
+impl Part {
+    /// `above` is the state of what it is part of.
+    fn view(
+        self,
+        cell: &OperatorCell,
+        configured: OperatorState,
+        above: OperatorState,
+        health: Health,
+    ) -> View {
+        let word = cell.word();
+        let state = word.as_ref().map_or(configured, |word| word.state);
+        View {
+            kind: self.kind.as_str(),
+            name: self.name,
+            region: self.region,
+            upstream: self.upstream,
+            zones: self.zones,
+            state: state.as_str(),
+            effective_state: state.max(above).as_str(),
+            reason: word.as_ref().map(|word| word.reason.clone()),
+            author: word.as_ref().map(|word| word.actor.clone()),
+            since: word.as_ref().map(|word| rfc3339(word.since)),
+            until: word.as_ref().and_then(|word| word.until).map(rfc3339),
+            in_flight: self.in_flight,
+            breaker: health.breaker.as_str(),
+            hold_until: health.hold_until.map(rfc3339),
+            ewma_ttft_ms: health.ewma_ttft.map(|ttft| u64::try_from(ttft.as_millis()).unwrap_or(u64::MAX)),
+            success_rate: health.success_permille.map(|permille| f64::from(permille) / 1_000.0),
+        }
+    }
+}
+
+fn zones<'a>(upstreams: impl IntoIterator<Item = &'a Upstream>) -> Vec<String> {
+    let mut zones: Vec<String> =
+        upstreams.into_iter().flat_map(|upstream| &upstream.zones).map(ToString::to_string).collect();
+    zones.sort();
+    zones.dedup();
+    zones
+}
+
+struct Health {
+    breaker: BreakerState,
+    hold_until: Option<UnixMillis>,
+    ewma_ttft: Option<Duration>,
+    success_permille: Option<u32>,
+}
+
+impl Health {
+    /// The worst figure of each sort among the targets; of none, a healthy one.
+    fn worst(targets: &[&Arc<Target>], now: Now) -> Self {
+        let healthy =
+            Self { breaker: BreakerState::Closed, hold_until: None, ewma_ttft: None, success_permille: None };
+        targets.iter().map(|target| Self::of(target, now)).fold(healthy, Self::worse)
+    }
+
+    fn of(target: &Target, now: Now) -> Self {
+        let view = target.live.view(now.mono);
+        let shared = [&target.fate, &target.account].into_iter().filter_map(|hold| hold.until(now.mono));
+        let hold = shared.map(|until| until.saturating_duration_since(now.mono)).chain(view.hold).max();
+        Self {
+            breaker: view.breaker,
+            hold_until: hold.map(|left| now.wall.plus(i64::try_from(left.as_millis()).unwrap_or(i64::MAX))),
+            ewma_ttft: (!target.live.load(|load| load.is_new())).then_some(view.ewma_ttft),
+            success_permille: view.success_permille,
+        }
+    }
+
+    fn worse(self, other: Self) -> Self {
+        let lower = |a: Option<u32>, b: Option<u32>| a.into_iter().chain(b).min();
+        Self {
+            breaker: if severity(other.breaker) > severity(self.breaker) {
+                other.breaker
+            } else {
+                self.breaker
+            },
+            hold_until: self.hold_until.max(other.hold_until),
+            ewma_ttft: self.ewma_ttft.max(other.ewma_ttft),
+            success_permille: lower(self.success_permille, other.success_permille),
+        }
+    }
+}
+
+const fn severity(breaker: BreakerState) -> u8 {
+    match breaker {
+        BreakerState::Closed => 0,
+        BreakerState::HalfOpen => 1,
+        BreakerState::Open => 2,
+    }
+}

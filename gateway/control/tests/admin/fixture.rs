@@ -1,0 +1,273 @@
+//! An admin API over a small gateway: two upstreams in two regions, two teams, one row each.
+
+use std::{
+    fs,
+    path::Path,
+    sync::{Arc, atomic::Ordering},
+};
+
+use axum::{
+    body::{Body, to_bytes},
+    http::{Request, StatusCode, header},
+};
+use parking_lot::Mutex;
+use serde_json::Value;
+use tempfile::TempDir;
+use tollgate_accounting::ledger::{End, Entry, Flags, Identity, Kind, Place, ServedBy};
+use tollgate_control::{
+    admin::{self, AdminState, Check},
+    config::{self, Document, Sources},
+    history::History,
+    operate::Operators,
+    reload::Reloader,
+};
+use tollgate_domain::{Money, RequestId, UnixMillis, Usage, UsageSource};
+use tollgate_proxy::{Live, OperatorState};
+use tower::ServiceExt;
+
+use crate::memory::MemoryStore;
+
+pub(crate) struct Gateway {
+    pub(crate) store: Arc<MemoryStore>,
+    pub(crate) live: Arc<Live>,
+    pub(crate) reloader: Arc<Reloader>,
+    pub(crate) operators: Arc<Operators>,
+    pub(crate) checks: Arc<Mutex<Vec<Check>>>,
+    state: Arc<AdminState>,
+    folder: TempDir,
+}
+
+/// What came back.
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) content_type: String,
+    pub(crate) text: String,
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|_| panic!("no JSON: {}", self.text))
+    }
+
+    /// Status and code of a problem.
+    pub(crate) fn problem(&self) -> (u16, String) {
+        assert_eq!(self.content_type, "application/problem+json", "{}", self.text);
+        (self.status.as_u16(), self.json()["code"].as_str().unwrap_or_default().to_owned())
+    }
+}
+
+impl Gateway {
+    pub(crate) fn new() -> Self {
+        Self::of(&format!("{CONFIG}{TOKENS}"), Arc::default())
+    }
+
+    pub(crate) fn without_tokens() -> Self {
+        Self::of(CONFIG, Arc::default())
+    }
+
+    /// A gateway on the same store, as after a restart.
+    pub(crate) fn restarted(&self) -> Self {
+        Self::of(&format!("{CONFIG}{TOKENS}"), Arc::clone(&self.store))
+    }
+
+    fn of(config: &str, store: Arc<MemoryStore>) -> Self {
+        let folder = TempDir::new().expect("a temporary folder");
+        fs::write(folder.path().join("tollgate.yaml"), config).expect("it is ours");
+        fs::write(folder.path().join("prices.yaml"), PRICES).expect("it is ours");
+        let sources = Sources::fixed(folder.path(), variables());
+        let document =
+            Document::load(Path::new("tollgate.yaml"), &sources).unwrap_or_else(|errors| panic!("{errors}"));
+        let live = Arc::new(Live::new(config::quotas(&document)));
+        let history = History::open(folder.path().join("history")).expect("it is ours");
+        let reloader = Reloader::start(document, Arc::clone(&live), [7; 32], history, |_| {})
+            .unwrap_or_else(|error| panic!("{error}"));
+        let operators = Arc::new(Operators::new(Arc::clone(&store) as _, Arc::clone(&live)));
+        let checks = Arc::new(Mutex::new(vec![Check { name: "journal", problem: None }]));
+        let seen = Arc::clone(&checks);
+        let state = Arc::new(AdminState {
+            store: Arc::clone(&store) as _,
+            live: Arc::clone(&live),
+            reloader: Arc::clone(&reloader),
+            operators: Arc::clone(&operators),
+            metrics: Box::new(|| "tollgate_up 1\n".to_owned()),
+            readiness: Box::new(move || seen.lock().clone()),
+        });
+        Self { store, live, reloader, operators, checks, state, folder }
+    }
+
+    /// Changes the configuration file.
+    pub(crate) fn edit_config(&self, from: &str, to: &str) {
+        let path = self.folder.path().join("tollgate.yaml");
+        let text = fs::read_to_string(&path).expect("it is ours");
+        assert!(text.contains(from), "{from:?} stands in the file");
+        fs::write(&path, text.replace(from, to)).expect("it is ours");
+    }
+
+    /// A call with the token of the holder `who`; without one when it is empty.
+    pub(crate) async fn call(&self, method: &str, path: &str, who: &str, body: &str) -> Answer {
+        let mut request = Request::builder().method(method).uri(path);
+        if !who.is_empty() {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {}", secret_of(who)));
+        }
+        let request = request.body(Body::from(body.to_owned())).expect("a request");
+        let response = admin::router(&self.state).oneshot(request).await.expect("a router always answers");
+        let status = response.status();
+        let content_type = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let content_type = content_type.unwrap_or_default().to_owned();
+        let bytes = to_bytes(response.into_body(), 1 << 20).await.expect("the body arrives");
+        Answer { status, content_type, text: String::from_utf8_lossy(&bytes).into_owned() }
+    }
+
+    pub(crate) async fn get(&self, path: &str, who: &str) -> Answer {
+        self.call("GET", path, who, "").await
+    }
+
+    /// A call to the status listener.
+    pub(crate) async fn status_listener(&self, path: &str) -> StatusCode {
+        let request = Request::get(path).body(Body::empty()).expect("a request");
+        admin::status_router(&self.state).oneshot(request).await.expect("a router always answers").status()
+    }
+
+    pub(crate) fn add_row(&self, team: &str, at: &str, cost: &str) -> RequestId {
+        let row = row(team, millis(at), cost.parse().expect(cost), self.store.rows.lock().len() as u64 + 1);
+        let id = row.id;
+        self.store.rows.lock().push(row);
+        id
+    }
+
+    pub(crate) fn fill_disk(&self) {
+        self.store.full.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn state_of_region(&self, name: &str) -> OperatorState {
+        self.live.fleet.region(&name.into()).operator.state(OperatorState::Enabled)
+    }
+}
+
+pub(crate) fn millis(at: &str) -> UnixMillis {
+    UnixMillis::new(at.parse::<jiff::Timestamp>().expect(at).as_millisecond())
+}
+
+fn secret_of(who: &str) -> String {
+    format!("secret-token-of-{who}")
+}
+
+/// The tokens of all holders.
+const TOKENS: &str = r#"
+admin:
+  tokens:
+    - { name: root, role: admin, token: "${env:ROOT}" }
+    - { name: ops, role: operator, token: "${env:OPS}" }
+    - { name: money, role: finance, token: "${env:MONEY}" }
+    - { name: eyes, role: viewer, token: "${env:EYES}" }
+    - { name: retail-lead, role: finance, token: "${env:RETAIL_LEAD}", scope: { teams: [retail] } }
+"#;
+
+const CONFIG: &str = r#"version: 1
+organization: contoso
+instance: gw-1
+currency: USD
+listen:
+  data: { address: "127.0.0.1:0" }
+  admin: { address: "127.0.0.1:0" }
+regions:
+  - { name: eu, zone: eu }
+  - { name: us, zone: us }
+upstreams:
+  - { name: aoai-eu, dialect: openai, region: eu, base_url: "http://127.0.0.1:9/v1", allow_private: true, credential: "${env:ROOT}" }
+  - { name: openai, dialect: openai, region: us, base_url: "http://127.0.0.1:9/v1", allow_private: true, credential: "${env:ROOT}" }
+models:
+  - name: gpt
+    targets:
+      - { upstream: aoai-eu, model: meta/gpt-5 }
+      - { upstream: openai, model: meta/gpt-5 }
+prices: [prices.yaml]
+teams:
+  - name: retail
+    projects:
+      - name: search
+        models: [gpt]
+        budget: { amount: "500.00", period: month, mode: hard, alerts: [50] }
+        keys: [{ name: prod, secret: "${env:RETAIL_KEY}" }]
+  - name: hr
+    projects:
+      - name: search
+        models: [gpt]
+        budget: { amount: "500.00", period: month, mode: hard, alerts: [50] }
+        keys: [{ name: prod, secret: "${env:HR_KEY}" }]
+"#;
+
+const PRICES: &str = r#"prices:
+  - { model: meta/gpt-5, from: 2026-01-01, currency: USD, per: 1000000, input: "1", output: "2" }
+"#;
+
+fn variables() -> impl Iterator<Item = (&'static str, String)> {
+    let holders = ["root", "ops", "money", "eyes", "retail-lead"];
+    let names = ["ROOT", "OPS", "MONEY", "EYES", "RETAIL_LEAD"];
+    let keys = [("RETAIL_KEY", "key-of-retail-0123".to_owned()), ("HR_KEY", "key-of-hr-01234567".to_owned())];
+    names.into_iter().zip(holders.map(secret_of)).chain(keys)
+}
+
+fn place(upstream: &tollgate_domain::UpstreamName, region: &str) -> Place {
+    Place {
+        provider: "openai".into(),
+        account: None,
+        upstream: upstream.clone(),
+        upstream_model: "meta/gpt-5".into(),
+        region: region.into(),
+        zone: region.into(),
+    }
+}
+
+fn identity(team: &str) -> Identity {
+    Identity {
+        organization: "contoso".into(),
+        instance: "gw-1".into(),
+        team: team.into(),
+        project: "search".into(),
+        key: "prod".into(),
+        cost_center: None,
+        tags: Vec::new(),
+    }
+}
+
+fn row(team: &str, at: UnixMillis, cost: Money, seq: u64) -> Entry {
+    Entry {
+        id: RequestId::new(at, u128::from(seq)),
+        seq,
+        kind: Kind::Usage,
+        started_at: at,
+        ended_at: at.plus(100),
+        identity: Arc::new(identity(team)),
+        request_tags: Vec::new(),
+        end_user: None,
+        session: None,
+        client: None,
+        model: "gpt".into(),
+        place: Some(Arc::new(place(&"openai".into(), "us"))),
+        served_model: None,
+        dialect: "openai".into(),
+        operation: "chat_completions".into(),
+        stream: false,
+        status: 200,
+        error_code: None,
+        end: Some(End::Completed),
+        served_by: ServedBy::Upstream,
+        usage: Usage { input_uncached: 10, output_text: 5, ..Usage::default() },
+        usage_source: UsageSource::Reported,
+        meters: Default::default(),
+        service_tier: None,
+        cost: Some(cost),
+        currency: "USD".into(),
+        reserved_cost: Money::ZERO,
+        waste_cost: Money::ZERO,
+        attempts: Default::default(),
+        upstream_request_id: None,
+        trace_id: None,
+        ttft_ms: None,
+        duration_ms: 100,
+        config_version: 1,
+        adjusts: None,
+        flags: Flags::default(),
+    }
+}
