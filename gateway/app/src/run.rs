@@ -1,0 +1,287 @@
+//! Where everything is put together: what `tollgate serve` runs.
+//!
+//! Order matters. The journal is locked and recovered and the ledger caught up before a limit is
+//! asked, limits are restored before a listener is bound, and on the way down nothing is closed that
+//! a request in flight still needs.
+
+mod admin;
+mod background;
+mod books;
+mod signals;
+
+use std::{
+    net::SocketAddr,
+    path::Path,
+    process::ExitCode,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use anyhow::Context;
+use arc_swap::ArcSwap;
+use tollgate_control::{
+    config::{self, Document, Errors, Settings, Sources},
+    history::History,
+    operate::Operators,
+    reload::{ChangeError, Outcome, Reloader, Watch},
+};
+use tollgate_domain::UnixMillis;
+use tollgate_proxy::{DataPlane, Listen, ListenerTls, Live, Shared};
+use tollgate_telemetry::{AccessLog, ConfigSeries, Destination, Drained, Exposition, LogFormat, ReloadResult};
+
+use admin::AdminListeners;
+use background::Background;
+use books::Books;
+pub(crate) use signals::Signals;
+
+/// Exit code for a configuration that cannot be used (sysexits `EX_CONFIG`).
+const BAD_CONFIG: u8 = 78;
+/// How long load balancers get to notice that the gateway is not ready any more.
+const NOTICE: Duration = Duration::from_secs(5);
+/// How often a drain looks whether it is done.
+const LOOK: Duration = Duration::from_millis(20);
+/// How long access lines may take to be written at the end.
+const LAST_LINES: Duration = Duration::from_secs(2);
+
+/// Runs the gateway until it is told to stop.
+pub(crate) fn serve(path: &Path) -> ExitCode {
+    if let Err(error) = tollgate_telemetry::init_process_log(LogFormat::Auto, "info") {
+        eprintln!("{error}");
+    }
+    let document = match Document::load(path, &Sources::process()) {
+        Ok(document) => document,
+        Err(errors) => return refuse_config(&errors),
+    };
+    let signals = match Signals::install() {
+        Ok(signals) => signals,
+        Err(error) => return fail(&error.into()),
+    };
+    match Gateway::start(document, &Timing::default()) {
+        Ok(gateway) => {
+            eprintln!("ready data={} admin={}", gateway.data_url(), gateway.admin_url());
+            gateway.run(&signals);
+            ExitCode::SUCCESS
+        }
+        Err(error) => match error.downcast_ref::<ChangeError>() {
+            Some(ChangeError::Refused(errors)) => refuse_config(errors),
+            _ => fail(&error),
+        },
+    }
+}
+
+fn refuse_config(errors: &Errors) -> ExitCode {
+    eprintln!("{errors}");
+    ExitCode::from(BAD_CONFIG)
+}
+
+fn fail(error: &anyhow::Error) -> ExitCode {
+    eprintln!("tollgate: {error:#}");
+    ExitCode::FAILURE
+}
+
+/// How long the steps of a shutdown take.
+pub(crate) struct Timing {
+    /// Time for load balancers to notice that the gateway is not ready any more.
+    pub(crate) notice: Option<Duration>,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self { notice: None }
+    }
+}
+
+/// A running gateway.
+pub(crate) struct Gateway {
+    plane: DataPlane,
+    admin: AdminListeners,
+    background: Background,
+    watch: Watch,
+    reloader: Arc<Reloader>,
+    books: Books,
+    access: Option<AccessLog>,
+    stopping: Arc<AtomicBool>,
+    settings: Settings,
+    notice: Duration,
+}
+
+impl Gateway {
+    /// Brings everything up. Blocks until requests are taken.
+    pub(crate) fn start(document: Document, timing: &Timing) -> anyhow::Result<Self> {
+        let exposition = tollgate_telemetry::install()?;
+        tollgate_telemetry::build_info(env!("CARGO_PKG_VERSION"), option_env!("TOLLGATE_REVISION").unwrap_or("unknown"));
+        let settings = first_look(&document)?;
+        let mut books = Books::open(&settings)?;
+        let live = Arc::new(Live::new(config::quotas(&document)));
+        let tls: ListenerTlsSlot = Arc::default();
+        let reloader = start_reloader(document, &live, &books, &tls, &settings)?;
+        books.restore(&live.quotas, &reloader.running().scopes, &settings)?;
+        let operators = Arc::new(Operators::new(books.store(), Arc::clone(&live)));
+        let restored = operators.restore(wall_clock()).context("operator states")?;
+        for unreadable in restored.unreadable {
+            tracing::error!(%unreadable, "an operator's state cannot be read and is not in force");
+        }
+        let stopping = Arc::new(AtomicBool::new(false));
+        let access = open_access_log(&settings)?;
+        let shared = share(&reloader, &live, &books, &stopping, &settings);
+        let plane = start_plane(&shared, &settings, &tls, access.as_ref())?;
+        let admin = AdminListeners::start(&settings, &reloader, &live, &books, &operators, &exposition, &stopping)?;
+        let background = Background::start(&mut books, exposition, &reloader, &live, operators)?;
+        let watch = Watch::start(Arc::clone(&reloader)).context("cannot watch the configuration")?;
+        for warning in &reloader.running().warnings {
+            tracing::warn!("{warning}");
+        }
+        let notice = timing.notice.unwrap_or(NOTICE);
+        Ok(Self { plane, admin, background, watch, reloader, books, access, stopping, settings, notice })
+    }
+
+    pub(crate) fn data_url(&self) -> String {
+        url(self.plane.address(), self.settings.data.tls.is_some())
+    }
+
+    pub(crate) fn admin_url(&self) -> String {
+        url(self.admin.address(), self.settings.admin.tls.is_some())
+    }
+
+    /// Serves until a signal, then drains and closes the books.
+    pub(crate) fn run(self, signals: &Signals) {
+        signals.wait_for_stop(|| {
+            self.watch.reload_soon(tollgate_control::history::Source::Signal, "SIGHUP");
+            if let Some(access) = &self.access {
+                access.reopen();
+            }
+        });
+        self.stop(signals);
+    }
+
+    /// Not ready at once; still serving while load balancers look elsewhere; then nothing new, and
+    /// what is in flight finishes. A second signal, or the end of the drain, cuts the rest.
+    fn stop(self, signals: &Signals) {
+        self.stopping.store(true, Ordering::Relaxed);
+        tracing::info!("stopping: not ready any more");
+        signals.pause(self.notice);
+        self.plane.drain();
+        let deadline = Instant::now() + self.settings.drain;
+        while !self.plane.is_drained() && !signals.stop_again() && Instant::now() < deadline {
+            std::thread::sleep(LOOK);
+        }
+        if !self.plane.is_drained() {
+            tracing::warn!("requests are still in flight and are cut");
+        }
+        self.plane.cut();
+        self.plane.join();
+        drop(self.watch);
+        self.background.stop();
+        self.admin.stop();
+        self.books.close();
+        if let Some(access) = self.access {
+            if access.shutdown(LAST_LINES) == Drained::No {
+                tracing::error!("access lines were lost at the end");
+            }
+        }
+        drop(self.reloader);
+        tracing::info!("stopped");
+    }
+}
+
+/// Where the data listener's TLS is kept, so that a reload can replace its certificate.
+type ListenerTlsSlot = Arc<std::sync::OnceLock<ListenerTls>>;
+
+/// Settings that are needed before the first configuration can be compiled for good.
+fn first_look(document: &Document) -> anyhow::Result<Settings> {
+    let nothing = Live::new(config::quotas(document));
+    let compiled = config::compile(document, 0, [0; 32], &nothing).map_err(ChangeError::Refused)?;
+    Ok(compiled.settings)
+}
+
+fn start_reloader(
+    document: Document,
+    live: &Arc<Live>,
+    books: &Books,
+    tls: &ListenerTlsSlot,
+    settings: &Settings,
+) -> anyhow::Result<Arc<Reloader>> {
+    let history = History::open(settings.data_dir.join("history")).context("configuration history")?;
+    let series = ConfigSeries::new();
+    let slot = Arc::clone(tls);
+    let tell = move |outcome: Outcome<'_>| match outcome {
+        Outcome::Applied(running) => {
+            tracing::info!(version = running.version.number, "configuration applied");
+            series.reloaded(ReloadResult::Taken(running.version.number));
+            if let (Some(slot), Some(tls)) = (slot.get(), &running.settings.data.tls) {
+                slot.store(Arc::clone(tls));
+            }
+        }
+        Outcome::Refused(refusal) => {
+            tracing::error!("configuration refused, the running one stays:\n{}", refusal.errors);
+            series.reloaded(ReloadResult::Refused);
+        }
+    };
+    let reloader = Reloader::start(document, Arc::clone(live), books.pepper(), history, tell)?;
+    ConfigSeries::new().reloaded(ReloadResult::Taken(reloader.running().version.number));
+    Ok(reloader)
+}
+
+fn share(
+    reloader: &Reloader,
+    live: &Arc<Live>,
+    books: &Books,
+    stopping: &Arc<AtomicBool>,
+    settings: &Settings,
+) -> Arc<Shared> {
+    let (stopping, journal) = (Arc::clone(stopping), books.journal());
+    let ready_journal = Arc::clone(&journal);
+    Arc::new(Shared {
+        snapshot: reloader.snapshot(),
+        live: Arc::clone(live),
+        journal,
+        durability: settings.durability,
+        ready: Arc::new(move || !stopping.load(Ordering::Relaxed) && ready_journal.healthy()),
+        trap: None,
+    })
+}
+
+fn start_plane(
+    shared: &Arc<Shared>,
+    settings: &Settings,
+    slot: &ListenerTlsSlot,
+    access: Option<&AccessLog>,
+) -> anyhow::Result<DataPlane> {
+    let tls = settings.data.tls.clone().map(|tls| Arc::new(ArcSwap::new(tls)));
+    if let Some(tls) = &tls {
+        // Set once, here; a reload reads it.
+        let _ = slot.set(Arc::clone(tls));
+    }
+    let cores = settings.workers.map_or_else(cores, |workers| workers as usize);
+    let listen = Listen { address: settings.data.address, tls };
+    Ok(DataPlane::start(shared, &listen, cores, || access.map(AccessLog::writer))?)
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, Into::into)
+}
+
+fn open_access_log(settings: &Settings) -> anyhow::Result<Option<AccessLog>> {
+    let destination = match settings.access_log.to.as_str() {
+        "off" => return Ok(None),
+        "stdout" => Destination::Stdout,
+        "stderr" => Destination::Stderr,
+        file => Destination::File(file.into()),
+    };
+    AccessLog::open(destination).map(Some).context("access log")
+}
+
+fn url(address: SocketAddr, tls: bool) -> String {
+    format!("{}://{address}", if tls { "https" } else { "http" })
+}
+
+fn wall_clock() -> UnixMillis {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    UnixMillis::new(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// The metrics of the process, for whoever renders or folds them.
+type Metrics = Exposition;

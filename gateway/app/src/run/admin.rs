@@ -1,0 +1,140 @@
+//! The listeners beside the data port: admin API, metrics, health; on a runtime of their own.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use anyhow::Context;
+use axum::Router;
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo},
+    server::conn::auto,
+    service::TowerToHyperService,
+};
+use rustls::ServerConfig;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    runtime::Runtime,
+};
+use tokio_rustls::TlsAcceptor;
+use tollgate_control::{
+    admin::{self, AdminState, Check},
+    config::{ListenerSettings, Settings},
+    operate::Operators,
+    reload::Reloader,
+};
+use tollgate_proxy::Live;
+
+use super::{Metrics, books::Books};
+
+/// Threads for the admin side; it must stay answerable while an export runs.
+const THREADS: usize = 2;
+/// How long requests in flight may take at the end.
+const LAST_ANSWERS: Duration = Duration::from_secs(2);
+
+/// The admin and status listeners.
+pub(super) struct AdminListeners {
+    runtime: Runtime,
+    address: SocketAddr,
+}
+
+impl AdminListeners {
+    pub(super) fn start(
+        settings: &Settings,
+        reloader: &Arc<Reloader>,
+        live: &Arc<Live>,
+        books: &Books,
+        operators: &Arc<Operators>,
+        metrics: &Metrics,
+        stopping: &Arc<AtomicBool>,
+    ) -> anyhow::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(THREADS)
+            .thread_name("admin")
+            .enable_all()
+            .build()
+            .context("admin runtime")?;
+        let metrics = metrics.clone();
+        let state = Arc::new(AdminState {
+            store: books.store(),
+            live: Arc::clone(live),
+            reloader: Arc::clone(reloader),
+            operators: Arc::clone(operators),
+            metrics: Box::new(move || metrics.render()),
+            readiness: readiness(books, stopping),
+        });
+        let address = runtime.block_on(listen(&settings.admin, admin::router(&state)))?;
+        if let Some(status) = &settings.status {
+            runtime.block_on(listen(status, admin::status_router(&state)))?;
+        }
+        Ok(Self { runtime, address })
+    }
+
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(super) fn stop(self) {
+        self.runtime.shutdown_timeout(LAST_ANSWERS);
+    }
+}
+
+/// What must hold for traffic to be sent here. Providers have no say in it: their failure must not
+/// take every gateway out of rotation at once.
+fn readiness(books: &Books, stopping: &Arc<AtomicBool>) -> Box<dyn Fn() -> Vec<Check> + Send + Sync> {
+    let (journal, stopping) = (books.journal(), Arc::clone(stopping));
+    Box::new(move || {
+        let check = |name, ok: bool, problem: &str| Check { name, problem: (!ok).then(|| problem.to_owned()) };
+        vec![
+            // Listeners exist only once there is a configuration and the data port is bound.
+            check("configuration", true, ""),
+            check("listeners", true, ""),
+            check("journal", journal.healthy(), "the journal cannot be written"),
+            check("serving", !stopping.load(Ordering::Relaxed), "the gateway is stopping"),
+        ]
+    })
+}
+
+async fn listen(settings: &ListenerSettings, router: Router) -> anyhow::Result<SocketAddr> {
+    let listener = TcpListener::bind(settings.address)
+        .await
+        .with_context(|| format!("cannot listen on {}", settings.address))?;
+    let address = listener.local_addr().context("listener address")?;
+    let tls = settings.tls.clone();
+    tokio::spawn(accept(listener, tls, router));
+    Ok(address)
+}
+
+async fn accept(listener: TcpListener, tls: Option<Arc<ServerConfig>>, router: Router) {
+    loop {
+        match listener.accept().await {
+            Ok((socket, _)) => {
+                tokio::spawn(serve(socket, tls.clone(), router.clone()));
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept an admin connection");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    }
+}
+
+async fn serve(socket: TcpStream, tls: Option<Arc<ServerConfig>>, router: Router) {
+    let service = TowerToHyperService::new(router);
+    let server = auto::Builder::new(TokioExecutor::new());
+    // An error is the client's connection breaking; there is nobody to tell.
+    match tls {
+        None => {
+            let _ = server.serve_connection(TokioIo::new(socket), service).await;
+        }
+        Some(config) => {
+            let Ok(socket) = TlsAcceptor::from(config).accept(socket).await else { return };
+            let _ = server.serve_connection(TokioIo::new(socket), service).await;
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! What runs beside requests: the ledger catches up, metrics are folded, overrides run out.
+
+use std::{
+    sync::{
+        Arc,
+        mpsc::{Receiver, RecvTimeoutError, Sender, channel},
+    },
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use anyhow::Context;
+use tollgate_accounting::ledger::Loader;
+use tollgate_control::{operate::Operators, reload::Reloader};
+use tollgate_proxy::{BreakerState, Live, OperatorState};
+use tollgate_telemetry::{BreakerSeries, LoaderSeries, RegionSeries, RegionState, ReservationSeries};
+
+use super::{Metrics, books::Books, wall_clock};
+
+/// A row shows in the ledger at most this long after its request, and the time to load it.
+const LOAD_EVERY: Duration = Duration::from_millis(200);
+/// Breaker states and open reservations are read this often.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Threads that end when told to.
+pub(super) struct Background {
+    threads: Vec<(Sender<()>, JoinHandle<()>)>,
+}
+
+impl Background {
+    pub(super) fn start(
+        books: &mut Books,
+        metrics: Metrics,
+        reloader: &Arc<Reloader>,
+        live: &Arc<Live>,
+        operators: Arc<Operators>,
+    ) -> anyhow::Result<Self> {
+        let mut background = Self { threads: Vec::new() };
+        if let Some(loader) = books.take_loader() {
+            background.spawn("ledger-loader", move |stop| load(loader, &stop))?;
+        }
+        let (reloader, live) = (Arc::clone(reloader), Arc::clone(live));
+        background.spawn("housekeeping", move |stop| look_after(&stop, &metrics, &reloader, &live, &operators))?;
+        Ok(background)
+    }
+
+    fn spawn(&mut self, name: &str, body: impl FnOnce(Receiver<()>) + Send + 'static) -> anyhow::Result<()> {
+        let (stop, stopped) = channel();
+        let thread = std::thread::Builder::new().name(name.into()).spawn(move || body(stopped));
+        self.threads.push((stop, thread.with_context(|| format!("cannot start the thread {name}"))?));
+        Ok(())
+    }
+
+    /// Ends the threads; the ledger is caught up a last time.
+    pub(super) fn stop(self) {
+        for (stop, thread) in self.threads {
+            drop(stop);
+            // A thread that panicked has told its story on stderr.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Waits for the next turn; false when it is time to end.
+fn goes_on(stop: &Receiver<()>, pause: Duration) -> bool {
+    matches!(stop.recv_timeout(pause), Err(RecvTimeoutError::Timeout))
+}
+
+fn load(mut loader: Loader, stop: &Receiver<()>) {
+    let series = LoaderSeries::new();
+    let mut caught_up = Instant::now();
+    loop {
+        let last = !goes_on(stop, LOAD_EVERY);
+        match loader.run_once() {
+            Ok(progress) if !progress.paused => caught_up = Instant::now(),
+            Ok(_) => {}
+            Err(error) => tracing::error!(%error, "the ledger does not take rows; the journal keeps them"),
+        }
+        series.lag(caught_up.elapsed());
+        if last {
+            return;
+        }
+    }
+}
+
+fn look_after(stop: &Receiver<()>, metrics: &Metrics, reloader: &Reloader, live: &Live, operators: &Operators) {
+    let reservations = ReservationSeries::new();
+    while goes_on(stop, LOOK_EVERY) {
+        metrics.upkeep();
+        reservations.set(live.quotas.open_reservations());
+        match operators.expire(wall_clock()) {
+            Ok(expired) => {
+                for subject in expired {
+                    tracing::info!(subject = %subject.name(), "an operator's state has run out");
+                }
+            }
+            Err(error) => tracing::error!(%error, "an operator's state cannot be ended"),
+        }
+        publish_states(reloader);
+    }
+}
+
+fn publish_states(reloader: &Reloader) {
+    let now = Instant::now();
+    let snapshot = reloader.snapshot().load_full();
+    for target in snapshot.targets() {
+        let state = match target.live.view(now).breaker {
+            BreakerState::Closed => tollgate_telemetry::BreakerState::Closed,
+            BreakerState::HalfOpen => tollgate_telemetry::BreakerState::HalfOpen,
+            BreakerState::Open => tollgate_telemetry::BreakerState::Open,
+        };
+        BreakerSeries::new(target.upstream.name.as_str(), target.model.as_str()).set(state);
+        let region = match target.upstream.region_live.operator.state(OperatorState::Enabled) {
+            OperatorState::Enabled | OperatorState::Forced => RegionState::Enabled,
+            OperatorState::Draining => RegionState::Draining,
+            OperatorState::Disabled => RegionState::Disabled,
+        };
+        RegionSeries::new(target.upstream.region.as_str()).set(region);
+    }
+}
