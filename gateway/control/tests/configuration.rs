@@ -422,6 +422,19 @@ fn no_message_and_no_debug_output_has_a_secret() {
     assert!(SECRETS.iter().all(|secret| !shown.contains(secret)), "{shown}");
 }
 
+#[test]
+fn no_depth_and_no_alias_bomb_makes_it_panic() {
+    let bomb = (1..40).fold("a0: &a0 [x, x]\n".to_owned(), |text, level| {
+        format!("{text}a{level}: &a{level} [*a{0}, *a{0}, *a{0}]\n", level - 1)
+    });
+    let deep_block: String = (0..3_000).map(|level| format!("{:level$}a:\n", "")).collect();
+    for text in
+        ["[".repeat(100_000), "[".repeat(200) + &"]".repeat(200), "{a: ".repeat(100_000), deep_block, bomb]
+    {
+        assert!(Document::parse(Path::new("main.yaml"), text, &Sources::fixed(".", VARIABLES)).is_err());
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 

@@ -46,7 +46,7 @@ impl Check<'_> {
         let place = Some(self.tree.place_of(&path).clone());
         // A value that came from outside may be a secret that stands where it should not.
         let message = match self.tree.find(&path).map(|node| &node.value) {
-            Some(Value::Text(text)) if text.expanded && !text.text.is_empty() => {
+            Some(Value::Text(text)) if text.expanded && text.text.len() > 3 => {
                 message.replace(&text.text, "…")
             }
             _ => message,

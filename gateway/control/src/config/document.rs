@@ -73,20 +73,8 @@ impl Document {
                 return Err(Errors(problems));
             }
         };
-        let mut prices = PriceFile::default();
-        for (index, path) in file.prices.iter().enumerate() {
-            let at = Path::default().field("prices").index(index);
-            match read_text(path, sources) {
-                Ok(text) => {
-                    prices::read(&shown(path), &text, &mut prices, &mut problems);
-                    parts.push(Part { path: path.clone(), text });
-                }
-                Err(problem) => {
-                    problems.push(Problem { place: Some(tree.place_of(&at).clone()), path: at, ..problem })
-                }
-            }
-            watched.push(sources.resolve(path));
-        }
+        let prices = read_prices(&file, &tree, sources, &mut parts, &mut problems);
+        watched.extend(file.prices.iter().map(|path| sources.resolve(path)));
         problems.extend(check::check(&file, &prices, &tree));
         if problems.iter().any(Problem::is_error) {
             return Err(Errors(problems));
@@ -286,6 +274,30 @@ fn fits(pattern: &[u8], name: &[u8]) -> bool {
         (Some((want, rest)), Some((have, shorter))) => want == have && fits(rest, shorter),
         _ => false,
     }
+}
+
+fn read_prices(
+    file: &ConfigFile,
+    tree: &Node,
+    sources: &Sources,
+    parts: &mut Vec<Part>,
+    problems: &mut Vec<Problem>,
+) -> PriceFile {
+    let mut prices = PriceFile::default();
+    for (index, path) in file.prices.iter().enumerate() {
+        match read_text(path, sources) {
+            Ok(text) => {
+                prices::read(&shown(path), &text, &mut prices, problems);
+                parts.push(Part { path: path.clone(), text });
+            }
+            Err(problem) => {
+                let path = Path::default().field("prices").index(index);
+                let place = problem.place.clone().or_else(|| Some(tree.place_of(&path).clone()));
+                problems.push(Problem { place, path, ..problem });
+            }
+        }
+    }
+    prices
 }
 
 fn certificates(file: &ConfigFile) -> impl Iterator<Item = &FilePath> {

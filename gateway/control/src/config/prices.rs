@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use schemars::JsonSchema;
 use serde::Deserialize;
 use tollgate_accounting::price::{PriceEntry, Rates, TierEntry};
 use tollgate_domain::{Money, Name, UnixMillis, UpstreamName};
@@ -31,7 +30,7 @@ struct OneFile {
 }
 
 /// The price of a model from a date on. Prices are for `per` units.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PriceItem {
     /// Name that a target's `price:` may use, and that rows carry. Default: made from the rest.
@@ -48,78 +47,57 @@ pub struct PriceItem {
     #[serde(default = "million")]
     pub per: u64,
     /// Input tokens.
-    #[schemars(schema_with = "super::file::decimal_schema")]
     pub input: Option<Money>,
     /// Input tokens read from a cache.
-    #[schemars(schema_with = "super::file::decimal_schema")]
     pub cached_input: Option<Money>,
     /// Input tokens written to a cache.
-    #[schemars(schema_with = "super::file::decimal_schema")]
     pub cache_write: Option<Money>,
     /// Input tokens written to a cache for five minutes.
-    #[schemars(schema_with = "super::file::decimal_schema")]
     pub cache_write_5m: Option<Money>,
     /// Input tokens written to a cache for an hour.
-    #[schemars(schema_with = "super::file::decimal_schema")]
     pub cache_write_1h: Option<Money>,
     /// Output tokens, reasoning included.
-    #[schemars(schema_with = "super::file::decimal_schema")]
     pub output: Option<Money>,
     /// Input tokens of audio.
-    #[schemars(schema_with = "super::file::decimal_schema")]
     pub audio_input: Option<Money>,
     /// Output tokens of audio.
-    #[schemars(schema_with = "super::file::decimal_schema")]
     pub audio_output: Option<Money>,
     /// Factor of batch calls. Example: `"0.5"`.
-    #[schemars(schema_with = "super::file::decimal_schema")]
     pub batch_multiplier: Option<Money>,
     /// Other prices of the whole request above a number of input tokens.
     #[serde(default)]
     pub tiers: Vec<TierItem>,
     /// One request.
-    #[schemars(schema_with = "super::file::decimal_schema")]
     pub per_request: Option<Money>,
     /// One image.
-    #[schemars(schema_with = "super::file::decimal_schema")]
     pub per_image: Option<Money>,
     /// One search.
-    #[schemars(schema_with = "super::file::decimal_schema")]
     pub per_search: Option<Money>,
     /// One hour.
-    #[schemars(schema_with = "super::file::decimal_schema")]
     pub per_hour: Option<Money>,
 }
 
 /// Prices of the whole request above a number of input tokens.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TierItem {
     /// Strictly above this many.
     pub above_input_tokens: u64,
     /// Input tokens.
-    #[schemars(schema_with = "super::file::decimal_schema")]
     pub input: Option<Money>,
     /// Input tokens read from a cache.
-    #[schemars(schema_with = "super::file::decimal_schema")]
     pub cached_input: Option<Money>,
     /// Input tokens written to a cache.
-    #[schemars(schema_with = "super::file::decimal_schema")]
     pub cache_write: Option<Money>,
     /// Input tokens written to a cache for five minutes.
-    #[schemars(schema_with = "super::file::decimal_schema")]
     pub cache_write_5m: Option<Money>,
     /// Input tokens written to a cache for an hour.
-    #[schemars(schema_with = "super::file::decimal_schema")]
     pub cache_write_1h: Option<Money>,
     /// Output tokens, reasoning included.
-    #[schemars(schema_with = "super::file::decimal_schema")]
     pub output: Option<Money>,
     /// Input tokens of audio.
-    #[schemars(schema_with = "super::file::decimal_schema")]
     pub audio_input: Option<Money>,
     /// Output tokens of audio.
-    #[schemars(schema_with = "super::file::decimal_schema")]
     pub audio_output: Option<Money>,
 }
 

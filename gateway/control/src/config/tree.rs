@@ -11,6 +11,11 @@ use serde_saphyr::{Location, Spanned};
 
 use super::problem::{Path, Place, Problem, Step};
 
+/// Deepest nesting that is read. The format needs ten levels; reading takes stack for each.
+const MAX_DEPTH: usize = 20;
+/// Events that aliases may replay in all: templates for some hundred projects.
+const MAX_REPLAYED: usize = 100_000;
+
 /// A value and where it stands.
 #[derive(Clone)]
 pub(super) struct Node {
@@ -55,6 +60,11 @@ impl Node {
             strict_booleans: true,
             leading_zero_numbers_as_strings: true,
             with_snippet: false,
+            budget: serde_saphyr::budget! { max_depth: MAX_DEPTH },
+            alias_limits: serde_saphyr::alias_limits! {
+                max_total_replayed_events: MAX_REPLAYED,
+                max_replay_stack_depth: MAX_DEPTH,
+            },
         };
         let parsed: Result<Spanned<Raw>, _> = serde_saphyr::from_str_with_options(source, options);
         match parsed {

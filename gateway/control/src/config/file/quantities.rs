@@ -210,7 +210,7 @@ impl JsonSchema for Instant {
 }
 
 /// The schema of a decimal text; money is never a JSON number.
-pub(crate) fn decimal_schema(_: &mut SchemaGenerator) -> Schema {
+pub(super) fn decimal_schema(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "string",
         "description": "An amount as a decimal text with at most twelve places.",
