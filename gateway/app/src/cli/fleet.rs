@@ -1,0 +1,116 @@
+//! `regions`, `upstreams`, `targets`: what is healthy, and the operator's word about it.
+
+use anyhow::Result;
+use clap::{Args, Subcommand};
+use tollgate_control::operate::{Action, Kind, Order, Span};
+
+use super::{
+    client::{Client, ServerArgs},
+    output::{self, OutputArgs},
+};
+
+#[derive(Args, Debug)]
+pub(super) struct FleetArgs {
+    #[command(subcommand)]
+    command: FleetCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum FleetCommand {
+    /// Show names, states and health.
+    List {
+        #[command(flatten)]
+        server: ServerArgs,
+        #[command(flatten)]
+        output: OutputArgs,
+    },
+    /// Send no new requests there; those in flight finish.
+    Drain(OrderArgs),
+    /// Send no new requests there until it is enabled.
+    Disable(OrderArgs),
+    /// Clear the operator's state: what the configuration says holds again.
+    Enable(OrderArgs),
+}
+
+#[derive(Args, Debug)]
+struct OrderArgs {
+    /// Its name; a target is MODEL@UPSTREAM.
+    name: String,
+    /// Why; kept with the state and in the audit.
+    #[arg(long, default_value = "", hide_default_value = true)]
+    reason: String,
+    /// After which time the state ends by itself, such as 30m.
+    #[arg(long = "for", value_name = "TIME")]
+    lasts: Option<Span>,
+    /// By when requests in flight must have ended (not available yet).
+    #[arg(long, value_name = "TIME")]
+    deadline: Option<Span>,
+    /// Only show what would move (not available yet).
+    #[arg(long)]
+    preview: bool,
+    /// Do it even if models are left without a target (not available yet).
+    #[arg(long)]
+    force: bool,
+    #[command(flatten)]
+    server: ServerArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+pub(super) fn fleet(kind: Kind, args: &FleetArgs) -> Result<()> {
+    match &args.command {
+        FleetCommand::List { server, output } => {
+            let answer = Client::new(server)?.get(&[kind.plural()], &[])?;
+            output::rows(&answer, columns(kind), None, output.output)
+        }
+        FleetCommand::Drain(args) => order(kind, Action::Drain, args),
+        FleetCommand::Disable(args) => order(kind, Action::Disable, args),
+        FleetCommand::Enable(args) => order(kind, Action::Enable, args),
+    }
+}
+
+fn order(kind: Kind, action: Action, args: &OrderArgs) -> Result<()> {
+    let order = Order {
+        reason: args.reason.clone(),
+        lasts: args.lasts,
+        deadline: args.deadline,
+        preview: args.preview,
+        force: args.force,
+    };
+    let path = [kind.plural(), &args.name, action.as_str()];
+    let view = Client::new(&args.server)?.post(&path, &order)?;
+    match args.output.output {
+        output::Format::Json => output::record(&view, args.output.output),
+        format => output::rows(&serde_json::json!({ "items": [view] }), columns(kind), None, format),
+    }
+}
+
+const fn columns(kind: Kind) -> &'static [&'static str] {
+    match kind {
+        Kind::Region => &[
+            "name",
+            "zones",
+            "state",
+            "until",
+            "reason",
+            "in_flight",
+            "breaker",
+            "hold_until",
+            "ewma_ttft_ms",
+            "success_rate",
+        ],
+        Kind::Upstream | Kind::Target => &[
+            "name",
+            "region",
+            "state",
+            "effective_state",
+            "until",
+            "reason",
+            "in_flight",
+            "breaker",
+            "hold_until",
+            "ewma_ttft_ms",
+            "success_rate",
+        ],
+    }
+}

@@ -1,0 +1,297 @@
+//! The command line: one binary that serves, checks, and is the client of its own admin API.
+//!
+//! Data goes to stdout, everything else to stderr. Exit codes: 0 success, 1 failure, 2 usage, and
+//! for `serve` 78 for a bad configuration. A reader who closes the pipe ends a command quietly.
+
+mod client;
+mod config;
+mod explain;
+mod export;
+mod fleet;
+mod health;
+mod local;
+mod output;
+mod usage;
+mod verify;
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use clap::{Args, Parser, Subcommand};
+use tollgate_control::operate::Kind;
+
+use crate::{demo, run};
+
+/// An AI gateway: authenticates, limits, routes, meters and prices calls to model providers.
+#[derive(Debug, Parser)]
+#[command(name = "tollgate", version, propagate_version = false, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the gateway.
+    Serve(ConfigFile),
+    /// Run a gateway with simulated providers; needs no keys and no network.
+    Demo(DemoArgs),
+    /// Validate a configuration without starting anything.
+    Check(ConfigFile),
+    /// Print the JSON Schema of the configuration.
+    Schema,
+    /// Show usage and cost from the ledger.
+    Usage(usage::UsageArgs),
+    /// Write finance files.
+    Export(export::ExportArgs),
+    /// Audit the journal against the ledger, offline.
+    Verify(verify::VerifyArgs),
+    /// List, drain, disable and enable regions.
+    Regions(fleet::FleetArgs),
+    /// List, drain, disable and enable upstreams.
+    Upstreams(fleet::FleetArgs),
+    /// List, drain, disable and enable targets, named MODEL@UPSTREAM.
+    Targets(fleet::FleetArgs),
+    /// Show the running configuration and its versions, or reload it.
+    Config(config::ConfigArgs),
+    /// Explain an error code or a request.
+    Explain(explain::ExplainArgs),
+    /// Ask whether a gateway is ready; exit code 1 when it is not.
+    Health(health::HealthArgs),
+    /// Print the version.
+    Version,
+    /// Print completions for a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Create, list, revoke and rotate keys (not available yet).
+    Keys(Later),
+    /// Back up configuration, history and ledger (not available yet).
+    Backup(Later),
+    /// Restore a backup (not available yet).
+    Restore(Later),
+    /// Rehearse failures (not available yet).
+    Drill(Later),
+    /// Check, show and import price lists (not available yet).
+    Prices(Later),
+    /// Close a month (not available yet).
+    Close(Later),
+    /// Compare the ledger with providers' invoices (not available yet).
+    Reconcile(Later),
+}
+
+/// Which configuration file.
+#[derive(Args, Debug)]
+struct ConfigFile {
+    /// The configuration file [default: config/tollgate.yaml, then /etc/tollgate/tollgate.yaml]
+    #[arg(short = 'c', long = "config", value_name = "FILE")]
+    file: Option<PathBuf>,
+}
+
+impl ConfigFile {
+    const PLACES: [&str; 2] = ["config/tollgate.yaml", "/etc/tollgate/tollgate.yaml"];
+
+    /// The file that was named, else the first default that exists, else the first default: its
+    /// absence is then the reader's error.
+    fn path(self) -> PathBuf {
+        self.file.unwrap_or_else(|| {
+            let found = Self::PLACES.into_iter().find(|place| Path::new(place).exists());
+            found.unwrap_or(Self::PLACES[0]).into()
+        })
+    }
+}
+
+/// Where a demo listens and what it leaves behind.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct DemoArgs {
+    /// Address of the data port.
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) data: Option<SocketAddr>,
+    /// Address of the admin port.
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) admin: Option<SocketAddr>,
+    /// Keep journal and ledger here; without it nothing stays.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
+}
+
+/// The arguments of a command that is not built yet: taken in, so that the answer is about the
+/// command and not about its flags.
+#[derive(Args, Debug)]
+struct Later {
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
+    rest: Vec<String>,
+}
+
+/// Runs the command that the process was started with.
+pub(crate) fn main() -> ExitCode {
+    match Cli::try_parse() {
+        Ok(cli) => finish(execute(cli.command)),
+        Err(usage) => {
+            // Help asked for goes to stdout with 0, mistakes to stderr with 2. A closed pipe is no
+            // one's concern here.
+            let _ = usage.print();
+            u8::try_from(usage.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
+        }
+    }
+}
+
+fn execute(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Serve(config) => return Ok(run::serve(&config.path())),
+        Command::Demo(args) => return Ok(demo::demo(args)),
+        Command::Check(config) => return local::check(&config.path()),
+        Command::Verify(args) => return verify::verify(&args),
+        Command::Health(args) => return health::health(&args),
+        Command::Schema => local::schema()?,
+        Command::Version => local::version()?,
+        Command::Completions { shell } => local::completions(shell)?,
+        Command::Usage(args) => usage::usage(&args)?,
+        Command::Export(args) => export::export(&args)?,
+        Command::Regions(args) => fleet::fleet(Kind::Region, &args)?,
+        Command::Upstreams(args) => fleet::fleet(Kind::Upstream, &args)?,
+        Command::Targets(args) => fleet::fleet(Kind::Target, &args)?,
+        Command::Config(args) => config::config(&args)?,
+        Command::Explain(args) => explain::explain(&args)?,
+        Command::Keys(later) => return Err(later.refusal("keys")),
+        Command::Backup(later) => return Err(later.refusal("backup")),
+        Command::Restore(later) => return Err(later.refusal("restore")),
+        Command::Drill(later) => return Err(later.refusal("drill")),
+        Command::Prices(later) => return Err(later.refusal("prices")),
+        Command::Close(later) => return Err(later.refusal("close")),
+        Command::Reconcile(later) => return Err(later.refusal("reconcile")),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+impl Later {
+    fn refusal(&self, command: &str) -> anyhow::Error {
+        match self
+            .rest
+            .first()
+            .filter(|word| !word.starts_with('-') && command != "close" && command != "restore")
+        {
+            Some(word) => not_available(&format!("tollgate {command} {word}")),
+            None => not_available(&format!("tollgate {command}")),
+        }
+    }
+}
+
+/// The failure of what this version does not do.
+fn not_available(what: &str) -> anyhow::Error {
+    anyhow::anyhow!("not available yet: {what}")
+}
+
+fn finish(result: anyhow::Result<ExitCode>) -> ExitCode {
+    match result {
+        Ok(code) => code,
+        Err(error) if error.is::<output::ReaderLeft>() => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use clap::{CommandFactory, error::ErrorKind};
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<Command, clap::Error> {
+        Cli::try_parse_from(line.split_whitespace()).map(|cli| cli.command)
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_of_the_contract_is_known() {
+        let lines = [
+            "serve",
+            "serve -c a.yaml",
+            "demo --data 127.0.0.1:1 --admin 127.0.0.1:2 --dir d",
+            "check -c a.yaml",
+            "schema",
+            "usage --by team,tag:feature --from 2026-11-01 --to 2026-12-01 -o csv",
+            "export csv --from 2026-11-01 --to 2026-12-01 --out f.csv",
+            "verify --dir data",
+            "regions list",
+            "regions drain eastus --reason storm --for 30m",
+            "upstreams disable aoai --reason x --server http://10.0.0.1:9090",
+            "targets enable gpt@aoai -o json",
+            "targets drain gpt@aoai --deadline 10m --preview --force",
+            "keys create --project p --name n",
+            "keys list",
+            "config show",
+            "config history -o json",
+            "config reload",
+            "config diff",
+            "config rollback 4",
+            "backup --out f",
+            "restore f --dir d",
+            "drill start x",
+            "explain budget_exceeded",
+            "prices check",
+            "close 2026-11",
+            "reconcile",
+            "health",
+            "version",
+            "completions bash",
+        ];
+        for line in lines {
+            assert!(parse(&format!("tollgate {line}")).is_ok(), "{line}");
+        }
+    }
+
+    #[test]
+    fn mistakes_are_usage_errors_with_exit_code_2() {
+        let cases = [
+            ("tollgate", ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand),
+            ("tollgate srve", ErrorKind::InvalidSubcommand),
+            ("tollgate serve --port 1", ErrorKind::UnknownArgument),
+            ("tollgate regions drain", ErrorKind::MissingRequiredArgument),
+            ("tollgate regions drain eu --for soon", ErrorKind::ValueValidation),
+            ("tollgate usage -o xml", ErrorKind::InvalidValue),
+            ("tollgate usage --token abc", ErrorKind::UnknownArgument),
+            ("tollgate demo --data nowhere", ErrorKind::ValueValidation),
+        ];
+        for (line, kind) in cases {
+            let error = parse(line).expect_err(line);
+            assert_eq!((error.kind(), error.exit_code()), (kind, 2), "{line}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_built_says_so_whatever_its_flags() {
+        let cases = [
+            ("tollgate keys create --project p", "not available yet: tollgate keys create"),
+            ("tollgate backup --out f", "not available yet: tollgate backup"),
+            ("tollgate close 2026-11", "not available yet: tollgate close"),
+            ("tollgate drill", "not available yet: tollgate drill"),
+            ("tollgate export focus --from 2026-11 --to 2026-12", "not available yet: tollgate export focus"),
+            ("tollgate config rollback 3", "not available yet: tollgate config rollback"),
+        ];
+        for (line, message) in cases {
+            let error = execute(parse(line).expect(line)).expect_err(line);
+            assert_eq!(error.to_string(), message, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_reader_that_leaves_is_no_failure_but_a_broken_connection_is() {
+        let broken = || io::Error::from(io::ErrorKind::BrokenPipe);
+        assert_eq!(finish(Err(output::write_error(broken()))), ExitCode::SUCCESS);
+        assert_eq!(finish(Err(broken().into())), ExitCode::FAILURE);
+        assert_eq!(finish(Err(output::write_error(io::Error::other("disk full")))), ExitCode::FAILURE);
+    }
+}
