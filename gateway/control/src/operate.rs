@@ -110,10 +110,11 @@ impl Operators {
             .map_err(OperateError::NotAudited)
     }
 
-    /// Clears breakers and holds of every target of an upstream, and names the targets.
+    /// Clears breakers and holds of every target of an upstream.
     ///
     /// # Errors
-    /// It is done, but the audit does not tell.
+    /// The order asks for what this version cannot do; then nothing changed.
+    /// [`OperateError::NotAudited`]: it is done, but the audit does not tell.
     pub fn reset(
         &self,
         upstream: &UpstreamName,
@@ -122,6 +123,9 @@ impl Operators {
         actor: &str,
         now: UnixMillis,
     ) -> Result<(), OperateError> {
+        if let Some(part) = order.unsupported() {
+            return Err(OperateError::Unsupported(part));
+        }
         for target in snapshot.targets().filter(|target| target.upstream.name == *upstream) {
             target.live.breaker(|breaker| breaker.reset());
             for hold in [&target.live.hold, &*target.fate, &*target.account] {

@@ -265,8 +265,10 @@ async fn what_cannot_be_kept_is_not_done() {
 async fn an_order_that_is_not_built_changes_nothing() {
     let gateway = Gateway::new();
     for body in [r#"{"preview": true}"#, r#"{"force": true}"#, r#"{"deadline": "5m"}"#] {
-        let answer = gateway.call("POST", "/api/v1/regions/eu/drain", "ops", body).await;
-        assert_eq!(answer.problem(), (501, "unsupported_operation".into()), "{body}");
+        for path in ["/api/v1/regions/eu/drain", "/api/v1/upstreams/openai/reset"] {
+            let answer = gateway.call("POST", path, "ops", body).await;
+            assert_eq!(answer.problem(), (501, "unsupported_operation".into()), "{path} {body}");
+        }
     }
     for body in ["{", r#"{"for": "soon"}"#, r#"{"until": "2026-11-24"}"#] {
         let answer = gateway.call("POST", "/api/v1/regions/eu/drain", "ops", body).await;
