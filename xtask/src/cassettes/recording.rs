@@ -19,7 +19,8 @@ pub(super) struct Recording {
     pub(super) request: Request,
     pub(super) response: Response,
     pub(super) usage_expected: Option<Usage>,
-    pub(super) usage_alternative: Option<Usage>,
+    /// A second count that the same answer states, often by a total alone.
+    pub(super) usage_alternative: Option<Stated>,
 }
 
 /// What the client sent.
@@ -61,6 +62,35 @@ pub(super) struct Usage {
     pub(super) audio_input_tokens: u64,
     #[serde(deserialize_with = "null_is_zero")]
     pub(super) audio_output_tokens: u64,
+}
+
+/// Token counts of which only the stated ones count.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub(super) struct Stated {
+    input_tokens: Option<u64>,
+    cached_input_tokens: Option<u64>,
+    cache_write_tokens: Option<u64>,
+    output_tokens: Option<u64>,
+    reasoning_tokens: Option<u64>,
+    audio_input_tokens: Option<u64>,
+    audio_output_tokens: Option<u64>,
+}
+
+impl Stated {
+    /// Does `usage` say the same, as far as anything is stated?
+    pub(super) fn is_told_by(&self, usage: &Usage) -> bool {
+        [
+            (self.input_tokens, usage.input_tokens),
+            (self.cached_input_tokens, usage.cached_input_tokens),
+            (self.cache_write_tokens, usage.cache_write_tokens),
+            (self.output_tokens, usage.output_tokens),
+            (self.reasoning_tokens, usage.reasoning_tokens),
+            (self.audio_input_tokens, usage.audio_input_tokens),
+            (self.audio_output_tokens, usage.audio_output_tokens),
+        ]
+        .into_iter()
+        .all(|(stated, told)| stated.is_none_or(|stated| stated == told))
+    }
 }
 
 fn null_is_zero<'de, D: serde::Deserializer<'de>>(value: D) -> Result<u64, D::Error> {
