@@ -1,0 +1,168 @@
+//! Refusals in the words of the provider that was called.
+
+use serde_json::{Value, json};
+
+use super::plan::Plan;
+use super::{Family, Stamp, json as answer};
+use crate::{Incoming, Refusal};
+
+/// The answer that refuses.
+pub(super) fn plan(refusal: Refusal, family: Family, stamp: &Stamp, name: &str, incoming: &Incoming) -> Plan {
+    let said = Said::of(refusal, family, incoming.model.as_deref().unwrap_or("unknown"));
+    let mut plan = said.plan(family, stamp, name);
+    match refusal {
+        Refusal::RateLimited { retry_after_ms: Some(wait) } => {
+            plan.headers.push(("retry-after-ms".into(), wait.to_string().into()));
+            if wait % 1000 == 0 {
+                plan.headers.push(("retry-after".into(), (wait / 1000).to_string().into()));
+            }
+        }
+        Refusal::Unavailable { retry_after: Some(wait) } => {
+            plan.headers.push(("retry-after".into(), wait.to_string().into()));
+        }
+        _ => {}
+    }
+    plan
+}
+
+/// A refusal with a status and a message of its own.
+pub(super) fn plain(status: u16, message: &str, family: Family, stamp: &Stamp, name: &str) -> Plan {
+    let said =
+        Said { status, kind: kind(status, family), code: None, param: None, message: message.to_owned() };
+    said.plan(family, stamp, name)
+}
+
+/// What the error body says, before the family has shaped it.
+struct Said {
+    status: u16,
+    kind: &'static str,
+    code: Option<&'static str>,
+    param: Option<&'static str>,
+    message: String,
+}
+
+impl Said {
+    fn of(refusal: Refusal, family: Family, model: &str) -> Self {
+        let (status, code, param, message) = match refusal {
+            Refusal::RateLimited { .. } => {
+                (429, Some("rate_limit_exceeded"), None, format!("Rate limit reached for {model}."))
+            }
+            Refusal::InsufficientQuota => (
+                429,
+                Some("insufficient_quota"),
+                None,
+                "You exceeded your current quota, please check your plan and billing details.".to_owned(),
+            ),
+            Refusal::Unavailable { .. } => {
+                (503, None, None, "The service is temporarily unable to process your request.".to_owned())
+            }
+            Refusal::Overloaded if family == Family::Anthropic => (529, None, None, "Overloaded".to_owned()),
+            Refusal::Overloaded => {
+                (503, None, None, "The engine is currently overloaded, please try again later.".to_owned())
+            }
+            Refusal::ServerError => {
+                (500, None, None, "The server had an error while processing your request.".to_owned())
+            }
+            Refusal::Unauthorized => {
+                (401, Some("invalid_api_key"), None, "Incorrect API key provided.".to_owned())
+            }
+            Refusal::ModelNotFound => (404, Some("model_not_found"), None, not_found(family, model)),
+            Refusal::ContextLength => {
+                (400, Some("context_length_exceeded"), Some("messages"), too_long(family))
+            }
+            Refusal::ContentFilter => (
+                400,
+                Some("content_filter"),
+                Some("prompt"),
+                "The response was filtered due to the prompt triggering the content management policy."
+                    .to_owned(),
+            ),
+            Refusal::Status(status) => (status, None, None, format!("Simulated status {status}.")),
+        };
+        let kind = match refusal {
+            Refusal::InsufficientQuota if family != Family::Anthropic => "insufficient_quota",
+            Refusal::RateLimited { .. } if family != Family::Anthropic => "requests",
+            _ => kind(status, family),
+        };
+        Self { status, kind, code, param, message }
+    }
+
+    fn plan(&self, family: Family, stamp: &Stamp, name: &str) -> Plan {
+        let body = match family {
+            Family::Anthropic => json!({
+                "type": "error",
+                "error": { "type": self.kind, "message": self.message },
+                "request_id": stamp.request_id,
+            }),
+            Family::Azure => self.azure_body(),
+            Family::OpenAi => json!({ "error": {
+                "message": self.message, "type": self.kind, "param": self.param, "code": self.code,
+            } }),
+        };
+        let mut plan = answer(family, stamp, name, body.to_string().into_bytes());
+        plan.status = self.status;
+        plan
+    }
+
+    /// Azure's gateway words some errors itself, by status; the model's own have OpenAI's shape.
+    fn azure_body(&self) -> Value {
+        match self.code {
+            Some("model_not_found") => {
+                json!({ "error": { "code": "DeploymentNotFound", "message": self.message } })
+            }
+            Some("content_filter") => json!({ "error": {
+                "message": self.message, "type": null, "param": "prompt", "code": "content_filter", "status": 400,
+                "innererror": {
+                    "code": "ResponsibleAIPolicyViolation",
+                    "content_filter_result": { "hate": { "filtered": true, "severity": "high" } },
+                },
+            } }),
+            Some("context_length_exceeded" | "insufficient_quota") => json!({ "error": {
+                "message": self.message, "type": self.kind, "param": self.param, "code": self.code,
+            } }),
+            _ => json!({ "error": { "code": self.status.to_string(), "message": self.message } }),
+        }
+    }
+}
+
+fn not_found(family: Family, model: &str) -> String {
+    match family {
+        Family::Anthropic => format!("model: {model}"),
+        Family::Azure => "The API deployment for this resource does not exist.".to_owned(),
+        Family::OpenAi => format!("The model `{model}` does not exist or you do not have access to it."),
+    }
+}
+
+fn too_long(family: Family) -> String {
+    match family {
+        Family::Anthropic => "prompt is too long: 210000 tokens > 200000 maximum".to_owned(),
+        Family::Azure | Family::OpenAi => {
+            "This model's maximum context length is 128000 tokens. Please reduce the length of the messages."
+                .to_owned()
+        }
+    }
+}
+
+/// The error type that goes with a status.
+fn kind(status: u16, family: Family) -> &'static str {
+    if family == Family::Anthropic {
+        return match status {
+            401 => "authentication_error",
+            402 => "billing_error",
+            403 => "permission_error",
+            404 => "not_found_error",
+            413 => "request_too_large",
+            429 => "rate_limit_error",
+            504 => "timeout_error",
+            529 => "overloaded_error",
+            400..500 => "invalid_request_error",
+            _ => "api_error",
+        };
+    }
+    match status {
+        429 => "requests",
+        400..500 => "invalid_request_error",
+        503 => "service_unavailable_error",
+        _ => "server_error",
+    }
+}
