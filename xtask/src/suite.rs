@@ -93,7 +93,7 @@ fn check_scripts(workspace: &Workspace) -> Result<()> {
     let listed = capture(&mut workspace.command("git", &["ls-files", "-co", "--exclude-standard"]))
         .context("the list of our scripts comes from git")?;
     let mut checked = 0;
-    for name in listed.lines().filter(|name| workspace.root.join(name).exists()) {
+    for name in listed.lines().filter(|name| workspace.root.join(name).is_file()) {
         let path = workspace.root.join(name);
         let shown = path.to_string_lossy();
         match interpreter(&path)? {

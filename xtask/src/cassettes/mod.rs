@@ -42,11 +42,15 @@ pub(crate) fn run(workspace: &Workspace, dir: &Path, only: Option<&str>) -> Resu
         .enable_all()
         .build()
         .context("no runtime")?;
-    let played = runtime.block_on(replay(&workspace.gateway_binary(), plays))?;
+    let (played, log) = runtime.block_on(replay(&workspace.gateway_binary(), plays))?;
+    for line in log.lines().filter(|line| line.contains("panicked at")) {
+        println!("the gateway: {line}");
+    }
     Ok(report(&played, &unserved))
 }
 
-async fn replay(binary: &Path, plays: Vec<Play>) -> Result<Vec<Played>> {
+/// Plays everything; gives what was seen and what the gateway logged.
+async fn replay(binary: &Path, plays: Vec<Play>) -> Result<(Vec<Played>, String)> {
     let provider = Provider::start(plays.iter().map(|play| (play.slot.clone(), play.script()))).await?;
     let gateway = Gateway::start(binary, play::configuration(&plays, provider.address()))?;
     println!("replaying {} recordings in {} cuts", count_recordings(&plays), plays.len());
@@ -60,7 +64,7 @@ async fn replay(binary: &Path, plays: Vec<Play>) -> Result<Vec<Played>> {
     for (play, reply) in plays.into_iter().zip(replies) {
         played.push(Played::look_at(play, reply, &provider, &admin).await);
     }
-    Ok(played)
+    Ok((played, gateway.log()))
 }
 
 fn count_recordings(plays: &[Play]) -> usize {
