@@ -20,7 +20,7 @@ use tollgate_telemetry::LogFormat;
 
 use crate::{
     cli::DemoArgs,
-    run::{Gateway, Signals, Timing},
+    run::{Gateway, Signals},
 };
 
 const CONFIG: &str = include_str!("demo/tollgate.yaml");
@@ -45,7 +45,7 @@ fn run(args: DemoArgs) -> anyhow::Result<()> {
     let place = Place::new(args.dir)?;
     let providers = Providers::start()?;
     let document = document(place.path(), &providers, args.data, args.admin)?;
-    let gateway = Gateway::start(document, &Timing { notice: Some(Duration::ZERO) })?;
+    let gateway = Gateway::start(document)?;
     let (data, admin) = (gateway.data_url(), gateway.admin_url());
     eprintln!("ready data={data} admin={admin}");
     // A reader who closes the pipe does not end the demo.
@@ -65,7 +65,8 @@ impl Place {
     fn new(named: Option<PathBuf>) -> anyhow::Result<Self> {
         match named {
             Some(folder) => {
-                std::fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+                std::fs::create_dir_all(&folder)
+                    .with_context(|| format!("cannot create {}", folder.display()))?;
                 Ok(Self::Named(folder))
             }
             None => Ok(Self::Passing(tempfile::tempdir().context("no temporary folder")?)),
@@ -102,7 +103,8 @@ impl Providers {
             ..Behaviour::default()
         };
         let start = |(variable, name): (&'static str, &str)| {
-            let options = Options { name: name.to_owned(), behaviour: behaviour.clone(), ..Options::default() };
+            let options =
+                Options { name: name.to_owned(), behaviour: behaviour.clone(), ..Options::default() };
             Simulator::spawn_thread(options).map(|simulator| (variable, simulator))
         };
         let all: std::io::Result<Vec<_>> = Self::ALL.into_iter().map(start).collect();

@@ -30,7 +30,9 @@ use tollgate_control::{
 };
 use tollgate_domain::UnixMillis;
 use tollgate_proxy::{DataPlane, Listen, ListenerTls, Live, Shared};
-use tollgate_telemetry::{AccessLog, ConfigSeries, Destination, Drained, Exposition, LogFormat, ReloadResult};
+use tollgate_telemetry::{
+    AccessLog, ConfigSeries, Destination, Drained, Exposition, LogFormat, ReloadResult,
+};
 
 use admin::AdminListeners;
 use background::Background;
@@ -39,8 +41,6 @@ pub(crate) use signals::Signals;
 
 /// Exit code for a configuration that cannot be used (sysexits `EX_CONFIG`).
 const BAD_CONFIG: u8 = 78;
-/// How long load balancers get to notice that the gateway is not ready any more.
-const NOTICE: Duration = Duration::from_secs(5);
 /// How often a drain looks whether it is done.
 const LOOK: Duration = Duration::from_millis(20);
 /// How long access lines may take to be written at the end.
@@ -59,7 +59,7 @@ pub(crate) fn serve(path: &Path) -> ExitCode {
         Ok(signals) => signals,
         Err(error) => return fail(&error.into()),
     };
-    match Gateway::start(document, &Timing::default()) {
+    match Gateway::start(document) {
         Ok(gateway) => {
             eprintln!("ready data={} admin={}", gateway.data_url(), gateway.admin_url());
             gateway.run(&signals);
@@ -82,18 +82,6 @@ fn fail(error: &anyhow::Error) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// How long the steps of a shutdown take.
-pub(crate) struct Timing {
-    /// Time for load balancers to notice that the gateway is not ready any more.
-    pub(crate) notice: Option<Duration>,
-}
-
-impl Default for Timing {
-    fn default() -> Self {
-        Self { notice: None }
-    }
-}
-
 /// A running gateway.
 pub(crate) struct Gateway {
     plane: DataPlane,
@@ -110,9 +98,12 @@ pub(crate) struct Gateway {
 
 impl Gateway {
     /// Brings everything up. Blocks until requests are taken.
-    pub(crate) fn start(document: Document, timing: &Timing) -> anyhow::Result<Self> {
+    pub(crate) fn start(document: Document) -> anyhow::Result<Self> {
         let exposition = tollgate_telemetry::install()?;
-        tollgate_telemetry::build_info(env!("CARGO_PKG_VERSION"), option_env!("TOLLGATE_REVISION").unwrap_or("unknown"));
+        tollgate_telemetry::build_info(
+            env!("CARGO_PKG_VERSION"),
+            option_env!("TOLLGATE_REVISION").unwrap_or("unknown"),
+        );
         let settings = first_look(&document)?;
         let mut books = Books::open(&settings)?;
         let live = Arc::new(Live::new(config::quotas(&document)));
@@ -128,13 +119,14 @@ impl Gateway {
         let access = open_access_log(&settings)?;
         let shared = share(&reloader, &live, &books, &stopping, &settings);
         let plane = start_plane(&shared, &settings, &tls, access.as_ref())?;
-        let admin = AdminListeners::start(&settings, &reloader, &live, &books, &operators, &exposition, &stopping)?;
+        let admin =
+            AdminListeners::start(&settings, &reloader, &live, &books, &operators, &exposition, &stopping)?;
         let background = Background::start(&mut books, exposition, &reloader, &live, operators)?;
         let watch = Watch::start(Arc::clone(&reloader)).context("cannot watch the configuration")?;
         for warning in &reloader.running().warnings {
             tracing::warn!("{warning}");
         }
-        let notice = timing.notice.unwrap_or(NOTICE);
+        let notice = settings.notice;
         Ok(Self { plane, admin, background, watch, reloader, books, access, stopping, settings, notice })
     }
 
@@ -177,10 +169,10 @@ impl Gateway {
         self.background.stop();
         self.admin.stop();
         self.books.close();
-        if let Some(access) = self.access {
-            if access.shutdown(LAST_LINES) == Drained::No {
-                tracing::error!("access lines were lost at the end");
-            }
+        if let Some(access) = self.access
+            && access.shutdown(LAST_LINES) == Drained::No
+        {
+            tracing::error!("access lines were lost at the end");
         }
         drop(self.reloader);
         tracing::info!("stopped");

@@ -30,6 +30,7 @@ mod tokenizer;
 mod walk;
 
 pub use codec::{Codec, Edits, ErrorFace, InputEstimate, LimitShown, LimitsShown};
+pub use estimate::count_input;
 pub use fault::Fault;
 pub use head::{Head, Malformed, Member};
 pub use hub::{

@@ -136,7 +136,8 @@ mod tests {
 
     #[test]
     fn a_credential_is_found_wherever_a_client_puts_it() {
-        let cases: [(&[(&'static str, &str)], &str); 6] = [
+        type Pairs = &'static [(&'static str, &'static str)];
+        let cases: [(Pairs, &str); 6] = [
             (&[("authorization", "Bearer s3cret")], "/"),
             (&[("authorization", "bearer  s3cret ")], "/"),
             (&[("x-api-key", "s3cret")], "/"),

@@ -31,6 +31,16 @@ pub(crate) struct Envelope {
     pub(crate) body: Bytes,
 }
 
+/// A larger prompt is not kept while its stream runs: thousands of streams may.
+const LARGEST_KEPT: usize = 64 << 10;
+
+impl Envelope {
+    /// The bytes to keep while a stream runs, for the case that they have to be counted.
+    pub(crate) fn prompt_to_keep(&self) -> Option<Bytes> {
+        (self.head.stream && self.body.len() <= LARGEST_KEPT).then(|| self.body.clone())
+    }
+}
+
 /// Reads a request's body and what matters in it.
 ///
 /// # Errors

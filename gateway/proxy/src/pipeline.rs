@@ -113,6 +113,10 @@ async fn receive(
         "/livez" => return edge::text(StatusCode::OK, "ok\n"),
         "/readyz" if (worker.shared.ready)() => return edge::text(StatusCode::OK, "ok\n"),
         "/readyz" => return edge::text(StatusCode::SERVICE_UNAVAILABLE, "not ready\n"),
+        "/tollgate/v1/me" => {
+            let rejection = Rejection::Unsupported("asking for a key's own limits".to_owned());
+            return edge::refuse(&rejection, Dialect::OpenAi, exchange.id, 0);
+        }
         _ => {}
     }
     let path = parts.uri.path().to_owned();
@@ -226,7 +230,14 @@ async fn travel(
         stream: envelope.head.stream,
     };
     let client_gone = Rc::clone(&fate.client_gone);
-    let ticket = Ticket { exchange, caller, asked, stamp: stamp(snapshot), client_gone };
+    let ticket = Ticket {
+        exchange,
+        caller,
+        asked,
+        stamp: stamp(snapshot),
+        prompt: envelope.prompt_to_keep(),
+        client_gone,
+    };
     let mut trip = admission::admit(worker, principal, ticket, &plan, &envelope)?;
     known.admitted = true;
     worker.trap("admitted");

@@ -9,6 +9,7 @@ mod row;
 
 use std::{borrow::Cow, cell::Cell, rc::Rc, sync::Arc};
 
+use bytes::Bytes;
 use smallvec::SmallVec;
 use tollgate_accounting::{
     ledger::{Appended, Attempt, End, JournalError, Place},
@@ -49,6 +50,8 @@ pub(crate) struct Ticket {
     pub(crate) caller: Caller,
     pub(crate) asked: Asked,
     pub(crate) stamp: Stamp,
+    /// The prompt of a stream, kept to be counted if its provider never gets to state its figures.
+    pub(crate) prompt: Option<Bytes>,
     /// Set when the client has left and the call goes on for its bill's sake.
     pub(crate) client_gone: Rc<Cell<bool>>,
 }
@@ -245,13 +248,11 @@ impl Open {
 
     /// The consumption that is charged, and where its figures come from.
     fn consumption(&self, reading: &Reading, whole: bool) -> row::Consumption {
-        row::Consumption::of(
-            reading,
-            whole,
-            self.ticket.asked.operation,
-            self.dispatched,
-            self.input_estimate,
-        )
+        let input = || match &self.ticket.prompt {
+            Some(prompt) => tollgate_dialect::count_input(prompt).min(self.input_estimate),
+            None => self.input_estimate,
+        };
+        row::Consumption::of(reading, whole, self.ticket.asked.operation, self.dispatched, input)
     }
 
     fn ended(&self, end: End) -> End {

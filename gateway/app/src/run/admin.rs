@@ -89,7 +89,8 @@ impl AdminListeners {
 fn readiness(books: &Books, stopping: &Arc<AtomicBool>) -> Box<dyn Fn() -> Vec<Check> + Send + Sync> {
     let (journal, stopping) = (books.journal(), Arc::clone(stopping));
     Box::new(move || {
-        let check = |name, ok: bool, problem: &str| Check { name, problem: (!ok).then(|| problem.to_owned()) };
+        let check =
+            |name, ok: bool, problem: &str| Check { name, problem: (!ok).then(|| problem.to_owned()) };
         vec![
             // Listeners exist only once there is a configuration and the data port is bound.
             check("configuration", true, ""),

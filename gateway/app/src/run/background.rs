@@ -10,7 +10,7 @@ use std::{
 };
 
 use anyhow::Context;
-use tollgate_accounting::ledger::Loader;
+use tollgate_accounting::ledger::{Journal, LedgerStore, Loader};
 use tollgate_control::{operate::Operators, reload::Reloader};
 use tollgate_proxy::{BreakerState, Live, OperatorState};
 use tollgate_telemetry::{BreakerSeries, LoaderSeries, RegionSeries, RegionState, ReservationSeries};
@@ -21,6 +21,10 @@ use super::{Metrics, books::Books, wall_clock};
 const LOAD_EVERY: Duration = Duration::from_millis(200);
 /// Breaker states and open reservations are read this often.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+const PRUNE_EVERY: Duration = Duration::from_secs(600);
+/// Loaded segments are kept for a week: so far back a lost ledger can be rebuilt.
+const KEPT_MILLIS: i64 = 7 * 24 * 3_600 * 1_000;
 
 /// Threads that end when told to.
 pub(super) struct Background {
@@ -39,8 +43,11 @@ impl Background {
         if let Some(loader) = books.take_loader() {
             background.spawn("ledger-loader", move |stop| load(loader, &stop))?;
         }
+        let (journal, store) = (books.journal(), books.store());
+        background.spawn("journal-retention", move |stop| prune(&journal, &*store, &stop))?;
         let (reloader, live) = (Arc::clone(reloader), Arc::clone(live));
-        background.spawn("housekeeping", move |stop| look_after(&stop, &metrics, &reloader, &live, &operators))?;
+        background
+            .spawn("housekeeping", move |stop| look_after(&stop, &metrics, &reloader, &live, &operators))?;
         Ok(background)
     }
 
@@ -72,8 +79,18 @@ fn load(mut loader: Loader, stop: &Receiver<()>) {
     loop {
         let last = !goes_on(stop, LOAD_EVERY);
         match loader.run_once() {
-            Ok(progress) if !progress.paused => caught_up = Instant::now(),
-            Ok(_) => {}
+            Ok(progress) => {
+                if !progress.paused {
+                    caught_up = Instant::now();
+                }
+                if progress.dead > 0 || progress.lost > 0 {
+                    tracing::error!(
+                        dead = progress.dead,
+                        lost = progress.lost,
+                        "records did not become rows"
+                    );
+                }
+            }
             Err(error) => tracing::error!(%error, "the ledger does not take rows; the journal keeps them"),
         }
         series.lag(caught_up.elapsed());
@@ -83,7 +100,35 @@ fn load(mut loader: Loader, stop: &Receiver<()>) {
     }
 }
 
-fn look_after(stop: &Receiver<()>, metrics: &Metrics, reloader: &Reloader, live: &Live, operators: &Operators) {
+/// Removes journal segments that the ledger has and that are older than what is kept.
+fn prune(journal: &Journal, store: &dyn LedgerStore, stop: &Receiver<()>) {
+    while goes_on(stop, PRUNE_EVERY) {
+        let before = wall_clock().plus(-KEPT_MILLIS);
+        let pruned = store
+            .cursors()
+            .map_err(anyhow::Error::from)
+            .and_then(|cursors| Ok(journal.prune(&cursors, before)?));
+        match pruned {
+            Ok(pruned) if pruned.segments > 0 => {
+                tracing::info!(
+                    segments = pruned.segments,
+                    bytes = pruned.bytes,
+                    "journal segments are past their time"
+                );
+            }
+            Ok(_) => {}
+            Err(error) => tracing::error!(%error, "old journal segments cannot be removed"),
+        }
+    }
+}
+
+fn look_after(
+    stop: &Receiver<()>,
+    metrics: &Metrics,
+    reloader: &Reloader,
+    live: &Live,
+    operators: &Operators,
+) {
     let reservations = ReservationSeries::new();
     while goes_on(stop, LOOK_EVERY) {
         metrics.upkeep();

@@ -42,7 +42,11 @@ impl Books {
         let journal = Arc::new(Journal::open(&folder, JournalOptions::default())?);
         let recovered = journal.recover(wall_clock())?;
         if recovered.rows > 0 || recovered.torn_tails > 0 {
-            tracing::warn!(rows = recovered.rows, torn_tails = recovered.torn_tails, "recovered after a crash");
+            tracing::warn!(
+                rows = recovered.rows,
+                torn_tails = recovered.torn_tails,
+                "recovered after a crash"
+            );
         }
         for gap in &recovered.gaps {
             tracing::error!(?gap, "the journal is damaged");
@@ -74,7 +78,12 @@ impl Books {
     ///
     /// # Errors
     /// The ledger cannot be asked; serving without it could overspend.
-    pub(super) fn restore(&self, quotas: &Quotas, scopes: &[Arc<Scope>], settings: &Settings) -> anyhow::Result<()> {
+    pub(super) fn restore(
+        &self,
+        quotas: &Quotas,
+        scopes: &[Arc<Scope>],
+        settings: &Settings,
+    ) -> anyhow::Result<()> {
         let calendar = Calendar::of_zone(&settings.timezone).context("calendar")?;
         let zone = TimeZone::get(&settings.timezone).context("calendar")?;
         let now = wall_clock();

@@ -156,11 +156,15 @@ pub struct ShutdownSection {
     /// How long requests in flight may go on after SIGTERM. Default: `600s`.
     #[serde(default = "default_drain")]
     pub drain: Span,
+    /// How long it still serves after SIGTERM while not ready any more, so that load balancers
+    /// notice. Default: `5s`.
+    #[serde(default = "default_delay")]
+    pub delay: Span,
 }
 
 impl Default for ShutdownSection {
     fn default() -> Self {
-        Self { drain: default_drain() }
+        Self { drain: default_drain(), delay: default_delay() }
     }
 }
 
@@ -211,6 +215,10 @@ fn default_data_dir() -> PathBuf {
 
 fn utc() -> String {
     "UTC".into()
+}
+
+fn default_delay() -> Span {
+    Span(std::time::Duration::from_secs(5))
 }
 
 fn default_drain() -> Span {

@@ -64,11 +64,10 @@ pub(crate) async fn dispatch(
 ) -> Result<Answer, Rejection> {
     let mut tries = Tries::new(trip, plan, envelope);
     let outcome = tries.run(trip).await;
-    outcome.map_err(|rejection| {
+    outcome.inspect_err(|rejection| {
         let exit = Exit::Failed { status: rejection.status().as_u16(), code: rejection.code() };
         // The client is refused either way; a row that cannot be written is made by recovery.
         let _ = trip.settle(exit);
-        rejection
     })
 }
 

@@ -67,7 +67,10 @@ fn refusal(mut trip: Trip, passed: Passed) -> Result<Response<Body>, Rejection> 
     headers::for_client(head, &trip, None);
     head.insert(name::ERROR, HeaderValue::from_static("invalid_request"));
     head.insert(name::ERROR_SOURCE, HeaderValue::from_static("upstream"));
-    head.insert(name::SHOULD_RETRY, HeaderValue::from_static("false"));
+    // A timeout or a lock passes by itself: there the client's own rules decide.
+    if !matches!(passed.status, 408 | 409) {
+        head.insert(name::SHOULD_RETRY, HeaderValue::from_static("false"));
+    }
     // The request cost nothing; if its row cannot be written, recovery makes it.
     let _ = trip.settle(Exit::RefusedUpstream { status: passed.status });
     Ok(response)

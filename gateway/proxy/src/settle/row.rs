@@ -33,7 +33,7 @@ impl Consumption {
         whole: bool,
         operation: Operation,
         dispatched: bool,
-        input_estimate: u64,
+        input: impl FnOnce() -> u64,
     ) -> Self {
         let nothing = Self { usage: Usage::default(), source: UsageSource::Reported };
         if !operation.is_billed() || !dispatched {
@@ -51,7 +51,7 @@ impl Consumption {
             }
             (None, counted) => {
                 let usage = Usage {
-                    input_uncached: input_estimate,
+                    input_uncached: input(),
                     output_text: counted.unwrap_or_default(),
                     ..Usage::default()
                 };

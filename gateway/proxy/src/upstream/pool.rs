@@ -30,6 +30,7 @@ pub(crate) struct Pools(Rc<RefCell<HashMap<Arc<str>, Pool>>>);
 
 #[derive(Default)]
 struct Pool {
+    #[expect(clippy::vec_box, reason = "connections move between pool and exchange without being copied")]
     idle: Vec<Box<H1>>,
     keep_alive: Duration,
     /// The shared HTTP/2 connection.

@@ -34,6 +34,8 @@ pub struct Settings {
     pub durability: Durability,
     /// How long requests in flight may go on after SIGTERM.
     pub drain: Duration,
+    /// How long it still serves after SIGTERM, for load balancers to notice.
+    pub notice: Duration,
     /// Where the line of each request goes.
     pub access_log: AccessLog,
     /// Threads that serve requests; `None` is one for each core.
@@ -78,6 +80,7 @@ pub(super) fn compile(document: &Document, problems: &mut Vec<Problem>) -> Setti
             file::Durability::Power => Durability::Power,
         },
         drain: file.shutdown.drain.0,
+        notice: file.shutdown.delay.0,
         access_log: file.access_log.clone(),
         workers: file.workers,
         timezone: file.calendar.timezone.clone(),
