@@ -203,13 +203,14 @@ impl Subject {
     /// # Errors
     /// It has not; the error knows the name that is most like it.
     pub fn find(kind: Kind, name: &str, snapshot: &Snapshot) -> Result<Self, OperateError> {
-        let known = || snapshot.targets().map(|target| name_in(kind, target));
-        if known().any(|known| known == name)
+        let known = names(kind, snapshot);
+        if known.iter().any(|known| known == name)
             && let Some(subject) = Self::parse(kind, name)
         {
             return Ok(subject);
         }
-        let nearest = known()
+        let nearest = known
+            .into_iter()
             .map(|known| (strsim::jaro_winkler(&known, name), known))
             .filter(|(likeness, _)| *likeness > 0.8)
             .max_by(|a, b| a.0.total_cmp(&b.0));
@@ -257,11 +258,11 @@ impl Subject {
     }
 }
 
-fn name_in(kind: Kind, target: &tollgate_proxy::Target) -> String {
+fn names(kind: Kind, snapshot: &Snapshot) -> Vec<String> {
     match kind {
-        Kind::Region => target.upstream.region.to_string(),
-        Kind::Upstream => target.upstream.name.to_string(),
-        Kind::Target => target.live.name.to_string(),
+        Kind::Region => snapshot.regions.iter().map(|region| region.name.to_string()).collect(),
+        Kind::Upstream => snapshot.upstreams.iter().map(|upstream| upstream.name.to_string()).collect(),
+        Kind::Target => snapshot.targets().map(|target| target.live.name.to_string()).collect(),
     }
 }
 

@@ -13,6 +13,9 @@ pub struct Usage {
     pub input_audio: u64,
     /// Input tokens read from the provider's prompt cache.
     pub cache_read: u64,
+    /// Cached tokens that the provider states beyond the input that it states. A contradiction of its
+    /// own: it is shown as stated, and neither counted as input nor billed.
+    pub cache_read_excess: u64,
     /// Input tokens written to a cache that lives five minutes, or whose lifetime is not told.
     pub cache_write_5m: u64,
     /// Input tokens written to a cache that lives one hour.
@@ -39,6 +42,12 @@ impl Usage {
             .saturating_add(self.cache_write_tokens())
     }
 
+    /// All input tokens read from a cache, as the provider states them.
+    #[must_use]
+    pub const fn cached_input_tokens(&self) -> u64 {
+        self.cache_read.saturating_add(self.cache_read_excess)
+    }
+
     /// All input tokens that were written to a cache.
     #[must_use]
     pub const fn cache_write_tokens(&self) -> u64 {
@@ -58,6 +67,7 @@ impl Usage {
             input_uncached: self.input_uncached.saturating_add(other.input_uncached),
             input_audio: self.input_audio.saturating_add(other.input_audio),
             cache_read: self.cache_read.saturating_add(other.cache_read),
+            cache_read_excess: self.cache_read_excess.saturating_add(other.cache_read_excess),
             cache_write_5m: self.cache_write_5m.saturating_add(other.cache_write_5m),
             cache_write_1h: self.cache_write_1h.saturating_add(other.cache_write_1h),
             cache_write_other: self.cache_write_other.saturating_add(other.cache_write_other),

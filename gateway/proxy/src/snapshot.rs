@@ -32,6 +32,10 @@ pub struct Snapshot {
     pub keys: KeyRing,
     /// What may be called, by the name that clients send.
     pub routes: Routes,
+    /// Every region, whether a route leads there or not.
+    pub regions: Vec<Arc<RegionLive>>,
+    /// Every upstream, whether a route leads there or not.
+    pub upstreams: Vec<Arc<Upstream>>,
     /// What the edge accepts.
     pub edge: EdgeLimits,
 }
@@ -235,6 +239,8 @@ impl Snapshot {
             currency,
             keys: KeyRing::new([0; 32]),
             routes: Routes::default(),
+            regions: Vec::new(),
+            upstreams: Vec::new(),
             edge: EdgeLimits::default(),
         }
     }

@@ -68,7 +68,7 @@ pub const COLUMNS: &[Column] = &[
     column("end", |e| optional(e.end.map(|end| end.as_str()))),
     column("served_by", |e| text(e.served_by.as_str())),
     column("input_tokens", |e| Value::Number(e.usage.input_tokens())),
-    column("cached_input_tokens", |e| Value::Number(e.usage.cache_read)),
+    column("cached_input_tokens", |e| Value::Number(e.usage.cached_input_tokens())),
     column("cache_write_tokens", |e| Value::Number(e.usage.cache_write_tokens())),
     column("output_tokens", |e| Value::Number(e.usage.output_tokens())),
     column("reasoning_tokens", |e| Value::Number(e.usage.output_reasoning)),

@@ -323,7 +323,7 @@ impl UsageGroup {
         }
         let usage = &entry.usage;
         self.input_tokens = self.input_tokens.saturating_add(usage.input_tokens());
-        self.cached_input_tokens = self.cached_input_tokens.saturating_add(usage.cache_read);
+        self.cached_input_tokens = self.cached_input_tokens.saturating_add(usage.cached_input_tokens());
         self.cache_write_tokens = self.cache_write_tokens.saturating_add(usage.cache_write_tokens());
         self.output_tokens = self.output_tokens.saturating_add(usage.output_tokens());
         self.reasoning_tokens = self.reasoning_tokens.saturating_add(usage.output_reasoning);

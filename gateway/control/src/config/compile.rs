@@ -56,7 +56,16 @@ pub fn compile(document: &Document, version: u64, pepper: [u8; 32], live: &Live)
     let routes = routes::compile(&document.file, &upstreams, &prices, live);
     let keys = keys::compile(&document.file, &settings.instance, pepper, &live.quotas);
     let edge = edge_limits(document);
-    let snapshot = Arc::new(Snapshot { version, currency, keys: keys.ring, routes, edge });
+    let regions = document.file.regions.iter().map(|region| live.fleet.region(&region.name.as_str().into()));
+    let snapshot = Arc::new(Snapshot {
+        version,
+        currency,
+        keys: keys.ring,
+        routes,
+        regions: regions.collect(),
+        upstreams: upstreams.values().map(|endpoint| Arc::clone(&endpoint.upstream)).collect(),
+        edge,
+    });
     Ok(Compiled { snapshot, settings, scopes: keys.scopes, warnings: problems })
 }
 

@@ -9,7 +9,7 @@ use std::{
 use serde::Serialize;
 use tollgate_accounting::{Now, ledger::rfc3339};
 use tollgate_domain::UnixMillis;
-use tollgate_proxy::{BreakerState, OperatorCell, OperatorState, Snapshot, Target, Upstream};
+use tollgate_proxy::{BreakerState, OperatorCell, OperatorState, RegionLive, Snapshot, Target, Upstream};
 
 use super::Kind;
 
@@ -52,42 +52,31 @@ pub struct View {
     pub success_rate: Option<f64>,
 }
 
-/// Every region that a model can be sent to, by name.
+/// Every region, by name.
 #[must_use]
 pub fn regions(snapshot: &Snapshot, now: Now) -> Vec<View> {
-    let mut by_region: BTreeMap<_, Vec<&Arc<Target>>> = BTreeMap::new();
-    for target in snapshot.targets() {
-        by_region.entry(target.upstream.region.clone()).or_default().push(target);
-    }
-    let view = |(name, targets): (tollgate_domain::RegionName, Vec<&Arc<Target>>)| {
-        let live = &targets[0].upstream.region_live;
+    let view = |region: &Arc<RegionLive>| {
+        let targets = targets_where(snapshot, |upstream| upstream.region == region.name);
+        let here = snapshot.upstreams.iter().filter(|upstream| upstream.region == region.name);
         let part = Part {
             kind: Kind::Region,
-            name: name.to_string(),
+            name: region.name.to_string(),
             region: None,
             upstream: None,
-            zones: zones(targets.iter().map(|target| &*target.upstream)),
-            in_flight: live.in_flight.load(Ordering::Relaxed),
+            zones: zones(here.map(|upstream| &**upstream)),
+            in_flight: region.in_flight.load(Ordering::Relaxed),
         };
-        part.view(
-            &live.operator,
-            OperatorState::Enabled,
-            OperatorState::Enabled,
-            Health::worst(&targets, now),
-        )
+        let health = Health::worst(&targets, now);
+        part.view(&region.operator, OperatorState::Enabled, OperatorState::Enabled, health)
     };
-    by_region.into_iter().map(view).collect()
+    by_name(snapshot.regions.iter().map(view))
 }
 
-/// Every upstream that a model can be sent to, by name.
+/// Every upstream, by name.
 #[must_use]
 pub fn upstreams(snapshot: &Snapshot, now: Now) -> Vec<View> {
-    let mut by_upstream: BTreeMap<_, Vec<&Arc<Target>>> = BTreeMap::new();
-    for target in snapshot.targets() {
-        by_upstream.entry(target.upstream.name.clone()).or_default().push(target);
-    }
-    let view = |targets: Vec<&Arc<Target>>| {
-        let upstream = &targets[0].upstream;
+    let view = |upstream: &Arc<Upstream>| {
+        let targets = targets_where(snapshot, |of| of.name == upstream.name);
         let part = Part {
             kind: Kind::Upstream,
             name: upstream.name.to_string(),
@@ -99,7 +88,17 @@ pub fn upstreams(snapshot: &Snapshot, now: Now) -> Vec<View> {
         let above = upstream.region_live.operator.state(OperatorState::Enabled);
         part.view(&upstream.live.operator, upstream.configured, above, Health::worst(&targets, now))
     };
-    by_upstream.into_values().map(view).collect()
+    by_name(snapshot.upstreams.iter().map(view))
+}
+
+fn targets_where(snapshot: &Snapshot, wanted: impl Fn(&Upstream) -> bool) -> Vec<&Arc<Target>> {
+    snapshot.targets().filter(|target| wanted(&target.upstream)).collect()
+}
+
+fn by_name(views: impl Iterator<Item = View>) -> Vec<View> {
+    let mut views: Vec<View> = views.collect();
+    views.sort_by(|a, b| a.name.cmp(&b.name));
+    views
 }
 
 /// Every target, by name. One that several models share is shown once.

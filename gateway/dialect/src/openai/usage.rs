@@ -96,6 +96,7 @@ impl Stated {
             input_uncached: input - input_audio,
             input_audio,
             cache_read,
+            cache_read_excess: self.cached - cache_read,
             cache_write_other,
             output_text: output,
             output_reasoning,
@@ -226,7 +227,7 @@ mod tests {
             (
                 "more cached than there was",
                 json!({"prompt_tokens": 10, "completion_tokens": 2, "cached_tokens": 20}),
-                Usage { cache_read: 10, output_text: 2, ..none },
+                Usage { cache_read: 10, cache_read_excess: 10, output_text: 2, ..none },
                 vec!["usage_inconsistent"],
             ),
             (

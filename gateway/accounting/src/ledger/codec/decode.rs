@@ -405,6 +405,7 @@ fn usage(field: Field<'_>) -> Result<Usage, DecodeError> {
             8 => &mut usage.output_reasoning,
             9 => &mut usage.output_audio,
             10 => &mut usage.web_searches,
+            11 => &mut usage.cache_read_excess,
             _ => continue,
         };
         *count = part.number()?;

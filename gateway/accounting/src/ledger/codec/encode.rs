@@ -148,6 +148,7 @@ fn write_usage(to: &mut FieldWriter<'_>, usage: &Usage) {
         to.number(8, usage.output_reasoning);
         to.number(9, usage.output_audio);
         to.number(10, usage.web_searches);
+        to.number(11, usage.cache_read_excess);
     });
 }
 

@@ -92,6 +92,7 @@ fn any_entry() -> impl Strategy<Value = Entry> {
                 input_uncached: counts[0],
                 input_audio: counts[1],
                 cache_read: counts[2],
+                cache_read_excess: counts[2] / 2,
                 cache_write_5m: counts[3],
                 cache_write_1h: counts[4],
                 cache_write_other: counts[5],
