@@ -64,5 +64,6 @@ impl ReportFlags {
 
 /// A count in a provider's JSON: absent, `null`, negative or fractional figures state nothing.
 pub(crate) fn count_at(value: &serde_json::Value, pointer: &str) -> Option<u64> {
-    value.pointer(pointer)?.as_u64()
+    // `Value::pointer` undoes escapes that none of our names has, at twenty times the cost.
+    pointer.split('/').skip(1).try_fold(value, |value, name| value.get(name))?.as_u64()
 }

@@ -150,7 +150,7 @@ impl ChatReader {
 
     /// The last statement wins, its oddities included.
     fn usage(&mut self, data: &[u8], at: usize, tally: &mut Tally) -> bool {
-        let stated = parse_at(data, at).is_some_and(|raw| usage::take(&raw, &mut tally.reported));
+        let stated = data.get(at..).is_some_and(|raw| usage::take(raw, &mut tally.reported));
         self.usage_at_top |= stated;
         stated
     }
@@ -162,7 +162,7 @@ impl ChatReader {
             chunk.error = Some(at);
         }
         if let (Some(raw), false) = (own.get("usage"), self.usage_at_top) {
-            usage::take(raw, &mut tally.reported);
+            usage::take(raw.to_string().as_bytes(), &mut tally.reported);
         }
     }
 }

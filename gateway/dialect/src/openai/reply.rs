@@ -54,10 +54,10 @@ impl<'a> Members<'a> {
 
     /// Takes the usage, and what hosted tools charge by the call, which stands in the output alone.
     pub(crate) fn take_usage(&self, bytes: &[u8], reported: &mut Reported) {
-        let Some(raw) = self.usage.and_then(|at| parse_at(bytes, at)) else { return };
-        usage::take(&raw, reported);
+        let Some(raw) = self.usage.and_then(|at| bytes.get(at..)) else { return };
+        usage::take(raw, reported);
         let (Some(usage), Some(at)) = (&mut reported.usage, self.output) else { return };
-        if memmem::find(bytes, b"\"web_search_call\"").is_some() {
+        if memmem::find(&bytes[at..], b"\"web_search_call\"").is_some() {
             usage.web_searches = parse_at(bytes, at).map_or(0, |output| web_searches(&output));
         }
     }

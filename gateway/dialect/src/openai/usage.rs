@@ -3,14 +3,16 @@
 //! Input includes what was cached, output includes reasoning and audio, and a few servers deviate;
 //! where they do, `total_tokens` proves it.
 
-use serde_json::Value;
 use tollgate_domain::Usage;
 
-use crate::reported::{ReportFlags, Reported, count_at};
+use crate::{
+    reported::{ReportFlags, Reported},
+    walk::{Value, Walk},
+};
 
-/// Takes a usage object into a report, in place of what it said before; tells whether it stated
-/// anything.
-pub(crate) fn take(raw: &Value, reported: &mut Reported) -> bool {
+/// Takes the usage object that begins `raw` into a report, in place of what it said before; tells
+/// whether it stated anything.
+pub(crate) fn take(raw: &[u8], reported: &mut Reported) -> bool {
     let mut flags = ReportFlags::default();
     let Some(usage) = read(raw, &mut flags) else { return false };
     reported.usage = Some(usage);
@@ -20,43 +22,90 @@ pub(crate) fn take(raw: &Value, reported: &mut Reported) -> bool {
 
 /// Reads a usage object of chat completions, embeddings or responses; nothing when it holds no
 /// count at all.
-fn read(raw: &Value, flags: &mut ReportFlags) -> Option<Usage> {
-    let first = |pointers: &[&str]| pointers.iter().find_map(|pointer| count_at(raw, pointer));
-    let input = first(&["/prompt_tokens", "/input_tokens"]);
-    let output = first(&["/completion_tokens", "/output_tokens"]);
-    let total = count_at(raw, "/total_tokens");
+fn read(raw: &[u8], flags: &mut ReportFlags) -> Option<Usage> {
+    let figures = Figures::of(raw);
+    let (output, total) = (figures.output, figures.total);
     let stated = Stated {
         // An embedding server may state only the total, which is all input.
-        input: input.or(total.filter(|_| output.is_none()))?,
+        input: figures.input.or(total.filter(|_| output.is_none()))?,
         output: output.unwrap_or(0),
         total,
-        cached: first(&[
-            "/prompt_tokens_details/cached_tokens",
-            "/input_tokens_details/cached_tokens",
-            "/prompt_cache_hit_tokens",
-            "/num_cached_tokens",
-            "/cached_tokens",
-            "/cache_read_input_tokens",
-        ])
-        .unwrap_or(0),
-        cache_write: first(&[
-            "/prompt_tokens_details/cache_write_tokens",
-            "/input_tokens_details/cache_write_tokens",
-            "/cache_creation_input_tokens",
-        ])
-        .unwrap_or(0),
-        audio_in: first(&["/prompt_tokens_details/audio_tokens", "/input_tokens_details/audio_tokens"])
-            .unwrap_or(0),
-        reasoning: first(&[
-            "/completion_tokens_details/reasoning_tokens",
-            "/output_tokens_details/reasoning_tokens",
-            "/reasoning_tokens",
-        ])
-        .unwrap_or(0),
-        audio_out: first(&["/completion_tokens_details/audio_tokens", "/output_tokens_details/audio_tokens"])
-            .unwrap_or(0),
+        cached: figures.cached.or(figures.cached_outside).unwrap_or(0),
+        cache_write: figures.cache_write.or(figures.cache_write_outside).unwrap_or(0),
+        audio_in: figures.audio_in.unwrap_or(0),
+        reasoning: figures.reasoning.or(figures.reasoning_outside).unwrap_or(0),
+        audio_out: figures.audio_out.unwrap_or(0),
     };
     Some(stated.disjoint(flags))
+}
+
+/// The counts of a usage object by meaning, wherever its server puts them. What stands in a details
+/// object counts before what stands beside it.
+#[derive(Default)]
+struct Figures {
+    input: Option<u64>,
+    output: Option<u64>,
+    total: Option<u64>,
+    cached: Option<u64>,
+    cached_outside: Option<u64>,
+    cache_write: Option<u64>,
+    cache_write_outside: Option<u64>,
+    audio_in: Option<u64>,
+    reasoning: Option<u64>,
+    reasoning_outside: Option<u64>,
+    audio_out: Option<u64>,
+}
+
+impl Figures {
+    fn of(raw: &[u8]) -> Self {
+        let mut figures = Self::default();
+        let mut within: &[u8] = b"";
+        for found in Walk::new(raw) {
+            match (found.depth, found.value) {
+                (0, _) => break,
+                (1, Value::Open) => within = found.name,
+                (1, value) => figures.put(b"", found.name, value),
+                (2, value) => figures.put(within, found.name, value),
+                _ => {}
+            }
+        }
+        figures
+    }
+
+    fn put(&mut self, within: &[u8], name: &[u8], value: Value<'_>) {
+        let field = match (within, name) {
+            (b"", b"prompt_tokens" | b"input_tokens") => &mut self.input,
+            (b"", b"completion_tokens" | b"output_tokens") => &mut self.output,
+            (b"", b"total_tokens") => &mut self.total,
+            (INPUT | INPUT_NEW, b"cached_tokens") => &mut self.cached,
+            (
+                b"",
+                b"prompt_cache_hit_tokens"
+                | b"num_cached_tokens"
+                | b"cached_tokens"
+                | b"cache_read_input_tokens",
+            ) => &mut self.cached_outside,
+            (INPUT | INPUT_NEW, b"cache_write_tokens") => &mut self.cache_write,
+            (b"", b"cache_creation_input_tokens") => &mut self.cache_write_outside,
+            (INPUT | INPUT_NEW, b"audio_tokens") => &mut self.audio_in,
+            (OUTPUT | OUTPUT_NEW, b"reasoning_tokens") => &mut self.reasoning,
+            (b"", b"reasoning_tokens") => &mut self.reasoning_outside,
+            (OUTPUT | OUTPUT_NEW, b"audio_tokens") => &mut self.audio_out,
+            _ => return,
+        };
+        *field = field.or(count(value));
+    }
+}
+
+const INPUT: &[u8] = b"prompt_tokens_details";
+const INPUT_NEW: &[u8] = b"input_tokens_details";
+const OUTPUT: &[u8] = b"completion_tokens_details";
+const OUTPUT_NEW: &[u8] = b"output_tokens_details";
+
+/// A whole number of at least zero; anything else states nothing.
+fn count(value: Value<'_>) -> Option<u64> {
+    let Value::Scalar(digits) = value else { return None };
+    std::str::from_utf8(digits).ok()?.parse().ok()
 }
 
 /// The figures as stated.
@@ -134,9 +183,9 @@ mod tests {
 
     use super::*;
 
-    fn usage(raw: Value) -> (Usage, Vec<&'static str>) {
+    fn usage(raw: serde_json::Value) -> (Usage, Vec<&'static str>) {
         let mut flags = ReportFlags::default();
-        let usage = read(&raw, &mut flags).expect("counts are stated");
+        let usage = read(raw.to_string().as_bytes(), &mut flags).expect("counts are stated");
         (usage, flags.names().collect())
     }
 
@@ -243,9 +292,17 @@ mod tests {
     }
 
     #[test]
+    fn nothing_behind_the_object_is_read() {
+        let raw =
+            br#"{"prompt_tokens":1,"completion_tokens":2},"total_tokens":9,"usage":{"prompt_tokens":7}}"#;
+        let usage = read(raw, &mut ReportFlags::default());
+        assert_eq!(usage, Some(Usage { input_uncached: 1, output_text: 2, ..Usage::default() }));
+    }
+
+    #[test]
     fn an_object_without_counts_states_nothing() {
         for raw in [json!({}), json!(null), json!({"prompt_tokens": null}), json!({"prompt_tokens": -1})] {
-            assert_eq!(read(&raw, &mut ReportFlags::default()), None, "{raw}");
+            assert_eq!(read(raw.to_string().as_bytes(), &mut ReportFlags::default()), None, "{raw}");
         }
     }
 }
