@@ -74,7 +74,7 @@ pub trait Codec: Send + Sync {
     fn error_event(&self, operation: Operation, face: &ErrorFace<'_>) -> Vec<u8>;
 
     /// The tightest limits as this dialect's rate-limit headers.
-    fn limit_headers(&self, limits: &LimitsShown, out: &mut dyn FnMut(&'static str, String));
+    fn limit_headers(&self, limits: &LimitsShown, out: &mut dyn FnMut(&'static str, LimitValue));
 
     /// The list of models, or with `one` that single model, in this dialect's shape.
     fn models(&self, names: &mut dyn Iterator<Item = &str>, one: Option<&str>) -> Vec<u8>;
@@ -161,6 +161,15 @@ pub struct LimitShown {
     pub remaining: u64,
     /// How long until all of it is there again.
     pub reset_after: Duration,
+}
+
+/// What a rate-limit header says.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum LimitValue {
+    /// A count.
+    Count(u64),
+    /// A duration or an instant, in the dialect's own form.
+    Time(String),
 }
 
 /// The tightest limits that apply to a client, as shown to it.

@@ -92,12 +92,18 @@ impl fmt::Display for Money {
     /// The shortest exact decimal: at most twelve places, no trailing zeros, no exponent.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sign = if self.0 < 0 { "-" } else { "" };
-        let (whole, rest) = (self.0.unsigned_abs() / PICO as u128, self.0.unsigned_abs() % PICO as u128);
+        let (whole, mut rest) = (self.0.unsigned_abs() / PICO as u128, self.0.unsigned_abs() % PICO as u128);
         if rest == 0 {
             return write!(f, "{sign}{whole}");
         }
-        let places = format!("{rest:012}");
-        write!(f, "{sign}{whole}.{}", places.trim_end_matches('0'))
+        let mut places = [b'0'; 12];
+        for place in places.iter_mut().rev() {
+            *place += (rest % 10) as u8;
+            rest /= 10;
+        }
+        let shown = places.iter().rposition(|place| *place != b'0').map_or(0, |last| last + 1);
+        let places = std::str::from_utf8(&places[..shown]).expect("digits are text");
+        write!(f, "{sign}{whole}.{places}")
     }
 }
 

@@ -6,12 +6,16 @@
 use std::{collections::HashMap, sync::Arc};
 
 use hmac::{Hmac, KeyInit, Mac};
-use http::{HeaderMap, Uri, header};
+use http::{HeaderMap, HeaderName, Uri, header};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq;
 use tollgate_domain::UnixMillis;
 
 use crate::{rejection::Rejection, snapshot::Principal};
+
+static X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+static API_KEY: HeaderName = HeaderName::from_static("api-key");
+static X_GOOG_API_KEY: HeaderName = HeaderName::from_static("x-goog-api-key");
 
 /// HMAC-SHA-256 under the instance's pepper of the SHA-256 of a secret: what is kept of a key.
 ///
@@ -88,9 +92,9 @@ fn credential<'a>(headers: &'a HeaderMap, uri: &'a Uri) -> Result<&'a [u8], Reje
     let bearer = headers.get(header::AUTHORIZATION).and_then(|value| bearer_token(value.as_bytes()));
     let mut found: Option<(&'static str, &[u8])> = bearer.map(|token| ("authorization", token));
     let others = [
-        ("x-api-key", header_value(headers, "x-api-key")),
-        ("api-key", header_value(headers, "api-key")),
-        ("x-goog-api-key", header_value(headers, "x-goog-api-key")),
+        ("x-api-key", header_value(headers, &X_API_KEY)),
+        ("api-key", header_value(headers, &API_KEY)),
+        ("x-goog-api-key", header_value(headers, &X_GOOG_API_KEY)),
         ("key", query_key(uri)),
     ];
     for (place, value) in others {
@@ -104,7 +108,7 @@ fn credential<'a>(headers: &'a HeaderMap, uri: &'a Uri) -> Result<&'a [u8], Reje
     found.map(|(_, value)| value).ok_or(Rejection::MissingKey)
 }
 
-fn header_value<'a>(headers: &'a HeaderMap, name: &'static str) -> Option<&'a [u8]> {
+fn header_value<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a [u8]> {
     headers.get(name).map(|value| value.as_bytes().trim_ascii()).filter(|value| !value.is_empty())
 }
 

@@ -1,12 +1,18 @@
 //! What a request says about who and what is behind it, for the ledger's attribution columns.
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName, header};
 use tollgate_domain::Name;
 
 use crate::snapshot::Principal;
 
 /// Longest text taken from a header into a row, in bytes.
 const LONGEST: usize = 256;
+
+static TAGS: HeaderName = HeaderName::from_static("x-tollgate-tags");
+static USER: HeaderName = HeaderName::from_static("x-tollgate-user");
+static SESSION: HeaderName = HeaderName::from_static("x-tollgate-session");
+static CLAUDE_CODE_SESSION: HeaderName = HeaderName::from_static("x-claude-code-session-id");
+static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// Attribution of one request; never used to authorise.
 #[derive(Default)]
@@ -22,15 +28,13 @@ pub(crate) struct Caller {
 impl Caller {
     /// Reads the headers that say so.
     pub(crate) fn of(headers: &HeaderMap, principal: &Principal) -> Self {
-        let text = |name: &'static str| header_text(headers, name);
+        let text = |name| header_text(headers, name);
         Self {
-            tags: text("x-tollgate-tags")
-                .map(|list| permitted_tags(list, &principal.request_tags))
-                .unwrap_or_default(),
-            end_user: text("x-tollgate-user").map(short),
-            session: text("x-tollgate-session").or_else(|| text("x-claude-code-session-id")).map(short),
-            client: text("user-agent").map(short),
-            trace_id: text("traceparent").and_then(trace_id).map(Into::into),
+            tags: text(&TAGS).map(|list| permitted_tags(list, &principal.request_tags)).unwrap_or_default(),
+            end_user: text(&USER).map(short),
+            session: text(&SESSION).or_else(|| text(&CLAUDE_CODE_SESSION)).map(short),
+            client: text(&header::USER_AGENT).map(short),
+            trace_id: text(&TRACEPARENT).and_then(trace_id).map(Into::into),
         }
     }
 
@@ -41,7 +45,7 @@ impl Caller {
     }
 }
 
-fn header_text<'a>(headers: &'a HeaderMap, name: &'static str) -> Option<&'a str> {
+fn header_text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name)?.to_str().ok().map(str::trim).filter(|text| !text.is_empty())
 }
 

@@ -159,8 +159,7 @@ async fn answer(
     if matches!(call.operation, Operation::ListModels | Operation::GetModel) {
         return models(&snapshot, &principal, call, exchange);
     }
-    let caller = Caller::of(&parts.headers, &principal);
-    let mut known = Known::default();
+    let mut known = Known { caller: Caller::of(&parts.headers, &principal), ..Known::default() };
     let outcome =
         travel(worker, exchange, &snapshot, &principal, call, (parts, body), &fate, &mut known).await;
     fate.detachable.set(false);
@@ -173,7 +172,7 @@ async fn answer(
                     RefusedCall {
                         exchange,
                         principal: &principal,
-                        caller,
+                        caller: known.caller,
                         model: known.model,
                         dialect: call.dialect.as_str(),
                         operation: Cow::Borrowed(call.operation.as_str()),
@@ -191,6 +190,7 @@ async fn answer(
 
 /// What a refusal's row and answer tell of a request that did not get through.
 struct Known {
+    caller: Caller,
     model: ModelAlias,
     stream: bool,
     /// From admission on, the trip makes the row.
@@ -200,7 +200,7 @@ struct Known {
 
 impl Default for Known {
     fn default() -> Self {
-        Self { model: "".into(), stream: false, admitted: false, attempts: 0 }
+        Self { caller: Caller::default(), model: "".into(), stream: false, admitted: false, attempts: 0 }
     }
 }
 
@@ -222,7 +222,8 @@ async fn travel(
     known.stream = envelope.head.stream;
     let plan = route::plan(&snapshot.routes, principal, &envelope, exchange.started)?;
     known.model = plan.route.alias.clone();
-    let caller = Caller::of(&envelope.headers, principal).or_end_user(envelope.head.end_user.as_deref());
+    let end_user = envelope.head.end_user.as_deref();
+    let caller = std::mem::take(&mut known.caller).or_end_user(end_user);
     let asked = Asked {
         alias: plan.route.alias.clone(),
         dialect: envelope.dialect,
@@ -238,14 +239,19 @@ async fn travel(
         prompt: envelope.prompt_to_keep(),
         client_gone,
     };
-    let mut trip = admission::admit(worker, principal, ticket, &plan, &envelope)?;
+    let admitted = admission::admit(worker, principal, ticket, &plan, &envelope);
+    // The ticket is gone with the refusal, and the refusal's row tells who was behind it.
+    let mut trip = admitted.inspect_err(|_| {
+        known.caller = Caller::of(&envelope.headers, principal).or_end_user(end_user);
+    })?;
     known.admitted = true;
     worker.trap("admitted");
     fate.detachable.set(!envelope.head.stream);
     let dispatched = failover::dispatch(&mut trip, &plan, &envelope).await;
     known.attempts = trip.attempt_count();
+    let answer = dispatched.inspect_err(|rejection| trip.fail(rejection))?;
     worker.trap("answered");
-    relay::respond(trip, dispatched?).await
+    relay::respond(trip, answer).await
 }
 
 fn stamp(snapshot: &Snapshot) -> Stamp {

@@ -1,9 +1,16 @@
 //! The data plane as a whole: one thread and one single-threaded runtime per core.
 
-use std::{io, net::SocketAddr, rc::Rc, sync::Arc, thread::JoinHandle, time::Duration};
+use std::{
+    io,
+    net::SocketAddr,
+    rc::Rc,
+    sync::Arc,
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
 
 use tokio::{runtime::LocalOptions, sync::watch};
-use tollgate_accounting::ledger::{JournalError, Writer};
+use tollgate_accounting::ledger::{Journal, JournalError, Writer};
 use tollgate_telemetry::AccessWriter;
 
 use crate::{
@@ -13,6 +20,9 @@ use crate::{
 
 /// After streams were told to end, so long may their last words take.
 const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// Before the first request, so long may the journal take to reserve its space.
+const ROOM_PATIENCE: Duration = Duration::from_secs(2);
 
 /// How far the data plane's life has come.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -80,8 +90,10 @@ impl DataPlane {
         }
         let (stage, _) = watch::channel(Stage::Serving);
         let mut plane = Self { address, stage, cores: Vec::new() };
-        for (core, socket) in sockets.into_iter().enumerate() {
-            let writer = shared.journal.writer(core)?;
+        let writers: Result<Vec<_>, _> = (0..cores).map(|core| shared.journal.writer(core)).collect();
+        let writers = writers?;
+        await_room(&shared.journal);
+        for (core, (socket, writer)) in sockets.into_iter().zip(writers).enumerate() {
             let seed = Seed { shared: Arc::clone(shared), writer, access: access() };
             let (tls, stage) = (listen.tls.clone(), plane.stage.subscribe());
             let body = move || run_core(seed, socket, tls, stage);
@@ -119,6 +131,15 @@ impl DataPlane {
             // A core that panicked has logged it; the others are still waited for.
             let _ = core.join();
         }
+    }
+}
+
+/// The journal reserves its segments in the background, and until then every request would be
+/// refused. On a device without space that goes on, and they are.
+fn await_room(journal: &Journal) {
+    let patience = Instant::now() + ROOM_PATIENCE;
+    while !journal.has_room(1) && Instant::now() < patience {
+        std::thread::sleep(Duration::from_millis(1));
     }
 }
 

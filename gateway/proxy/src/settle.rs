@@ -89,8 +89,8 @@ pub(crate) struct Settled {
     pub(crate) cost: Option<Money>,
 }
 
-/// The target that answers.
-pub(crate) struct Winner {
+/// The target that a call is with, or that has answered it.
+pub(crate) struct Server {
     pub(crate) place: Arc<Place>,
     pub(crate) price: Option<Arc<Price>>,
     pub(crate) upstream_request_id: Option<Box<str>>,
@@ -107,9 +107,8 @@ struct Open {
     input_estimate: u64,
     input_is_lower_bound: bool,
     attempts: SmallVec<[Attempt; 1]>,
-    winner: Option<Winner>,
-    /// A request is with an upstream that may bill it.
-    dispatched: bool,
+    /// Whoever may bill the call; none while no request is with an upstream.
+    server: Option<Server>,
     /// The answer's status, once it is known.
     status: Option<u16>,
     ttft_ms: Option<u32>,
@@ -134,8 +133,7 @@ impl Trip {
             input_estimate,
             input_is_lower_bound,
             attempts: SmallVec::new(),
-            winner: None,
-            dispatched: false,
+            server: None,
             status: None,
             ttft_ms: None,
             _presence: presence,
@@ -175,14 +173,14 @@ impl Trip {
         self.open().reservation.headroom()
     }
 
-    /// An upstream is about to be sent the request.
-    pub(crate) fn dispatched(&mut self) {
-        self.open_mut().dispatched = true;
+    /// This target is about to be sent the request.
+    pub(crate) fn dispatched(&mut self, server: Server) {
+        self.open_mut().server = Some(server);
     }
 
     /// An attempt failed in a way that no provider bills.
     pub(crate) fn undone(&mut self) {
-        self.open_mut().dispatched = false;
+        self.open_mut().server = None;
     }
 
     /// Writes an attempt into the story.
@@ -190,11 +188,13 @@ impl Trip {
         self.open_mut().attempts.push(attempt);
     }
 
-    /// The attempt that answers, with the answer's status.
-    pub(crate) fn answered_by(&mut self, winner: Winner, status: u16) {
+    /// The target has answered, with this status and its own id of the answer.
+    pub(crate) fn answered(&mut self, status: u16, upstream_request_id: Option<Box<str>>) {
         let open = self.open_mut();
-        open.winner = Some(winner);
         open.status = Some(status);
+        if let Some(server) = &mut open.server {
+            server.upstream_request_id = upstream_request_id;
+        }
     }
 
     /// The first content came now.
@@ -207,6 +207,12 @@ impl Trip {
     /// True once this trip was settled.
     pub(crate) fn is_settled(&self) -> bool {
         self.0.is_none()
+    }
+
+    /// Settles a call that no attempt answered.
+    pub(crate) fn fail(&mut self, rejection: &Rejection) {
+        // The client is refused either way; a row that cannot be written is made by recovery.
+        let _ = self.settle(Exit::Failed { status: rejection.status().as_u16(), code: rejection.code() });
     }
 
     /// Settles the exchange; a second call does nothing and is answered `None`.
@@ -222,7 +228,10 @@ impl Trip {
 impl Drop for Trip {
     /// Nobody settled: the client left, or a handler panicked.
     fn drop(&mut self) {
-        let ours = std::thread::panicking() || self.0.as_ref().is_some_and(|open| open.worker.is_cut());
+        let Some(open) = &mut self.0 else { return };
+        // Whatever the upstream answered, no client got it.
+        open.status = None;
+        let ours = std::thread::panicking() || open.worker.is_cut();
         let exit =
             if ours { Exit::Internal(Reading::default()) } else { Exit::ClientGone(Reading::default()) };
         // There is nobody left to tell an error to; recovery makes the row that could not be written.
@@ -252,7 +261,7 @@ impl Open {
             Some(prompt) => tollgate_dialect::count_input(prompt).min(self.input_estimate),
             None => self.input_estimate,
         };
-        row::Consumption::of(reading, whole, self.ticket.asked.operation, self.dispatched, input)
+        row::Consumption::of(reading, whole, self.ticket.asked.operation, self.server.is_some(), input)
     }
 
     fn ended(&self, end: End) -> End {

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use tollgate_domain::UpstreamModel;
 
 use crate::{
-    codec::{Codec, Edits, ErrorFace, InputEstimate, LimitsShown},
+    codec::{Codec, Edits, ErrorFace, InputEstimate, LimitValue, LimitsShown},
     fault::Fault,
     head::{Head, Malformed},
     reader::StreamReader,
@@ -73,7 +73,7 @@ impl Codec for Anthropic {
         error::event(face)
     }
 
-    fn limit_headers(&self, limits: &LimitsShown, out: &mut dyn FnMut(&'static str, String)) {
+    fn limit_headers(&self, limits: &LimitsShown, out: &mut dyn FnMut(&'static str, LimitValue)) {
         reply::limit_headers(limits, out);
     }
 

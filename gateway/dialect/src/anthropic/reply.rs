@@ -11,7 +11,7 @@ use crate::{
         error::RULES,
         usage::{self, Stated},
     },
-    codec::{LimitShown, LimitsShown},
+    codec::{LimitShown, LimitValue, LimitsShown},
     output::OutputText,
     reported::Reported,
     walk::{Value, Walk, parse_at, text_of},
@@ -82,16 +82,16 @@ pub(crate) fn models(names: &mut dyn Iterator<Item = &str>, one: Option<&str>) -
 }
 
 /// `anthropic-ratelimit-*`, with the instant of the reset (RFC 3339).
-pub(crate) fn limit_headers(limits: &LimitsShown, out: &mut dyn FnMut(&'static str, String)) {
+pub(crate) fn limit_headers(limits: &LimitsShown, out: &mut dyn FnMut(&'static str, LimitValue)) {
     if let Some(shown) = limits.requests {
-        out("anthropic-ratelimit-requests-limit", shown.limit.to_string());
-        out("anthropic-ratelimit-requests-remaining", shown.remaining.to_string());
-        out("anthropic-ratelimit-requests-reset", reset(&shown, limits.now));
+        out("anthropic-ratelimit-requests-limit", LimitValue::Count(shown.limit));
+        out("anthropic-ratelimit-requests-remaining", LimitValue::Count(shown.remaining));
+        out("anthropic-ratelimit-requests-reset", LimitValue::Time(reset(&shown, limits.now)));
     }
     if let Some(shown) = limits.tokens {
-        out("anthropic-ratelimit-tokens-limit", shown.limit.to_string());
-        out("anthropic-ratelimit-tokens-remaining", shown.remaining.to_string());
-        out("anthropic-ratelimit-tokens-reset", reset(&shown, limits.now));
+        out("anthropic-ratelimit-tokens-limit", LimitValue::Count(shown.limit));
+        out("anthropic-ratelimit-tokens-remaining", LimitValue::Count(shown.remaining));
+        out("anthropic-ratelimit-tokens-reset", LimitValue::Time(reset(&shown, limits.now)));
     }
 }
 
@@ -114,11 +114,11 @@ mod tests {
         let mut headers = Vec::new();
         limit_headers(&limits, &mut |name, value| headers.push((name, value)));
         let want = [
-            ("anthropic-ratelimit-tokens-limit", "10"),
-            ("anthropic-ratelimit-tokens-remaining", "3"),
-            ("anthropic-ratelimit-tokens-reset", "2026-09-21T14:13:21Z"),
+            ("anthropic-ratelimit-tokens-limit", LimitValue::Count(10)),
+            ("anthropic-ratelimit-tokens-remaining", LimitValue::Count(3)),
+            ("anthropic-ratelimit-tokens-reset", LimitValue::Time("2026-09-21T14:13:21Z".to_owned())),
         ];
-        assert_eq!(headers, want.map(|(name, value)| (name, value.to_owned())));
+        assert_eq!(headers, want);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use tollgate_domain::UpstreamModel;
 
 use crate::{
-    codec::{Codec, Edits, ErrorFace, InputEstimate, LimitsShown},
+    codec::{Codec, Edits, ErrorFace, InputEstimate, LimitValue, LimitsShown},
     fault::Fault,
     head::{Head, Malformed},
     openai,
@@ -71,7 +71,7 @@ impl Codec for AzureOpenAi {
         openai::error::event(operation, face)
     }
 
-    fn limit_headers(&self, limits: &LimitsShown, out: &mut dyn FnMut(&'static str, String)) {
+    fn limit_headers(&self, limits: &LimitsShown, out: &mut dyn FnMut(&'static str, LimitValue)) {
         openai::reply::limit_headers(limits, out);
     }
 

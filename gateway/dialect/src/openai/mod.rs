@@ -14,7 +14,7 @@ use bytes::Bytes;
 use tollgate_domain::UpstreamModel;
 
 use crate::{
-    codec::{Codec, Edits, ErrorFace, InputEstimate, LimitsShown},
+    codec::{Codec, Edits, ErrorFace, InputEstimate, LimitValue, LimitsShown},
     fault::Fault,
     head::{Head, Malformed},
     reader::StreamReader,
@@ -77,7 +77,7 @@ impl Codec for OpenAi {
         error::event(operation, face)
     }
 
-    fn limit_headers(&self, limits: &LimitsShown, out: &mut dyn FnMut(&'static str, String)) {
+    fn limit_headers(&self, limits: &LimitsShown, out: &mut dyn FnMut(&'static str, LimitValue)) {
         reply::limit_headers(limits, out);
     }
 

@@ -6,7 +6,7 @@ use memchr::memmem;
 use serde_json::json;
 
 use crate::{
-    codec::LimitsShown,
+    codec::{LimitValue, LimitsShown},
     fault::{Fault, FaultRules},
     openai::usage,
     output::OutputText,
@@ -114,16 +114,16 @@ pub(crate) fn models(names: &mut dyn Iterator<Item = &str>, one: Option<&str>) -
 }
 
 /// `x-ratelimit-*`, with durations such as `120ms`, `1s`, `6m0s`.
-pub(crate) fn limit_headers(limits: &LimitsShown, out: &mut dyn FnMut(&'static str, String)) {
+pub(crate) fn limit_headers(limits: &LimitsShown, out: &mut dyn FnMut(&'static str, LimitValue)) {
     if let Some(shown) = limits.requests {
-        out("x-ratelimit-limit-requests", shown.limit.to_string());
-        out("x-ratelimit-remaining-requests", shown.remaining.to_string());
-        out("x-ratelimit-reset-requests", duration(shown.reset_after));
+        out("x-ratelimit-limit-requests", LimitValue::Count(shown.limit));
+        out("x-ratelimit-remaining-requests", LimitValue::Count(shown.remaining));
+        out("x-ratelimit-reset-requests", LimitValue::Time(duration(shown.reset_after)));
     }
     if let Some(shown) = limits.tokens {
-        out("x-ratelimit-limit-tokens", shown.limit.to_string());
-        out("x-ratelimit-remaining-tokens", shown.remaining.to_string());
-        out("x-ratelimit-reset-tokens", duration(shown.reset_after));
+        out("x-ratelimit-limit-tokens", LimitValue::Count(shown.limit));
+        out("x-ratelimit-remaining-tokens", LimitValue::Count(shown.remaining));
+        out("x-ratelimit-reset-tokens", LimitValue::Time(duration(shown.reset_after)));
     }
 }
 

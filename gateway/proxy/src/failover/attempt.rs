@@ -1,9 +1,9 @@
 //! One try on one target: connect, send, read as much as a decision needs.
 
-use std::{future::poll_fn, time::Duration};
+use std::{future::poll_fn, pin::pin, time::Duration};
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, Response, StatusCode, header};
 use hyper::body::Incoming;
 use tokio::time::timeout;
 use tollgate_dialect::{Fault, Operation, Reported};
@@ -80,8 +80,12 @@ impl Reply {
 
 /// The id that the provider gave the request, by the names that these dialects use.
 pub(crate) fn upstream_request_id(headers: &HeaderMap) -> Option<&str> {
-    let names = ["x-request-id", "request-id", "apim-request-id"];
-    names.into_iter().find_map(|name| headers.get(name)?.to_str().ok())
+    static NAMES: [HeaderName; 3] = [
+        HeaderName::from_static("x-request-id"),
+        HeaderName::from_static("request-id"),
+        HeaderName::from_static("apim-request-id"),
+    ];
+    NAMES.iter().find_map(|name| headers.get(name)?.to_str().ok())
 }
 
 pub(super) async fn run(
@@ -133,7 +137,8 @@ async fn send(
 ) -> Result<(Response<Incoming>, Exchange), Failure> {
     let timeouts = &target.upstream.timeouts;
     let patience = if stream { timeouts.stream_head } else { timeouts.head };
-    match timeout(patience, connection.send(request)).await {
+    // Pinned first: a timer around the future itself would move all of it once more.
+    match timeout(patience, pin!(connection.send(request))).await {
         Err(_) => Err(Failure::of(Class::HeadTimeout)),
         Ok(Err(SendFailure::Unprocessed)) => Err(Failure::of(Class::Unprocessed)),
         Ok(Err(SendFailure::Broken)) => Err(Failure::of(Class::Reset)),
@@ -178,7 +183,7 @@ impl Received<'_> {
         let codec = self.target.upstream.dialect.codec();
         let reader = codec.reader(self.envelope.operation, hide_usage);
         let patience = self.target.upstream.timeouts.ttft;
-        let held = commit::hold(Stream::new(head, body, self.exchange, reader));
+        let held = pin!(commit::hold(Stream::new(head, body, self.exchange, reader)));
         let stream = timeout(patience, held).await.map_err(|_| Failure::of(Class::NoContent))??;
         Ok(Reply::Stream(Box::new(stream)))
     }

@@ -13,7 +13,10 @@ mod load;
 mod retries;
 mod visit;
 
-use std::time::{Duration, Instant};
+use std::{
+    pin::pin,
+    time::{Duration, Instant},
+};
 
 use smallvec::SmallVec;
 use tokio::time::timeout_at;
@@ -22,7 +25,7 @@ use crate::{
     intake::Envelope,
     rejection::Rejection,
     route::{self, Choice, RoutePlan},
-    settle::{Exit, Trip, Winner},
+    settle::{Server, Trip},
 };
 
 pub use breaker::{Breaker, BreakerState, Sample};
@@ -50,8 +53,6 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(8);
 
 /// Tries permitted targets until one answers.
 ///
-/// On failure the trip is settled here, so that the caller only has to tell the client.
-///
 /// # Errors
 /// The failure that tells the client most, or that nothing takes requests.
 ///
@@ -62,13 +63,7 @@ pub(crate) async fn dispatch(
     plan: &RoutePlan,
     envelope: &Envelope,
 ) -> Result<Answer, Rejection> {
-    let mut tries = Tries::new(trip, plan, envelope);
-    let outcome = tries.run(trip).await;
-    outcome.inspect_err(|rejection| {
-        let exit = Exit::Failed { status: rejection.status().as_u16(), code: rejection.code() };
-        // The client is refused either way; a row that cannot be written is made by recovery.
-        let _ = trip.settle(exit);
-    })
+    Tries::new(trip, plan, envelope).run(trip).await
 }
 
 /// The memory of one request's attempts.
@@ -137,9 +132,16 @@ impl<'a> Tries<'a> {
         };
         self.tries += 1;
         let n = u16::try_from(self.tries).unwrap_or(u16::MAX);
-        trip.dispatched();
-        let run = attempt::run(&worker, self.plan, candidate, self.envelope, trip.principal());
-        let outcome = timeout_at(self.deadline.into(), run).await;
+        trip.dispatched(Server {
+            place: candidate.target.place.clone(),
+            price: candidate.price.clone(),
+            upstream_request_id: None,
+        });
+        let outcome = {
+            // Pinned first: a timer around the future itself would move all of it once more.
+            let run = pin!(attempt::run(&worker, self.plan, candidate, self.envelope, trip.principal()));
+            timeout_at(self.deadline.into(), run).await
+        };
         let now = Instant::now();
         match outcome.unwrap_or_else(|_| Err(Failure::of(Class::Deadline))) {
             Ok(reply) => {
@@ -148,14 +150,7 @@ impl<'a> Tries<'a> {
                 story.upstream_request_id = reply.upstream_request_id();
                 story.ttft_ms = Some(millis(now.duration_since(visit.began)));
                 trip.attempted(story);
-                trip.answered_by(
-                    Winner {
-                        place: candidate.target.place.clone(),
-                        price: candidate.price.clone(),
-                        upstream_request_id: reply.upstream_request_id(),
-                    },
-                    reply.status(),
-                );
+                trip.answered(reply.status(), reply.upstream_request_id());
                 trip.first_content();
                 Ok(reply.answer(visit))
             }

@@ -1,6 +1,7 @@
 //! Which of an upstream's headers a client gets, and what the gateway adds.
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
+use tollgate_dialect::LimitValue;
 
 use crate::{
     edge::{self, name},
@@ -48,12 +49,31 @@ fn put_text(headers: &mut HeaderMap, name: HeaderName, text: &str) {
 
 /// The tightest of this key's own limits, in the dialect's names.
 fn put_limits(headers: &mut HeaderMap, trip: &Trip) {
-    let shown = crate::limits::shown(&trip.headroom(), trip.exchange().now().wall);
+    let shown = crate::limits::shown(&trip.headroom(), trip.exchange().started);
     trip.asked().dialect.codec().limit_headers(&shown, &mut |name, value| {
-        if let Ok(value) = HeaderValue::try_from(value) {
-            headers.insert(HeaderName::from_static(name), value);
-        }
+        let value = match value {
+            LimitValue::Count(count) => HeaderValue::from(count),
+            LimitValue::Time(text) => HeaderValue::try_from(text).expect("a duration is visible ASCII"),
+        };
+        headers.insert(limit_name(name), value);
     });
+}
+
+/// The parsed form of the names that dialects use: parsing them for every answer is dearer than the
+/// comparison.
+fn limit_name(name: &'static str) -> HeaderName {
+    static OPENAI: [HeaderName; 6] = [
+        HeaderName::from_static("x-ratelimit-limit-requests"),
+        HeaderName::from_static("x-ratelimit-remaining-requests"),
+        HeaderName::from_static("x-ratelimit-reset-requests"),
+        HeaderName::from_static("x-ratelimit-limit-tokens"),
+        HeaderName::from_static("x-ratelimit-remaining-tokens"),
+        HeaderName::from_static("x-ratelimit-reset-tokens"),
+    ];
+    match OPENAI.iter().find(|known| known.as_str() == name) {
+        Some(known) => known.clone(),
+        None => HeaderName::from_static(name),
+    }
 }
 
 fn remove_named_by_connection(headers: &mut HeaderMap) {
@@ -67,40 +87,41 @@ fn remove_named_by_connection(headers: &mut HeaderMap) {
 }
 
 fn is_unwanted(name: &HeaderName) -> bool {
-    const UNWANTED: [HeaderName; 14] = [
-        header::CONNECTION,
-        header::TRANSFER_ENCODING,
-        header::CONTENT_LENGTH,
-        header::TE,
-        header::TRAILER,
-        header::UPGRADE,
-        header::PROXY_AUTHENTICATE,
-        header::SET_COOKIE,
-        header::SERVER,
-        header::VIA,
-        header::ALT_SVC,
-        header::STRICT_TRANSPORT_SECURITY,
-        header::RETRY_AFTER,
-        header::DATE,
-    ];
-    UNWANTED.contains(name) || is_unwanted_text(name.as_str())
-}
-
-fn is_unwanted_text(name: &str) -> bool {
-    matches!(
+    let name = name.as_str();
+    let exactly = matches!(
         name,
-        "keep-alive"
+        "connection"
+            | "transfer-encoding"
+            | "content-length"
+            | "te"
+            | "trailer"
+            | "upgrade"
+            | "keep-alive"
             | "proxy-connection"
-            | "x-should-retry"
+            | "proxy-authenticate"
+            | "set-cookie"
+            | "server"
+            | "via"
+            | "date"
+            | "alt-svc"
+            | "strict-transport-security"
             | "x-powered-by"
+            | "retry-after"
             | "retry-after-ms"
             | "x-ms-retry-after-ms"
+            | "x-should-retry"
             | "request-id"
             | "apim-request-id"
             | "openai-organization"
             | "openai-project"
             | "anthropic-organization-id"
-    ) || ["x-ratelimit-", "anthropic-ratelimit-", "anthropic-priority-", "anthropic-fast-", "x-tollgate-"]
+    );
+    exactly || (name.starts_with(['x', 'a']) && has_unwanted_prefix(name))
+}
+
+/// The upstream's own limits tell about other tenants; our own names are ours alone.
+fn has_unwanted_prefix(name: &str) -> bool {
+    ["x-ratelimit-", "x-tollgate-", "anthropic-ratelimit-", "anthropic-priority-", "anthropic-fast-"]
         .iter()
         .any(|prefix| name.starts_with(prefix))
 }

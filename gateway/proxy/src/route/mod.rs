@@ -8,7 +8,7 @@ mod choose;
 
 use std::sync::Arc;
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use smallvec::SmallVec;
 use tollgate_accounting::price::Price;
 use tollgate_domain::{ModelAlias, UnixMillis};
@@ -20,6 +20,8 @@ use crate::{
 };
 
 pub(crate) use choose::{Choice, choose};
+
+static ZONE: HeaderName = HeaderName::from_static("x-tollgate-zone");
 
 /// Permitted targets of one request.
 pub(crate) struct RoutePlan {
@@ -84,11 +86,7 @@ fn find<'a>(routes: &'a Routes, envelope: &Envelope) -> Option<&'a Arc<Route>> {
 
 /// The zone that a client narrows its own call to; it can never widen what the project permits.
 fn narrowed_zone(headers: &HeaderMap) -> Option<&str> {
-    headers
-        .get("x-tollgate-zone")
-        .and_then(|value| value.to_str().ok())
-        .map(str::trim)
-        .filter(|zone| !zone.is_empty())
+    headers.get(&ZONE).and_then(|value| value.to_str().ok()).map(str::trim).filter(|zone| !zone.is_empty())
 }
 
 fn is_permitted(target: &Target, principal: &Principal, narrowed: Option<&str>) -> bool {

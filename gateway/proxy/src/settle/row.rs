@@ -85,7 +85,7 @@ pub(super) fn entry(open: &Open, exit: Exit, ended_at: UnixMillis) -> Entry {
     let reported = reading.reported.unwrap_or_default();
     let bill = bill(open, &consumed.usage, &reported);
     let flags = flags(open, &consumed, &reported, bill.as_ref());
-    let winner = open.winner.as_ref();
+    let server = open.server.as_ref();
     Entry {
         id: exchange.id,
         seq: 0,
@@ -98,7 +98,7 @@ pub(super) fn entry(open: &Open, exit: Exit, ended_at: UnixMillis) -> Entry {
         session: caller.session.clone(),
         client: caller.client.clone(),
         model: asked.alias.clone(),
-        place: winner.map(|winner| Arc::clone(&winner.place)),
+        place: server.map(|server| Arc::clone(&server.place)),
         served_model: reported.served_model,
         dialect: Cow::Borrowed(asked.dialect.as_str()),
         operation: Cow::Borrowed(asked.operation.as_str()),
@@ -116,7 +116,7 @@ pub(super) fn entry(open: &Open, exit: Exit, ended_at: UnixMillis) -> Entry {
         reserved_cost: open.reservation.cost(),
         waste_cost: Money::ZERO,
         attempts: open.attempts.clone(),
-        upstream_request_id: winner.and_then(|winner| winner.upstream_request_id.clone()),
+        upstream_request_id: server.and_then(|server| server.upstream_request_id.clone()),
         trace_id: caller.trace_id.clone(),
         ttft_ms: open.ttft_ms,
         duration_ms: u32::try_from(ended_at.since(exchange.started)).unwrap_or(u32::MAX),
@@ -126,13 +126,13 @@ pub(super) fn entry(open: &Open, exit: Exit, ended_at: UnixMillis) -> Entry {
     }
 }
 
-/// The bill at the price of the target that answered. A call that consumed nothing costs nothing,
+/// The bill at the price of the target that the call was with. A call that consumed nothing costs nothing,
 /// whether there is a price or not.
 fn bill(open: &Open, usage: &Usage, reported: &Reported) -> Option<Bill> {
     if *usage == Usage::default() && reported.beside.is_empty() {
         return Some(Bill::default());
     }
-    let price = open.winner.as_ref()?.price.as_ref()?;
+    let price = open.server.as_ref()?.price.as_ref()?;
     let mut bill = price.bill(usage);
     // Passes of another model are billed at this one's price until that model has a price of its own here.
     for beside in &reported.beside {
@@ -156,7 +156,7 @@ fn flags(open: &Open, consumed: &Consumption, reported: &Reported, bill: Option<
     mark(Flags::USAGE_INCONSISTENT, reported.flags.usage_inconsistent);
     mark(Flags::REASONING_UNKNOWN, consumed.source == UsageSource::Counted);
     mark(Flags::INPUT_LOWER_BOUND, consumed.source != UsageSource::Reported && open.input_is_lower_bound);
-    let sent = open.winner.as_ref().map(|winner| winner.place.upstream_model.as_str());
+    let sent = open.server.as_ref().map(|server| server.place.upstream_model.as_str());
     mark(
         Flags::SERVED_MODEL_DIFFERS,
         matches!((sent, reported.served_model.as_deref()), (Some(sent), Some(served)) if !served.starts_with(sent)),
