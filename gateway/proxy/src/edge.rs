@@ -3,11 +3,11 @@
 //! Gives the request its identity and its clock readings, and renders every refusal in the dialect
 //! of the caller. What is not a call (health checks, an SDK's look at the root) ends here.
 
-use std::{net::SocketAddr, time::Instant};
+use std::{net::SocketAddr, sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
-use tollgate_accounting::Now;
+use tollgate_accounting::{Now, ledger::Place};
 use tollgate_dialect::{Dialect, ErrorFace};
 use tollgate_domain::{RequestId, UnixMillis};
 
@@ -69,12 +69,34 @@ pub(crate) fn put_ids(headers: &mut HeaderMap, id: RequestId, dialect: Dialect) 
     headers.insert(name::REQUEST_ID, value);
 }
 
+/// How far a call got: how often it was tried, and where last.
+#[derive(Default)]
+pub(crate) struct Tried {
+    pub(crate) attempts: usize,
+    pub(crate) place: Option<Arc<Place>>,
+}
+
+impl Tried {
+    /// Tells the client.
+    pub(crate) fn put(&self, headers: &mut HeaderMap) {
+        headers.insert(name::ATTEMPTS, HeaderValue::from(self.attempts));
+        let Some(place) = &self.place else { return };
+        for (name, text) in [(name::UPSTREAM, place.upstream.as_str()), (name::REGION, place.region.as_str())]
+        {
+            // A name that no header can carry is left out; the row has it.
+            if let Ok(value) = HeaderValue::from_str(text) {
+                headers.insert(name, value);
+            }
+        }
+    }
+}
+
 /// A refusal as an answer in the caller's dialect.
 pub(crate) fn refuse(
     rejection: &Rejection,
     dialect: Dialect,
     id: RequestId,
-    attempts: usize,
+    tried: &Tried,
 ) -> Response<Body> {
     let codec = dialect.codec();
     let message = rejection.to_string();
@@ -89,7 +111,7 @@ pub(crate) fn refuse(
     let mut answer = json(rejection.status(), codec.error_body(&face));
     let headers = answer.headers_mut();
     put_ids(headers, id, dialect);
-    headers.insert(name::ATTEMPTS, HeaderValue::from(attempts));
+    tried.put(headers);
     headers.insert(name::ERROR, HeaderValue::from_static(rejection.code()));
     let source = if rejection.is_upstreams() { "upstream" } else { "gateway" };
     headers.insert(name::ERROR_SOURCE, HeaderValue::from_static(source));

@@ -35,6 +35,14 @@ pub(crate) struct Envelope {
 const LARGEST_KEPT: usize = 64 << 10;
 
 impl Envelope {
+    /// State that a provider keeps is bound to the account that keeps it; it is not followed yet.
+    pub(crate) fn refuse_stored_state(&self) -> Result<(), Rejection> {
+        match self.head.stored_state {
+            Some(field) => Err(Rejection::Unsupported(format!("`{field}` (state stored at a provider)"))),
+            None => Ok(()),
+        }
+    }
+
     /// The bytes to keep while a stream runs, for the case that they have to be counted.
     pub(crate) fn prompt_to_keep(&self) -> Option<Bytes> {
         (self.head.stream && self.body.len() <= LARGEST_KEPT).then(|| self.body.clone())
@@ -61,9 +69,6 @@ pub(crate) async fn read(
         .codec()
         .peek(call.operation, &body)
         .map_err(|malformed| Rejection::Invalid { message: malformed.message, param: malformed.param })?;
-    if let Some(field) = head.stored_state {
-        return Err(Rejection::Unsupported(format!("`{field}` (state stored at a provider)")));
-    }
     let in_path = call.model.as_deref();
     let Some(model) = in_path.or(head.model.as_ref().map(|model| model.value.as_str())).map(str::to_owned)
     else {

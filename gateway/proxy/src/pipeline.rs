@@ -24,7 +24,7 @@ use tollgate_domain::ModelAlias;
 use crate::{
     admission, auth,
     caller::Caller,
-    edge::{self, Exchange},
+    edge::{self, Exchange, Tried},
     failover, intake,
     rejection::Rejection,
     relay::{self, Body},
@@ -48,11 +48,23 @@ pub(crate) fn serve(worker: Rc<Worker>, exchange: Exchange, request: Request<Inc
 }
 
 /// What a request's future shares with whoever may drop it.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 struct Fate {
     /// A plain call is with an upstream: it is finished even when nobody waits for it.
     detachable: Rc<Cell<bool>>,
     client_gone: Rc<Cell<bool>>,
+    /// What the caller speaks, for the answer to a panic.
+    dialect: Rc<Cell<Dialect>>,
+}
+
+impl Default for Fate {
+    fn default() -> Self {
+        Self {
+            detachable: Rc::default(),
+            client_gone: Rc::default(),
+            dialect: Rc::new(Cell::new(Dialect::OpenAi)),
+        }
+    }
 }
 
 /// A request being answered.
@@ -92,11 +104,12 @@ async fn guarded(
     request: Request<Incoming>,
     fate: Fate,
 ) -> Response<Body> {
+    let dialect = Rc::clone(&fate.dialect);
     match AssertUnwindSafe(receive(&worker, exchange, request, fate)).catch_unwind().await {
         Ok(response) => response,
         Err(_) => {
             tracing::error!(request_id = %exchange.id, "a request's handler panicked");
-            edge::refuse(&Rejection::Internal, Dialect::OpenAi, exchange.id, 0)
+            edge::refuse(&Rejection::Internal, dialect.get(), exchange.id, &Tried::default())
         }
     }
 }
@@ -115,7 +128,7 @@ async fn receive(
         "/readyz" => return edge::text(StatusCode::SERVICE_UNAVAILABLE, "not ready\n"),
         "/tollgate/v1/me" => {
             let rejection = Rejection::Unsupported("asking for a key's own limits".to_owned());
-            return edge::refuse(&rejection, Dialect::OpenAi, exchange.id, 0);
+            return edge::refuse(&rejection, Dialect::OpenAi, exchange.id, &Tried::default());
         }
         _ => {}
     }
@@ -135,7 +148,7 @@ async fn receive(
         }
     };
     settle::unknown_caller(worker, exchange, rejection.status().as_u16(), rejection.code(), "unknown");
-    edge::refuse(&rejection, dialect, exchange.id, 0)
+    edge::refuse(&rejection, dialect, exchange.id, &Tried::default())
 }
 
 /// A call: who, then what; a refusal of a known key is a row.
@@ -147,13 +160,14 @@ async fn answer(
     body: Incoming,
     fate: Fate,
 ) -> Response<Body> {
+    fate.dialect.set(call.dialect);
     let snapshot = worker.shared.snapshot.load_full();
     let principal = match auth::identify(&snapshot.keys, &parts.headers, &parts.uri, exchange.started) {
         Ok(principal) => principal,
         Err(rejection) => {
             let (status, operation) = (rejection.status().as_u16(), call.operation.as_str());
             settle::unknown_caller(worker, exchange, status, rejection.code(), operation);
-            return edge::refuse(&rejection, call.dialect, exchange.id, 0);
+            return edge::refuse(&rejection, call.dialect, exchange.id, &Tried::default());
         }
     };
     if matches!(call.operation, Operation::ListModels | Operation::GetModel) {
@@ -183,7 +197,7 @@ async fn answer(
                     },
                 );
             }
-            edge::refuse(&rejection, call.dialect, exchange.id, known.attempts)
+            edge::refuse(&rejection, call.dialect, exchange.id, &known.tried)
         }
     }
 }
@@ -195,12 +209,18 @@ struct Known {
     stream: bool,
     /// From admission on, the trip makes the row.
     admitted: bool,
-    attempts: usize,
+    tried: Tried,
 }
 
 impl Default for Known {
     fn default() -> Self {
-        Self { caller: Caller::default(), model: "".into(), stream: false, admitted: false, attempts: 0 }
+        Self {
+            caller: Caller::default(),
+            model: "".into(),
+            stream: false,
+            admitted: false,
+            tried: Tried::default(),
+        }
     }
 }
 
@@ -220,6 +240,7 @@ async fn travel(
     let envelope = intake::read(call, parts.headers, query, body, &snapshot.edge).await?;
     known.model = envelope.model.as_str().into();
     known.stream = envelope.head.stream;
+    envelope.refuse_stored_state()?;
     let plan = route::plan(&snapshot.routes, principal, &envelope, exchange.started)?;
     known.model = plan.route.alias.clone();
     let end_user = envelope.head.end_user.as_deref();
@@ -248,7 +269,7 @@ async fn travel(
     worker.trap("admitted");
     fate.detachable.set(!envelope.head.stream);
     let dispatched = failover::dispatch(&mut trip, &plan, &envelope).await;
-    known.attempts = trip.attempt_count();
+    known.tried = trip.tried();
     let answer = dispatched.inspect_err(|rejection| trip.fail(rejection))?;
     worker.trap("answered");
     relay::respond(trip, answer).await
@@ -269,7 +290,8 @@ fn models(snapshot: &Snapshot, principal: &Principal, call: &Call<'_>, exchange:
     names.sort_unstable();
     let one = call.model.as_deref();
     if let Some(name) = one.filter(|name| !names.contains(name)) {
-        return edge::refuse(&Rejection::UnknownModel(name.to_owned()), call.dialect, exchange.id, 0);
+        let unknown = Rejection::UnknownModel(name.to_owned());
+        return edge::refuse(&unknown, call.dialect, exchange.id, &Tried::default());
     }
     let body = call.dialect.codec().models(&mut names.into_iter(), one);
     let mut response = edge::json(StatusCode::OK, body);

@@ -21,7 +21,7 @@ use tollgate_domain::{ModelAlias, Money, Name, UnixMillis};
 
 use crate::{
     caller::Caller,
-    edge::Exchange,
+    edge::{Exchange, Tried},
     rejection::Rejection,
     snapshot::Principal,
     worker::{Presence, Worker},
@@ -107,8 +107,10 @@ struct Open {
     input_estimate: u64,
     input_is_lower_bound: bool,
     attempts: SmallVec<[Attempt; 1]>,
-    /// Whoever may bill the call; none while no request is with an upstream.
+    /// The target that the call is, or was last, with.
     server: Option<Server>,
+    /// That target may bill the call.
+    dispatched: bool,
     /// The answer's status, once it is known.
     status: Option<u16>,
     ttft_ms: Option<u32>,
@@ -134,6 +136,7 @@ impl Trip {
             input_is_lower_bound,
             attempts: SmallVec::new(),
             server: None,
+            dispatched: false,
             status: None,
             ttft_ms: None,
             _presence: presence,
@@ -164,10 +167,6 @@ impl Trip {
         &self.open().principal
     }
 
-    pub(crate) fn attempt_count(&self) -> usize {
-        self.open().attempts.len()
-    }
-
     /// The tightest limits, for the client's headers.
     pub(crate) fn headroom(&self) -> Headroom {
         self.open().reservation.headroom()
@@ -175,12 +174,21 @@ impl Trip {
 
     /// This target is about to be sent the request.
     pub(crate) fn dispatched(&mut self, server: Server) {
-        self.open_mut().server = Some(server);
+        let open = self.open_mut();
+        open.server = Some(server);
+        open.dispatched = true;
+    }
+
+    /// How often the call was tried, and where last.
+    pub(crate) fn tried(&self) -> Tried {
+        let open = self.open();
+        let place = open.server.as_ref().map(|server| Arc::clone(&server.place));
+        Tried { attempts: open.attempts.len(), place }
     }
 
     /// An attempt failed in a way that no provider bills.
     pub(crate) fn undone(&mut self) {
-        self.open_mut().server = None;
+        self.open_mut().dispatched = false;
     }
 
     /// Writes an attempt into the story.
@@ -261,7 +269,7 @@ impl Open {
             Some(prompt) => tollgate_dialect::count_input(prompt).min(self.input_estimate),
             None => self.input_estimate,
         };
-        row::Consumption::of(reading, whole, self.ticket.asked.operation, self.server.is_some(), input)
+        row::Consumption::of(reading, whole, self.ticket.asked.operation, self.dispatched, input)
     }
 
     fn ended(&self, end: End) -> End {

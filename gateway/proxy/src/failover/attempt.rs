@@ -33,7 +33,7 @@ const ERROR_PATIENCE: Duration = Duration::from_secs(5);
 /// What a committed attempt gives the relay.
 pub(crate) enum Answer {
     /// A whole answer.
-    Plain(Box<Plain>, Visit),
+    Plain(Box<Plain>),
     /// A stream with its first content in hand.
     Stream(Box<Stream>, Visit),
     /// An upstream's refusal of the request itself, to be passed on.
@@ -72,7 +72,7 @@ impl Reply {
 
     pub(super) fn answer(self, visit: Visit) -> Answer {
         match self {
-            Self::Plain(plain) => Answer::Plain(plain, visit),
+            Self::Plain(plain) => Answer::Plain(plain),
             Self::Stream(stream) => Answer::Stream(stream, visit),
         }
     }

@@ -7,12 +7,11 @@ use crate::{
     edge::{self, name},
     failover,
     settle::Trip,
-    snapshot::Target,
 };
 
 /// Turns an upstream's headers into the client's, in place: hop-by-hop fields, cookies, server
 /// banners and the upstream's own limits (they tell about other tenants) go, ours come.
-pub(super) fn for_client(headers: &mut HeaderMap, trip: &Trip, target: Option<&Target>) {
+pub(super) fn for_client(headers: &mut HeaderMap, trip: &Trip) {
     let upstream_id = failover::upstream_request_id(headers).and_then(|id| HeaderValue::from_str(id).ok());
     remove_named_by_connection(headers);
     let unwanted: smallvec::SmallVec<[HeaderName; 8]> =
@@ -24,11 +23,7 @@ pub(super) fn for_client(headers: &mut HeaderMap, trip: &Trip, target: Option<&T
         headers.insert(name::UPSTREAM_REQUEST_ID, id);
     }
     edge::put_ids(headers, trip.exchange().id, trip.asked().dialect);
-    headers.insert(name::ATTEMPTS, HeaderValue::from(trip.attempt_count()));
-    if let Some(target) = target {
-        put_text(headers, name::UPSTREAM, target.upstream.name.as_str());
-        put_text(headers, name::REGION, target.upstream.region.as_str());
-    }
+    trip.tried().put(headers);
     put_limits(headers, trip);
 }
 
@@ -39,12 +34,6 @@ pub(super) fn for_stream(headers: &mut HeaderMap) {
     headers
         .entry(header::CONTENT_TYPE)
         .or_insert(HeaderValue::from_static("text/event-stream; charset=utf-8"));
-}
-
-fn put_text(headers: &mut HeaderMap, name: HeaderName, text: &str) {
-    if let Ok(value) = HeaderValue::from_str(text) {
-        headers.insert(name, value);
-    }
 }
 
 /// The tightest of this key's own limits, in the dialect's names.

@@ -31,11 +31,11 @@ pub(crate) async fn respond(mut trip: Trip, answer: Answer) -> Result<Response<B
     match answer {
         Answer::Refusal(passed) => refusal(trip, passed),
         Answer::Stream(stream, visit) => Ok(begin_stream(trip, *stream, visit)),
-        Answer::Plain(plain, visit) => {
+        Answer::Plain(plain) => {
             let mut response = Response::new(Body::full(plain.body));
             *response.status_mut() = plain.status;
             *response.headers_mut() = plain.headers;
-            headers::for_client(response.headers_mut(), &trip, Some(visit.target()));
+            headers::for_client(response.headers_mut(), &trip);
             let reading =
                 Reading { counted_output: plain.reported.counted_output, reported: Some(plain.reported) };
             let settled = settle(&mut trip, Exit::Completed(reading)).await?;
@@ -64,7 +64,7 @@ fn refusal(mut trip: Trip, passed: Passed) -> Result<Response<Body>, Rejection> 
     *response.status_mut() = StatusCode::from_u16(passed.status).unwrap_or(StatusCode::BAD_REQUEST);
     *response.headers_mut() = passed.headers;
     let head = response.headers_mut();
-    headers::for_client(head, &trip, None);
+    headers::for_client(head, &trip);
     head.insert(name::ERROR, HeaderValue::from_static("invalid_request"));
     head.insert(name::ERROR_SOURCE, HeaderValue::from_static("upstream"));
     // A timeout or a lock passes by itself: there the client's own rules decide.
@@ -78,7 +78,7 @@ fn refusal(mut trip: Trip, passed: Passed) -> Result<Response<Body>, Rejection> 
 
 fn begin_stream(trip: Trip, mut stream: crate::failover::Stream, visit: Visit) -> Response<Body> {
     let mut head = std::mem::take(&mut stream.headers);
-    headers::for_client(&mut head, &trip, Some(visit.target()));
+    headers::for_client(&mut head, &trip);
     headers::for_stream(&mut head);
     let status = stream.status;
     let mut response = Response::new(Body::stream(StreamBody::new(trip, stream, visit)));
