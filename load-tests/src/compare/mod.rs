@@ -1,0 +1,116 @@
+//! The gateway beside nginx, over one simulated provider, in interleaved rounds.
+//!
+//! Machines are noisy: the same server costs half as much again minutes later. So every round runs
+//! every target, each ratio is taken within its round, and the medians over the rounds are told.
+
+mod gateway;
+mod nginx;
+mod outcome;
+mod scenario;
+mod server;
+pub(crate) mod simulator;
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use anyhow::{Result, ensure};
+use outcome::{Outcome, Round};
+use scenario::Scenario;
+use server::Server;
+
+use crate::closed::Load;
+use crate::process::Watch;
+use crate::report::write_json;
+use crate::template::Template;
+
+/// Options of `compare`.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Compare {
+    /// Rounds; each runs every scenario against every target.
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// Seconds of each run.
+    #[arg(long, default_value_t = 5)]
+    seconds: u64,
+    /// The gateway's binary; left out of the comparison when it is not there.
+    #[arg(long, default_value = "target/release/tollgate")]
+    gateway: PathBuf,
+    /// Fail when the gateway's binary is not there.
+    #[arg(long)]
+    require_gateway: bool,
+    /// The nginx to compare with.
+    #[arg(long, default_value = "nginx")]
+    nginx: PathBuf,
+    /// Scenarios to run, e.g. `S1,S3`; all without it.
+    #[arg(long, value_delimiter = ',')]
+    scenarios: Vec<String>,
+    /// Threads of the simulated provider.
+    #[arg(long, default_value_t = 2)]
+    simulator_threads: usize,
+    /// Write all rounds and the medians as JSON to this file.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+impl Compare {
+    pub(crate) fn run(self) -> Result<()> {
+        ensure!((1..=100).contains(&self.rounds), "--rounds: 1 to 100");
+        ensure!((1..=600).contains(&self.seconds), "--seconds: 1 to 600");
+        let scenarios = scenario::chosen(&self.scenarios)?;
+        let folder = tempfile::tempdir()?;
+        let provider = simulator::start(self.simulator_threads)?;
+        let targets = self.targets(folder.path(), &provider)?;
+        let mut outcome = Outcome::default();
+        for round in 0..self.rounds {
+            for scenario in &scenarios {
+                simulator::behave(&provider, scenario)?;
+                // Another target goes first in each round, so that none always meets a cold machine.
+                for turn in 0..targets.len() {
+                    let target = &targets[(round + turn) % targets.len()];
+                    outcome.add(scenario, target.name, self.measure(scenario, target)?);
+                }
+            }
+            eprintln!("round {} of {}", round + 1, self.rounds);
+        }
+        outcome.print(&mut std::io::stdout())?;
+        match &self.json {
+            Some(file) => write_json(file, &outcome.to_json()),
+            None => Ok(()),
+        }
+    }
+
+    fn targets(&self, folder: &std::path::Path, provider: &Server) -> Result<Vec<Server>> {
+        let mut targets = vec![provider.as_direct()];
+        for log in [nginx::AccessLog::Off, nginx::AccessLog::On] {
+            targets.push(nginx::start(&self.nginx, folder, provider.addr, log)?);
+        }
+        if self.gateway.exists() {
+            targets.push(gateway::start(&self.gateway, folder, provider.addr)?);
+        } else {
+            ensure!(!self.require_gateway, "no gateway at {}", self.gateway.display());
+            eprintln!("no gateway at {}: comparing without it", self.gateway.display());
+        }
+        Ok(targets)
+    }
+
+    fn measure(&self, scenario: &Scenario, target: &Server) -> Result<Round> {
+        let url = format!("http://{}/v1/chat/completions", target.addr);
+        let headers = vec![("authorization".to_owned(), format!("Bearer {}", gateway::CLIENT_KEY))];
+        let load = Load {
+            template: Template::new(&url, headers, scenario.body())?,
+            lanes: scenario.lanes,
+            http2: None,
+            duration: std::time::Duration::from_secs(self.seconds),
+            expected: scenario.expected(),
+            timeout: std::time::Duration::from_secs(60),
+            threads: 1,
+        };
+        // Connections, buffers and caches are warm before anything counts.
+        Load { duration: std::time::Duration::from_millis(500), ..load.clone() }.run()?;
+        let watch = Watch::start(target.pid)?;
+        let started = Instant::now();
+        let tally = load.run()?;
+        let elapsed = started.elapsed();
+        Ok(Round::new(scenario, &tally, elapsed, watch.stop()?))
+    }
+}

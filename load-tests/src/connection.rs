@@ -1,0 +1,274 @@
+//! One request over one connection: HTTP/1.1 by hand, since the generator shares the cores with
+//! what it measures, and HTTP/2 by hyper.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use bytes::{Buf, Bytes, BytesMut};
+use http::Request;
+use http_body_util::{BodyExt, Full};
+use hyper::client::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::check::{Check, Expected, Held};
+use crate::tally::{Failure, Tally, Times};
+use crate::template::Template;
+
+/// How one request is made.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ask {
+    pub(crate) number: u64,
+    /// Latency counts from here.
+    pub(crate) intended: Instant,
+    pub(crate) expected: Expected,
+    pub(crate) timeout: Duration,
+}
+
+/// A connection that answers one request at a time.
+#[derive(Debug)]
+pub(crate) enum Lane {
+    /// HTTP/1.1; absent until the first request, and after one that closed it.
+    Http1(Option<Http1>),
+    /// A handle on an HTTP/2 connection that other lanes share.
+    Http2(http2::SendRequest<Full<Bytes>>),
+}
+
+impl Lane {
+    /// Makes the request and enters it into the tally.
+    pub(crate) async fn ask(&mut self, template: &Template, ask: Ask, tally: &mut Tally) {
+        let mut first = None;
+        let asked = async {
+            match self {
+                Self::Http1(kept) => ask_http1(kept, template, ask, &mut first, &mut tally.reconnects).await,
+                Self::Http2(sender) => ask_http2(sender.clone(), template, ask, &mut first).await,
+            }
+        };
+        let done = tokio::time::timeout(ask.timeout, asked).await.unwrap_or(Err(Failure::Timeout));
+        if done == Err(Failure::Timeout)
+            && let Self::Http1(kept) = self
+        {
+            *kept = None;
+        }
+        let last = Instant::now();
+        let times = Times {
+            first: first.unwrap_or(last).duration_since(ask.intended),
+            last: last.duration_since(ask.intended),
+        };
+        tally.add(times, done);
+    }
+}
+
+/// Opens an HTTP/2 connection with prior knowledge.
+pub(crate) async fn connect_http2(addr: SocketAddr) -> anyhow::Result<http2::SendRequest<Full<Bytes>>> {
+    let stream = TcpStream::connect(addr).await?;
+    stream.set_nodelay(true)?;
+    let (sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await?;
+    tokio::spawn(async move {
+        // Its end shows in the requests that it carried.
+        let _ = connection.await;
+    });
+    Ok(sender)
+}
+
+async fn ask_http2(
+    mut sender: http2::SendRequest<Full<Bytes>>,
+    template: &Template,
+    ask: Ask,
+    first: &mut Option<Instant>,
+) -> Result<Held, Failure> {
+    let mut request = Request::post(&template.uri).header("content-type", "application/json");
+    for (name, value) in &template.headers {
+        request = request.header(name, value);
+    }
+    let body = Full::new(template.body(ask.number, ask.expected.stream));
+    let request = request.body(body).map_err(|_| Failure::Protocol)?;
+    sender.ready().await.map_err(|_| Failure::Connect)?;
+    let answer = sender.send_request(request).await.map_err(|_| Failure::NoAnswer)?;
+    *first = Some(Instant::now());
+    let status = answer.status().as_u16();
+    let mut check = Check::new(ask.expected);
+    let mut body = answer.into_body();
+    while let Some(frame) = body.frame().await {
+        if let Ok(data) = frame.map_err(|_| Failure::Truncated)?.into_data() {
+            check.feed(&data);
+        }
+    }
+    check.finish(status)
+}
+
+async fn ask_http1(
+    kept: &mut Option<Http1>,
+    template: &Template,
+    ask: Ask,
+    first: &mut Option<Instant>,
+    reconnects: &mut u64,
+) -> Result<Held, Failure> {
+    let wire = template.wire(ask.number, ask.expected.stream);
+    if let Some(connection) = kept.take() {
+        match exchange(connection, &wire, ask.expected, first, kept).await {
+            // A server may close a kept connection at any time; only a fresh one must answer.
+            Err(Failure::NoAnswer) => *reconnects += 1,
+            done => return done,
+        }
+    }
+    let connection = Http1::connect(template.addr).await.map_err(|_| Failure::Connect)?;
+    exchange(connection, &wire, ask.expected, first, kept).await
+}
+
+/// Sends and reads to the end of the answer; gives the connection back when it can go on.
+async fn exchange(
+    mut connection: Http1,
+    wire: &[u8],
+    expected: Expected,
+    first: &mut Option<Instant>,
+    kept: &mut Option<Http1>,
+) -> Result<Held, Failure> {
+    connection.stream.write_all(wire).await.map_err(|_| Failure::NoAnswer)?;
+    connection.fill().await.map_err(|_| Failure::NoAnswer)?;
+    *first = Some(Instant::now());
+    let head = connection.head().await?;
+    let mut check = Check::new(expected);
+    match head.body {
+        Body::Length(length) => connection.read_length(length, &mut check).await?,
+        Body::Chunked => connection.read_chunks(&mut check).await?,
+        Body::ToClose => connection.read_to_close(&mut check).await?,
+    }
+    if head.keeps_alive {
+        *kept = Some(connection);
+    }
+    check.finish(head.status)
+}
+
+/// An HTTP/1.1 connection between two requests.
+#[derive(Debug)]
+pub(crate) struct Http1 {
+    stream: TcpStream,
+    buffer: BytesMut,
+}
+
+struct Head {
+    status: u16,
+    body: Body,
+    keeps_alive: bool,
+}
+
+#[derive(Clone, Copy)]
+enum Body {
+    Length(u64),
+    Chunked,
+    ToClose,
+}
+
+impl Http1 {
+    async fn connect(addr: SocketAddr) -> std::io::Result<Self> {
+        let stream = TcpStream::connect(addr).await?;
+        stream.set_nodelay(true)?;
+        Ok(Self { stream, buffer: BytesMut::with_capacity(4096) })
+    }
+
+    /// Reads more; the end of the connection is an error here.
+    async fn fill(&mut self) -> Result<(), Failure> {
+        self.buffer.reserve(4096);
+        match self.stream.read_buf(&mut self.buffer).await {
+            Ok(0) | Err(_) => Err(Failure::Truncated),
+            Ok(_) => Ok(()),
+        }
+    }
+
+    async fn head(&mut self) -> Result<Head, Failure> {
+        loop {
+            let mut headers = [httparse::EMPTY_HEADER; 96];
+            let mut response = httparse::Response::new(&mut headers);
+            match response.parse(&self.buffer) {
+                Ok(httparse::Status::Complete(length)) => {
+                    let head = read_head(&response)?;
+                    self.buffer.advance(length);
+                    return Ok(head);
+                }
+                Ok(httparse::Status::Partial) => self.fill().await?,
+                Err(_) => return Err(Failure::Protocol),
+            }
+        }
+    }
+
+    async fn read_length(&mut self, mut left: u64, check: &mut Check) -> Result<(), Failure> {
+        loop {
+            let length = self.buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+            check.feed(&self.buffer[..length]);
+            self.buffer.advance(length);
+            left -= length as u64;
+            if left == 0 {
+                return Ok(());
+            }
+            self.fill().await?;
+        }
+    }
+
+    async fn read_chunks(&mut self, check: &mut Check) -> Result<(), Failure> {
+        loop {
+            match httparse::parse_chunk_size(&self.buffer) {
+                Ok(httparse::Status::Complete((line, size))) => {
+                    self.buffer.advance(line);
+                    if size > 0 {
+                        self.read_length(size, check).await?;
+                    }
+                    self.skip_line_end().await?;
+                    if size == 0 {
+                        return Ok(());
+                    }
+                }
+                Ok(httparse::Status::Partial) => self.fill().await?,
+                Err(_) => return Err(Failure::Protocol),
+            }
+        }
+    }
+
+    async fn skip_line_end(&mut self) -> Result<(), Failure> {
+        while self.buffer.len() < 2 {
+            self.fill().await?;
+        }
+        if self.buffer[..2] != *b"\r\n" {
+            return Err(Failure::Protocol);
+        }
+        self.buffer.advance(2);
+        Ok(())
+    }
+
+    async fn read_to_close(&mut self, check: &mut Check) -> Result<(), Failure> {
+        loop {
+            check.feed(&self.buffer);
+            self.buffer.clear();
+            match self.stream.read_buf(&mut self.buffer).await {
+                Ok(0) => return Ok(()),
+                Ok(_) => {}
+                Err(_) => return Err(Failure::Truncated),
+            }
+        }
+    }
+}
+
+fn read_head(response: &httparse::Response<'_, '_>) -> Result<Head, Failure> {
+    let mut head = Head {
+        status: response.code.unwrap_or(0),
+        body: Body::ToClose,
+        keeps_alive: response.version == Some(1),
+    };
+    for header in response.headers.iter() {
+        if header.name.eq_ignore_ascii_case("content-length") {
+            let length = std::str::from_utf8(header.value).ok().and_then(|value| value.trim().parse().ok());
+            head.body = Body::Length(length.ok_or(Failure::Protocol)?);
+        } else if header.name.eq_ignore_ascii_case("transfer-encoding") {
+            head.body = Body::Chunked;
+        } else if header.name.eq_ignore_ascii_case("connection")
+            && header.value.eq_ignore_ascii_case(b"close")
+        {
+            head.keeps_alive = false;
+        }
+    }
+    if matches!(head.body, Body::ToClose) {
+        head.keeps_alive = false;
+    }
+    Ok(head)
+}
