@@ -1,0 +1,94 @@
+//! A data plane in this process.
+
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Instant};
+
+use tempfile::TempDir;
+use tollgate_accounting::{
+    ledger::{Journal, JournalOptions},
+    quota::{Calendar, Quotas},
+};
+use tollgate_proxy::{DataPlane, Durability, Listen, Live, Shared, TargetView};
+
+use super::{
+    Answer, Ask, Ledger, Setup,
+    client::{Connection, Open},
+    until,
+};
+
+pub(crate) struct Gateway {
+    plane: DataPlane,
+    pub(crate) live: Arc<Live>,
+    pub(crate) journal: Arc<Journal>,
+    folder: TempDir,
+}
+
+impl Gateway {
+    pub(crate) fn start(setup: Setup) -> Self {
+        let folder = TempDir::new().expect("a temporary folder");
+        let options = JournalOptions { segment_bytes: 256 << 10, ..JournalOptions::default() };
+        let journal = Arc::new(Journal::open(&folder.path().join("journal"), options).expect("a journal"));
+        let live = Arc::new(Live::new(Quotas::new(Calendar::utc(), "USD".into())));
+        let shared = Arc::new(Shared {
+            snapshot: Arc::new(arc_swap::ArcSwap::from_pointee(setup.snapshot(&live))),
+            live: Arc::clone(&live),
+            journal: Arc::clone(&journal),
+            durability: Durability::Process,
+            ready: Arc::new(|| true),
+            trap: setup.trap,
+        });
+        let listen = Listen { address: SocketAddr::from(([127, 0, 0, 1], 0)), tls: setup.tls };
+        let plane = DataPlane::start(&shared, &listen, 1, || None).expect("a data plane");
+        Self { plane, live, journal, folder }
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.plane.address()
+    }
+
+    pub(crate) fn journal_folder(&self) -> PathBuf {
+        self.folder.path().join("journal")
+    }
+
+    /// Sends on a connection of its own and reads the answer to its end.
+    pub(crate) async fn send(&self, ask: &Ask) -> Answer {
+        self.open(ask).await.finish().await
+    }
+
+    /// Sends on a connection of its own and reads the head of the answer.
+    pub(crate) async fn open(&self, ask: &Ask) -> Open {
+        Connection::http1(self.address()).await.open(ask).await
+    }
+
+    /// Sends on a connection of its own and reads nothing.
+    pub(crate) async fn begin(&self, ask: &Ask) -> Connection {
+        let mut connection = Connection::http1(self.address()).await;
+        connection.begin(ask);
+        connection
+    }
+
+    /// What an operator sees of a target of the model `chat`.
+    pub(crate) fn view(&self, upstream: &str) -> TargetView {
+        self.live.fleet.target(&upstream.into(), &"gpt-5-mini".into()).view(Instant::now())
+    }
+
+    /// Stops accepting, as a shutdown begins.
+    pub(crate) fn drain(&self) {
+        self.plane.drain();
+    }
+
+    /// Ends what is still in flight, as a shutdown's patience does.
+    pub(crate) fn cut(&self) {
+        self.plane.cut();
+    }
+
+    /// Lets everything finish, stops, and reads the ledger back. Nothing may be left reserved.
+    pub(crate) async fn stop(self) -> Ledger {
+        self.plane.drain();
+        until("the end of everything in flight", || self.plane.is_drained()).await;
+        self.plane.join();
+        assert_eq!(self.live.quotas.open_reservations(), 0, "something is still reserved");
+        assert_eq!(self.live.in_flight.load(std::sync::atomic::Ordering::Relaxed), 0);
+        drop(self.journal);
+        Ledger::read(self.folder)
+    }
+}

@@ -1,0 +1,285 @@
+//! A snapshot made by hand, with what a test wants to be different.
+
+use std::{
+    collections::{HashMap, HashSet},
+    net::SocketAddr,
+    sync::Arc,
+};
+
+use sha2::{Digest, Sha256};
+use tollgate_accounting::{
+    ledger::{Identity, Place},
+    price::{PriceBook, PriceEntry, Rates},
+    quota::{BudgetMode, ScopeId, ScopeKind, ScopeRules},
+};
+use tollgate_dialect::Dialect;
+use tollgate_domain::{ModelAlias, Secret, UnixMillis};
+use tollgate_proxy::{
+    Balance, Credential, EdgeLimits, InjectUsage, KeyRing, Live, OperatorState, Origin, Presentation,
+    Principal, Route, Routes, Scheme, Snapshot, Target, Timeouts, Upstream,
+};
+use tollgate_simulator::Simulator;
+
+/// The secrets of the keys that every test has.
+pub(crate) const KEY: &str = "tg-client-secret";
+pub(crate) const EXPIRED: &str = "tg-expired-secret";
+pub(crate) const REVOKED: &str = "tg-revoked-secret";
+/// What the gateway shows its upstreams.
+pub(crate) const UPSTREAM_SECRET: &str = "sk-upstream-secret";
+
+/// Prices of every model here, for a million tokens: input 1, cached input 0.1, output 10.
+const PICO_PER_INPUT: i128 = 1_000_000;
+const PICO_PER_CACHED: i128 = 100_000;
+const PICO_PER_OUTPUT: i128 = 10_000_000;
+
+/// What so many tokens cost, by arithmetic of the test's own.
+pub(crate) fn cost(input: u64, cached: u64, output: u64) -> tollgate_domain::Money {
+    let times = |tokens: u64, pico: i128| i128::from(tokens) * pico;
+    tollgate_domain::Money::from_pico(
+        times(input - cached, PICO_PER_INPUT)
+            + times(cached, PICO_PER_CACHED)
+            + times(output, PICO_PER_OUTPUT),
+    )
+}
+
+/// What a gateway is started with. Each target has a level of its own, in the order given.
+pub(crate) struct Setup {
+    pub(crate) targets: Vec<TargetSetup>,
+    pub(crate) rules: Rules,
+    pub(crate) zones: Option<Vec<&'static str>>,
+    pub(crate) reserve_full: bool,
+    pub(crate) max_output_tokens: Option<u64>,
+    pub(crate) edge: EdgeLimits,
+    pub(crate) trap: Option<fn(&str)>,
+    pub(crate) tls: Option<tollgate_proxy::ListenerTls>,
+    /// Whether the models have prices.
+    pub(crate) priced: bool,
+}
+
+/// Rules at the three levels.
+#[derive(Default)]
+pub(crate) struct Rules {
+    pub(crate) key: ScopeRules,
+    pub(crate) project: ScopeRules,
+    pub(crate) team: ScopeRules,
+}
+
+/// A target of the alias that its dialect has here: `chat` or `claude`.
+pub(crate) struct TargetSetup {
+    pub(crate) address: SocketAddr,
+    pub(crate) name: String,
+    pub(crate) region: &'static str,
+    pub(crate) dialect: Dialect,
+    pub(crate) timeouts: Timeouts,
+    pub(crate) http2: bool,
+    pub(crate) inject_usage: InjectUsage,
+    pub(crate) fate: String,
+    pub(crate) account: String,
+    pub(crate) max_concurrency: Option<u32>,
+}
+
+impl TargetSetup {
+    pub(crate) fn at(address: SocketAddr) -> Self {
+        let name = format!("up-{}", address.port());
+        Self {
+            address,
+            region: "eu",
+            dialect: Dialect::OpenAi,
+            timeouts: Timeouts::default(),
+            http2: false,
+            inject_usage: InjectUsage::Always,
+            fate: name.clone(),
+            account: name.clone(),
+            max_concurrency: None,
+            name,
+        }
+    }
+
+    fn alias(&self) -> &'static str {
+        if self.dialect == Dialect::Anthropic { "claude" } else { "chat" }
+    }
+
+    fn model(&self) -> &'static str {
+        if self.dialect == Dialect::Anthropic { "claude-sonnet-4-5" } else { "gpt-5-mini" }
+    }
+}
+
+impl From<&Simulator> for TargetSetup {
+    fn from(simulator: &Simulator) -> Self {
+        Self::at(simulator.addr())
+    }
+}
+
+impl From<SocketAddr> for TargetSetup {
+    fn from(address: SocketAddr) -> Self {
+        Self::at(address)
+    }
+}
+
+impl Setup {
+    pub(crate) fn new(targets: impl IntoIterator<Item = impl Into<TargetSetup>>) -> Self {
+        Self {
+            targets: targets.into_iter().map(Into::into).collect(),
+            rules: Rules::default(),
+            zones: None,
+            reserve_full: false,
+            max_output_tokens: Some(1_000),
+            edge: EdgeLimits::default(),
+            trap: None,
+            tls: None,
+            priced: true,
+        }
+    }
+
+    /// The same with other bounds on every target's steps.
+    pub(crate) fn with_timeouts(mut self, timeouts: Timeouts) -> Self {
+        self.targets.iter_mut().for_each(|target| target.timeouts = timeouts);
+        self
+    }
+
+    pub(super) fn snapshot(&self, live: &Live) -> Snapshot {
+        let mut keys = KeyRing::new([7; 32]);
+        let mut add = |secret: &str, principal: Principal| {
+            assert!(keys.insert(&Sha256::digest(secret).into(), Arc::new(principal)));
+        };
+        add(KEY, self.principal(live));
+        add(EXPIRED, Principal { expires: Some(UnixMillis::new(1)), ..self.principal(live) });
+        add(REVOKED, Principal { revoked: true, ..self.principal(live) });
+        Snapshot {
+            version: 1,
+            keys,
+            routes: Routes { by_alias: self.routes(live), deployments: HashMap::new() },
+            edge: self.edge,
+            ..Snapshot::empty("USD".into())
+        }
+    }
+
+    fn principal(&self, live: &Live) -> Principal {
+        let scope = |kind, name: &str, rules: &ScopeRules| {
+            live.quotas.scope(ScopeId { kind, name: name.into() }, rules.clone())
+        };
+        let rules = [&self.rules.key, &self.rules.project, &self.rules.team];
+        let budgets = rules.into_iter().filter_map(|rules| rules.budget.as_ref());
+        Principal {
+            identity: Arc::new(Identity {
+                organization: "acme".into(),
+                instance: "test".into(),
+                team: "search".into(),
+                project: "assistant".into(),
+                key: "main".into(),
+                cost_center: None,
+                tags: Vec::new(),
+            }),
+            scopes: vec![
+                scope(ScopeKind::Key, "search/assistant/main", rules[0]),
+                scope(ScopeKind::Project, "search/assistant", rules[1]),
+                scope(ScopeKind::Team, "search", rules[2]),
+            ],
+            models: HashSet::from(["chat".into(), "claude".into(), "nowhere".into()]),
+            zones: self.zones.as_ref().map(|zones| zones.iter().map(|zone| (*zone).into()).collect()),
+            expires: None,
+            revoked: false,
+            refusal_status: 429,
+            hard_budget: budgets.into_iter().any(|budget| budget.mode == BudgetMode::Hard),
+            reserve_full: self.reserve_full,
+            request_tags: Vec::new(),
+        }
+    }
+
+    fn routes(&self, live: &Live) -> HashMap<ModelAlias, Arc<Route>> {
+        let mut levels: HashMap<&str, Vec<Vec<Arc<Target>>>> = HashMap::new();
+        for target in &self.targets {
+            levels.entry(target.alias()).or_default().push(vec![Arc::new(self.target(target, live))]);
+        }
+        // A model that exists and that no key may call.
+        if let Some(some) = levels.values().next().cloned() {
+            levels.insert("forbidden", some);
+        }
+        let route = |alias: &str, levels| Route {
+            alias: alias.into(),
+            levels,
+            balance: Balance::P2c,
+            max_output_tokens: self.max_output_tokens,
+            retries: live.fleet.retries(&alias.into()),
+        };
+        levels.into_iter().map(|(alias, levels)| (alias.into(), Arc::new(route(alias, levels)))).collect()
+    }
+
+    fn target(&self, setup: &TargetSetup, live: &Live) -> Target {
+        let name = setup.name.as_str().into();
+        let model = setup.model().into();
+        Target {
+            price: self.priced.then(|| prices().line(None, &name, &model)).flatten(),
+            weight: 1,
+            place: Arc::new(Place {
+                provider: setup.dialect.as_str().into(),
+                account: None,
+                upstream: name.clone(),
+                upstream_model: model.clone(),
+                region: setup.region.into(),
+                zone: setup.region.into(),
+            }),
+            live: live.fleet.target(&name, &model),
+            fate: live.fleet.fate_group(&setup.fate.as_str().into()),
+            account: live.fleet.account(&setup.account.as_str().into()),
+            upstream: Arc::new(upstream(setup, live)),
+            model,
+        }
+    }
+}
+
+fn upstream(setup: &TargetSetup, live: &Live) -> Upstream {
+    let name = setup.name.as_str().into();
+    let region = setup.region.into();
+    let presentation =
+        if setup.dialect == Dialect::Anthropic { Presentation::XApiKey } else { Presentation::Bearer };
+    Upstream {
+        dialect: setup.dialect,
+        zones: vec![setup.region.into()],
+        origin: Arc::new(Origin {
+            scheme: Scheme::Http,
+            host: setup.address.ip().to_string(),
+            port: setup.address.port(),
+            allow_private: true,
+        }),
+        base_path: "/v1".into(),
+        credential: Credential::new(&Secret::new(UPSTREAM_SECRET.into()), presentation).expect("sendable"),
+        headers: Vec::new(),
+        api_version: None,
+        http2: setup.http2,
+        inject_usage: setup.inject_usage,
+        timeouts: setup.timeouts,
+        max_concurrency: setup.max_concurrency,
+        configured: OperatorState::Enabled,
+        live: live.fleet.upstream(&name),
+        region_live: live.fleet.region(&region),
+        pool_key: setup.name.as_str().into(),
+        tls: None,
+        name,
+        region,
+    }
+}
+
+fn prices() -> PriceBook {
+    let entry = |model: &str| PriceEntry {
+        id: None,
+        model: model.into(),
+        upstream: None,
+        from: UnixMillis::new(0),
+        currency: "USD".into(),
+        per: 1_000_000,
+        rates: Rates {
+            input: Some("1".parse().expect("a decimal")),
+            cached_input: Some("0.1".parse().expect("a decimal")),
+            output: Some("10".parse().expect("a decimal")),
+            ..Rates::default()
+        },
+        tiers: Vec::new(),
+        batch_multiplier: None,
+        per_request: None,
+        per_image: None,
+        per_search: None,
+        per_hour: None,
+    };
+    PriceBook::build(vec![entry("gpt-5-mini"), entry("claude-sonnet-4-5")]).expect("good prices")
+}
