@@ -191,12 +191,7 @@ fn converse(name: &str, turn: &Turn<'_>, incoming: &Incoming) -> Plan {
 fn json(family: Family, stamp: &Stamp, name: &str, body: Vec<u8>) -> Plan {
     let headers = family.headers(stamp, name, "application/json");
     let mut plan = Plan { headers, ..Plan::default() };
-    plan.body = body;
-    let half = plan.body.len() / 2;
-    plan.pieces = vec![
-        plan::Cut { end: half, pause: Duration::ZERO },
-        plan::Cut { end: plan.body.len(), pause: Duration::ZERO },
-    ];
-    plan.content = 0..2;
+    plan.push(Duration::ZERO, |whole| *whole = body);
+    plan.is_plain = true;
     plan
 }

@@ -27,6 +27,8 @@ pub(crate) struct Plan {
     pub(crate) tells_usage: bool,
     /// Which pieces are content, so that faults can count them.
     pub(crate) content: Range<usize>,
+    /// Whether the body is one piece, which faults count as two halves.
+    pub(crate) is_plain: bool,
 }
 
 /// A piece of the body: where it ends, and the wait before it.
@@ -66,6 +68,7 @@ impl Default for Plan {
             usage: Usage::default(),
             tells_usage: false,
             content: 0..0,
+            is_plain: false,
         }
     }
 }
@@ -141,6 +144,11 @@ impl Plan {
 
     /// Drops all that follows so many content pieces.
     fn keep_content(&mut self, chunks: u32) {
+        if self.is_plain {
+            let whole = self.body.len();
+            self.replace_body([0, whole / 2].get(chunks as usize).copied().unwrap_or(whole));
+            return;
+        }
         let chunks = usize::try_from(chunks).unwrap_or(usize::MAX);
         let kept = self.content.start.saturating_add(chunks).min(self.content.end);
         self.pieces.truncate(kept);
@@ -148,7 +156,7 @@ impl Plan {
         self.tells_usage = false;
     }
 
-    /// Keeps only the first bytes, as one piece.
+    /// Keeps only the first bytes, as one piece that no longer tells the usage.
     fn replace_body(&mut self, kept: usize) {
         self.body.truncate(kept);
         self.pieces = vec![Cut { end: kept, pause: Duration::ZERO }];

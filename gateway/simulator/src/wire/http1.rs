@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::request_reader::{Request, RequestReader};
 use super::{Goodbye, at_phase};
@@ -13,9 +14,6 @@ use crate::answer::{How, Plan};
 use crate::book::{Entry, Outcome};
 use crate::server::{Phase, Shared};
 use crate::{Framing, Incoming};
-
-/// Output is handed to the kernel at least this often.
-const FLUSH_AT: usize = 16 * 1024;
 
 /// Serves requests until the caller, a fault or the simulator's end closes the connection.
 pub(super) async fn serve(
@@ -118,11 +116,13 @@ struct Sender<'a> {
     body_bytes: usize,
     /// Wire bytes to the break.
     left: Option<u64>,
+    /// When the last wait was over, as planned: pauses add up without the timer's lateness.
+    due: Instant,
 }
 
 impl<'a> Sender<'a> {
     fn new(stream: &'a mut TcpStream, left: Option<u64>) -> Self {
-        Self { stream, out: Vec::with_capacity(2048), body_bytes: 0, left }
+        Self { stream, out: Vec::with_capacity(2048), body_bytes: 0, left, due: Instant::now() }
     }
 
     async fn send(
@@ -139,13 +139,16 @@ impl<'a> Sender<'a> {
         if head_only {
             return self.flush(&mut entry).await;
         }
+        let mut pieces_left = plan.pieces.len();
         for (pause, piece) in plan.pieces() {
             if !pause.is_zero() {
                 self.flush(&mut entry).await?;
                 self.wait(pause).await?;
             }
             self.push(plan.framing, piece);
-            if self.out.len() >= FLUSH_AT {
+            // A write for each piece, as providers do; the last one takes the end of the framing along.
+            pieces_left -= 1;
+            if pieces_left > 0 {
                 self.flush(&mut entry).await?;
             }
         }
@@ -192,8 +195,9 @@ impl<'a> Sender<'a> {
         if pause.is_zero() {
             return Ok(());
         }
+        self.due = (self.due + pause).max(Instant::now());
         tokio::select! {
-            () = tokio::time::sleep(pause) => Ok(()),
+            () = tokio::time::sleep_until(self.due) => Ok(()),
             () = gone(self.stream) => Err(Halt::Io),
         }
     }

@@ -17,7 +17,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use socket2::Socket;
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, watch};
-use tokio::time::Sleep;
+use tokio::time::{Instant, Sleep};
 
 use super::at_phase;
 use crate::answer::{How, Plan};
@@ -112,7 +112,7 @@ async fn answer(
     Ok(response.map(|()| body))
 }
 
-/// The planned body as HTTP/2 frames, one a piece; pieces without a pause between leave together.
+/// The planned body as HTTP/2 frames, one a piece.
 struct PlannedBody {
     plan: Plan,
     entry: Option<Entry>,
@@ -124,12 +124,14 @@ struct PlannedBody {
     /// Body bytes to the break.
     left: Option<u64>,
     pause: Option<Pin<Box<Sleep>>>,
+    /// When the last pause was over, as planned.
+    due: Instant,
 }
 
 impl PlannedBody {
     fn new(plan: Plan, entry: Option<Entry>, lost: Arc<Notify>) -> Self {
         let left = plan.breaks.and_then(|fault| fault.at);
-        Self { plan, entry, lost, next: 0, sent: 0, left, pause: None }
+        Self { plan, entry, lost, next: 0, sent: 0, left, pause: None, due: Instant::now() }
     }
 
     /// The planned break, waited for to its end.
@@ -154,14 +156,9 @@ impl PlannedBody {
         }
     }
 
-    /// The bytes from here to the next pause or the planned break.
-    fn take(&mut self) -> Bytes {
-        let mut end = self.plan.pieces[self.next].end;
+    /// The next piece, at most up to the planned break.
+    fn take(&mut self, mut end: usize) -> Bytes {
         self.next += 1;
-        while let Some(cut) = self.plan.pieces.get(self.next).filter(|cut| cut.pause.is_zero()) {
-            end = cut.end;
-            self.next += 1;
-        }
         if let Some(left) = &mut self.left {
             let room = usize::try_from(*left).unwrap_or(usize::MAX);
             end = end.min(self.sent.saturating_add(room));
@@ -193,11 +190,14 @@ impl Body for PlannedBody {
             return Poll::Ready(None);
         };
         if !cut.pause.is_zero() {
-            let pause = this.pause.get_or_insert_with(|| Box::pin(tokio::time::sleep(cut.pause)));
+            let pause = this.pause.get_or_insert_with(|| {
+                this.due = (this.due + cut.pause).max(Instant::now());
+                Box::pin(tokio::time::sleep_until(this.due))
+            });
             ready!(pause.as_mut().poll(context));
             this.pause = None;
         }
-        Poll::Ready(Some(Ok(Frame::data(this.take()))))
+        Poll::Ready(Some(Ok(Frame::data(this.take(cut.end)))))
     }
 }
 

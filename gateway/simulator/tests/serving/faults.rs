@@ -235,8 +235,11 @@ async fn http2_streams_are_reset_alone_and_lost_with_their_connection() {
 
 #[tokio::test]
 async fn an_abrupt_stop_resets_and_a_graceful_one_lets_calls_finish() {
+    // An address of its own, so that no other test's simulator can take the port that is given up.
+    let listen = SocketAddr::from(([127, 0, 0, 77], 0));
     for (how, want) in [(Stop::Abrupt, Outcome::Stopped), (Stop::Graceful, Outcome::Whole)] {
-        let simulator = simulator().await;
+        let simulator =
+            Simulator::start(Options { listen, ..Options::default() }).await.expect("a free port");
         let book = simulator.book().clone();
         let pause = if how == Stop::Graceful { Duration::from_millis(5) } else { Duration::from_secs(3600) };
         simulator.script(Script::behaving(Behaviour {
