@@ -166,8 +166,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_verdict_does_not_depend_on_how_a_stream_is_cut(cuts in prop::collection::vec(0..STREAM.len(), 0..6)) {
-            let mut cuts = cuts;
+        fn the_verdict_does_not_depend_on_how_a_stream_is_cut(
+            mut cuts in prop::collection::vec(0..STREAM.len(), 0..6),
+        ) {
             cuts.sort_unstable();
             let mut check = Check::new(Expected { stream: true, words: Some(2) });
             let mut start = 0;

@@ -272,3 +272,53 @@ fn read_head(response: &httparse::Response<'_, '_>) -> Result<Head, Failure> {
     }
     Ok(head)
 }
+
+#[cfg(test)]
+mod tests {
+    use tollgate_simulator::{At, Fault, Options, Refusal, Script, Simulator};
+
+    use super::*;
+    use crate::template::chat_body;
+
+    /// One streamed request to a simulator that follows the script. Only an answer that cannot end
+    /// gets a short time.
+    async fn outcome(script: Script) -> serde_json::Value {
+        let timeout = match script.fault {
+            Some(Fault::Stall(_)) => Duration::from_millis(200),
+            _ => Duration::from_secs(60),
+        };
+        let simulator = Simulator::start(Options::default()).await.expect("a free port");
+        simulator.script(script);
+        let url = format!("{}/v1/chat/completions", simulator.base_url());
+        let template = Template::new(&url, Vec::new(), chat_body("m", 100)).expect("a template");
+        let mut tally = Tally::default();
+        let ask = Ask {
+            number: 0,
+            intended: Instant::now(),
+            expected: Expected { stream: true, words: Some(20) },
+            timeout,
+        };
+        Lane::Http1(None).ask(&template, ask, &mut tally).await;
+        tally.to_json()
+    }
+
+    #[tokio::test]
+    async fn each_way_to_fail_has_its_own_count() {
+        let faults = [
+            ("no_answer", Script::usual().then(Fault::Reset(At::Byte(0)))),
+            ("truncated", Script::usual().then(Fault::Reset(At::Chunk(3)))),
+            ("truncated", Script::usual().then(Fault::Close(At::Chunk(3)))),
+            ("timeout", Script::usual().then(Fault::Stall(At::Chunk(3)))),
+            ("no_end_mark", Script::usual().then(Fault::EndEarly(3))),
+            ("error_event", Script::usual().then(Fault::ErrorEvent(3))),
+            ("wrong_content", Script::words(19)),
+            ("status_503", Script::refusal(Refusal::Unavailable { retry_after: None })),
+        ];
+        for (name, script) in faults {
+            let told = outcome(script.clone()).await;
+            assert_eq!(told["failures"], serde_json::json!({ name: 1 }), "{script:?}");
+        }
+        let told = outcome(Script::usual()).await;
+        assert_eq!((&told["good"], &told["failed"], &told["events"]), (&1.into(), &0.into(), &23.into()));
+    }
+}

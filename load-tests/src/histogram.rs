@@ -91,7 +91,10 @@ mod tests {
         }
 
         #[test]
-        fn a_quantile_is_the_rank_of_the_sorted_values(mut values in prop::collection::vec(0..10_000_000u64, 1..200), permille in 1..=1000u64) {
+        fn a_quantile_is_the_rank_of_the_sorted_values(
+            mut values in prop::collection::vec(0..10_000_000u64, 1..200),
+            permille in 1..=1000u64,
+        ) {
             let mut halves = [Histogram::default(), Histogram::default()];
             for (index, value) in values.iter().enumerate() {
                 halves[index % 2].record(Duration::from_micros(*value));

@@ -214,3 +214,33 @@ async fn run_lane(state: Rc<State>, mut lane: Lane, mut start: Start, all: Rc<Re
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tollgate_simulator::{Options, Script, Simulator};
+
+    use super::*;
+    use crate::template::chat_body;
+
+    #[test]
+    fn a_stall_is_charged_to_every_request_that_it_kept_waiting() {
+        let simulator = Simulator::spawn_thread(Options::default()).expect("a free port");
+        simulator.script(Script::usual().after(Duration::from_millis(300)));
+        let url = format!("{}/v1/chat/completions", simulator.base_url());
+        let schedule = Schedule {
+            template: Template::new(&url, Vec::new(), chat_body("m", 100)).expect("a template"),
+            rate: 100,
+            total: 20,
+            stream_permille: 500,
+            max_in_flight: 1,
+            http2: 0,
+            words: Some(20),
+            timeout: Duration::from_secs(60),
+        };
+        let tally = schedule.run().expect("a run");
+        assert_eq!((tally.good, tally.failed()), (20, 0));
+        // The last one is due 190 ms after the first, which is answered after 300 ms at the earliest.
+        assert!(tally.quantile(1) >= 110_000, "the fastest took {} us", tally.quantile(1));
+        assert_eq!(simulator.book().totals().whole, 20);
+    }
+}

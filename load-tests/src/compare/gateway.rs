@@ -5,10 +5,11 @@ use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{ChildStderr, Stdio};
+use std::sync::mpsc;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
-use super::server::{Server, quiet, spawn};
+use super::server::{PATIENCE, Server, quiet, spawn};
 
 /// The key of the one client. No secret: it opens a gateway that lives for minutes on loopback.
 pub(super) const CLIENT_KEY: &str = "load-test-key-0123456789abcdef";
@@ -27,23 +28,31 @@ pub(super) fn start(program: &Path, folder: &Path, upstream: SocketAddr) -> Resu
     let stderr = child.stderr.take().context("the gateway's stderr is a pipe")?;
     // From here on an error ends the process: the server owns it.
     let mut server = Server::new("tollgate", SocketAddr::from(([127, 0, 0, 1], 0)), child);
-    server.addr = ready(BufReader::new(stderr))?;
+    server.addr = ready(stderr)?;
     server.accepting()
 }
 
-/// Reads to the line `ready data=http://ADDR admin=http://ADDR`, then keeps the pipe empty.
-fn ready(mut stderr: BufReader<ChildStderr>) -> Result<SocketAddr> {
+/// Waits for the line `ready data=http://ADDR admin=http://ADDR`; the pipe is kept empty after it.
+fn ready(stderr: ChildStderr) -> Result<SocketAddr> {
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut stderr = BufReader::new(stderr);
+        let _ = sender.send(read_to_ready(&mut stderr));
+        std::io::copy(&mut stderr, &mut std::io::sink())
+    });
+    receiver.recv_timeout(PATIENCE).context("the gateway does not get ready")?
+}
+
+fn read_to_ready(stderr: &mut impl BufRead) -> Result<SocketAddr> {
     let mut said = String::new();
     loop {
         let mut line = String::new();
         if stderr.read_line(&mut line)? == 0 {
-            anyhow::bail!("the gateway ended before it was ready:\n{said}");
+            bail!("the gateway ended before it was ready:\n{said}");
         }
-        if let Some(addr) = line.split_once("ready data=http://").and_then(|(_, rest)| rest.split(' ').next())
-        {
-            let addr = addr.trim().parse().with_context(|| format!("ready line {line:?}"))?;
-            std::thread::spawn(move || std::io::copy(&mut stderr, &mut std::io::sink()));
-            return Ok(addr);
+        if let Some((_, rest)) = line.split_once("ready data=http://") {
+            let addr = rest.split_ascii_whitespace().next().unwrap_or_default();
+            return addr.parse().with_context(|| format!("ready line {line:?}"));
         }
         said.push_str(&line);
     }

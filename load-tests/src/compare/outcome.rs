@@ -40,6 +40,10 @@ impl Round {
             told: tally.to_json(),
         }
     }
+
+    fn to_json(&self) -> Value {
+        json!({ "cpu_us": self.cpu_us, "requests_per_second": self.requests_per_second, "run": self.told })
+    }
 }
 
 /// All rounds.
@@ -136,7 +140,7 @@ impl Table {
                     "p99_us": target.median(|round| round.p99_us as f64),
                     "resident_bytes": target.median(|round| round.resident_bytes as f64),
                     "failed": target.failed(),
-                    "rounds": target.rounds.iter().map(|round| json!({ "cpu_us": round.cpu_us, "run": round.told })).collect::<Vec<_>>(),
+                    "rounds": target.rounds.iter().map(Round::to_json).collect::<Vec<_>>(),
                 })
             })
             .collect();

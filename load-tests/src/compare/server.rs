@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use crate::process::Pid;
 
 /// How long a process may take to accept connections, or to end.
-const PATIENCE: Duration = Duration::from_secs(15);
+pub(super) const PATIENCE: Duration = Duration::from_secs(15);
 
 /// A process that listens. Dropping it ends it.
 #[derive(Debug)]
