@@ -3,4 +3,12 @@
 
 mod harness;
 
+mod arrows;
 mod exits;
+mod failover;
+mod health;
+mod hostile;
+mod pass_through;
+mod quotas;
+mod residency;
+mod transport;

@@ -7,7 +7,10 @@ use tollgate_accounting::{
     ledger::{Journal, JournalOptions},
     quota::{Calendar, Quotas},
 };
-use tollgate_proxy::{DataPlane, Durability, Listen, Live, Shared, TargetView};
+use tollgate_domain::UnixMillis;
+use tollgate_proxy::{
+    DataPlane, Durability, Listen, Live, OperatorState, Override, Shared, TargetView,
+};
 
 use super::{
     Answer, Ask, Ledger, Setup,
@@ -71,6 +74,11 @@ impl Gateway {
         self.live.fleet.target(&upstream.into(), &"gpt-5-mini".into()).view(Instant::now())
     }
 
+    /// An operator's word on an upstream.
+    pub(crate) fn operate(&self, upstream: &str, state: OperatorState) {
+        self.live.fleet.upstream(&upstream.into()).operator.set(Some(word(state)));
+    }
+
     /// Stops accepting, as a shutdown begins.
     pub(crate) fn drain(&self) {
         self.plane.drain();
@@ -90,5 +98,16 @@ impl Gateway {
         assert_eq!(self.live.in_flight.load(std::sync::atomic::Ordering::Relaxed), 0);
         drop(self.journal);
         Ledger::read(self.folder)
+    }
+}
+
+/// An operator's word, without an end.
+pub(crate) fn word(state: OperatorState) -> Override {
+    Override {
+        state,
+        reason: "a test".into(),
+        actor: "operator".into(),
+        since: UnixMillis::new(0),
+        until: None,
     }
 }

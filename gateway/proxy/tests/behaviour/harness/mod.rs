@@ -10,12 +10,14 @@ pub(crate) mod ledger;
 pub(crate) mod setup;
 pub(crate) mod upstream;
 
-use std::{future::Future, time::Duration};
+use std::{future::Future, net::SocketAddr, time::Duration};
+
+use socket2::{Domain, Socket, Type};
 
 pub(crate) use client::{Answer, Ask, Raw};
 pub(crate) use gateway::Gateway;
 pub(crate) use ledger::Ledger;
-pub(crate) use setup::Setup;
+pub(crate) use setup::{Setup, TargetSetup};
 pub(crate) use upstream::ByHand;
 
 use tollgate_simulator::{Options, Script, Simulator};
@@ -41,6 +43,14 @@ pub(crate) async fn until(what: &str, is_so: impl Fn() -> bool) {
 /// A provider that answers as it should.
 pub(crate) async fn provider() -> Simulator {
     Simulator::start(Options::default()).await.expect("a free port")
+}
+
+/// An address where nobody listens, and nobody else will while the socket is kept.
+pub(crate) fn nobody() -> (SocketAddr, Socket) {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).expect("a free port");
+    let address = socket.local_addr().expect("a bound socket").as_socket().expect("an IP address");
+    (address, socket)
 }
 
 /// A provider whose next answer is scripted.

@@ -242,7 +242,7 @@ fn upstream(setup: &TargetSetup, live: &Live) -> Upstream {
             port: setup.address.port(),
             allow_private: true,
         }),
-        base_path: "/v1".into(),
+        base_path: if setup.dialect == Dialect::Anthropic { "" } else { "/v1" }.into(),
         credential: Credential::new(&Secret::new(UPSTREAM_SECRET.into()), presentation).expect("sendable"),
         headers: Vec::new(),
         api_version: None,
