@@ -10,6 +10,7 @@ use crate::{
     fault::{Fault, FaultRules},
     openai::usage,
     output::OutputText,
+    peek::after_string,
     reported::Reported,
     walk::{Value, Walk, parse_at, text_of},
     wire::Operation,
@@ -28,6 +29,34 @@ pub(crate) struct Members<'a> {
 }
 
 impl<'a> Members<'a> {
+    /// The members of a whole answer.
+    ///
+    /// Searching for the few names is several times cheaper than walking a long answer. A quoted name
+    /// before a colon is never inside a string, since a string's own quotes are escaped; where a name
+    /// stands but once it is taken, and anything less plain is walked.
+    pub(crate) fn of_answer(bytes: &'a [u8]) -> Self {
+        Self::by_name(bytes).unwrap_or_else(|| Self::of(bytes))
+    }
+
+    fn by_name(bytes: &'a [u8]) -> Option<Self> {
+        let needs_a_walk: [&[u8]; 3] = [b"\"error\"", b"\"status\"", b"\"output\""];
+        if needs_a_walk.iter().any(|name| memmem::find(bytes, name).is_some()) {
+            return None;
+        }
+        let tier = b"\"service_tier\":\"";
+        let service_tier = match memmem::find(bytes, tier) {
+            Some(_) => Some(text_at(bytes, the_only(bytes, tier)?)?),
+            None => None,
+        };
+        Some(Self {
+            model: Some(text_at(bytes, the_only(bytes, b"\"model\":\"")?)?),
+            service_tier,
+            usage: Some(the_only(bytes, b"\"usage\":{")?),
+            output: the_only(bytes, b"\"choices\":["),
+            ..Self::default()
+        })
+    }
+
     /// Walks the outermost object that begins `bytes`, and nothing after it.
     pub(crate) fn of(bytes: &'a [u8]) -> Self {
         let mut members = Self::default();
@@ -71,6 +100,19 @@ impl<'a> Members<'a> {
     }
 }
 
+/// Index of the value's first byte behind a needle that ends with it, if the needle stands but once.
+fn the_only(bytes: &[u8], needle: &[u8]) -> Option<usize> {
+    let at = memmem::find(bytes, needle)?;
+    let value = at + needle.len() - 1;
+    memmem::find(&bytes[value..], needle).is_none().then_some(value)
+}
+
+/// The raw text of the string that begins at `at`.
+fn text_at(bytes: &[u8], at: usize) -> Option<&[u8]> {
+    let after = after_string(bytes, at)?;
+    Some(&bytes[at + 1..after - 1])
+}
+
 /// Searches among the output items; opening a found page is free.
 fn web_searches(output: &serde_json::Value) -> u64 {
     let items = output.as_array().map(Vec::as_slice).unwrap_or_default();
@@ -83,7 +125,7 @@ fn web_searches(output: &serde_json::Value) -> u64 {
 
 /// Reads a plain answer.
 pub(crate) fn read(operation: Operation, body: &[u8], rules: &FaultRules) -> Reported {
-    let members = Members::of(body);
+    let members = Members::of_answer(body);
     let mut reported = Reported {
         served_model: members.model.filter(|raw| !raw.is_empty()).map(|raw| text_of(raw).into()),
         service_tier: members.service_tier.filter(|raw| !raw.is_empty()).map(|raw| text_of(raw).into()),
@@ -154,6 +196,21 @@ mod tests {
         ], "usage": {"input_tokens": 1, "output_tokens": 2}});
         let reported = read(Operation::Responses, body.to_string().as_bytes(), &crate::openai::error::RULES);
         assert_eq!(reported.usage.map(|usage| usage.web_searches), Some(1));
+    }
+
+    #[test]
+    fn names_in_texts_and_names_that_stand_twice_mislead_nobody() {
+        let cases = [
+            br#"{"model":"m","choices":[{"message":{"content":"\"usage\":{\"prompt_tokens\":9}"}}],"usage":{"prompt_tokens":1,"completion_tokens":2}}"#.as_slice(),
+            br#"{"model":"m","choices":[{"usage":{"prompt_tokens":9},"model":"n"}],"usage":{"prompt_tokens":1,"completion_tokens":2}}"#,
+            br#"{ "model" : "m", "usage" : {"prompt_tokens" : 1, "completion_tokens" : 2 } }"#,
+        ];
+        for body in cases {
+            let reported = read(Operation::ChatCompletions, body, &crate::openai::error::RULES);
+            let usage = reported.usage.expect("stated");
+            assert_eq!((usage.input_tokens(), usage.output_tokens()), (1, 2));
+            assert_eq!(reported.served_model.as_deref(), Some("m"));
+        }
     }
 
     #[test]

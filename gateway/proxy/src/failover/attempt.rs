@@ -136,9 +136,13 @@ async fn send(
     stream: bool,
 ) -> Result<(Response<Incoming>, Exchange), Failure> {
     let timeouts = &target.upstream.timeouts;
-    let patience = if stream { timeouts.stream_head } else { timeouts.head };
+    let (patience, total) =
+        if stream { (timeouts.stream_head, timeouts.stream_total) } else { (timeouts.head, timeouts.total) };
     // Pinned first: a timer around the future itself would move all of it once more.
-    match timeout(patience, pin!(connection.send(request))).await {
+    let sending = pin!(connection.send(request));
+    // The whole call has a timer already; one that could only fire later is not worth its price.
+    let sent = if patience < total { timeout(patience, sending).await } else { Ok(sending.await) };
+    match sent {
         Err(_) => Err(Failure::of(Class::HeadTimeout)),
         Ok(Err(SendFailure::Unprocessed)) => Err(Failure::of(Class::Unprocessed)),
         Ok(Err(SendFailure::Broken)) => Err(Failure::of(Class::Reset)),
