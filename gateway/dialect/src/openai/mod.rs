@@ -9,6 +9,7 @@ pub(crate) mod reply;
 pub(crate) mod request;
 pub(crate) mod response_stream;
 pub(crate) mod usage;
+mod usual;
 
 use bytes::Bytes;
 use tollgate_domain::UpstreamModel;
