@@ -1,6 +1,6 @@
 //! The data plane, in the order a request travels.
 //!
-//! A station may name what earlier stations give, never a later one; [`pipeline`] alone knows them
+//! A station may name what earlier stations give, never a later one; `pipeline` alone knows them
 //! all and alone sees the whole [`Snapshot`].
 
 mod server;
