@@ -150,7 +150,13 @@ async fn connection(
     // Events and small answers must not wait for more to come.
     let _ = socket.set_nodelay(true);
     let Some(tls) = tls else {
-        match timeout(IDLE, speaks_h2(&socket)).await {
+        let mut stopping = stage.clone();
+        let first_words = tokio::select! {
+            first_words = timeout(IDLE, speaks_h2(&socket)) => first_words,
+            // Whoever has not said anything yet has nothing in flight.
+            _ = stopping.wait_for(|stage| *stage != Stage::Serving) => return,
+        };
+        match first_words {
             Ok(Ok(Protocol2::Http1)) => serve_h1(worker, ClientIo::new(socket), peer, stage).await,
             Ok(Ok(Protocol2::Http2)) => serve_h2(worker, ClientIo::new(socket), peer, stage).await,
             // The client left, or never said anything.

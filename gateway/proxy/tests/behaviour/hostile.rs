@@ -27,7 +27,12 @@ fn cases() -> Vec<(&'static str, Ask, u16, &'static str)> {
         ("a revoked key", chat().with("authorization", bearer(REVOKED)), 401, "key_revoked"),
         ("differing keys", chat().with("x-api-key", WRONG), 401, "invalid_api_key"),
         ("an unknown model", chat().body(r#"{"model":"gpt-9","messages":[]}"#), 404, "model_not_found"),
-        ("a model of others", chat().body(r#"{"model":"forbidden","messages":[]}"#), 403, "model_not_allowed"),
+        (
+            "a model of others",
+            chat().body(r#"{"model":"forbidden","messages":[]}"#),
+            403,
+            "model_not_allowed",
+        ),
         ("no model", chat().body(r#"{"messages":[]}"#), 400, "invalid_request"),
         ("no JSON", chat().body("hello"), 400, "invalid_request"),
         ("nothing", chat().body(""), 400, "invalid_request"),
@@ -39,7 +44,7 @@ fn cases() -> Vec<(&'static str, Ask, u16, &'static str)> {
         ("a coded body", chat().with("content-encoding", "gzip"), 400, "invalid_request"),
         ("too large a body", chat().body(vec![b' '; 70_000]), 413, "request_too_large"),
         ("an unknown path", Ask { path: "/v1/chat/completion", ..chat() }, 404, "invalid_request"),
-        ("another method", get("/v1/chat/completions"), 405, "invalid_request"),
+        ("another method", get("/v1/embeddings"), 405, "invalid_request"),
         (
             "stored state",
             Ask { path: "/v1/responses", ..chat() }
@@ -58,12 +63,16 @@ async fn the_answer_to_nonsense_has_the_right_code_and_shape_and_no_secret() {
         TargetSetup { dialect: Dialect::Anthropic, ..(&provider).into() },
     ]);
     setup.edge.max_body = 64 << 10;
-    setup.edge.max_body = setup.edge.max_body.max(65_536);
     let gateway = Gateway::start(setup);
     for (name, ask, status, code) in cases() {
         let ask = if name.contains("brackets") { shorter(ask) } else { ask };
         let answer = gateway.send(&ask).await;
-        assert_eq!((answer.status, answer.header("x-tollgate-error")), (status, code), "{name}: {}", answer.text());
+        assert_eq!(
+            (answer.status, answer.header("x-tollgate-error")),
+            (status, code),
+            "{name}: {}",
+            answer.text()
+        );
         let body = answer.json();
         assert_eq!(body["error"]["code"], code, "{name}");
         assert!(body["error"]["message"].is_string() && body["error"]["type"].is_string(), "{name}: {body}");
@@ -137,7 +146,8 @@ async fn a_mistake_is_told_with_what_would_help() {
     );
     let unknown = gateway.send(&Ask { path: "/chat/completion", ..Ask::chat() }).await;
     assert!(unknown.text().contains("/v1/chat/completions"), "{}", unknown.text());
-    let get = gateway.send(&Ask { method: Method::GET, ..Ask::chat().body("") }).await;
+    let get =
+        gateway.send(&Ask { method: Method::GET, path: "/v1/embeddings", ..Ask::chat().body("") }).await;
     assert_eq!(get.header("allow"), "POST");
     gateway.stop().await;
 }
@@ -172,14 +182,14 @@ async fn a_flood_of_header_fields_is_refused() {
 
 /// Two lengths are how one request is smuggled in another.
 #[tokio::test]
-async fn two_ways_to_tell_a_bodys_length_are_refused() {
+async fn lengths_that_contradict_each_other_are_refused() {
     let provider = provider().await;
     let gateway = Gateway::start(Setup::new([&provider]));
     let body = r#"{"model":"chat","messages":[]}"#;
     let chunked = format!("{:x}\r\n{body}\r\n0\r\n\r\n", body.len());
     let cases = [
-        ["content-length: 3", "transfer-encoding: chunked"],
         ["content-length: 3", "content-length: 4"],
+        ["transfer-encoding: gzip", "x-other: 1"],
         ["content-length: 3x", "x-other: 1"],
     ];
     for fields in cases {
@@ -190,6 +200,26 @@ async fn two_ways_to_tell_a_bodys_length_are_refused() {
     }
     assert_eq!(provider.book().totals().calls, 0);
     gateway.stop().await;
+}
+
+/// RFC 9112, section 6.1: the coding decides, and nothing more is taken from that connection.
+#[tokio::test]
+async fn beside_a_transfer_coding_a_length_does_not_count_and_the_connection_ends() {
+    let body = r#"{"model":"chat","messages":[]}"#;
+    let chunked = format!("{:x}\r\n{body}\r\n0\r\n\r\n", body.len());
+    let smuggled = [&head(&["content-length: 0"])[..], b""].concat();
+    let mut orders = [["content-length: 3", "transfer-encoding: chunked"]; 2];
+    orders[1].reverse();
+    for fields in orders {
+        let provider = provider().await;
+        let gateway = Gateway::start(Setup::new([&provider]));
+        let mut client = Raw::connect(gateway.address()).await;
+        client.write(&[&head(&fields)[..], chunked.as_bytes(), &smuggled].concat()).await;
+        let answer = client.read_to_end().await;
+        assert!(answer.starts_with("HTTP/1.1 200 ") && answer.matches("HTTP/1.1 ").count() == 1, "{answer}");
+        assert_eq!(&provider.book().calls()[0].body[..], body.replace("chat", "gpt-5-mini").as_bytes());
+        gateway.stop().await;
+    }
 }
 
 /// The head of a chat call with these fields beside the key.
