@@ -18,7 +18,7 @@ use tollgate_domain::{ModelAlias, Name, RegionName, UnixMillis, UpstreamModel, U
 use crate::{
     auth::KeyRing,
     failover::Hold,
-    live::{RegionLive, TargetLive, UpstreamLive},
+    live::{OperatorState, RegionLive, TargetLive, UpstreamLive},
     upstream::{Credential, Origin},
 };
 
@@ -134,6 +134,22 @@ pub struct Target {
     pub account: Arc<Hold>,
 }
 
+impl Target {
+    /// What operators say about its region, its upstream and itself.
+    pub(crate) fn operator_states(&self) -> [OperatorState; 3] {
+        [
+            self.upstream.region_live.operator.state(OperatorState::default()),
+            self.upstream.live.operator.state(self.upstream.configured),
+            self.live.operator.state(OperatorState::default()),
+        ]
+    }
+
+    /// True when an operator sends requests there whatever its breaker and holds say.
+    pub(crate) fn is_forced(&self) -> bool {
+        self.operator_states().contains(&OperatorState::Forced)
+    }
+}
+
 /// An endpoint of a provider, in a region, with a credential.
 pub struct Upstream {
     /// Its name.
@@ -163,7 +179,7 @@ pub struct Upstream {
     /// Most requests in flight at this upstream.
     pub max_concurrency: Option<u32>,
     /// State from the file; an operator's override stands above it.
-    pub configured: crate::live::OperatorState,
+    pub configured: OperatorState,
     /// In-flight count, operator state.
     pub live: Arc<UpstreamLive>,
     /// Operator state of the region.

@@ -52,11 +52,10 @@ impl Visit {
             reported: false,
             outcome: "cancelled",
         };
-        let forced = target.live.operator.state(Default::default()) == crate::live::OperatorState::Forced;
         let holds = [&target.live.hold, &*target.fate, &*target.account];
         let lets_in =
             || holds.iter().all(|hold| hold.enter(now)) && target.live.breaker(|breaker| breaker.enter(now));
-        visit.admitted = forced || lets_in();
+        visit.admitted = target.is_forced() || lets_in();
         visit.admitted.then(|| {
             visit.series.attempt_began();
             visit

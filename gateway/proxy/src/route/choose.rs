@@ -62,15 +62,10 @@ enum Standing {
 }
 
 fn standing(target: &Target, now: Instant) -> Standing {
-    let states = [
-        target.upstream.region_live.operator.state(Default::default()),
-        target.upstream.live.operator.state(target.upstream.configured),
-        target.live.operator.state(Default::default()),
-    ];
-    if !states.iter().all(|state| state.takes_requests()) {
+    if !target.operator_states().iter().all(|state| state.takes_requests()) {
         return Standing::Out;
     }
-    if states.contains(&crate::live::OperatorState::Forced) {
+    if target.is_forced() {
         return Standing::Open;
     }
     let holds = [&target.live.hold, &*target.fate, &*target.account];

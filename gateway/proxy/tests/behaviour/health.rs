@@ -10,8 +10,7 @@ use crate::harness::{
     Ask, ByHand, Gateway, Setup, TargetSetup, gateway::word, ledger::outcomes, provider, scripted, until,
 };
 
-const ERROR: &str =
-    "HTTP/1.1 500 Internal Server Error\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}";
+const ERROR: &str = "HTTP/1.1 500 Internal Server Error\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}";
 const PLAIN: &str = r#"{"id":"c1","object":"chat.completion","created":1,"model":"gpt-5-mini","choices":[],"usage":{"prompt_tokens":7,"completion_tokens":3,"total_tokens":10}}"#;
 
 #[tokio::test]
@@ -55,7 +54,7 @@ async fn when_every_target_is_throttled_the_client_hears_when_to_come_back() {
 
 #[tokio::test]
 async fn targets_that_fail_together_are_passed_by_together() {
-    let providers = [scripted(Script::refusal(Refusal::Status(529))).await, provider().await, provider().await];
+    let providers = [scripted(Script::json(529, "{}")).await, provider().await, provider().await];
     let mut setup = Setup::new(&providers);
     setup.targets[1].fate = setup.targets[0].fate.clone();
     let gateway = Gateway::start(setup);
