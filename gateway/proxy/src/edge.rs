@@ -11,10 +11,7 @@ use tollgate_accounting::{Now, ledger::Place};
 use tollgate_dialect::{Dialect, ErrorFace};
 use tollgate_domain::{RequestId, UnixMillis};
 
-use crate::{
-    rejection::{Advice, Rejection},
-    relay::Body,
-};
+use crate::rejection::{Advice, Rejection};
 
 /// Identity and beginning of one request.
 #[derive(Clone, Copy, Debug)]
@@ -97,7 +94,7 @@ pub(crate) fn refuse(
     dialect: Dialect,
     id: RequestId,
     tried: &Tried,
-) -> Response<Body> {
+) -> Response<Bytes> {
     let codec = dialect.codec();
     let message = rejection.to_string();
     let id_text = id.to_string();
@@ -139,16 +136,16 @@ pub(crate) fn put_advice(headers: &mut HeaderMap, advice: Advice) {
 }
 
 /// A JSON answer of the gateway's own.
-pub(crate) fn json(status: StatusCode, body: impl Into<Bytes>) -> Response<Body> {
-    let mut answer = Response::new(Body::full(body.into()));
+pub(crate) fn json(status: StatusCode, body: impl Into<Bytes>) -> Response<Bytes> {
+    let mut answer = Response::new(body.into());
     *answer.status_mut() = status;
     answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     answer
 }
 
 /// A plain-text answer for health checks.
-pub(crate) fn text(status: StatusCode, body: &'static str) -> Response<Body> {
-    let mut answer = Response::new(Body::full(Bytes::from_static(body.as_bytes())));
+pub(crate) fn text(status: StatusCode, body: &'static str) -> Response<Bytes> {
+    let mut answer = Response::new(Bytes::from_static(body.as_bytes()));
     *answer.status_mut() = status;
     let headers = answer.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));

@@ -15,6 +15,7 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use futures_util::FutureExt;
 use http::{Request, Response, StatusCode, request::Parts};
 use hyper::body::Incoming;
@@ -97,6 +98,11 @@ impl Drop for Serving {
     }
 }
 
+/// An answer of the gateway's own, whole from the beginning.
+fn own(answer: Response<Bytes>) -> Response<Body> {
+    answer.map(Body::full)
+}
+
 /// A panic ends one request, with a 500 and a log line; whatever it held settles as it unwinds.
 async fn guarded(
     worker: Rc<Worker>,
@@ -109,7 +115,7 @@ async fn guarded(
         Ok(response) => response,
         Err(_) => {
             tracing::error!(request_id = %exchange.id, "a request's handler panicked");
-            edge::refuse(&Rejection::Internal, dialect.get(), exchange.id, &Tried::default())
+            own(edge::refuse(&Rejection::Internal, dialect.get(), exchange.id, &Tried::default()))
         }
     }
 }
@@ -123,12 +129,12 @@ async fn receive(
 ) -> Response<Body> {
     let (parts, body) = request.into_parts();
     match parts.uri.path() {
-        "/livez" => return edge::text(StatusCode::OK, "ok\n"),
-        "/readyz" if (worker.shared.ready)() => return edge::text(StatusCode::OK, "ok\n"),
-        "/readyz" => return edge::text(StatusCode::SERVICE_UNAVAILABLE, "not ready\n"),
+        "/livez" => return own(edge::text(StatusCode::OK, "ok\n")),
+        "/readyz" if (worker.shared.ready)() => return own(edge::text(StatusCode::OK, "ok\n")),
+        "/readyz" => return own(edge::text(StatusCode::SERVICE_UNAVAILABLE, "not ready\n")),
         "/tollgate/v1/me" => {
             let rejection = Rejection::Unsupported("asking for a key's own limits".to_owned());
-            return edge::refuse(&rejection, Dialect::OpenAi, exchange.id, &Tried::default());
+            return own(edge::refuse(&rejection, Dialect::OpenAi, exchange.id, &Tried::default()));
         }
         _ => {}
     }
@@ -136,7 +142,7 @@ async fn receive(
     let has_header = |name: &str| parts.headers.contains_key(name);
     let (dialect, rejection) = match recognise(parts.method.as_str(), &path, has_header) {
         Recognised::Call(call) => return answer(worker, exchange, &call, parts, body, fate).await,
-        Recognised::Probe => return edge::text(StatusCode::OK, "tollgate\n"),
+        Recognised::Probe => return own(edge::text(StatusCode::OK, "tollgate\n")),
         Recognised::Unsupported { dialect, what } => (dialect, Rejection::Unsupported(what.to_owned())),
         Recognised::WrongMethod { dialect, allow } => (dialect, Rejection::WrongMethod { allow }),
         Recognised::Unknown { dialect, hint } => {
@@ -148,7 +154,7 @@ async fn receive(
         }
     };
     settle::unknown_caller(worker, exchange, rejection.status().as_u16(), rejection.code(), "unknown");
-    edge::refuse(&rejection, dialect, exchange.id, &Tried::default())
+    own(edge::refuse(&rejection, dialect, exchange.id, &Tried::default()))
 }
 
 /// A call: who, then what; a refusal of a known key is a row.
@@ -167,11 +173,11 @@ async fn answer(
         Err(rejection) => {
             let (status, operation) = (rejection.status().as_u16(), call.operation.as_str());
             settle::unknown_caller(worker, exchange, status, rejection.code(), operation);
-            return edge::refuse(&rejection, call.dialect, exchange.id, &Tried::default());
+            return own(edge::refuse(&rejection, call.dialect, exchange.id, &Tried::default()));
         }
     };
     if matches!(call.operation, Operation::ListModels | Operation::GetModel) {
-        return models(&snapshot, &principal, call, exchange);
+        return own(models(&snapshot, &principal, call, exchange));
     }
     let mut known = Known { caller: Caller::of(&parts.headers, &principal), ..Known::default() };
     let outcome =
@@ -197,7 +203,7 @@ async fn answer(
                     },
                 );
             }
-            edge::refuse(&rejection, call.dialect, exchange.id, &known.tried)
+            own(edge::refuse(&rejection, call.dialect, exchange.id, &known.tried))
         }
     }
 }
@@ -280,7 +286,12 @@ fn stamp(snapshot: &Snapshot) -> Stamp {
 }
 
 /// The models that this key may call, in the dialect of the caller; from memory, no provider is asked.
-fn models(snapshot: &Snapshot, principal: &Principal, call: &Call<'_>, exchange: Exchange) -> Response<Body> {
+fn models(
+    snapshot: &Snapshot,
+    principal: &Principal,
+    call: &Call<'_>,
+    exchange: Exchange,
+) -> Response<Bytes> {
     let mut names: Vec<&str> = principal
         .models
         .iter()

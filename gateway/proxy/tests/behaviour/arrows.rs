@@ -4,9 +4,19 @@
 use std::{collections::BTreeSet, fs, path::Path};
 
 /// The stations in the order in which a request meets them. `settle` stands where its ticket is
-/// made: admission gives a trip, and whoever has it owes the settlement.
+/// made: admission gives a trip, and whoever has it owes the settlement. `edge` comes before `listen`,
+/// which begins an exchange for each request.
 const STATIONS: [&str; 11] = [
-    "listen", "edge", "auth", "caller", "intake", "route", "settle", "admission", "upstream", "failover",
+    "edge",
+    "listen",
+    "auth",
+    "caller",
+    "intake",
+    "route",
+    "settle",
+    "admission",
+    "upstream",
+    "failover",
     "relay",
 ];
 
@@ -33,7 +43,9 @@ fn is_allowed(from: &str, to: &str) -> bool {
         (Some(from), Some(to)) => to < from,
         (Some(_), None) => GROUND.contains(&to),
         (None, _) if GROUND.contains(&from) => !FRAME.contains(&to),
-        (None, to_station) if from == "pipeline" => to != "listen" && (to_station.is_some() || GROUND.contains(&to)),
+        (None, to_station) if from == "pipeline" => {
+            to != "listen" && (to_station.is_some() || GROUND.contains(&to))
+        }
         (None, _) => from == "server" && ["listen", "worker"].contains(&to),
     }
 }
@@ -43,14 +55,15 @@ fn no_arrow_between_the_stations_runs_backwards() {
     let arrows = arrows();
     assert!(arrows.len() > 30, "the imports are not read: {arrows:?}");
     let backwards: Vec<_> = arrows.iter().filter(|(from, to)| !is_allowed(from, to)).collect();
-    assert!(backwards.is_empty(), "arrows that run backwards: {backwards:?}");
+    assert!(backwards.is_empty(), "these arrows run backwards: {backwards:?}");
 }
 
 #[test]
 fn every_module_has_its_place() {
     let known: BTreeSet<&str> = STATIONS.into_iter().chain(GROUND).chain(FRAME).collect();
     let modules: BTreeSet<String> = sources().into_iter().map(|(module, _)| module).collect();
-    let unplaced: Vec<_> = modules.iter().filter(|name| *name != "lib" && !known.contains(&***name)).collect();
+    let unplaced: Vec<_> =
+        modules.iter().filter(|name| *name != "lib" && !known.contains(&***name)).collect();
     assert!(unplaced.is_empty(), "modules without a place in the order: {unplaced:?}");
     assert!(known.iter().all(|name| modules.contains(*name)), "a place without its module");
 }
