@@ -37,7 +37,7 @@ fn refusal(refusal: Refusal) -> Trouble {
 fn troubles() -> Vec<(&'static str, Trouble, &'static str)> {
     vec![
         ("connection refused", Dead, "connect"),
-        ("reset before the head", fault(Fault::Refuse), "reset"),
+        ("reset before the head", fault(Fault::Reset(At::Byte(0))), "reset"),
         ("closed before the head", fault(Fault::Close(At::Byte(0))), "reset"),
         ("no head in time", fault(Fault::Stall(At::Byte(0))), "timeout"),
         ("429 with a hint", Trouble::Script(Script::rate_limited(Duration::from_secs(7))), "throttled"),
@@ -48,7 +48,7 @@ fn troubles() -> Vec<(&'static str, Trouble, &'static str)> {
         ("503", refusal(Refusal::Unavailable { retry_after: None }), "server_error"),
         ("503 that says when", Trouble::Script(Script::unavailable(3)), "overloaded"),
         ("504", refusal(Refusal::Status(504)), "server_error"),
-        ("529", refusal(Refusal::Status(529)), "overloaded"),
+        ("529", Trouble::Script(Script::json(529, "{}")), "overloaded"),
         ("a refused credential", refusal(Refusal::Unauthorized), "credential"),
         ("a missing model", refusal(Refusal::ModelNotFound), "model_missing"),
         ("a head that is none", Says("HTTP/1.1 abc\r\n\r\n"), "protocol"),
@@ -67,7 +67,8 @@ fn stream_troubles() -> Vec<(&'static str, Trouble, &'static str)> {
 
 /// Troubles of plain answers alone.
 fn plain_troubles() -> Vec<(&'static str, Trouble, &'static str)> {
-    let torn = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n5\r\n{\"i";
+    let torn =
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n5\r\n{\"i";
     vec![
         ("a body cut short", fault(Fault::ShortBody), "truncated"),
         ("torn chunked framing", Says(torn), "truncated"),
@@ -263,7 +264,7 @@ async fn a_target_at_its_configured_concurrency_is_passed_by() {
 async fn the_last_word_is_the_most_telling_failure() {
     let cases = [
         (Refusal::ServerError, 502, "upstream_error", ""),
-        (Refusal::Status(504), 504, "upstream_error", ""),
+        (Refusal::Status(504), 504, "upstream_timeout", ""),
         (Refusal::Unauthorized, 502, "upstream_auth", "false"),
         (Refusal::ModelNotFound, 502, "upstream_misconfigured", "false"),
         (Refusal::InsufficientQuota, 503, "upstream_account_exhausted", "false"),
@@ -277,7 +278,11 @@ async fn the_last_word_is_the_most_telling_failure() {
         if !retry.is_empty() {
             assert_eq!(answer.header("x-should-retry"), retry, "{refusal:?}");
         }
-        assert!(!answer.text().contains(&dead.port().to_string()), "it names the upstream: {}", answer.text());
+        assert!(
+            !answer.text().contains(&dead.port().to_string()),
+            "it names the upstream: {}",
+            answer.text()
+        );
         gateway.stop().await.only(End::UpstreamFailed);
     }
 }

@@ -91,7 +91,8 @@ async fn a_stream_passes_byte_for_byte_but_for_a_usage_event_that_nobody_asked_f
     let unasked = r#"{"model":"chat","stream":true,"messages":[]}"#;
     let with_usage = [CHUNK, COMMENT, CHUNK, FINISH, USAGE, DONE].concat();
     let without = [CHUNK, COMMENT, CHUNK, FINISH, DONE].concat();
-    let told = r#"{"model":"gpt-5-mini","stream":true,"messages":[],"stream_options":{"include_usage":true}}"#;
+    let told =
+        r#"{"model":"gpt-5-mini","stream":true,"messages":[],"stream_options":{"include_usage":true}}"#;
     for cut in [1, 7, 100, 100_000] {
         for (body, want_sent, want) in [
             (asked, asked.replace("\"chat\"", "\"gpt-5-mini\""), &with_usage),
@@ -142,7 +143,8 @@ async fn an_upstream_sees_its_own_credential_and_nothing_of_the_clients() {
     let shown: Vec<_> =
         call.credentials.iter().map(|shown| (&*shown.header, shown.fingerprint.clone())).collect();
     assert_eq!(shown, [("authorization", fingerprint(UPSTREAM_SECRET))]);
-    for gone in ["openai-organization", "openai-project", "x-tollgate-user", "x-forwarded-for", "proxy-authorization"]
+    for gone in
+        ["openai-organization", "openai-project", "x-tollgate-user", "x-forwarded-for", "proxy-authorization"]
     {
         assert_eq!(call.header(gone), None, "{gone}");
     }
@@ -180,7 +182,8 @@ async fn an_anthropic_stream_is_complete_to_its_end_mark() {
     let provider = provider().await;
     let target = TargetSetup { dialect: Dialect::Anthropic, ..(&provider).into() };
     let gateway = Gateway::start(Setup::new([target]));
-    let body = r#"{"model":"claude","max_tokens":64,"stream":true,"messages":[{"role":"user","content":"Hi."}]}"#;
+    let body =
+        r#"{"model":"claude","max_tokens":64,"stream":true,"messages":[{"role":"user","content":"Hi."}]}"#;
     let answer = gateway.send(&Ask::messages().body(body)).await;
     assert!(answer.text().contains("event: message_stop"), "{}", answer.text());
     let told = provider.book().totals().told;
@@ -210,7 +213,9 @@ async fn a_client_gets_the_upstreams_headers_but_for_what_is_not_its_business() 
     let exact = Exact {
         status: 200,
         headers: headers.map(|(name, value)| (name.into(), value.into())).to_vec(),
-        pieces: vec![Piece::new("{\"choices\":[],\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":3,\"total_tokens\":10}}")],
+        pieces: vec![Piece::new(
+            "{\"choices\":[],\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":3,\"total_tokens\":10}}",
+        )],
         framing: Framing::Length,
     };
     let provider = scripted(Script::exact(exact)).await;
@@ -218,8 +223,7 @@ async fn a_client_gets_the_upstreams_headers_but_for_what_is_not_its_business() 
     let name = setup.targets[0].name.clone();
     let gateway = Gateway::start(setup);
     let answer = gateway.send(&Ask::chat()).await;
-    for gone in
-        ["set-cookie", "server", "x-ratelimit-remaining-tokens", "x-should-retry", "alt-svc", "x-hop"]
+    for gone in ["set-cookie", "server", "x-ratelimit-remaining-tokens", "x-should-retry", "alt-svc", "x-hop"]
     {
         assert_eq!(answer.header(gone), "", "{gone}");
     }
@@ -263,7 +267,8 @@ async fn models_are_listed_from_memory_as_far_as_the_key_may_call_them() {
     let gateway = Gateway::start(Setup::new([&provider]));
     let list = Ask { method: http::Method::GET, path: "/v1/models", ..Ask::chat().body("") };
     let answer = gateway.send(&list).await;
-    let ids: Vec<_> = answer.json()["data"].as_array().expect("a list").iter().map(|model| model["id"].clone()).collect();
+    let ids: Vec<_> =
+        answer.json()["data"].as_array().expect("a list").iter().map(|model| model["id"].clone()).collect();
     assert_eq!(ids, ["chat"]);
     let one = Ask { path: "/v1/models/forbidden", ..list };
     assert_eq!(gateway.send(&one).await.status, 404);

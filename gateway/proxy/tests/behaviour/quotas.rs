@@ -58,16 +58,8 @@ async fn a_request_rate_refuses_at_every_level_and_says_when_to_come_back() {
 async fn token_limits_refuse_what_does_not_fit() {
     // A thousand output tokens are reserved by each request, and far fewer are used.
     let cases = [
-        (
-            Limits { tokens_per_minute: Some(500), ..Limits::default() },
-            400,
-            "request_exceeds_limit",
-        ),
-        (
-            Limits { output_tokens_per_minute: Some(500), ..Limits::default() },
-            400,
-            "request_exceeds_limit",
-        ),
+        (Limits { tokens_per_minute: Some(500), ..Limits::default() }, 400, "request_exceeds_limit"),
+        (Limits { output_tokens_per_minute: Some(500), ..Limits::default() }, 400, "request_exceeds_limit"),
         (Limits { tokens_per_day: Some(500), ..Limits::default() }, 400, "request_exceeds_limit"),
     ];
     for (rules, status, code) in cases {

@@ -8,7 +8,7 @@ use crate::harness::{Ask, Gateway, Setup, TargetSetup, provider, scripted};
 #[tokio::test]
 async fn a_project_of_one_zone_never_reaches_another_whatever_fails() {
     let troubles = [
-        Script::refuse(),
+        Script::usual().then(Fault::Reset(At::Byte(0))),
         Script::refusal(Refusal::ServerError),
         Script::refusal(Refusal::RateLimited { retry_after_ms: Some(1_000) }),
         Script::refusal(Refusal::Status(529)),

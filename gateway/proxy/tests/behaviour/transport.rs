@@ -10,11 +10,7 @@ use tokio_rustls::TlsConnector;
 use tollgate_accounting::ledger::End;
 use tollgate_simulator::Protocol;
 
-use crate::harness::{
-    Ask, Gateway, Setup, TargetSetup,
-    client::Connection,
-    provider,
-};
+use crate::harness::{Ask, Gateway, Setup, TargetSetup, client::Connection, provider};
 
 #[tokio::test]
 async fn a_client_may_speak_http2_at_once() {

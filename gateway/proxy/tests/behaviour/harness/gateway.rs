@@ -8,9 +8,7 @@ use tollgate_accounting::{
     quota::{Calendar, Quotas},
 };
 use tollgate_domain::UnixMillis;
-use tollgate_proxy::{
-    DataPlane, Durability, Listen, Live, OperatorState, Override, Shared, TargetView,
-};
+use tollgate_proxy::{DataPlane, Durability, Listen, Live, OperatorState, Override, Shared, TargetView};
 
 use super::{
     Answer, Ask, Ledger, Setup,
