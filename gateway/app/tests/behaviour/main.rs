@@ -1,0 +1,14 @@
+//! The whole binary, seen from outside: clients, operators and finance look at a running gateway
+//! while processes are killed, files are broken and budgets run out.
+//!
+//! Every test starts its own gateway and its own simulated providers. The short form is for every
+//! day; `TOLLGATE_LONG=1` repeats more often and loads more.
+
+mod crash;
+mod load;
+mod regions;
+mod reload;
+mod restart;
+mod shutdown;
+mod stage;
+mod upstream_killed;
