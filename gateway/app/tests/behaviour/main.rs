@@ -6,9 +6,4 @@
 
 mod crash;
 mod load;
-mod regions;
-mod reload;
-mod restart;
-mod shutdown;
 mod stage;
-mod upstream_killed;
