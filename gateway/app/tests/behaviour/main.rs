@@ -7,3 +7,4 @@
 mod crash;
 mod load;
 mod stage;
+mod upstream_killed;
