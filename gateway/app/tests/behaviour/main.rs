@@ -6,5 +6,6 @@
 
 mod crash;
 mod load;
+mod regions;
 mod stage;
 mod upstream_killed;
