@@ -7,5 +7,6 @@
 mod crash;
 mod load;
 mod regions;
+mod shutdown;
 mod stage;
 mod upstream_killed;
