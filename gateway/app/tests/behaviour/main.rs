@@ -7,6 +7,7 @@
 mod crash;
 mod load;
 mod regions;
+mod restart;
 mod shutdown;
 mod stage;
 mod upstream_killed;
