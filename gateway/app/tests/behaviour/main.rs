@@ -7,6 +7,7 @@
 mod crash;
 mod load;
 mod regions;
+mod reload;
 mod restart;
 mod shutdown;
 mod stage;
