@@ -10,5 +10,6 @@ mod health;
 mod hostile;
 mod pass_through;
 mod quotas;
+mod refusals;
 mod residency;
 mod transport;

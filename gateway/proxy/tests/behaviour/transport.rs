@@ -10,7 +10,7 @@ use tokio_rustls::TlsConnector;
 use tollgate_accounting::ledger::End;
 use tollgate_simulator::Protocol;
 
-use crate::harness::{Ask, Gateway, Setup, TargetSetup, client::Connection, provider};
+use crate::harness::{Ask, ByHand, Gateway, Setup, TargetSetup, client::Connection, provider};
 
 #[tokio::test]
 async fn a_client_may_speak_http2_at_once() {
@@ -23,6 +23,23 @@ async fn a_client_may_speak_http2_at_once() {
     drop(client);
     let ledger = gateway.stop().await;
     assert!(ledger.rows.len() == 2 && ledger.rows.iter().all(|row| row.end == Some(End::Completed)));
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_in_http2_cancels_its_stream_upstream() {
+    let upstream = ByHand::listen().await;
+    let gateway = Gateway::start(Setup::new([upstream.address()]));
+    let mut client = Connection::http2(gateway.address()).await;
+    client.begin(&Ask::stream());
+    let mut call = upstream.accept().await;
+    call.send_stream_head().await;
+    call.send_content("one").await;
+    let mut open = client.head().await;
+    open.read_until("one").await;
+    open.leave();
+    call.wait_for_close().await;
+    let ledger = gateway.stop().await;
+    assert_eq!(ledger.only(End::ClientAbort).usage.output_tokens(), 1);
 }
 
 #[tokio::test]
