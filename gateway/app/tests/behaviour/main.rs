@@ -4,6 +4,7 @@
 //! Every test starts its own gateway and its own simulated providers. The short form is for every
 //! day; `TOLLGATE_LONG=1` repeats more often and loads more.
 
+mod budget;
 mod crash;
 mod load;
 mod regions;
