@@ -211,7 +211,7 @@ pub fn verify(folder: &Path, store: &dyn LedgerStore) -> Result<Report, VerifyEr
 }
 
 /// The figures of a row that must agree.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 struct Figures {
     cost: Option<Money>,
     input: u64,
@@ -219,6 +219,8 @@ struct Figures {
 }
 
 impl Figures {
+    const NOTHING: Self = Self { cost: Some(Money::ZERO), input: 0, output: 0 };
+
     fn of(entry: &Entry) -> Self {
         Self { cost: entry.cost, input: entry.usage.input_tokens(), output: entry.usage.output_tokens() }
     }
@@ -323,8 +325,10 @@ fn compare(
         let page = store.rows(&query)?;
         for entry in &page.items {
             report.stored += 1;
+            // A refusal costs nothing, but its totals have a place all the same.
+            let sum = sums.entry(entry.currency.clone()).or_insert(Figures::NOTHING);
             if entry.kind != Kind::Refusal {
-                sums.entry(entry.currency.clone()).or_default().add(entry);
+                sum.add(entry);
             }
             while let Some(row) = journal.next_if(|row| row.id > entry.id) {
                 missing_in_store(report, row);
@@ -371,7 +375,7 @@ fn compare_totals(
         })
         .collect();
     for (currency, rows) in sums {
-        let total = totals.remove(&currency).unwrap_or_default();
+        let total = totals.remove(&currency).unwrap_or(Figures::NOTHING);
         if total != rows {
             let (rows, totals) = (rows.to_string(), total.to_string());
             report.differs(Difference::Totals { currency: currency.to_string(), rows, totals });
@@ -381,7 +385,7 @@ fn compare_totals(
         report.output_tokens = report.output_tokens.saturating_add(rows.output);
     }
     for (currency, total) in totals {
-        let (rows, totals) = (Figures::default().to_string(), total.to_string());
+        let (rows, totals) = (Figures::NOTHING.to_string(), total.to_string());
         report.differs(Difference::Totals { currency: currency.to_string(), rows, totals });
     }
     Ok(())
