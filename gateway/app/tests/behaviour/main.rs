@@ -7,6 +7,7 @@
 mod budget;
 mod crash;
 mod load;
+mod refusals;
 mod regions;
 mod reload;
 mod restart;
