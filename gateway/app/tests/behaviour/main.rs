@@ -5,6 +5,7 @@
 //! day; `TOLLGATE_LONG=1` repeats more often and loads more.
 
 mod budget;
+mod cli;
 mod crash;
 mod load;
 mod refusals;
