@@ -8,6 +8,7 @@ mod budget;
 mod cli;
 mod crash;
 mod load;
+mod metrics;
 mod refusals;
 mod regions;
 mod reload;
