@@ -16,8 +16,8 @@ use crate::tally::Tally;
 use crate::template::{RequestOptions, Template};
 
 /// The most lanes and seconds of one run.
-const MAX_LANES: usize = 20_000;
-const MAX_SECONDS: u64 = 3600;
+pub(crate) const MAX_LANES: usize = 20_000;
+pub(crate) const MAX_SECONDS: u64 = 3600;
 
 /// Options of `closed`.
 #[derive(clap::Args, Debug)]

@@ -2,7 +2,8 @@
 //!
 //! - `steady` sends at a rate and measures from the intended start of each request, so that a
 //!   server that stalls is charged for every request that it kept waiting (no coordinated omission).
-//! - `closed` keeps N connections busy: for capacity, and for holding many slow streams.
+//! - `closed` keeps N connections busy: for capacity.
+//! - `streams` holds many slow streams open and checks each chunk.
 //! - `compare` runs nginx and the gateway side by side over a simulated provider.
 
 mod check;
@@ -13,6 +14,7 @@ mod histogram;
 mod open;
 mod process;
 mod report;
+mod streams;
 mod tally;
 mod template;
 
@@ -34,6 +36,8 @@ enum Command {
     Steady(open::Steady),
     /// Closed loop: a fixed number of requests in flight.
     Closed(closed::Closed),
+    /// Many slow streams at a time, each checked chunk by chunk.
+    Streams(streams::Streams),
     /// The gateway beside nginx over one simulated provider, in interleaved rounds.
     Compare(compare::Compare),
     /// A simulated provider, as `compare` starts it.
@@ -45,6 +49,7 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Steady(steady) => steady.run(),
         Command::Closed(closed) => closed.run(),
+        Command::Streams(streams) => streams.run(),
         Command::Compare(compare) => compare.run(),
         Command::Simulator(serve) => serve.run(),
     };

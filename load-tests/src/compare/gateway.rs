@@ -22,7 +22,6 @@ pub(super) fn start(program: &Path, folder: &Path, upstream: SocketAddr) -> Resu
     let file = folder.join("tollgate.yaml");
     fs::write(&file, config(&folder, &prices, upstream))?;
     let mut command = quiet(program);
-    // The access log belongs to the path; where it goes does not, so it goes nowhere.
     command.arg("serve").arg("-c").arg(&file).stderr(Stdio::piped());
     let mut child = spawn(&mut command)?;
     let stderr = child.stderr.take().context("the gateway's stderr is a pipe")?;
@@ -73,6 +72,7 @@ listen:
   data:  {{ address: \"127.0.0.1:0\" }}
   admin: {{ address: \"127.0.0.1:0\" }}
 data_dir: {folder}/data
+access_log: {{ to: {folder}/access.log }}
 admin:
   tokens:
     - {{ name: ops, role: admin, token: \"load-test-admin-token-0123456789\" }}

@@ -10,10 +10,10 @@ mod scenario;
 mod server;
 pub(crate) mod simulator;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use outcome::{Outcome, Round};
 use scenario::Scenario;
 use server::Server;
@@ -32,12 +32,12 @@ pub(crate) struct Compare {
     /// Seconds of each run.
     #[arg(long, default_value_t = 5)]
     seconds: u64,
-    /// The gateway's binary; left out of the comparison when it is not there.
-    #[arg(long, default_value = "target/release/tollgate")]
-    gateway: PathBuf,
-    /// Fail when the gateway's binary is not there.
-    #[arg(long)]
-    require_gateway: bool,
+    /// The gateway's binary; `tollgate` beside this one without it.
+    #[arg(long, value_name = "PATH")]
+    gateway: Option<PathBuf>,
+    /// A `tollgate-simulator` to be the provider; the one built into this binary without it.
+    #[arg(long, value_name = "PATH")]
+    simulator: Option<PathBuf>,
     /// The nginx to compare with.
     #[arg(long, default_value = "nginx")]
     nginx: PathBuf,
@@ -57,9 +57,10 @@ impl Compare {
         ensure!((1..=100).contains(&self.rounds), "--rounds: 1 to 100");
         ensure!((1..=600).contains(&self.seconds), "--seconds: 1 to 600");
         let scenarios = scenario::chosen(&self.scenarios)?;
+        let gateway = self.gateway()?;
         let folder = tempfile::tempdir()?;
-        let provider = simulator::start(self.simulator_threads)?;
-        let targets = self.targets(folder.path(), &provider)?;
+        let provider = simulator::start(self.simulator.as_deref(), self.simulator_threads)?;
+        let targets = self.targets(&gateway, folder.path(), &provider)?;
         let mut outcome = Outcome::default();
         for round in 0..self.rounds {
             for scenario in &scenarios {
@@ -79,17 +80,26 @@ impl Compare {
         }
     }
 
-    fn targets(&self, folder: &std::path::Path, provider: &Server) -> Result<Vec<Server>> {
+    /// The gateway's binary, looked for before anything starts.
+    fn gateway(&self) -> Result<PathBuf> {
+        let gateway = match &self.gateway {
+            Some(gateway) => gateway.clone(),
+            None => std::env::current_exe()?.parent().context("a binary has a folder")?.join("tollgate"),
+        };
+        ensure!(
+            gateway.is_file(),
+            "no gateway at {}: build it with `cargo build --release -p tollgate-app`, or say where it is with --gateway",
+            gateway.display()
+        );
+        Ok(gateway)
+    }
+
+    fn targets(&self, gateway: &Path, folder: &Path, provider: &Server) -> Result<Vec<Server>> {
         let mut targets = vec![provider.as_direct()];
         for log in [nginx::AccessLog::Off, nginx::AccessLog::On] {
             targets.push(nginx::start(&self.nginx, folder, provider.addr, log)?);
         }
-        if self.gateway.exists() {
-            targets.push(gateway::start(&self.gateway, folder, provider.addr)?);
-        } else {
-            ensure!(!self.require_gateway, "no gateway at {}", self.gateway.display());
-            eprintln!("no gateway at {}: comparing without it", self.gateway.display());
-        }
+        targets.push(gateway::start(gateway, folder, provider.addr)?);
         Ok(targets)
     }
 

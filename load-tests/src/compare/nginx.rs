@@ -4,7 +4,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use super::server::{Server, free_addr, quiet, spawn};
 
@@ -32,7 +32,8 @@ pub(super) fn start(program: &Path, folder: &Path, upstream: SocketAddr, log: Ac
     fs::write(&file, config(&folder, addr, upstream, log))?;
     let mut command = quiet(program);
     command.arg("-p").arg(&folder).arg("-c").arg(&file);
-    Server::new(log.target(), addr, spawn(&mut command)?).accepting()
+    let child = spawn(&mut command).context("install nginx, or say where it is with --nginx")?;
+    Server::new(log.target(), addr, child).accepting()
 }
 
 fn config(folder: &Path, addr: SocketAddr, upstream: SocketAddr, log: AccessLog) -> String {
@@ -59,7 +60,7 @@ http {{
     tcp_nodelay on;
     upstream provider {{
         server {upstream};
-        keepalive 1024;
+        keepalive 256;
         keepalive_requests 1000000000;
     }}
     server {{

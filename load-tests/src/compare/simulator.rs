@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
 use std::process::Stdio;
 
 use anyhow::{Context, Result, ensure};
@@ -30,12 +31,25 @@ impl Serve {
     }
 }
 
-/// Starts this binary again as the provider.
-pub(super) fn start(threads: usize) -> Result<Server> {
-    let mut command = quiet(&std::env::current_exe()?);
-    command.args(["simulator", "--threads", &threads.to_string()]);
+/// Starts that `tollgate-simulator` as the provider, or without one this binary again.
+pub(super) fn start(program: Option<&Path>, threads: usize) -> Result<Server> {
+    let mut command = match program {
+        Some(program) => {
+            let mut command = quiet(program);
+            command.args(["--listen", "127.0.0.1:0", "--book", "totals"]);
+            command
+        }
+        None => {
+            let mut command = quiet(&std::env::current_exe()?);
+            command.arg("simulator");
+            command
+        }
+    };
+    command.args(["--threads", &threads.to_string()]);
     command.stdin(Stdio::piped()).stdout(Stdio::piped());
-    let mut child = spawn(&mut command)?;
+    let mut child = spawn(&mut command).context(
+        "build the provider with `cargo build --release -p tollgate-simulator`, or leave out --simulator",
+    )?;
     let stdout = child.stdout.take().context("the simulator's stdout is a pipe")?;
     let mut server = Server::new("simulator", SocketAddr::from(([127, 0, 0, 1], 0)), child);
     let mut line = String::new();
