@@ -40,7 +40,7 @@ async fn reloads_under_load_drop_nothing_and_broken_files_change_nothing() -> Re
             Ok(admin.get("/config").await?["last_error"]["errors"].to_string().contains(&place))
         })
         .await?;
-        ensure!(stage.gateway.log().contains(&place), "the log does not name the place");
+        until("the log names the place", async || Ok(stage.gateway.log().contains(&place))).await?;
         until("the metric tells", async || {
             Ok(text(&admin.root("/metrics").await?.body).contains("tollgate_config_last_reload_success 0"))
         })
