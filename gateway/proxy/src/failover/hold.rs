@@ -82,9 +82,13 @@ impl Hold {
         }
     }
 
-    /// The trial ended without an answer; the next request may try.
-    pub fn trial_lost(&self) {
-        self.0.lock().trial = None;
+    /// The request that went in at `began` has ended. Where it was the trial and opened nothing, the
+    /// next one may try.
+    pub fn left(&self, began: Instant) {
+        let mut state = self.0.lock();
+        if state.trial == Some(began) {
+            state.trial = None;
+        }
     }
 
     /// An operator or a new configuration ends the hold.
@@ -142,7 +146,10 @@ mod tests {
         let end = now + Duration::from_secs(1);
         assert!(hold.enter(end));
         assert!(hold.enter(end + TRIAL_PATIENCE + Duration::from_millis(1)));
-        hold.trial_lost();
-        assert!(hold.enter(end));
+        let third = end + Duration::from_secs(1);
+        hold.left(end);
+        assert!(!hold.enter(third), "only the trial's own end opens the way");
+        hold.left(end + TRIAL_PATIENCE + Duration::from_millis(1));
+        assert!(hold.enter(third));
     }
 }

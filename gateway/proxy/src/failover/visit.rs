@@ -153,6 +153,9 @@ impl Drop for Visit {
         self.target.live.in_flight.fetch_sub(1, Ordering::Relaxed);
         self.target.upstream.live.in_flight.fetch_sub(1, Ordering::Relaxed);
         self.target.upstream.region_live.in_flight.fetch_sub(1, Ordering::Relaxed);
+        for hold in [&self.target.live.hold, &*self.target.fate, &*self.target.account] {
+            hold.left(self.began);
+        }
         if !self.admitted {
             return;
         }
@@ -160,9 +163,6 @@ impl Drop for Visit {
         if !self.reported {
             // Whoever had the one way in tells nothing about the target; let the next one try.
             self.target.live.breaker(super::Breaker::no_sample);
-            self.target.live.hold.trial_lost();
-            self.target.fate.trial_lost();
-            self.target.account.trial_lost();
         }
     }
 }

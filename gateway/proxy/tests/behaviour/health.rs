@@ -159,3 +159,18 @@ async fn a_forced_upstream_takes_requests_whatever_its_holds_say() {
     assert_eq!(answer.status, 200, "{}", answer.text());
     gateway.stop().await;
 }
+
+/// The first request after a hold goes alone; when it fails in another way, the next one is let in.
+#[tokio::test]
+async fn a_hold_that_has_ended_keeps_nobody_out_when_its_trial_fails() {
+    let provider = scripted(Script::rate_limited(Duration::from_millis(50))).await;
+    provider.script(Script::refusal(Refusal::ServerError));
+    let setup = Setup::new([&provider]);
+    let name = setup.targets[0].name.clone();
+    let gateway = Gateway::start(setup);
+    assert_eq!(gateway.send(&Ask::chat()).await.status, 429);
+    until("the end of the hold", || gateway.view(&name).hold.is_none()).await;
+    assert_eq!(gateway.send(&Ask::chat()).await.status, 502);
+    assert_eq!(gateway.send(&Ask::chat()).await.status, 200);
+    gateway.stop().await;
+}
