@@ -109,8 +109,8 @@ struct Open {
     attempts: SmallVec<[Attempt; 1]>,
     /// The target that the call is, or was last, with.
     server: Option<Server>,
-    /// That target may bill the call.
-    dispatched: bool,
+    /// That target has been sent the request and may bill it.
+    sent: Rc<Cell<bool>>,
     /// The answer's status, once it is known.
     status: Option<u16>,
     ttft_ms: Option<u32>,
@@ -136,7 +136,7 @@ impl Trip {
             input_is_lower_bound,
             attempts: SmallVec::new(),
             server: None,
-            dispatched: false,
+            sent: Rc::default(),
             status: None,
             ttft_ms: None,
             _presence: presence,
@@ -172,11 +172,12 @@ impl Trip {
         self.open().reservation.headroom()
     }
 
-    /// This target is about to be sent the request.
-    pub(crate) fn dispatched(&mut self, server: Server) {
+    /// This target is tried now. Whoever sends it the request sets the mark: from then on it may bill.
+    pub(crate) fn tries(&mut self, server: Server) -> Rc<Cell<bool>> {
         let open = self.open_mut();
         open.server = Some(server);
-        open.dispatched = true;
+        open.sent = Rc::default();
+        Rc::clone(&open.sent)
     }
 
     /// How often the call was tried, and where last.
@@ -188,7 +189,7 @@ impl Trip {
 
     /// An attempt failed in a way that no provider bills.
     pub(crate) fn undone(&mut self) {
-        self.open_mut().dispatched = false;
+        self.open().sent.set(false);
     }
 
     /// Writes an attempt into the story.
@@ -269,11 +270,7 @@ impl Open {
             Some(prompt) => tollgate_dialect::count_input(prompt).min(self.input_estimate),
             None => self.input_estimate,
         };
-        row::Consumption::of(reading, whole, self.ticket.asked.operation, self.dispatched, input)
-    }
-
-    fn ended(&self, end: End) -> End {
-        if self.ticket.client_gone.get() && end == End::Completed { End::ClientAbort } else { end }
+        row::Consumption::of(reading, whole, self.ticket.asked.operation, self.sent.get(), input)
     }
 }
 

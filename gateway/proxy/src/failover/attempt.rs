@@ -1,6 +1,6 @@
 //! One try on one target: connect, send, read as much as a decision needs.
 
-use std::{future::poll_fn, pin::pin, time::Duration};
+use std::{cell::Cell, future::poll_fn, pin::pin, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, Response, StatusCode, header};
@@ -94,6 +94,7 @@ pub(super) async fn run(
     candidate: &Candidate,
     envelope: &Envelope,
     principal: &Principal,
+    sent: &Cell<bool>,
 ) -> Result<Reply, Failure> {
     let target = &*candidate.target;
     let asks_usage = asks_usage(target, envelope);
@@ -104,7 +105,7 @@ pub(super) async fn run(
         headers: &envelope.headers,
         query: envelope.query.as_deref(),
         body: &envelope.body,
-        output_cap: (needs_cap && envelope.operation != Operation::Embeddings)
+        output_cap: (needs_cap && envelope.operation.generates())
             .then(|| admission::output_cap(plan, envelope)),
     };
     let codec = target.upstream.dialect.codec();
@@ -112,6 +113,7 @@ pub(super) async fn run(
         upstream::build(&outgoing, target, codec, asks_usage).ok_or_else(|| Failure::of(Class::Protocol))?;
     let connection =
         worker.pools.take(&target.upstream).await.map_err(|error| Failure::of(Class::Connect(error)))?;
+    sent.set(true);
     let (response, exchange) = send(connection, request, target, envelope.head.stream).await?;
     let received = Received { worker, target, envelope, response, exchange };
     match received.response.status() {

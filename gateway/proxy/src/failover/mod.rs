@@ -132,14 +132,15 @@ impl<'a> Tries<'a> {
         };
         self.tries += 1;
         let n = u16::try_from(self.tries).unwrap_or(u16::MAX);
-        trip.dispatched(Server {
+        let sent = trip.tries(Server {
             place: candidate.target.place.clone(),
             price: candidate.price.clone(),
             upstream_request_id: None,
         });
         let outcome = {
             // Pinned first: a timer around the future itself would move all of it once more.
-            let run = pin!(attempt::run(&worker, self.plan, candidate, self.envelope, trip.principal()));
+            let run =
+                pin!(attempt::run(&worker, self.plan, candidate, self.envelope, trip.principal(), &sent));
             timeout_at(self.deadline.into(), run).await
         };
         let now = Instant::now();

@@ -32,11 +32,11 @@ impl Consumption {
         reading: &Reading,
         whole: bool,
         operation: Operation,
-        dispatched: bool,
+        sent: bool,
         input: impl FnOnce() -> u64,
     ) -> Self {
         let nothing = Self { usage: Usage::default(), source: UsageSource::Reported };
-        if !operation.is_billed() || !dispatched {
+        if !operation.is_billed() || !sent {
             return nothing;
         }
         let reported = reading.reported.as_ref().and_then(|reported| reported.usage);
@@ -67,7 +67,11 @@ pub(super) fn entry(open: &Open, exit: Exit, ended_at: UnixMillis) -> Entry {
     let Ticket { exchange, caller, asked, stamp, .. } = &open.ticket;
     let known = open.status.unwrap_or(CLIENT_CLOSED);
     let (end, status, code, reading, whole) = match exit {
-        Exit::Completed(reading) => (open.ended(End::Completed), known, None, reading, true),
+        // The client left while the answer was on its way; the call went on for its bill's sake.
+        Exit::Completed(reading) if open.ticket.client_gone.get() => {
+            (End::ClientAbort, CLIENT_CLOSED, None, reading, true)
+        }
+        Exit::Completed(reading) => (End::Completed, known, None, reading, true),
         Exit::RefusedUpstream { status } => (End::RefusedUpstream, status, None, Reading::default(), true),
         Exit::Failed { status, code } => (End::UpstreamFailed, status, Some(code), Reading::default(), true),
         Exit::Broken { end, code, reading } => (end, known, Some(code), reading, false),

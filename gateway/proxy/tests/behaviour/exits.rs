@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tollgate_accounting::ledger::{End, Flags, Kind};
 use tollgate_domain::{Money, Usage, UsageSource};
-use tollgate_proxy::Timeouts;
+use tollgate_proxy::{Durability, Timeouts};
 use tollgate_simulator::{At, Fault, Outcome, Refusal, Script};
 
 use crate::harness::{
@@ -51,6 +51,18 @@ async fn a_stream_is_billed_by_the_providers_figures() {
 }
 
 #[tokio::test]
+async fn where_records_must_survive_a_loss_of_power_answers_wait_for_them_and_come_whole() {
+    let provider = provider().await;
+    let gateway = Gateway::start(Setup { durability: Durability::Power, ..Setup::new([&provider]) });
+    let plain = gateway.send(&Ask::chat()).await;
+    assert_eq!(plain.status, 200, "{}", plain.text());
+    let stream = gateway.send(&Ask::stream()).await;
+    assert!(stream.text().ends_with("data: [DONE]\n\n"), "{}", stream.text());
+    let ledger = gateway.stop().await;
+    assert!(ledger.rows.len() == 2 && ledger.rows.iter().all(|row| row.end == Some(End::Completed)));
+}
+
+#[tokio::test]
 async fn a_plain_call_whose_client_left_is_finished_so_that_its_bill_is_exact() {
     let upstream = ByHand::listen().await;
     let gateway = Gateway::start(Setup::new([upstream.address()]));
@@ -62,6 +74,7 @@ async fn a_plain_call_whose_client_left_is_finished_so_that_its_bill_is_exact() 
     call.send_plain(PLAIN).await;
     let ledger = gateway.stop().await;
     let row = ledger.only(End::ClientAbort);
+    assert_eq!(row.status, 499, "no client got the answer");
     assert_eq!(row.usage, usage(7, 3));
     assert_eq!(row.usage_source, UsageSource::Reported);
     assert_eq!(row.cost, Some(cost(7, 0, 3)));

@@ -8,7 +8,7 @@ use tollgate_accounting::{
     quota::{Calendar, Quotas},
 };
 use tollgate_domain::UnixMillis;
-use tollgate_proxy::{DataPlane, Durability, Listen, Live, OperatorState, Override, Shared, TargetView};
+use tollgate_proxy::{DataPlane, Listen, Live, OperatorState, Override, Shared, TargetView};
 
 use super::{
     Answer, Ask, Ledger, Setup,
@@ -33,7 +33,7 @@ impl Gateway {
             snapshot: Arc::new(arc_swap::ArcSwap::from_pointee(setup.snapshot(&live))),
             live: Arc::clone(&live),
             journal: Arc::clone(&journal),
-            durability: Durability::Process,
+            durability: setup.durability,
             ready: Arc::new(|| true),
             trap: setup.trap,
         });

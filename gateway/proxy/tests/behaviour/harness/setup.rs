@@ -15,8 +15,8 @@ use tollgate_accounting::{
 use tollgate_dialect::Dialect;
 use tollgate_domain::{ModelAlias, Secret, UnixMillis};
 use tollgate_proxy::{
-    Balance, Credential, EdgeLimits, InjectUsage, KeyRing, Live, OperatorState, Origin, Presentation,
-    Principal, Route, Routes, Scheme, Snapshot, Target, Timeouts, Upstream,
+    Balance, Credential, Durability, EdgeLimits, InjectUsage, KeyRing, Live, OperatorState, Origin,
+    Presentation, Principal, Route, Routes, Scheme, Snapshot, Target, Timeouts, Upstream,
 };
 use tollgate_simulator::Simulator;
 
@@ -51,6 +51,7 @@ pub(crate) struct Setup {
     pub(crate) max_output_tokens: Option<u64>,
     pub(crate) edge: EdgeLimits,
     pub(crate) trap: Option<fn(&str)>,
+    pub(crate) durability: Durability,
     pub(crate) tls: Option<tollgate_proxy::ListenerTls>,
     /// Whether the models have prices.
     pub(crate) priced: bool,
@@ -126,6 +127,7 @@ impl Setup {
             max_output_tokens: Some(1_000),
             edge: EdgeLimits::default(),
             trap: None,
+            durability: Durability::Process,
             tls: None,
             priced: true,
         }
