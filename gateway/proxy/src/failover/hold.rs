@@ -1,6 +1,9 @@
 //! A throttled target waits. A hold is no fault: it never opens a breaker, and it ends by time.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::{Duration, Instant},
+};
 
 use parking_lot::Mutex;
 
@@ -16,8 +19,15 @@ const TRIAL_PATIENCE: Duration = Duration::from_secs(10);
 /// A wait shared by whatever was throttled together: a target, a fate group, an account.
 ///
 /// When it ends, one request goes first; the others follow once it was answered without a throttle.
+///
+/// Every request asks several holds, and hardly any is ever in force: while it is not, asking is one
+/// read of memory that no core writes to.
 #[derive(Default)]
-pub struct Hold(Mutex<State>);
+pub struct Hold {
+    /// The state is not the default one.
+    engaged: AtomicBool,
+    state: Mutex<State>,
+}
 
 #[derive(Default)]
 struct State {
@@ -28,12 +38,17 @@ struct State {
 }
 
 impl Hold {
+    fn is_idle(&self) -> bool {
+        !self.engaged.load(Ordering::Acquire)
+    }
+
     /// Begins or extends the hold; a new hint never shortens it.
     ///
     /// `jitter` in thousandths spreads the return of several gateways: 0 to 100 lengthens a hinted
     /// wait by up to a tenth.
     pub fn throttled(&self, hint: Option<Duration>, jitter: u32, now: Instant) {
-        let mut state = self.0.lock();
+        let mut state = self.state.lock();
+        self.engaged.store(true, Ordering::Release);
         let wait = match hint {
             Some(hint) => hint.min(LONGEST),
             None => Duration::from_secs(1 << state.in_a_row.min(5)).min(LONGEST_UNHINTED),
@@ -46,12 +61,18 @@ impl Hold {
 
     /// Until when new requests are kept out; `None` when they are not.
     pub fn until(&self, now: Instant) -> Option<Instant> {
-        self.0.lock().until.filter(|until| *until > now)
+        if self.is_idle() {
+            return None;
+        }
+        self.state.lock().until.filter(|until| *until > now)
     }
 
     /// True when a request could pass now. Changes nothing.
     pub fn admits(&self, now: Instant) -> bool {
-        let state = self.0.lock();
+        if self.is_idle() {
+            return true;
+        }
+        let state = self.state.lock();
         match state.until {
             None => true,
             Some(until) if until > now => false,
@@ -61,7 +82,10 @@ impl Hold {
 
     /// Takes the way in: the first request after a hold becomes its trial.
     pub fn enter(&self, now: Instant) -> bool {
-        let mut state = self.0.lock();
+        if self.is_idle() {
+            return true;
+        }
+        let mut state = self.state.lock();
         match state.until {
             None => true,
             Some(until) if until > now => false,
@@ -76,16 +100,22 @@ impl Hold {
     /// An answer without a throttle came, to a request that began at `began`. Answers to requests from
     /// before the hold tell nothing about its end.
     pub fn answered(&self, began: Instant, now: Instant) {
-        let mut state = self.0.lock();
-        if state.until.is_some_and(|until| until <= now && began >= until) || state.until.is_none() {
-            *state = State::default();
+        if self.is_idle() {
+            return;
+        }
+        let mut state = self.state.lock();
+        if state.until.is_some_and(|until| until <= now && began >= until) {
+            self.clear(&mut state);
         }
     }
 
     /// The request that went in at `began` has ended. Where it was the trial and opened nothing, the
     /// next one may try.
     pub fn left(&self, began: Instant) {
-        let mut state = self.0.lock();
+        if self.is_idle() {
+            return;
+        }
+        let mut state = self.state.lock();
         if state.trial == Some(began) {
             state.trial = None;
         }
@@ -93,7 +123,12 @@ impl Hold {
 
     /// An operator or a new configuration ends the hold.
     pub fn reset(&self) {
-        *self.0.lock() = State::default();
+        self.clear(&mut self.state.lock());
+    }
+
+    fn clear(&self, state: &mut State) {
+        *state = State::default();
+        self.engaged.store(false, Ordering::Release);
     }
 }
 
