@@ -1,13 +1,18 @@
 //! What must not pass is refused with the right status and code in the caller's dialect, costs
 //! nothing, and leaves no secret and no prompt anywhere.
 
+use std::{
+    io::{Read as _, Write as _},
+    net::TcpStream,
+};
+
 use anyhow::{Context as _, Result, ensure};
 use bytes::Bytes;
 use serde_json::{Value, json};
 use tollgate_simulator::Behaviour;
 use tollgate_test_support::{ConfigText, Reply};
 
-use crate::stage::{Stage, chat, messages, text};
+use crate::stage::{PATIENCE, Stage, chat, messages, text};
 
 const EXPIRED: &str = "key-whose-time-is-over";
 const WRONG: &str = "key-that-nobody-ever-gave-out";
@@ -135,4 +140,37 @@ fn set(config: &mut ConfigText) {
         "        budget: { amount: \"5\", period: total, mode: hard }\n        keys:",
     );
     config.teams.push_str(&format!("          - {{ name: old, secret: {EXPIRED}, expires: 2020-01-01 }}\n"));
+}
+
+/// A body of 1 GiB is refused by its announcement: the client sends none of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_huge_body_is_refused_when_it_is_announced() -> Result<()> {
+    let mut stage = Stage::set(Behaviour::default())?;
+    let address = stage.gateway.data_url().trim_start_matches("http://").to_owned();
+    for path in ["/v1/chat/completions", "/v1/messages"] {
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: tollgate\r\nauthorization: Bearer {}\r\n\
+             content-type: application/json\r\ncontent-length: {}\r\n\r\n",
+            ConfigText::KEY,
+            1u64 << 30
+        );
+        let answer = first_bytes(address.clone(), head).await?;
+        ensure!(answer.starts_with("HTTP/1.1 413"), "{path}: {answer}");
+        ensure!(answer.contains("x-tollgate-error: request_too_large"), "{path}: {answer}");
+    }
+    ensure!(stage.east.book().totals().calls == 0, "it reached a provider");
+    stage.close().await
+}
+
+/// What comes back to a head whose body never follows.
+async fn first_bytes(address: String, head: String) -> Result<String> {
+    tokio::task::spawn_blocking(move || {
+        let mut connection = TcpStream::connect(address)?;
+        connection.set_read_timeout(Some(PATIENCE))?;
+        connection.write_all(head.as_bytes())?;
+        let mut received = vec![0; 8 << 10];
+        let length = connection.read(&mut received).context("no answer to the announcement")?;
+        Ok(text(&received[..length]))
+    })
+    .await?
 }
