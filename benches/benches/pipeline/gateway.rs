@@ -21,7 +21,7 @@ use tollgate_dialect::Dialect;
 use tollgate_domain::{Money, Secret, UnixMillis};
 use tollgate_proxy::{
     Balance, Credential, DataPlane, Durability, InjectUsage, KeyRing, Listen, Live, OperatorState, Origin,
-    Presentation, Principal, Route, Routes, Scheme, Shared, Snapshot, Target, Timeouts, Upstream,
+    Prepared, Presentation, Principal, Route, Routes, Scheme, Shared, Snapshot, Target, Timeouts, Upstream,
 };
 
 /// The client's secret.
@@ -142,6 +142,7 @@ fn target(live: &Live, provider: SocketAddr) -> Target {
         live: live.fleet.target(&UPSTREAM.into(), &MODEL.into()),
         fate: live.fleet.fate_group(&"fate".into()),
         account: live.fleet.account(&"account".into()),
+        prepared: Prepared::default(),
     }
 }
 

@@ -3,15 +3,18 @@
 //! Gives the request its identity and its clock readings, and renders every refusal in the dialect
 //! of the caller. What is not a call (health checks, an SDK's look at the root) ends here.
 
-use std::{net::SocketAddr, sync::Arc, time::Instant};
+use std::{cell::Cell, net::SocketAddr, sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
-use tollgate_accounting::{Now, ledger::Place};
+use tollgate_accounting::Now;
 use tollgate_dialect::{Dialect, ErrorFace};
 use tollgate_domain::{RequestId, UnixMillis};
 
-use crate::rejection::{Advice, Rejection};
+use crate::{
+    rejection::{Advice, Rejection},
+    snapshot::Target,
+};
 
 /// Identity and beginning of one request.
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +36,15 @@ impl Exchange {
     pub(crate) fn start(&self) -> Now {
         Now { wall: self.started, mono: self.began }
     }
+}
+
+/// What an exchange shares with whoever may drop it.
+#[derive(Default)]
+pub(crate) struct Fate {
+    /// A plain call is with an upstream: it is finished even when nobody waits for it.
+    pub(crate) detachable: Cell<bool>,
+    /// The client has left, and the call goes on for its bill's sake.
+    pub(crate) client_gone: Cell<bool>,
 }
 
 fn millis(duration: std::time::Duration) -> i64 {
@@ -70,20 +82,24 @@ pub(crate) fn put_ids(headers: &mut HeaderMap, id: RequestId, dialect: Dialect) 
 #[derive(Default)]
 pub(crate) struct Tried {
     pub(crate) attempts: usize,
-    pub(crate) place: Option<Arc<Place>>,
+    pub(crate) target: Option<Arc<Target>>,
 }
 
 impl Tried {
     /// Tells the client.
     pub(crate) fn put(&self, headers: &mut HeaderMap) {
-        headers.insert(name::ATTEMPTS, HeaderValue::from(self.attempts));
-        let Some(place) = &self.place else { return };
-        for (name, text) in [(name::UPSTREAM, place.upstream.as_str()), (name::REGION, place.region.as_str())]
-        {
-            // A name that no header can carry is left out; the row has it.
-            if let Ok(value) = HeaderValue::from_str(text) {
-                headers.insert(name, value);
-            }
+        let attempts = match self.attempts {
+            1 => HeaderValue::from_static("1"),
+            several => HeaderValue::from(several),
+        };
+        headers.insert(name::ATTEMPTS, attempts);
+        let Some(target) = &self.target else { return };
+        // A name that no header can carry is left out; the row has it.
+        if let Some(upstream) = target.upstream_header() {
+            headers.insert(name::UPSTREAM, upstream);
+        }
+        if let Some(region) = target.region_header() {
+            headers.insert(name::REGION, region);
         }
     }
 }

@@ -49,21 +49,16 @@ impl Envelope {
     }
 }
 
-/// Reads a request's body and what matters in it.
+/// Reads what matters in a request whose body is in hand.
 ///
 /// # Errors
-/// A body that is too large, too slow, torn, or not what the operation takes.
-///
-/// # Cancel safety
-/// Nothing is held but the bytes read so far.
-pub(crate) async fn read(
+/// A body that is not what the operation takes, or a request that names no model.
+pub(crate) fn open(
     call: &Call<'_>,
     headers: HeaderMap,
     query: Option<String>,
-    body: Incoming,
-    limits: &EdgeLimits,
+    body: Bytes,
 ) -> Result<Envelope, Rejection> {
-    let body = collect(&headers, body, limits).await?;
     let head = call
         .dialect
         .codec()
@@ -86,7 +81,18 @@ pub(crate) async fn read(
     })
 }
 
-async fn collect(headers: &HeaderMap, mut body: Incoming, limits: &EdgeLimits) -> Result<Bytes, Rejection> {
+/// Reads a request's body.
+///
+/// # Errors
+/// A body that is too large, too slow, torn, or has a content coding.
+///
+/// # Cancel safety
+/// Nothing is held but the bytes read so far.
+pub(crate) async fn body(
+    headers: &HeaderMap,
+    mut body: Incoming,
+    limits: &EdgeLimits,
+) -> Result<Bytes, Rejection> {
     let too_large = || Rejection::TooLarge { limit: limits.max_body };
     let announced =
         headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());

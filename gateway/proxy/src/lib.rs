@@ -40,7 +40,8 @@ pub use live::{
 pub use rejection::{Advice, Rejection, UpstreamCode};
 pub use server::{DataPlane, Listen, StartError};
 pub use snapshot::{
-    Balance, EdgeLimits, InjectUsage, Principal, Route, Routes, Snapshot, Target, Timeouts, Upstream,
+    Balance, EdgeLimits, InjectUsage, Prepared, Principal, Route, Routes, Snapshot, Target, Timeouts,
+    Upstream,
 };
 pub use upstream::{Credential, Origin, Presentation, Scheme, UnsendableCredential, client_tls};
 pub use worker::{Durability, Shared};

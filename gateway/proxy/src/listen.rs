@@ -4,6 +4,7 @@
 //! ALPN or by the HTTP/2 preface, TLS optional. A connection lives on the core that accepted it.
 
 mod client_io;
+mod usage;
 
 use std::{
     io,
@@ -15,7 +16,9 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use hyper::{server::conn, service::service_fn};
+use futures_util::FutureExt;
+use http::Request;
+use hyper::{body::Incoming, server::conn, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rustls::ServerConfig;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
@@ -29,18 +32,20 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::{
     edge::Exchange,
-    pipeline,
+    pipeline::{self, Serving},
     server::Stage,
     worker::{Worker, wall_clock},
 };
 
 use client_io::ClientIo;
+use usage::Usage;
+
+pub(crate) use usage::InFlight;
 
 /// A TLS handshake that takes longer is given up.
 const HANDSHAKE: Duration = Duration::from_secs(5);
-/// A connection without a request for this long is closed; hyper bounds the reading of a head by the
-/// same timer.
-const IDLE: Duration = Duration::from_secs(75);
+/// A connection that has not said a word for this long is closed.
+const SILENCE: Duration = Duration::from_secs(75);
 /// The preface that begins every HTTP/2 connection (RFC 9113, section 3.4).
 const H2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// Largest request head, and most fields in it.
@@ -152,24 +157,33 @@ async fn connection(
     let Some(tls) = tls else {
         let mut stopping = stage.clone();
         let first_words = tokio::select! {
-            first_words = timeout(IDLE, speaks_h2(&socket)) => first_words,
+            first_words = timeout(SILENCE, speaks_h2(&socket)) => first_words,
             // Whoever has not said anything yet has nothing in flight.
             _ = stopping.wait_for(|stage| *stage != Stage::Serving) => return,
         };
         match first_words {
-            Ok(Ok(Protocol2::Http1)) => serve_h1(worker, ClientIo::new(socket), peer, stage).await,
-            Ok(Ok(Protocol2::Http2)) => serve_h2(worker, ClientIo::new(socket), peer, stage).await,
+            Ok(Ok(Protocol2::Http1)) => {
+                let usage = Rc::<Usage>::default();
+                let io = ClientIo::new(socket, Rc::clone(&usage));
+                serve_h1(worker, io, usage, peer, stage).await;
+            }
+            Ok(Ok(Protocol2::Http2)) => {
+                let io = ClientIo::new(socket, Rc::default());
+                Box::pin(serve_h2(worker, io, peer, stage)).await;
+            }
             // The client left, or never said anything.
             Ok(Err(_)) | Err(_) => {}
         }
         return;
     };
-    let handshake = TlsAcceptor::from(tls.load_full()).accept(ClientIo::new(socket));
-    let Ok(Ok(secure)) = timeout(HANDSHAKE, handshake).await else { return };
+    let usage = Rc::<Usage>::default();
+    let handshake = TlsAcceptor::from(tls.load_full()).accept(ClientIo::new(socket, Rc::clone(&usage)));
+    let Ok(Ok(secure)) = Box::pin(timeout(HANDSHAKE, handshake)).await else { return };
+    // Boxed, so that connections in clear text do not carry the room of TLS.
     if secure.get_ref().1.alpn_protocol() == Some(b"h2") {
-        serve_h2(worker, secure, peer, stage).await;
+        Box::pin(serve_h2(worker, secure, peer, stage)).await;
     } else {
-        serve_h1(worker, secure, peer, stage).await;
+        Box::pin(serve_h1(worker, secure, usage, peer, stage)).await;
     }
 }
 
@@ -198,50 +212,61 @@ async fn speaks_h2(socket: &TcpStream) -> io::Result<Protocol2> {
 }
 
 /// Begins an exchange for each request of a connection.
-macro_rules! service {
-    ($worker:expr, $peer:expr) => {{
-        let (worker, peer) = (Rc::clone(&$worker), $peer);
-        service_fn(move |request| {
-            let started = wall_clock();
-            let exchange = Exchange { id: worker.new_id(started), started, began: Instant::now(), peer };
-            pipeline::serve(Rc::clone(&worker), exchange, request)
-        })
-    }};
+fn begin(worker: &Rc<Worker>, peer: SocketAddr, request: Request<Incoming>) -> Serving {
+    let started = wall_clock();
+    let exchange = Exchange { id: worker.new_id(started), started, began: Instant::now(), peer };
+    pipeline::serve(Rc::clone(worker), exchange, request)
 }
 
-/// Serves a connection; on drain it finishes what is in flight and says goodbye.
+/// Serves a connection until it is not used any more; on drain it finishes what is in flight and
+/// says goodbye.
 macro_rules! drive {
-    ($connection:expr, $stage:expr) => {{
+    ($connection:expr, $unused:expr, $stage:expr) => {{
         let mut connection = pin!($connection);
+        let mut unused = pin!($unused);
         let mut stage = $stage;
         let draining = {
             let drain = pin!(stage.wait_for(|stage| *stage != Stage::Serving));
             tokio::select! {
+                biased;
                 // An error here is the client's connection breaking; its requests have been settled.
                 _ = connection.as_mut() => false,
+                () = unused.as_mut() => false,
                 _ = drain => true,
             }
         };
         if draining {
             connection.as_mut().graceful_shutdown();
-            let _ = connection.await;
+            tokio::select! {
+                biased;
+                _ = connection => {}
+                () = unused => {}
+            }
         }
     }};
 }
 
-async fn serve_h1<I>(worker: Rc<Worker>, io: I, peer: SocketAddr, stage: watch::Receiver<Stage>)
-where
+async fn serve_h1<I>(
+    worker: Rc<Worker>,
+    io: I,
+    usage: Rc<Usage>,
+    peer: SocketAddr,
+    stage: watch::Receiver<Stage>,
+) where
     I: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + 'static,
 {
+    let service = service_fn(|request| {
+        let in_flight = usage.begin();
+        begin(&worker, peer, request)
+            .map(|answered| answered.map(|response| response.map(|body| body.in_flight(in_flight))))
+    });
     let connection = conn::http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(IDLE)
         .max_headers(MAX_FIELDS)
         .max_header_size(MAX_HEAD)
         // About 1 KiB a message: one flat buffer is cheaper than gathering.
         .writev(false)
-        .serve_connection(TokioIo::new(io), service!(worker, peer));
-    drive!(connection, stage);
+        .serve_connection(TokioIo::new(io), service);
+    drive!(connection, usage.unused(), stage);
 }
 
 async fn serve_h2<I>(worker: Rc<Worker>, io: I, peer: SocketAddr, stage: watch::Receiver<Stage>)
@@ -255,6 +280,6 @@ where
         .max_local_error_reset_streams(100)
         .keep_alive_interval(Duration::from_secs(20))
         .keep_alive_timeout(Duration::from_secs(20))
-        .serve_connection(TokioIo::new(io), service!(worker, peer));
-    drive!(connection, stage);
+        .serve_connection(TokioIo::new(io), service_fn(move |request| begin(&worker, peer, request)));
+    drive!(connection, std::future::pending::<()>(), stage);
 }

@@ -5,7 +5,6 @@
 
 use std::{
     borrow::Cow,
-    cell::Cell,
     future::Future,
     panic::AssertUnwindSafe,
     pin::Pin,
@@ -17,7 +16,7 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use http::{Request, Response, StatusCode, request::Parts};
+use http::{HeaderMap, Request, Response, StatusCode, request::Parts};
 use hyper::body::Incoming;
 use tollgate_dialect::{Call, Dialect, Operation, Recognised, recognise};
 use tollgate_domain::ModelAlias;
@@ -25,7 +24,7 @@ use tollgate_domain::ModelAlias;
 use crate::{
     admission, auth,
     caller::Caller,
-    edge::{self, Exchange, Tried},
+    edge::{self, Exchange, Fate, Tried},
     failover, intake,
     rejection::Rejection,
     relay::{self, Body},
@@ -43,55 +42,56 @@ const DETACHED_PATIENCE: Duration = Duration::from_secs(120);
 /// The future is cancelled by dropping it. A stream is then cancelled upstream at once; a plain call
 /// that is with an upstream goes on in a task of its core until its bill is known.
 pub(crate) fn serve(worker: Rc<Worker>, exchange: Exchange, request: Request<Incoming>) -> Serving {
-    let fate = Fate::default();
-    let life = guarded(Rc::clone(&worker), exchange, request, fate.clone());
-    Serving { life: Some(Box::pin(life)), fate, worker }
-}
-
-/// What a request's future shares with whoever may drop it.
-#[derive(Clone)]
-struct Fate {
-    /// A plain call is with an upstream: it is finished even when nobody waits for it.
-    detachable: Rc<Cell<bool>>,
-    client_gone: Rc<Cell<bool>>,
-    /// What the caller speaks, for the answer to a panic.
-    dialect: Rc<Cell<Dialect>>,
-}
-
-impl Default for Fate {
-    fn default() -> Self {
-        Self {
-            detachable: Rc::default(),
-            client_gone: Rc::default(),
-            dialect: Rc::new(Cell::new(Dialect::OpenAi)),
+    // Only what has to wait for somebody becomes a future; who calls and what for is known at once.
+    let received = std::panic::catch_unwind(AssertUnwindSafe(|| receive(&worker, exchange, request)));
+    match received.unwrap_or_else(|_| Received::Answered(panicked(exchange, Dialect::OpenAi))) {
+        Received::Answered(response) => Serving::Answered(Some(response)),
+        Received::Call(passage) => {
+            let fate = Rc::<Fate>::default();
+            let life = Some(Box::pin(guarded(passage, Rc::clone(&fate))) as Life);
+            Serving::Call { life, fate, worker }
         }
     }
 }
 
+type Life = Pin<Box<dyn Future<Output = Response<Body>>>>;
+
 /// A request being answered.
-pub(crate) struct Serving {
-    life: Option<Pin<Box<dyn Future<Output = Response<Body>>>>>,
-    fate: Fate,
-    worker: Rc<Worker>,
+pub(crate) enum Serving {
+    /// The answer needed nobody else.
+    Answered(Option<Response<Body>>),
+    /// A call on its way.
+    Call {
+        /// `None` once it has ended.
+        life: Option<Life>,
+        fate: Rc<Fate>,
+        worker: Rc<Worker>,
+    },
 }
 
 impl Future for Serving {
     type Output = Result<Response<Body>, std::convert::Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let life = self.life.as_mut().expect("a finished future is not polled again");
-        let response = std::task::ready!(life.as_mut().poll(cx));
-        self.life = None;
-        Poll::Ready(Ok(response))
+        const ONCE: &str = "a finished future is not polled again";
+        match &mut *self {
+            Self::Answered(response) => Poll::Ready(Ok(response.take().expect(ONCE))),
+            Self::Call { life, .. } => {
+                let response = std::task::ready!(life.as_mut().expect(ONCE).as_mut().poll(cx));
+                *life = None;
+                Poll::Ready(Ok(response))
+            }
+        }
     }
 }
 
 impl Drop for Serving {
     fn drop(&mut self) {
-        let goes_on = self.fate.detachable.get() && !self.worker.is_cut();
-        let Some(life) = self.life.take().filter(|_| goes_on) else { return };
-        self.fate.client_gone.set(true);
-        self.worker.tasks.spawn_local(async move {
+        let Self::Call { life, fate, worker } = self else { return };
+        let goes_on = fate.detachable.get() && !worker.is_cut();
+        let Some(life) = life.take().filter(|_| goes_on) else { return };
+        fate.client_gone.set(true);
+        worker.tasks.spawn_local(async move {
             // Too late is settled like any other exchange that nobody waits for.
             let _ = tokio::time::timeout(DETACHED_PATIENCE, life).await;
         });
@@ -104,45 +104,52 @@ fn own(answer: Response<Bytes>) -> Response<Body> {
 }
 
 /// A panic ends one request, with a 500 and a log line; whatever it held settles as it unwinds.
-async fn guarded(
+fn panicked(exchange: Exchange, dialect: Dialect) -> Response<Body> {
+    tracing::error!(request_id = %exchange.id, "a request's handler panicked");
+    own(edge::refuse(&Rejection::Internal, dialect, exchange.id, &Tried::default()))
+}
+
+async fn guarded(mut passage: Box<Passage>, fate: Rc<Fate>) -> Response<Body> {
+    let (exchange, dialect) = (passage.exchange, passage.call.dialect);
+    let answered = AssertUnwindSafe(answer(&mut passage, &fate)).catch_unwind().await;
+    answered.unwrap_or_else(|_| panicked(exchange, dialect))
+}
+
+/// A request once it is known what it is.
+enum Received {
+    /// No call of a known caller: answered at once.
+    Answered(Response<Body>),
+    Call(Box<Passage>),
+}
+
+/// A call of a known caller on its way through the stations. It stands still in memory: what the
+/// stations hand on would otherwise be copied at every step.
+struct Passage {
     worker: Rc<Worker>,
     exchange: Exchange,
-    request: Request<Incoming>,
-    fate: Fate,
-) -> Response<Body> {
-    let dialect = Rc::clone(&fate.dialect);
-    match AssertUnwindSafe(receive(&worker, exchange, request, fate)).catch_unwind().await {
-        Ok(response) => response,
-        Err(_) => {
-            tracing::error!(request_id = %exchange.id, "a request's handler panicked");
-            own(edge::refuse(&Rejection::Internal, dialect.get(), exchange.id, &Tried::default()))
-        }
-    }
+    snapshot: Arc<Snapshot>,
+    principal: Arc<Principal>,
+    call: Call<'static>,
+    headers: HeaderMap,
+    query: Option<String>,
+    body: Option<Incoming>,
+    known: Known,
 }
 
 /// Tells calls from what is none.
-async fn receive(
-    worker: &Rc<Worker>,
-    exchange: Exchange,
-    request: Request<Incoming>,
-    fate: Fate,
-) -> Response<Body> {
+fn receive(worker: &Rc<Worker>, exchange: Exchange, request: Request<Incoming>) -> Received {
     let (parts, body) = request.into_parts();
-    match parts.uri.path() {
-        "/livez" => return own(edge::text(StatusCode::OK, "ok\n")),
-        "/readyz" if (worker.shared.ready)() => return own(edge::text(StatusCode::OK, "ok\n")),
-        "/readyz" => return own(edge::text(StatusCode::SERVICE_UNAVAILABLE, "not ready\n")),
-        "/tollgate/v1/me" => {
-            let rejection = Rejection::Unsupported("asking for a key's own limits".to_owned());
-            return own(edge::refuse(&rejection, Dialect::OpenAi, exchange.id, &Tried::default()));
-        }
-        _ => {}
+    let path = parts.uri.path();
+    if let Some(answer) = own_path(worker, exchange, path) {
+        return Received::Answered(own(answer));
     }
-    let path = parts.uri.path().to_owned();
     let has_header = |name: &str| parts.headers.contains_key(name);
-    let (dialect, rejection) = match recognise(parts.method.as_str(), &path, has_header) {
-        Recognised::Call(call) => return answer(worker, exchange, &call, parts, body, fate).await,
-        Recognised::Probe => return own(edge::text(StatusCode::OK, "tollgate\n")),
+    let (dialect, rejection) = match recognise(parts.method.as_str(), path, has_header) {
+        Recognised::Call(call) => {
+            let call = Call { model: call.model.map(|model| Cow::Owned(model.into_owned())), ..call };
+            return identify(worker, exchange, call, parts, body);
+        }
+        Recognised::Probe => return Received::Answered(own(edge::text(StatusCode::OK, "tollgate\n"))),
         Recognised::Unsupported { dialect, what } => (dialect, Rejection::Unsupported(what.to_owned())),
         Recognised::WrongMethod { dialect, allow } => (dialect, Rejection::WrongMethod { allow }),
         Recognised::Unknown { dialect, hint } => {
@@ -153,59 +160,97 @@ async fn receive(
             (dialect, Rejection::UnknownPath { message })
         }
     };
-    settle::unknown_caller(worker, exchange, rejection.status().as_u16(), rejection.code(), "unknown");
-    own(edge::refuse(&rejection, dialect, exchange.id, &Tried::default()))
+    Received::Answered(refuse_unknown(worker, exchange, &rejection, dialect, "unknown"))
 }
 
-/// A call: who, then what; a refusal of a known key is a row.
-async fn answer(
+/// Paths that are no provider's.
+fn own_path(worker: &Worker, exchange: Exchange, path: &str) -> Option<Response<Bytes>> {
+    let answer = match path {
+        "/livez" => edge::text(StatusCode::OK, "ok\n"),
+        "/readyz" if (worker.shared.ready)() => edge::text(StatusCode::OK, "ok\n"),
+        "/readyz" => edge::text(StatusCode::SERVICE_UNAVAILABLE, "not ready\n"),
+        "/tollgate/v1/me" => {
+            let rejection = Rejection::Unsupported("asking for a key's own limits".to_owned());
+            edge::refuse(&rejection, Dialect::OpenAi, exchange.id, &Tried::default())
+        }
+        _ => return None,
+    };
+    Some(answer)
+}
+
+/// Refuses somebody of whom nothing is known: metrics and an access line, no row.
+fn refuse_unknown(
+    worker: &Worker,
+    exchange: Exchange,
+    rejection: &Rejection,
+    dialect: Dialect,
+    operation: &'static str,
+) -> Response<Body> {
+    settle::unknown_caller(worker, exchange, rejection.status().as_u16(), rejection.code(), operation);
+    own(edge::refuse(rejection, dialect, exchange.id, &Tried::default()))
+}
+
+/// A call: who makes it?
+fn identify(
     worker: &Rc<Worker>,
     exchange: Exchange,
-    call: &Call<'_>,
+    call: Call<'static>,
     parts: Parts,
     body: Incoming,
-    fate: Fate,
-) -> Response<Body> {
-    fate.dialect.set(call.dialect);
+) -> Received {
     let snapshot = worker.shared.snapshot.load_full();
     let principal = match auth::identify(&snapshot.keys, &parts.headers, &parts.uri, exchange.started) {
         Ok(principal) => principal,
         Err(rejection) => {
-            let (status, operation) = (rejection.status().as_u16(), call.operation.as_str());
-            settle::unknown_caller(worker, exchange, status, rejection.code(), operation);
-            return own(edge::refuse(&rejection, call.dialect, exchange.id, &Tried::default()));
+            let operation = call.operation.as_str();
+            let refusal = refuse_unknown(worker, exchange, &rejection, call.dialect, operation);
+            return Received::Answered(refusal);
         }
     };
     if matches!(call.operation, Operation::ListModels | Operation::GetModel) {
-        return own(models(&snapshot, &principal, call, exchange));
+        return Received::Answered(own(models(&snapshot, &principal, &call, exchange)));
     }
-    let mut known = Known { caller: Caller::of(&parts.headers, &principal), ..Known::default() };
-    let outcome =
-        travel(worker, exchange, &snapshot, &principal, call, (parts, body), &fate, &mut known).await;
+    let known = Known { caller: Caller::of(&parts.headers, &principal), ..Known::default() };
+    Received::Call(Box::new(Passage {
+        worker: Rc::clone(worker),
+        exchange,
+        snapshot,
+        principal,
+        call,
+        headers: parts.headers,
+        query: parts.uri.query().map(str::to_owned),
+        body: Some(body),
+        known,
+    }))
+}
+
+/// The answer to a call; a refusal of a known key is a row.
+async fn answer(passage: &mut Passage, fate: &Rc<Fate>) -> Response<Body> {
+    let outcome = travel(passage, fate).await;
     fate.detachable.set(false);
-    match outcome {
-        Ok(response) => response,
-        Err(rejection) => {
-            if !known.admitted {
-                settle::refused(
-                    worker,
-                    RefusedCall {
-                        exchange,
-                        principal: &principal,
-                        caller: known.caller,
-                        model: known.model,
-                        dialect: call.dialect.as_str(),
-                        operation: Cow::Borrowed(call.operation.as_str()),
-                        stream: known.stream,
-                        stamp: stamp(&snapshot),
-                        rejection: &rejection,
-                        at: exchange.now().wall,
-                    },
-                );
-            }
-            own(edge::refuse(&rejection, call.dialect, exchange.id, &known.tried))
-        }
+    let rejection = match outcome {
+        Ok(response) => return response,
+        Err(rejection) => rejection,
+    };
+    let Passage { worker, exchange, snapshot, principal, call, known, .. } = passage;
+    if !known.admitted {
+        settle::refused(
+            worker,
+            RefusedCall {
+                exchange: *exchange,
+                principal,
+                caller: std::mem::take(&mut known.caller),
+                model: known.model.clone(),
+                dialect: call.dialect.as_str(),
+                operation: Cow::Borrowed(call.operation.as_str()),
+                stream: known.stream,
+                stamp: stamp(snapshot),
+                rejection: &rejection,
+                at: exchange.now().wall,
+            },
+        );
     }
+    own(edge::refuse(&rejection, call.dialect, exchange.id, &known.tried))
 }
 
 /// What a refusal's row and answer tell of a request that did not get through.
@@ -231,40 +276,29 @@ impl Default for Known {
 }
 
 /// The way through the stations.
-#[expect(clippy::too_many_arguments, reason = "the one place where all stations meet")]
-async fn travel(
-    worker: &Rc<Worker>,
-    exchange: Exchange,
-    snapshot: &Snapshot,
-    principal: &Arc<Principal>,
-    call: &Call<'_>,
-    (parts, body): (Parts, Incoming),
-    fate: &Fate,
-    known: &mut Known,
-) -> Result<Response<Body>, Rejection> {
-    let query = parts.uri.query().map(str::to_owned);
-    let envelope = intake::read(call, parts.headers, query, body, &snapshot.edge).await?;
+async fn travel(passage: &mut Passage, fate: &Rc<Fate>) -> Result<Response<Body>, Rejection> {
+    let Passage { worker, exchange, snapshot, principal, call, headers, query, body, known } = passage;
+    let body = body.take().expect("a call travels once");
+    let body = intake::body(headers, body, &snapshot.edge).await?;
+    let envelope = intake::open(call, std::mem::take(headers), query.take(), body)?;
     known.model = envelope.model.as_str().into();
     known.stream = envelope.head.stream;
     envelope.refuse_stored_state()?;
     let plan = route::plan(&snapshot.routes, principal, &envelope, exchange.started)?;
     known.model = plan.route.alias.clone();
     let end_user = envelope.head.end_user.as_deref();
-    let caller = std::mem::take(&mut known.caller).or_end_user(end_user);
-    let asked = Asked {
-        alias: plan.route.alias.clone(),
-        dialect: envelope.dialect,
-        operation: envelope.operation,
-        stream: envelope.head.stream,
-    };
-    let client_gone = Rc::clone(&fate.client_gone);
     let ticket = Ticket {
-        exchange,
-        caller,
-        asked,
+        exchange: *exchange,
+        caller: std::mem::take(&mut known.caller).or_end_user(end_user),
+        asked: Asked {
+            alias: plan.route.alias.clone(),
+            dialect: envelope.dialect,
+            operation: envelope.operation,
+            stream: envelope.head.stream,
+        },
         stamp: stamp(snapshot),
         prompt: envelope.prompt_to_keep(),
-        client_gone,
+        fate: Rc::clone(fate),
     };
     let admitted = admission::admit(worker, principal, ticket, &plan, &envelope);
     // The ticket is gone with the refusal, and the refusal's row tells who was behind it.

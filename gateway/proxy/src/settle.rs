@@ -12,7 +12,7 @@ use std::{borrow::Cow, cell::Cell, rc::Rc, sync::Arc};
 use bytes::Bytes;
 use smallvec::SmallVec;
 use tollgate_accounting::{
-    ledger::{Appended, Attempt, End, JournalError, Place},
+    ledger::{Appended, Attempt, End, JournalError},
     price::Price,
     quota::{Actual, Headroom, Reservation},
 };
@@ -21,9 +21,9 @@ use tollgate_domain::{ModelAlias, Money, Name, UnixMillis};
 
 use crate::{
     caller::Caller,
-    edge::{Exchange, Tried},
+    edge::{Exchange, Fate, Tried},
     rejection::Rejection,
-    snapshot::Principal,
+    snapshot::{Principal, Target},
     worker::{Presence, Worker},
 };
 
@@ -52,8 +52,7 @@ pub(crate) struct Ticket {
     pub(crate) stamp: Stamp,
     /// The prompt of a stream, kept to be counted if its provider never gets to state its figures.
     pub(crate) prompt: Option<Bytes>,
-    /// Set when the client has left and the call goes on for its bill's sake.
-    pub(crate) client_gone: Rc<Cell<bool>>,
+    pub(crate) fate: Rc<Fate>,
 }
 
 /// How an exchange ended.
@@ -91,7 +90,7 @@ pub(crate) struct Settled {
 
 /// The target that a call is with, or that has answered it.
 pub(crate) struct Server {
-    pub(crate) place: Arc<Place>,
+    pub(crate) target: Arc<Target>,
     pub(crate) price: Option<Arc<Price>>,
     pub(crate) upstream_request_id: Option<Box<str>>,
 }
@@ -183,8 +182,8 @@ impl Trip {
     /// How often the call was tried, and where last.
     pub(crate) fn tried(&self) -> Tried {
         let open = self.open();
-        let place = open.server.as_ref().map(|server| Arc::clone(&server.place));
-        Tried { attempts: open.attempts.len(), place }
+        let target = open.server.as_ref().map(|server| Arc::clone(&server.target));
+        Tried { attempts: open.attempts.len(), target }
     }
 
     /// An attempt failed in a way that no provider bills.

@@ -5,6 +5,8 @@
 //! traffic changes (balances, breakers, operator states) is not in here: the snapshot only holds
 //! references to those [live](crate::live) cells, which outlive it.
 
+mod prepared;
+
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
@@ -21,6 +23,8 @@ use crate::{
     live::{OperatorState, RegionLive, TargetLive, UpstreamLive},
     upstream::{Credential, Origin},
 };
+
+pub use prepared::Prepared;
 
 /// One configuration, ready to serve. Immutable.
 pub struct Snapshot {
@@ -132,6 +136,8 @@ pub struct Target {
     pub fate: Arc<Hold>,
     /// Hold of the account that pays for this one.
     pub account: Arc<Hold>,
+    /// What its exchanges repeat.
+    pub prepared: Prepared,
 }
 
 impl Target {

@@ -99,6 +99,8 @@ pub(super) async fn run(
     let target = &*candidate.target;
     let asks_usage = asks_usage(target, envelope);
     let needs_cap = principal.reserve_full && envelope.head.output_cap.is_none();
+    let connection =
+        worker.pools.take(&target.upstream).await.map_err(|error| Failure::of(Class::Connect(error)))?;
     let outgoing = UpstreamRequest {
         operation: envelope.operation,
         head: &envelope.head,
@@ -108,17 +110,15 @@ pub(super) async fn run(
         output_cap: (needs_cap && envelope.operation.generates())
             .then(|| admission::output_cap(plan, envelope)),
     };
-    let codec = target.upstream.dialect.codec();
     let request =
-        upstream::build(&outgoing, target, codec, asks_usage).ok_or_else(|| Failure::of(Class::Protocol))?;
-    let connection =
-        worker.pools.take(&target.upstream).await.map_err(|error| Failure::of(Class::Connect(error)))?;
+        upstream::build(&outgoing, target, asks_usage).ok_or_else(|| Failure::of(Class::Protocol))?;
     sent.set(true);
     let (response, exchange) = send(connection, request, target, envelope.head.stream).await?;
     let received = Received { worker, target, envelope, response, exchange };
     match received.response.status() {
-        status if !status.is_success() => received.refused().await,
-        _ if envelope.head.stream => received.stream(asks_usage).await,
+        // Boxed, so that plain answers do not carry the room that these need.
+        status if !status.is_success() => Box::pin(received.refused()).await,
+        _ if envelope.head.stream => Box::pin(received.stream(asks_usage)).await,
         _ => received.plain().await,
     }
 }
@@ -132,7 +132,7 @@ fn asks_usage(target: &Target, envelope: &Envelope) -> bool {
 }
 
 async fn send(
-    connection: Connection,
+    mut connection: Connection,
     request: http::Request<http_body_util::Full<Bytes>>,
     target: &Target,
     stream: bool,
@@ -140,16 +140,18 @@ async fn send(
     let timeouts = &target.upstream.timeouts;
     let (patience, total) =
         if stream { (timeouts.stream_head, timeouts.stream_total) } else { (timeouts.head, timeouts.total) };
-    // Pinned first: a timer around the future itself would move all of it once more.
-    let sending = pin!(connection.send(request));
+    let sending = connection.send(request);
     // The whole call has a timer already; one that could only fire later is not worth its price.
-    let sent = if patience < total { timeout(patience, sending).await } else { Ok(sending.await) };
+    let sent = if patience < total {
+        Box::pin(timeout(patience, sending)).await.map_err(|_| Failure::of(Class::HeadTimeout))?
+    } else {
+        sending.await
+    };
     match sent {
-        Err(_) => Err(Failure::of(Class::HeadTimeout)),
-        Ok(Err(SendFailure::Unprocessed)) => Err(Failure::of(Class::Unprocessed)),
-        Ok(Err(SendFailure::Broken)) => Err(Failure::of(Class::Reset)),
-        Ok(Err(SendFailure::Protocol)) => Err(Failure::of(Class::Protocol)),
-        Ok(Ok(sent)) => Ok(sent),
+        Ok(response) => Ok((response, Exchange { connection })),
+        Err(SendFailure::Unprocessed) => Err(Failure::of(Class::Unprocessed)),
+        Err(SendFailure::Broken) => Err(Failure::of(Class::Reset)),
+        Err(SendFailure::Protocol) => Err(Failure::of(Class::Protocol)),
     }
 }
 

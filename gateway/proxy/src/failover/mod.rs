@@ -15,6 +15,7 @@ mod visit;
 
 use std::{
     pin::pin,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -133,7 +134,7 @@ impl<'a> Tries<'a> {
         self.tries += 1;
         let n = u16::try_from(self.tries).unwrap_or(u16::MAX);
         let sent = trip.tries(Server {
-            place: candidate.target.place.clone(),
+            target: Arc::clone(&candidate.target),
             price: candidate.price.clone(),
             upstream_request_id: None,
         });

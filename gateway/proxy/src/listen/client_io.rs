@@ -3,6 +3,7 @@
 use std::{
     io,
     pin::Pin,
+    rc::Rc,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -12,6 +13,8 @@ use tokio::{
     net::TcpStream,
     time::{Instant, Sleep},
 };
+
+use super::usage::Usage;
 
 /// A client that lets a write wait longer than this, without taking as much as [`PROGRESS`], is gone.
 const STALL: Duration = Duration::from_secs(60);
@@ -23,11 +26,12 @@ pub(super) struct ClientIo {
     /// Runs while a write waits.
     stall: Option<Pin<Box<Sleep>>>,
     taken: usize,
+    usage: Rc<Usage>,
 }
 
 impl ClientIo {
-    pub(super) fn new(socket: TcpStream) -> Self {
-        Self { socket, stall: None, taken: 0 }
+    pub(super) fn new(socket: TcpStream, usage: Rc<Usage>) -> Self {
+        Self { socket, stall: None, taken: 0, usage }
     }
 
     fn poll_stalled(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
@@ -37,6 +41,7 @@ impl ClientIo {
     }
 
     fn took(&mut self, bytes: usize, all: bool) {
+        self.usage.wrote();
         self.taken += bytes;
         if all {
             self.stall = None;

@@ -10,9 +10,14 @@ use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
 use super::stream::StreamBody;
+use crate::listen::InFlight;
 
 /// The body of an answer.
-pub(crate) struct Body(Kind);
+pub(crate) struct Body {
+    kind: Kind,
+    /// Tells the connection that the answer is still on its way.
+    in_flight: Option<InFlight>,
+}
 
 enum Kind {
     Full(Bytes),
@@ -22,12 +27,18 @@ enum Kind {
 impl Body {
     /// A body that is in hand.
     pub(crate) const fn full(bytes: Bytes) -> Self {
-        Self(Kind::Full(bytes))
+        Self { kind: Kind::Full(bytes), in_flight: None }
     }
 
     /// A body that is still being made.
     pub(super) fn stream(stream: StreamBody) -> Self {
-        Self(Kind::Stream(Box::new(stream)))
+        Self { kind: Kind::Stream(Box::new(stream)), in_flight: None }
+    }
+
+    /// Keeps a request in flight while this answer is on its way.
+    pub(crate) fn in_flight(mut self, in_flight: InFlight) -> Self {
+        self.in_flight = Some(in_flight);
+        self
     }
 }
 
@@ -39,7 +50,7 @@ impl http_body::Body for Body {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        match &mut self.0 {
+        match &mut self.kind {
             Kind::Full(bytes) if bytes.is_empty() => Poll::Ready(None),
             Kind::Full(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
             Kind::Stream(stream) => stream.poll_next(cx).map(|next| next.map(|bytes| Ok(Frame::data(bytes)))),
@@ -47,11 +58,11 @@ impl http_body::Body for Body {
     }
 
     fn is_end_stream(&self) -> bool {
-        matches!(&self.0, Kind::Full(bytes) if bytes.is_empty())
+        matches!(&self.kind, Kind::Full(bytes) if bytes.is_empty())
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.0 {
+        match &self.kind {
             Kind::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Kind::Stream(_) => SizeHint::default(),
         }

@@ -9,22 +9,40 @@ use crate::{
     settle::Trip,
 };
 
+/// Room for the fields that the gateway adds.
+const OURS: usize = 12;
+
 /// Turns an upstream's headers into the client's, in place: hop-by-hop fields, cookies, server
 /// banners and the upstream's own limits (they tell about other tenants) go, ours come.
 pub(super) fn for_client(headers: &mut HeaderMap, trip: &Trip) {
     let upstream_id = failover::upstream_request_id(headers).and_then(|id| HeaderValue::from_str(id).ok());
     remove_named_by_connection(headers);
-    let unwanted: smallvec::SmallVec<[HeaderName; 8]> =
-        headers.keys().filter(|name| is_unwanted(name)).cloned().collect();
-    for name in unwanted {
-        headers.remove(name);
-    }
+    keep_wanted(headers);
     if let Some(id) = upstream_id {
         headers.insert(name::UPSTREAM_REQUEST_ID, id);
     }
     edge::put_ids(headers, trip.exchange().id, trip.asked().dialect);
     trip.tried().put(headers);
     put_limits(headers, trip);
+}
+
+/// Most fields go, so those that stay are moved over: no name is copied, no gap is closed.
+fn keep_wanted(headers: &mut HeaderMap) {
+    let mut kept = HeaderMap::with_capacity(headers.len() + OURS);
+    let mut fields = headers.drain().peekable();
+    let mut current = None;
+    while let Some((name, value)) = fields.next() {
+        if let Some(name) = name {
+            current = Some(name).filter(|name| !is_unwanted(name));
+        }
+        // Further values of a name come without it.
+        let more = fields.peek().is_some_and(|(name, _)| name.is_none());
+        if let Some(name) = if more { current.clone() } else { current.take() } {
+            kept.append(name, value);
+        }
+    }
+    drop(fields);
+    *headers = kept;
 }
 
 /// What keeps proxies in between from buffering a stream.
@@ -125,6 +143,18 @@ mod tests {
         let kept = ["content-type", "openai-processing-ms", "x-ms-region", "anthropic-version"];
         assert!(gone.into_iter().all(|name| is_unwanted(&HeaderName::from_static(name))));
         assert!(!kept.into_iter().any(|name| is_unwanted(&HeaderName::from_static(name))));
+    }
+
+    #[test]
+    fn every_value_of_a_wanted_field_stays() {
+        let mut headers = HeaderMap::new();
+        for value in ["a", "b", "c"] {
+            headers.append("x-kept", HeaderValue::from_static(value));
+            headers.append(header::SET_COOKIE, HeaderValue::from_static(value));
+        }
+        keep_wanted(&mut headers);
+        assert_eq!(headers.get_all("x-kept").iter().collect::<Vec<_>>(), ["a", "b", "c"]);
+        assert_eq!(headers.len(), 3);
     }
 
     #[test]

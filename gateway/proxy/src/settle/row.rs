@@ -68,7 +68,7 @@ pub(super) fn entry(open: &Open, exit: Exit, ended_at: UnixMillis) -> Entry {
     let known = open.status.unwrap_or(CLIENT_CLOSED);
     let (end, status, code, reading, whole) = match exit {
         // The client left while the answer was on its way; the call went on for its bill's sake.
-        Exit::Completed(reading) if open.ticket.client_gone.get() => {
+        Exit::Completed(reading) if open.ticket.fate.client_gone.get() => {
             (End::ClientAbort, CLIENT_CLOSED, None, reading, true)
         }
         Exit::Completed(reading) => (End::Completed, known, None, reading, true),
@@ -102,7 +102,7 @@ pub(super) fn entry(open: &Open, exit: Exit, ended_at: UnixMillis) -> Entry {
         session: caller.session.clone(),
         client: caller.client.clone(),
         model: asked.alias.clone(),
-        place: server.map(|server| Arc::clone(&server.place)),
+        place: server.map(|server| Arc::clone(&server.target.place)),
         served_model: reported.served_model,
         dialect: Cow::Borrowed(asked.dialect.as_str()),
         operation: Cow::Borrowed(asked.operation.as_str()),
@@ -160,7 +160,7 @@ fn flags(open: &Open, consumed: &Consumption, reported: &Reported, bill: Option<
     mark(Flags::USAGE_INCONSISTENT, reported.flags.usage_inconsistent);
     mark(Flags::REASONING_UNKNOWN, consumed.source == UsageSource::Counted);
     mark(Flags::INPUT_LOWER_BOUND, consumed.source != UsageSource::Reported && open.input_is_lower_bound);
-    let sent = open.server.as_ref().map(|server| server.place.upstream_model.as_str());
+    let sent = open.server.as_ref().map(|server| server.target.place.upstream_model.as_str());
     mark(
         Flags::SERVED_MODEL_DIFFERS,
         matches!((sent, reported.served_model.as_deref()), (Some(sent), Some(served)) if !served.starts_with(sent)),

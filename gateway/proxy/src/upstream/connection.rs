@@ -8,6 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use futures_util::future::Either;
 use http::{Request, Response};
 use http_body_util::Full;
 use hyper::{
@@ -89,37 +90,43 @@ impl Connection {
     /// Sends a request and waits for the head of the response, driving the connection meanwhile.
     ///
     /// # Cancel safety
-    /// Dropping the future drops the connection with it; the upstream sees it close.
-    pub(crate) async fn send(
-        mut self,
+    /// The connection is of no use once the future was dropped: drop it too, and the upstream sees
+    /// it close.
+    pub(crate) fn send(
+        &mut self,
         request: Request<RequestBody>,
-    ) -> Result<(Response<Incoming>, Exchange), SendFailure> {
-        let sent = match &mut self {
-            Self::H1(h1) => h1.send(request).await,
-            Self::H2(sender) => send_h2(sender, request).await,
-        };
-        sent.map(|response| (response, Exchange { connection: self }))
+    ) -> impl Future<Output = Result<Response<Incoming>, SendFailure>> {
+        match self {
+            Self::H1(h1) => Either::Left(h1.send(request)),
+            // Boxed: one pointer where the usual protocol needs no more.
+            Self::H2(sender) => Either::Right(Box::pin(send_h2(sender, request))),
+        }
     }
 }
 
 impl H1 {
-    async fn send(&mut self, request: Request<RequestBody>) -> Result<Response<Incoming>, SendFailure> {
+    /// A plain function that gives a future: the request goes into hyper's hands at once and is not
+    /// carried along.
+    fn send(
+        &mut self,
+        request: Request<RequestBody>,
+    ) -> impl Future<Output = Result<Response<Incoming>, SendFailure>> {
         let reused = self.idle_since.is_some();
         let read_before = self.read.get();
-        let mut response = std::pin::pin!(self.sender.try_send_request(request));
-        let (driver, ended) = (&mut self.driver, &mut self.ended);
-        let outcome = poll_fn(|cx| {
-            if let Poll::Ready(done) = response.as_mut().poll(cx) {
-                return Poll::Ready(done);
-            }
-            drive(driver, ended, cx);
-            response.as_mut().poll(cx)
-        })
-        .await;
-        outcome.map_err(|error| {
-            let untouched = reused && self.read.get() == read_before;
-            failure(&error, untouched)
-        })
+        let response = self.sender.try_send_request(request);
+        let (driver, ended, read) = (&mut self.driver, &mut self.ended, &self.read);
+        async move {
+            let mut response = std::pin::pin!(response);
+            let outcome = poll_fn(|cx| {
+                if let Poll::Ready(done) = response.as_mut().poll(cx) {
+                    return Poll::Ready(done);
+                }
+                drive(driver, ended, cx);
+                response.as_mut().poll(cx)
+            })
+            .await;
+            outcome.map_err(|error| failure(&error, reused && read.get() == read_before))
+        }
     }
 
     /// Drives the connection one step.

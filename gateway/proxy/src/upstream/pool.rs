@@ -40,15 +40,16 @@ struct Pool {
 impl Pools {
     /// A connection to the upstream: an idle one that is still open, else a new one.
     pub(crate) async fn take(&self, upstream: &Upstream) -> Result<Connection, ConnectError> {
+        // Opening is rare and its state is large: boxed, so that reusing does not carry its room.
         if upstream.http2 {
-            return self.take_shared(upstream).await;
+            return Box::pin(self.take_shared(upstream)).await;
         }
         while let Some(mut idle) = self.pop(upstream) {
             if poll_fn(|cx| Poll::Ready(idle.poll_reusable(cx))).await {
                 return Ok(Connection::H1(idle));
             }
         }
-        Connection::open(upstream).await
+        Box::pin(Connection::open(upstream)).await
     }
 
     /// Gives a connection back for the next request.

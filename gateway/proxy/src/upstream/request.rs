@@ -28,17 +28,10 @@ pub(crate) struct UpstreamRequest<'a> {
 pub(crate) fn build(
     request: &UpstreamRequest<'_>,
     target: &Target,
-    codec: &dyn Codec,
     ask_usage: bool,
 ) -> Option<Request<RequestBody>> {
     let upstream = &*target.upstream;
-    let path = codec.upstream_path(
-        request.operation,
-        &upstream.base_path,
-        &target.model,
-        request.query,
-        upstream.api_version.as_deref(),
-    );
+    let codec = upstream.dialect.codec();
     let edits = Edits {
         model: Some(target.model.as_str()),
         include_usage: ask_usage,
@@ -47,12 +40,11 @@ pub(crate) fn build(
     let body = codec.request_body(request.operation, request.head, request.body, &edits);
     let mut built = Request::new(Full::new(body));
     *built.method_mut() = Method::POST;
-    // HTTP/2 takes scheme and authority from the URI, HTTP/1.1 the host from its header.
-    *built.uri_mut() = if upstream.http2 { absolute(target, &path)? } else { path.parse().ok()? };
+    *built.uri_mut() = target.uri(request.operation, request.query)?;
     let headers = built.headers_mut();
     headers.reserve(request.headers.len() + 4);
     if !upstream.http2 {
-        headers.insert(header::HOST, upstream.origin.authority().parse().ok()?);
+        headers.insert(header::HOST, target.host()?);
     }
     copy_allowed(request.headers, headers, codec);
     headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
@@ -63,15 +55,6 @@ pub(crate) fn build(
         headers.insert(name, value);
     }
     Some(built)
-}
-
-fn absolute(target: &Target, path: &str) -> Option<http::Uri> {
-    let origin = &target.upstream.origin;
-    let scheme = match origin.scheme {
-        super::Scheme::Http => "http",
-        super::Scheme::Https => "https",
-    };
-    http::Uri::builder().scheme(scheme).authority(origin.authority()).path_and_query(path).build().ok()
 }
 
 fn copy_allowed(from: &HeaderMap, to: &mut HeaderMap, codec: &dyn Codec) {

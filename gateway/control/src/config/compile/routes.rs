@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use tollgate_accounting::{ledger::Place, price::PriceBook};
 use tollgate_domain::{ModelAlias, Name, UpstreamModel, ZoneName};
-use tollgate_proxy::{Balance, Live, Route, Routes, Target};
+use tollgate_proxy::{Balance, Live, Prepared, Route, Routes, Target};
 
 use crate::config::file::{self, ConfigFile};
 
@@ -70,6 +70,7 @@ fn target(given: &file::Target, endpoint: &Endpoint, prices: &PriceBook, live: &
         account: live.fleet.account(account),
         upstream: Arc::clone(upstream),
         model,
+        prepared: Prepared::default(),
     }
 }
 

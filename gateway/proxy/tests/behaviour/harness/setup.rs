@@ -15,7 +15,7 @@ use tollgate_accounting::{
 use tollgate_dialect::Dialect;
 use tollgate_domain::{ModelAlias, Secret, UnixMillis};
 use tollgate_proxy::{
-    Balance, Credential, Durability, EdgeLimits, InjectUsage, KeyRing, Live, OperatorState, Origin,
+    Balance, Credential, Durability, EdgeLimits, InjectUsage, KeyRing, Live, OperatorState, Origin, Prepared,
     Presentation, Principal, Route, Routes, Scheme, Snapshot, Target, Timeouts, Upstream,
 };
 use tollgate_simulator::Simulator;
@@ -226,6 +226,7 @@ impl Setup {
             account: live.fleet.account(&setup.account.as_str().into()),
             upstream: Arc::new(upstream(setup, live)),
             model,
+            prepared: Prepared::default(),
         }
     }
 }

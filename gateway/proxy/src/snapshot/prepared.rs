@@ -1,0 +1,73 @@
+//! Header values and paths that every exchange with a target repeats: made once, then only referred to.
+
+use std::sync::OnceLock;
+
+use http::{HeaderValue, Uri};
+use tollgate_dialect::Operation;
+
+use super::{Target, Upstream};
+use crate::upstream::Scheme;
+
+/// One place per operation.
+const OPERATIONS: usize = Operation::GetModel as usize + 1;
+
+/// What is made when a target is first used.
+#[derive(Default)]
+pub struct Prepared {
+    host: OnceLock<Option<HeaderValue>>,
+    upstream: OnceLock<Option<HeaderValue>>,
+    region: OnceLock<Option<HeaderValue>>,
+    uris: [OnceLock<Option<Uri>>; OPERATIONS],
+}
+
+impl Target {
+    /// The `host` header toward the upstream.
+    pub(crate) fn host(&self) -> Option<HeaderValue> {
+        let host = || self.upstream.origin.authority().parse().ok();
+        self.prepared.host.get_or_init(host).clone()
+    }
+
+    /// What tells clients the upstream's name; `None` where no header can carry it.
+    pub(crate) fn upstream_header(&self) -> Option<HeaderValue> {
+        let value = || HeaderValue::from_str(self.upstream.name.as_str()).ok();
+        self.prepared.upstream.get_or_init(value).clone()
+    }
+
+    /// What tells clients the region; `None` where no header can carry it.
+    pub(crate) fn region_header(&self) -> Option<HeaderValue> {
+        let value = || HeaderValue::from_str(self.upstream.region.as_str()).ok();
+        self.prepared.region.get_or_init(value).clone()
+    }
+
+    /// Where an operation is asked of the upstream, with what is passed on of the client's query.
+    pub(crate) fn uri(&self, operation: Operation, query: Option<&str>) -> Option<Uri> {
+        match query {
+            None => {
+                self.prepared.uris[operation as usize].get_or_init(|| self.make_uri(operation, None)).clone()
+            }
+            query => self.make_uri(operation, query),
+        }
+    }
+
+    fn make_uri(&self, operation: Operation, query: Option<&str>) -> Option<Uri> {
+        let upstream = &*self.upstream;
+        let path = upstream.dialect.codec().upstream_path(
+            operation,
+            &upstream.base_path,
+            &self.model,
+            query,
+            upstream.api_version.as_deref(),
+        );
+        // HTTP/2 takes scheme and authority from the URI, HTTP/1.1 the host from its header.
+        if upstream.http2 { absolute(upstream, &path) } else { path.parse().ok() }
+    }
+}
+
+fn absolute(upstream: &Upstream, path: &str) -> Option<Uri> {
+    let scheme = match upstream.origin.scheme {
+        Scheme::Http => "http",
+        Scheme::Https => "https",
+    };
+    let authority = upstream.origin.authority();
+    Uri::builder().scheme(scheme).authority(authority).path_and_query(path).build().ok()
+}
