@@ -73,8 +73,12 @@ pub trait Codec: Send + Sync {
     /// sent yet. Later in a stream, [`StreamReader::error_event`] continues its numbering.
     fn error_event(&self, operation: Operation, face: &ErrorFace<'_>) -> Vec<u8>;
 
-    /// The tightest limits as this dialect's rate-limit headers.
-    fn limit_headers(&self, limits: &LimitsShown, out: &mut dyn FnMut(&'static str, LimitValue));
+    /// The names of this dialect's rate-limit headers.
+    fn limit_names(&self) -> &'static LimitNames;
+
+    /// Writes when a limit is whole again, `now` being the wall clock, as this dialect's clients read
+    /// it: as a duration or as an instant.
+    fn write_reset(&self, shown: &LimitShown, now: UnixMillis, text: &mut Vec<u8>);
 
     /// The list of models, or with `one` that single model, in this dialect's shape.
     fn models(&self, names: &mut dyn Iterator<Item = &str>, one: Option<&str>) -> Vec<u8>;
@@ -163,22 +167,16 @@ pub struct LimitShown {
     pub reset_after: Duration,
 }
 
-/// What a rate-limit header says.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum LimitValue {
-    /// A count.
-    Count(u64),
-    /// A duration or an instant, in the dialect's own form.
-    Time(String),
+/// Names of rate-limit headers, each time that of the limit, of what remains and of the reset.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct LimitNames {
+    /// For requests.
+    pub requests: [&'static str; 3],
+    /// For tokens.
+    pub tokens: [&'static str; 3],
 }
 
-/// The tightest limits that apply to a client, as shown to it.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct LimitsShown {
-    /// Of requests.
-    pub requests: Option<LimitShown>,
-    /// Of tokens.
-    pub tokens: Option<LimitShown>,
-    /// The wall clock, for dialects that name the instant of the reset.
-    pub now: UnixMillis,
+/// Writes a count in decimal.
+pub fn write_count(count: u64, text: &mut Vec<u8>) {
+    text.extend_from_slice(itoa::Buffer::new().format(count).as_bytes());
 }

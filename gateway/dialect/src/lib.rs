@@ -29,7 +29,7 @@ mod sse;
 mod tokenizer;
 mod walk;
 
-pub use codec::{Codec, Edits, ErrorFace, InputEstimate, LimitShown, LimitValue, LimitsShown};
+pub use codec::{Codec, Edits, ErrorFace, InputEstimate, LimitNames, LimitShown, write_count};
 pub use estimate::count_input;
 pub use fault::Fault;
 pub use head::{Head, Malformed, Member};

@@ -55,6 +55,9 @@ pub struct Call<'a> {
 /// Tells what a request line means. `path` comes as sent, without query; `header` tells whether
 /// the request has a header of that (lower-case) name.
 pub fn recognise<'a>(method: &str, path: &'a str, header: impl Fn(&str) -> bool) -> Recognised<'a> {
+    if let Some(call) = documented(method, path) {
+        return Recognised::Call(call);
+    }
     let anthropic = header("anthropic-version");
     let nearest = if anthropic { Dialect::Anthropic } else { Dialect::OpenAi };
     let Some(segments) = segments(path) else {
@@ -89,6 +92,18 @@ pub fn recognise<'a>(method: &str, path: &'a str, header: impl Fn(&str) -> bool)
         Known::Later(what) => Recognised::Unsupported { dialect, what },
         Known::Nothing => Recognised::Unknown { dialect, hint: Some(hint(dialect, rest)) },
     }
+}
+
+/// What nearly all clients call, at the paths that the providers document: told at once.
+fn documented(method: &str, path: &str) -> Option<Call<'static>> {
+    let (dialect, operation) = match path {
+        "/v1/chat/completions" => (Dialect::OpenAi, Operation::ChatCompletions),
+        "/v1/responses" => (Dialect::OpenAi, Operation::Responses),
+        "/v1/embeddings" => (Dialect::OpenAi, Operation::Embeddings),
+        "/v1/messages" => (Dialect::Anthropic, Operation::Messages),
+        _ => return None,
+    };
+    (method == "POST").then_some(Call { dialect, operation, model: None })
 }
 
 fn call<'a>(

@@ -180,15 +180,18 @@ impl<'a> Scan<'a> {
 
 /// The index after the string whose opening quote stands at `quote`, or nothing if it never ends.
 pub(crate) fn after_string(bytes: &[u8], quote: usize) -> Option<usize> {
-    /// Most names and many values end within so many bytes, sooner than a vector search starts.
-    const SHORT: usize = 16;
     let mut at = quote + 1;
-    for &byte in bytes.get(at..)?.iter().take(SHORT) {
-        match byte {
-            b'"' => return Some(at + 1),
-            b'\\' => break,
-            _ => at += 1,
+    // Most names and many values end within four words, sooner than a vector search starts.
+    for word in bytes.get(at..)?.as_chunks::<8>().0.iter().take(4) {
+        let stops = quotes_or_backslashes(*word);
+        if stops != 0 {
+            at += (stops.trailing_zeros() / 8) as usize;
+            if bytes[at] == b'"' {
+                return Some(at + 1);
+            }
+            break;
         }
+        at += 8;
     }
     loop {
         let found = at + memchr2(b'"', b'\\', bytes.get(at..)?)?;
@@ -197,6 +200,15 @@ pub(crate) fn after_string(bytes: &[u8], quote: usize) -> Option<usize> {
         }
         at = found + 2;
     }
+}
+
+/// A bit in the first byte of the word that is a quote or a backslash; bits behind it mean nothing.
+fn quotes_or_backslashes(word: [u8; 8]) -> u64 {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const HIGHS: u64 = ONES << 7;
+    let word = u64::from_le_bytes(word);
+    let zeros = |word: u64| word.wrapping_sub(ONES) & !word & HIGHS;
+    zeros(word ^ (ONES * b'"' as u64)) | zeros(word ^ (ONES * b'\\' as u64))
 }
 
 #[cfg(test)]
@@ -222,6 +234,23 @@ mod tests {
         let want = [("model", "\"a\\\"}\""), ("n", "-1.5e3"), ("x", "[{\"model\":1}]"), ("model", "null")];
         assert_eq!(found.unwrap(), want.map(|(name, value)| (name.to_owned(), value.to_owned())));
         assert_eq!(names("{}"), Ok(Vec::new()));
+    }
+
+    proptest! {
+        #[test]
+        fn a_string_ends_at_its_first_quote_that_is_not_escaped(text in "[a\u{a2}\"\\\\\u{dc}]{0,60}") {
+            let bytes = [b"\"", text.as_bytes()].concat();
+            let mut at = 1;
+            let plainly = loop {
+                match bytes.get(at) {
+                    None => break None,
+                    Some(b'"') => break Some(at + 1),
+                    Some(b'\\') => at += 2,
+                    Some(_) => at += 1,
+                }
+            };
+            prop_assert_eq!(after_string(&bytes, 0), plainly);
+        }
     }
 
     #[test]

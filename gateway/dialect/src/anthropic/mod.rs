@@ -7,10 +7,10 @@ pub(crate) mod stream;
 pub(crate) mod usage;
 
 use bytes::Bytes;
-use tollgate_domain::UpstreamModel;
+use tollgate_domain::{UnixMillis, UpstreamModel};
 
 use crate::{
-    codec::{Codec, Edits, ErrorFace, InputEstimate, LimitValue, LimitsShown},
+    codec::{Codec, Edits, ErrorFace, InputEstimate, LimitNames, LimitShown},
     fault::Fault,
     head::{Head, Malformed},
     reader::StreamReader,
@@ -73,8 +73,12 @@ impl Codec for Anthropic {
         error::event(face)
     }
 
-    fn limit_headers(&self, limits: &LimitsShown, out: &mut dyn FnMut(&'static str, LimitValue)) {
-        reply::limit_headers(limits, out);
+    fn limit_names(&self) -> &'static LimitNames {
+        &reply::LIMIT_NAMES
+    }
+
+    fn write_reset(&self, shown: &LimitShown, now: UnixMillis, text: &mut Vec<u8>) {
+        reply::write_instant(shown, now, text);
     }
 
     fn models(&self, names: &mut dyn Iterator<Item = &str>, one: Option<&str>) -> Vec<u8> {

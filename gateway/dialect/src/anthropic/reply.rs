@@ -11,7 +11,7 @@ use crate::{
         error::RULES,
         usage::{self, Stated},
     },
-    codec::{LimitShown, LimitValue, LimitsShown},
+    codec::{LimitNames, LimitShown},
     output::OutputText,
     reported::Reported,
     walk::{Value, Walk, parse_at, text_of},
@@ -81,25 +81,26 @@ pub(crate) fn models(names: &mut dyn Iterator<Item = &str>, one: Option<&str>) -
     body
 }
 
-/// `anthropic-ratelimit-*`, with the instant of the reset (RFC 3339).
-pub(crate) fn limit_headers(limits: &LimitsShown, out: &mut dyn FnMut(&'static str, LimitValue)) {
-    if let Some(shown) = limits.requests {
-        out("anthropic-ratelimit-requests-limit", LimitValue::Count(shown.limit));
-        out("anthropic-ratelimit-requests-remaining", LimitValue::Count(shown.remaining));
-        out("anthropic-ratelimit-requests-reset", LimitValue::Time(reset(&shown, limits.now)));
-    }
-    if let Some(shown) = limits.tokens {
-        out("anthropic-ratelimit-tokens-limit", LimitValue::Count(shown.limit));
-        out("anthropic-ratelimit-tokens-remaining", LimitValue::Count(shown.remaining));
-        out("anthropic-ratelimit-tokens-reset", LimitValue::Time(reset(&shown, limits.now)));
-    }
-}
+/// The names of the limit headers.
+pub(crate) const LIMIT_NAMES: LimitNames = LimitNames {
+    requests: [
+        "anthropic-ratelimit-requests-limit",
+        "anthropic-ratelimit-requests-remaining",
+        "anthropic-ratelimit-requests-reset",
+    ],
+    tokens: [
+        "anthropic-ratelimit-tokens-limit",
+        "anthropic-ratelimit-tokens-remaining",
+        "anthropic-ratelimit-tokens-reset",
+    ],
+};
 
-/// In whole seconds, rounded up.
-fn reset(shown: &LimitShown, now: UnixMillis) -> String {
+/// Writes the instant of a reset (RFC 3339), in whole seconds, rounded up.
+pub(crate) fn write_instant(shown: &LimitShown, now: UnixMillis, text: &mut Vec<u8>) {
     let millis = i64::try_from(Duration::as_millis(&shown.reset_after)).unwrap_or(i64::MAX);
     let at = now.plus(millis).plus(999).get().div_euclid(1_000);
-    Timestamp::from_second(at).unwrap_or(Timestamp::MAX).strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+    let at = Timestamp::from_second(at).unwrap_or(Timestamp::MAX);
+    text.extend_from_slice(at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string().as_bytes());
 }
 
 #[cfg(test)]
@@ -109,16 +110,9 @@ mod tests {
     #[test]
     fn resets_are_instants_in_whole_seconds_rounded_up() {
         let shown = LimitShown { limit: 10, remaining: 3, reset_after: Duration::from_millis(1) };
-        let limits =
-            LimitsShown { requests: None, tokens: Some(shown), now: UnixMillis::new(1_790_000_000_000) };
-        let mut headers = Vec::new();
-        limit_headers(&limits, &mut |name, value| headers.push((name, value)));
-        let want = [
-            ("anthropic-ratelimit-tokens-limit", LimitValue::Count(10)),
-            ("anthropic-ratelimit-tokens-remaining", LimitValue::Count(3)),
-            ("anthropic-ratelimit-tokens-reset", LimitValue::Time("2026-09-21T14:13:21Z".to_owned())),
-        ];
-        assert_eq!(headers, want);
+        let mut text = Vec::new();
+        write_instant(&shown, UnixMillis::new(1_790_000_000_000), &mut text);
+        assert_eq!(str::from_utf8(&text), Ok("2026-09-21T14:13:21Z"));
     }
 
     #[test]

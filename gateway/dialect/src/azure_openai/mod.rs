@@ -4,10 +4,10 @@ pub(crate) mod error;
 pub(crate) mod request;
 
 use bytes::Bytes;
-use tollgate_domain::UpstreamModel;
+use tollgate_domain::{UnixMillis, UpstreamModel};
 
 use crate::{
-    codec::{Codec, Edits, ErrorFace, InputEstimate, LimitValue, LimitsShown},
+    codec::{Codec, Edits, ErrorFace, InputEstimate, LimitNames, LimitShown},
     fault::Fault,
     head::{Head, Malformed},
     openai,
@@ -71,8 +71,12 @@ impl Codec for AzureOpenAi {
         openai::error::event(operation, face)
     }
 
-    fn limit_headers(&self, limits: &LimitsShown, out: &mut dyn FnMut(&'static str, LimitValue)) {
-        openai::reply::limit_headers(limits, out);
+    fn limit_names(&self) -> &'static LimitNames {
+        &openai::reply::LIMIT_NAMES
+    }
+
+    fn write_reset(&self, shown: &LimitShown, _now: UnixMillis, text: &mut Vec<u8>) {
+        openai::reply::write_wait(shown.reset_after, text);
     }
 
     fn models(&self, names: &mut dyn Iterator<Item = &str>, one: Option<&str>) -> Vec<u8> {

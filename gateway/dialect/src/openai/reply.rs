@@ -1,12 +1,12 @@
 //! Plain answers of the OpenAI family, and the answers that are ours: models and limit headers.
 
-use std::time::Duration;
+use std::{sync::LazyLock, time::Duration};
 
-use memchr::memmem;
+use memchr::memmem::Finder;
 use serde_json::json;
 
 use crate::{
-    codec::{LimitValue, LimitsShown},
+    codec::{LimitNames, write_count},
     fault::{Fault, FaultRules},
     openai::usage,
     output::OutputText,
@@ -39,20 +39,20 @@ impl<'a> Members<'a> {
     }
 
     fn by_name(bytes: &'a [u8]) -> Option<Self> {
-        let needs_a_walk: [&[u8]; 3] = [b"\"error\"", b"\"status\"", b"\"output\""];
-        if needs_a_walk.iter().any(|name| memmem::find(bytes, name).is_some()) {
+        let names = &*NAMES;
+        if names.needs_a_walk.iter().any(|name| name.find(bytes).is_some()) {
             return None;
         }
-        let tier = b"\"service_tier\":\"";
-        let service_tier = match memmem::find(bytes, tier) {
-            Some(_) => Some(text_at(bytes, the_only(bytes, tier)?)?),
-            None => None,
+        let service_tier = match the_only(bytes, &names.service_tier) {
+            Stands::Once(at) => Some(text_at(bytes, at)?),
+            Stands::Nowhere => None,
+            Stands::Often => return None,
         };
         Some(Self {
-            model: Some(text_at(bytes, the_only(bytes, b"\"model\":\"")?)?),
+            model: Some(text_at(bytes, the_only(bytes, &names.model).once()?)?),
             service_tier,
-            usage: Some(the_only(bytes, b"\"usage\":{")?),
-            output: the_only(bytes, b"\"choices\":["),
+            usage: Some(the_only(bytes, &names.usage).once()?),
+            output: the_only(bytes, &names.choices).once(),
             ..Self::default()
         })
     }
@@ -86,7 +86,7 @@ impl<'a> Members<'a> {
         let Some(raw) = self.usage.and_then(|at| bytes.get(at..)) else { return };
         usage::take(raw, reported);
         let (Some(usage), Some(at)) = (&mut reported.usage, self.output) else { return };
-        if memmem::find(&bytes[at..], b"\"web_search_call\"").is_some() {
+        if NAMES.web_search.find(&bytes[at..]).is_some() {
             usage.web_searches = parse_at(bytes, at).map_or(0, |output| web_searches(&output));
         }
     }
@@ -100,11 +100,47 @@ impl<'a> Members<'a> {
     }
 }
 
-/// Index of the value's first byte behind a needle that ends with it, if the needle stands but once.
-fn the_only(bytes: &[u8], needle: &[u8]) -> Option<usize> {
-    let at = memmem::find(bytes, needle)?;
-    let value = at + needle.len() - 1;
-    memmem::find(&bytes[value..], needle).is_none().then_some(value)
+/// Searchers for the few names; making one costs as much as several searches of an answer.
+static NAMES: LazyLock<Names> = LazyLock::new(|| Names {
+    needs_a_walk: [Finder::new("\"error\""), Finder::new("\"status\""), Finder::new("\"output\"")],
+    model: Finder::new("\"model\":\""),
+    service_tier: Finder::new("\"service_tier\":\""),
+    usage: Finder::new("\"usage\":{"),
+    choices: Finder::new("\"choices\":["),
+    web_search: Finder::new("\"web_search_call\""),
+});
+
+struct Names {
+    needs_a_walk: [Finder<'static>; 3],
+    model: Finder<'static>,
+    service_tier: Finder<'static>,
+    usage: Finder<'static>,
+    choices: Finder<'static>,
+    web_search: Finder<'static>,
+}
+
+/// How often a name stands in an answer.
+enum Stands {
+    Nowhere,
+    /// With the index of its value's first byte.
+    Once(usize),
+    Often,
+}
+
+impl Stands {
+    fn once(self) -> Option<usize> {
+        match self {
+            Self::Once(at) => Some(at),
+            Self::Nowhere | Self::Often => None,
+        }
+    }
+}
+
+/// Looks for a name with the first byte of its value behind it.
+fn the_only(bytes: &[u8], name: &Finder<'_>) -> Stands {
+    let Some(at) = name.find(bytes) else { return Stands::Nowhere };
+    let value = at + name.needle().len() - 1;
+    if name.find(&bytes[value..]).is_some() { Stands::Often } else { Stands::Once(value) }
 }
 
 /// The raw text of the string that begins at `at`.
@@ -155,31 +191,27 @@ pub(crate) fn models(names: &mut dyn Iterator<Item = &str>, one: Option<&str>) -
     body
 }
 
-/// `x-ratelimit-*`, with durations such as `120ms`, `1s`, `6m0s`.
-pub(crate) fn limit_headers(limits: &LimitsShown, out: &mut dyn FnMut(&'static str, LimitValue)) {
-    if let Some(shown) = limits.requests {
-        out("x-ratelimit-limit-requests", LimitValue::Count(shown.limit));
-        out("x-ratelimit-remaining-requests", LimitValue::Count(shown.remaining));
-        out("x-ratelimit-reset-requests", LimitValue::Time(duration(shown.reset_after)));
-    }
-    if let Some(shown) = limits.tokens {
-        out("x-ratelimit-limit-tokens", LimitValue::Count(shown.limit));
-        out("x-ratelimit-remaining-tokens", LimitValue::Count(shown.remaining));
-        out("x-ratelimit-reset-tokens", LimitValue::Time(duration(shown.reset_after)));
-    }
-}
+/// The names of the limit headers.
+pub(crate) const LIMIT_NAMES: LimitNames = LimitNames {
+    requests: ["x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"],
+    tokens: ["x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"],
+};
 
-/// Rounded up, so that who waits that long does not come too early.
-fn duration(time: Duration) -> String {
-    let millis = time.as_nanos().div_ceil(1_000_000);
+/// Writes a wait as `120ms`, `1s`, `6m0s`; rounded up, so that who waits that long does not come too
+/// early.
+pub(crate) fn write_wait(wait: Duration, text: &mut Vec<u8>) {
+    let millis = wait.as_secs() * 1_000 + u64::from(wait.subsec_nanos().div_ceil(1_000_000));
     if millis < 1_000 {
-        return format!("{millis}ms");
+        write_count(millis, text);
+        return text.extend_from_slice(b"ms");
     }
     let seconds = millis.div_ceil(1_000);
-    match (seconds / 3_600, seconds / 60 % 60, seconds % 60) {
-        (0, 0, seconds) => format!("{seconds}s"),
-        (0, minutes, seconds) => format!("{minutes}m{seconds}s"),
-        (hours, minutes, seconds) => format!("{hours}h{minutes}m{seconds}s"),
+    let parts = [(seconds / 3_600, b'h'), (seconds / 60 % 60, b'm'), (seconds % 60, b's')];
+    // Leading zeros are left out, zeros behind a larger unit are not.
+    let first = parts.iter().position(|(count, _)| *count > 0).unwrap_or(2);
+    for (count, unit) in &parts[first..] {
+        write_count(*count, text);
+        text.push(*unit);
     }
 }
 
@@ -235,11 +267,15 @@ mod tests {
             (120, "120ms"),
             (1_000, "1s"),
             (1_001, "2s"),
+            (60_000, "1m0s"),
+            (3_600_000, "1h0m0s"),
             (360_000, "6m0s"),
             (3_723_000, "1h2m3s"),
         ];
         for (millis, want) in cases {
-            assert_eq!(duration(Duration::from_millis(millis)), want);
+            let mut text = Vec::new();
+            write_wait(Duration::from_millis(millis), &mut text);
+            assert_eq!(str::from_utf8(&text), Ok(want));
         }
     }
 }

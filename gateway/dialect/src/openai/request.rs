@@ -106,11 +106,11 @@ pub(crate) fn edited(operation: Operation, head: &Head, body: &Bytes, edits: &Ed
     let mut splices = Splices::default();
     let mut added = Added { at: head.body_end, first: head.no_members };
     if let Some(model) = edits.model {
-        let text = serde_json::Value::from(model).to_string();
+        let text = || serde_json::Value::from(model).to_string();
         match &head.model {
             Some(given) if given.value == model => {}
-            Some(given) => splices.replace(given.span.clone(), text),
-            None => added.member(&mut splices, "model", &text),
+            Some(given) => splices.replace(given.span.clone(), text()),
+            None => added.member(&mut splices, "model", &text()),
         }
     }
     let asks = operation == Operation::ChatCompletions && head.stream && edits.include_usage;

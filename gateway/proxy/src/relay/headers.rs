@@ -1,11 +1,10 @@
 //! Which of an upstream's headers a client gets, and what the gateway adds.
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
-use tollgate_dialect::LimitValue;
 
 use crate::{
     edge::{self, name},
-    failover,
+    failover, limits,
     settle::Trip,
 };
 
@@ -23,7 +22,7 @@ pub(super) fn for_client(headers: &mut HeaderMap, trip: &Trip) {
     }
     edge::put_ids(headers, trip.exchange().id, trip.asked().dialect);
     trip.tried().put(headers);
-    put_limits(headers, trip);
+    limits::put(headers, &trip.headroom(), trip.asked().dialect, trip.exchange().started);
 }
 
 /// Most fields go, so those that stay are moved over: no name is copied, no gap is closed.
@@ -52,35 +51,6 @@ pub(super) fn for_stream(headers: &mut HeaderMap) {
     headers
         .entry(header::CONTENT_TYPE)
         .or_insert(HeaderValue::from_static("text/event-stream; charset=utf-8"));
-}
-
-/// The tightest of this key's own limits, in the dialect's names.
-fn put_limits(headers: &mut HeaderMap, trip: &Trip) {
-    let shown = crate::limits::shown(&trip.headroom(), trip.exchange().started);
-    trip.asked().dialect.codec().limit_headers(&shown, &mut |name, value| {
-        let value = match value {
-            LimitValue::Count(count) => HeaderValue::from(count),
-            LimitValue::Time(text) => HeaderValue::try_from(text).expect("a duration is visible ASCII"),
-        };
-        headers.insert(limit_name(name), value);
-    });
-}
-
-/// The parsed form of the names that dialects use: parsing them for every answer is dearer than the
-/// comparison.
-fn limit_name(name: &'static str) -> HeaderName {
-    static OPENAI: [HeaderName; 6] = [
-        HeaderName::from_static("x-ratelimit-limit-requests"),
-        HeaderName::from_static("x-ratelimit-remaining-requests"),
-        HeaderName::from_static("x-ratelimit-reset-requests"),
-        HeaderName::from_static("x-ratelimit-limit-tokens"),
-        HeaderName::from_static("x-ratelimit-remaining-tokens"),
-        HeaderName::from_static("x-ratelimit-reset-tokens"),
-    ];
-    match OPENAI.iter().find(|known| known.as_str() == name) {
-        Some(known) => known.clone(),
-        None => HeaderName::from_static(name),
-    }
 }
 
 fn remove_named_by_connection(headers: &mut HeaderMap) {
