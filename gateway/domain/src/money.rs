@@ -88,22 +88,78 @@ impl Sum for Money {
     }
 }
 
+impl Money {
+    /// The shortest exact decimal: at most twelve places, no trailing zeros, no exponent. Without
+    /// allocating, since every answer and every row tells its cost.
+    #[must_use]
+    pub fn to_text(self) -> MoneyText {
+        let magnitude = self.0.unsigned_abs();
+        // Amounts of a request are far below this; 128 bits are divided only where they are needed.
+        let (mut whole, mut places) = match u64::try_from(magnitude) {
+            Ok(small) => (u128::from(small / PICO as u64), small % PICO as u64),
+            Err(_) => (magnitude / PICO as u128, (magnitude % PICO as u128) as u64),
+        };
+        let mut text = MoneyText { digits: [0; LONGEST], start: LONGEST };
+        if places > 0 {
+            let mut left = PLACES;
+            while places.is_multiple_of(10) {
+                places /= 10;
+                left -= 1;
+            }
+            for _ in 0..left {
+                text.put(b'0' + (places % 10) as u8);
+                places /= 10;
+            }
+            text.put(b'.');
+        }
+        while whole > u128::from(u64::MAX) {
+            text.put(b'0' + (whole % 10) as u8);
+            whole /= 10;
+        }
+        let mut whole = whole as u64;
+        loop {
+            text.put(b'0' + (whole % 10) as u8);
+            whole /= 10;
+            if whole == 0 {
+                break;
+            }
+        }
+        if self.0 < 0 {
+            text.put(b'-');
+        }
+        text
+    }
+}
+
 impl fmt::Display for Money {
-    /// The shortest exact decimal: at most twelve places, no trailing zeros, no exponent.
+    /// As [`Money::to_text`].
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let sign = if self.0 < 0 { "-" } else { "" };
-        let (whole, mut rest) = (self.0.unsigned_abs() / PICO as u128, self.0.unsigned_abs() % PICO as u128);
-        if rest == 0 {
-            return write!(f, "{sign}{whole}");
-        }
-        let mut places = [b'0'; 12];
-        for place in places.iter_mut().rev() {
-            *place += (rest % 10) as u8;
-            rest /= 10;
-        }
-        let shown = places.iter().rposition(|place| *place != b'0').map_or(0, |last| last + 1);
-        let places = std::str::from_utf8(&places[..shown]).expect("digits are text");
-        write!(f, "{sign}{whole}.{places}")
+        f.write_str(self.to_text().as_str())
+    }
+}
+
+/// Decimal places of a pico-unit.
+const PLACES: usize = 12;
+/// A sign, the 27 digits and the point that 128 bits have before the places, and the places.
+const LONGEST: usize = 1 + 27 + 1 + PLACES;
+
+/// An amount as text, written from its end.
+#[derive(Clone, Copy, Debug)]
+pub struct MoneyText {
+    digits: [u8; LONGEST],
+    start: usize,
+}
+
+impl MoneyText {
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.digits[self.start..]).expect("digits are text")
+    }
+
+    fn put(&mut self, byte: u8) {
+        self.start -= 1;
+        self.digits[self.start] = byte;
     }
 }
 
@@ -224,6 +280,12 @@ mod tests {
             ("-0.5", -PICO / 2, "-0.5"),
             ("0.000000000001", 1, "0.000000000001"),
             ("12.340000000000000", 12_340_000_000_000, "12.34"),
+            ("18446744.073709551616", 18_446_744_073_709_551_616, "18446744.073709551616"),
+            (
+                "-40000000000000000000.1",
+                -40_000_000_000_000_000_000_100_000_000_000,
+                "-40000000000000000000.1",
+            ),
         ];
         for (text, pico, shown) in cases {
             let money: Money = text.parse().expect(text);

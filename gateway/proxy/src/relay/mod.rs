@@ -40,7 +40,8 @@ pub(crate) async fn respond(mut trip: Trip, answer: Answer) -> Result<Response<B
                 Reading { counted_output: plain.reported.counted_output, reported: Some(plain.reported) };
             let settled = settle(&mut trip, Exit::Completed(reading)).await?;
             if let Some(cost) = settled.cost {
-                let text = HeaderValue::try_from(cost.to_string()).expect("a decimal is visible ASCII");
+                let text =
+                    HeaderValue::from_str(cost.to_text().as_str()).expect("a decimal is visible ASCII");
                 response.headers_mut().insert(name::COST, text);
             }
             Ok(response)

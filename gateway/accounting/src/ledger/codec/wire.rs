@@ -21,6 +21,13 @@ pub(super) struct FieldWriter<'a>(pub(super) &'a mut Vec<u8>);
 
 impl FieldWriter<'_> {
     pub(super) fn bytes(&mut self, field: u64, content: &[u8]) {
+        if let (Ok(field @ ..0x80), Ok(length @ ..0x80)) = (u8::try_from(field), u8::try_from(content.len()))
+        {
+            // Nearly every field: one byte each, so that no loop is needed.
+            self.0.reserve(2 + content.len());
+            self.0.extend_from_slice(&[field, length]);
+            return self.0.extend_from_slice(content);
+        }
         self.varint(field);
         self.varint(content.len() as u64);
         self.0.extend_from_slice(content);
@@ -46,7 +53,7 @@ impl FieldWriter<'_> {
     /// A number whose absence means something else than zero.
     pub(super) fn present_number(&mut self, field: u64, number: u64) {
         let length = 8 - number.leading_zeros() as usize / 8;
-        self.bytes(field, &number.to_le_bytes()[..length]);
+        self.word(field, number.to_le_bytes(), length);
     }
 
     /// A number that may be negative, sign in the lowest bit.
@@ -58,7 +65,17 @@ impl FieldWriter<'_> {
         let pico = amount.pico();
         let folded = ((pico << 1) ^ (pico >> 127)).cast_unsigned();
         let length = 16 - folded.leading_zeros() as usize / 8;
-        self.bytes(field, &folded.to_le_bytes()[..length]);
+        self.word(field, folded.to_le_bytes(), length);
+    }
+
+    /// The first bytes of a number. All of them are written and the rest is cut off again: a copy of
+    /// known length costs a fraction of one of any length.
+    fn word<const N: usize>(&mut self, field: u64, bytes: [u8; N], length: usize) {
+        self.varint(field);
+        self.0.push(length as u8);
+        let end = self.0.len() + length;
+        self.0.extend_from_slice(&bytes);
+        self.0.truncate(end);
     }
 
     /// Fields within a field. The length is filled in afterwards, three bytes wide.
