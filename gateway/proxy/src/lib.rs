@@ -32,7 +32,7 @@ mod worker;
 
 pub use auth::{KeyDigest, KeyRing};
 pub use failover::{Breaker, BreakerState, Hold, LoadEstimate, RetryBudget, Sample};
-pub use listen::{BadCertificate, ListenerTls, bind, server_tls};
+pub use listen::{BadCertificate, ListenerTls, server_tls};
 pub use live::{
     Expired, Fleet, Live, OperatorCell, OperatorState, Override, RegionLive, TargetLive, TargetView,
     UpstreamLive,

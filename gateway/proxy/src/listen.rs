@@ -57,14 +57,27 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// TLS of a listener; replaced whole when certificates change.
 pub type ListenerTls = Arc<ArcSwap<ServerConfig>>;
 
-/// A listening socket that other cores may share the port of.
+/// One listening socket per core, all on the same address.
+///
+/// Sockets of other processes could share the port too, and the kernel would deal every second
+/// connection to whoever came by mistake; so the address is tried once without sharing.
 ///
 /// # Errors
 /// The address is taken, or not ours to take.
-pub fn bind(address: SocketAddr) -> io::Result<StdListener> {
+pub(crate) fn bind(address: SocketAddr, cores: usize) -> io::Result<Vec<StdListener>> {
+    if address.port() != 0 {
+        drop(listening(address, false)?);
+    }
+    let first = listening(address, true)?;
+    let address = first.local_addr()?;
+    let others = (1..cores).map(|_| listening(address, true));
+    std::iter::once(Ok(first)).chain(others).collect()
+}
+
+fn listening(address: SocketAddr, shared: bool) -> io::Result<StdListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
-    socket.set_reuse_port(true)?;
+    socket.set_reuse_port(shared)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     socket.listen(4_096)?;
@@ -282,4 +295,21 @@ where
         .keep_alive_timeout(Duration::from_secs(20))
         .serve_connection(TokioIo::new(io), service_fn(move |request| begin(&worker, peer, request)));
     drive!(connection, std::future::pending::<()>(), stage);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cores_share_a_port_and_strangers_do_not() {
+        let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
+        let ours = bind(loopback, 3).expect("loopback has a free port");
+        let address = ours[0].local_addr().expect("it is bound");
+        assert!(ours.iter().all(|socket| socket.local_addr().is_ok_and(|same| same == address)));
+        let taken = bind(address, 1).expect_err("the port is taken");
+        assert_eq!(taken.kind(), io::ErrorKind::AddrInUse);
+        drop(ours);
+        assert!(bind(address, 1).is_ok(), "whoever restarts gets its port back");
+    }
 }

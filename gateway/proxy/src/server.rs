@@ -80,14 +80,9 @@ impl DataPlane {
         cores: usize,
         mut access: impl FnMut() -> Option<AccessWriter>,
     ) -> Result<Self, StartError> {
-        let bind = |address| listen::bind(address).map_err(|error| StartError::Bind { address, error });
-        let first = bind(listen.address)?;
-        let address =
-            first.local_addr().map_err(|error| StartError::Bind { address: listen.address, error })?;
-        let mut sockets = vec![first];
-        for _ in 1..cores {
-            sockets.push(bind(address)?);
-        }
+        let failed = |error| StartError::Bind { address: listen.address, error };
+        let sockets = listen::bind(listen.address, cores.max(1)).map_err(failed)?;
+        let address = sockets[0].local_addr().map_err(failed)?;
         let (stage, _) = watch::channel(Stage::Serving);
         let mut plane = Self { address, stage, cores: Vec::new() };
         let writers: Result<Vec<_>, _> = (0..cores).map(|core| shared.journal.writer(core)).collect();

@@ -148,6 +148,7 @@ impl StreamBody {
         self.clock.heard(now);
         self.out.began(chunk.clone());
         self.splitter.push(chunk);
+        self.worker.trap("relayed");
         self.read_events(now);
         self.write_checkpoint(now);
     }

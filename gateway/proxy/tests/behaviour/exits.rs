@@ -250,6 +250,27 @@ async fn a_panic_with_an_answer_in_hand_is_billed_at_what_is_known() {
 }
 
 #[tokio::test]
+async fn a_panic_in_the_middle_of_a_stream_ends_it_with_an_error_event_and_a_row() {
+    let upstream = ByHand::listen().await;
+    let trap = |point: &str| assert_ne!(point, "relayed", "the panic of a test");
+    let gateway = Gateway::start(Setup { trap: Some(trap), ..Setup::new([upstream.address()]) });
+    let client = gateway.begin(&Ask::stream()).await;
+    let mut call = upstream.accept().await;
+    call.send_stream_head().await;
+    call.send_content("one").await;
+    let mut open = client.head().await;
+    open.read_until("one").await;
+    call.send_content("two").await;
+    let answer = open.finish().await;
+    let text = answer.text();
+    assert!(text.contains("\"error\"") && !text.contains("[DONE]"), "{text}");
+    let ledger = gateway.stop().await;
+    let row = ledger.only(End::Internal);
+    assert_eq!((row.error_code.as_deref(), row.usage_source), (Some("internal"), UsageSource::Counted));
+    assert!(row.usage.output_tokens() > 0 && row.cost > Some(Money::ZERO), "{row:?}");
+}
+
+#[tokio::test]
 async fn a_panic_ends_one_request_and_no_other() {
     let provider = provider().await;
     let trap = |point: &str| {
