@@ -27,12 +27,17 @@ pub enum Fault {
     Overloaded,
     /// The upstream failed in a way that another attempt may not meet.
     Server,
-    /// The upstream failed for good: it does not implement what was asked.
+    /// The upstream failed in a way that it would repeat.
     ServerFinal,
+    /// 501: the upstream does not do what was asked, which says nothing about its health.
+    Unsupported,
     /// The gateway's own credential was refused.
     Credential,
     /// The upstream does not know the model or deployment.
     ModelMissing,
+    /// 404 for something else, such as an API that this server does not have. Another target may
+    /// know it; this one stays as good as it is for what it has.
+    NotFound,
     /// A redirect, which is never followed.
     Redirect,
 }
@@ -100,12 +105,13 @@ pub(crate) fn by_status(status: u16) -> Fault {
         300..=399 => Fault::Redirect,
         401 | 403 => Fault::Credential,
         402 => Fault::AccountExhausted,
-        404 => Fault::ModelMissing,
+        404 => Fault::NotFound,
         408 => Fault::RequestTimeout,
         409 => Fault::Conflict,
         429 => Fault::Throttled,
         400..=499 => Fault::Request,
-        501 | 505..=511 => Fault::ServerFinal,
+        501 => Fault::Unsupported,
+        505..=511 => Fault::ServerFinal,
         529 => Fault::Overloaded,
         _ => Fault::Server,
     }

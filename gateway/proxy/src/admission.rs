@@ -93,7 +93,8 @@ pub(crate) fn output_cap(plan: &RoutePlan, envelope: &Envelope) -> u64 {
         return 0;
     }
     let of_model = plan.route.max_output_tokens;
-    match &envelope.head.output_cap {
+    // Some servers take a cap of nothing for no cap at all.
+    match envelope.head.output_cap.as_ref().filter(|asked| asked.value > 0) {
         Some(asked) => of_model.map_or(asked.value, |most| asked.value.min(most)),
         None => of_model.map_or(DEFAULT_OUTPUT_CAP, |most| most.min(DEFAULT_OUTPUT_CAP)),
     }

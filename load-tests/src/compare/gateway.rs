@@ -16,7 +16,8 @@ pub(super) const CLIENT_KEY: &str = "load-test-key-0123456789abcdef";
 
 pub(super) fn start(program: &Path, folder: &Path, upstream: SocketAddr) -> Result<Server> {
     let folder = folder.join("gateway");
-    fs::create_dir(&folder)?;
+    // The log grows in a folder of its own: that of the configuration is watched for changes.
+    fs::create_dir_all(folder.join("log"))?;
     let prices = folder.join("prices.yaml");
     fs::write(&prices, PRICES)?;
     let file = folder.join("tollgate.yaml");
@@ -72,7 +73,7 @@ listen:
   data:  {{ address: \"127.0.0.1:0\" }}
   admin: {{ address: \"127.0.0.1:0\" }}
 data_dir: {folder}/data
-access_log: {{ to: {folder}/access.log }}
+access_log: {{ to: {folder}/log/access.log }}
 admin:
   tokens:
     - {{ name: ops, role: admin, token: \"load-test-admin-token-0123456789\" }}

@@ -106,11 +106,13 @@ impl Failure {
                 | Fault::Overloaded
                 | Fault::Server
                 | Fault::Credential
-                | Fault::ModelMissing => Retry::Charged,
+                | Fault::ModelMissing
+                | Fault::NotFound => Retry::Charged,
                 Fault::Request
                 | Fault::ContextLength
                 | Fault::ContentFilter
                 | Fault::ServerFinal
+                | Fault::Unsupported
                 | Fault::Redirect => Retry::Never,
             },
         }
@@ -136,7 +138,9 @@ impl Failure {
                 | Fault::Throttled
                 | Fault::AccountExhausted
                 | Fault::Credential
-                | Fault::ModelMissing => None,
+                | Fault::ModelMissing
+                | Fault::NotFound
+                | Fault::Unsupported => None,
             },
         }
     }
@@ -196,6 +200,8 @@ impl Failure {
                 Fault::Server | Fault::ServerFinal => "server_error",
                 Fault::Credential => "credential",
                 Fault::ModelMissing => "model_missing",
+                Fault::NotFound => "not_found",
+                Fault::Unsupported => "unsupported",
                 Fault::Redirect => "redirect",
             },
         }
@@ -209,7 +215,8 @@ impl Failure {
                 | Fault::ContextLength
                 | Fault::ContentFilter
                 | Fault::RequestTimeout
-                | Fault::Conflict,
+                | Fault::Conflict
+                | Fault::NotFound,
             ) => 7,
             Class::Said(Fault::Throttled | Fault::Overloaded) => 6,
             Class::Said(Fault::AccountExhausted | Fault::Credential | Fault::ModelMissing) => 5,
@@ -233,8 +240,11 @@ impl Failure {
                 message: "the upstream is at its limit of concurrent requests".to_owned(),
                 wait: Some(Duration::from_secs(1)),
             },
-            Class::Unprocessed | Class::Reset | Class::CutShort => {
+            Class::Unprocessed | Class::Reset => {
                 upstream(UpstreamCode::Reset, "the upstream closed the connection before it had answered")
+            }
+            Class::CutShort => {
+                upstream(UpstreamCode::Reset, "the upstream ended its answer before it was complete")
             }
             Class::HeadTimeout | Class::Deadline => {
                 upstream(UpstreamCode::Timeout, "the upstream did not answer in time")
@@ -271,6 +281,9 @@ impl Failure {
                 UpstreamCode::Misconfigured,
                 "the upstream does not know the model that the gateway asked for",
             ),
+            Fault::Unsupported => {
+                upstream(UpstreamCode::Error, "the upstream does not support what was asked (status 501)")
+            }
             Fault::Server if self.status == Some(503) => {
                 upstream(UpstreamCode::Overloaded, "the upstream is unavailable (status 503)")
             }
@@ -295,6 +308,7 @@ impl Failure {
                     | Fault::ContentFilter
                     | Fault::RequestTimeout
                     | Fault::Conflict
+                    | Fault::NotFound
             )
         );
         own_fault && self.answer.is_some()
@@ -373,6 +387,8 @@ mod tests {
             ),
             (said(F::Server), Retry::Charged, Some(Sample::Fault), None, "upstream_error"),
             (said(F::ServerFinal), Retry::Never, Some(Sample::Fault), None, "upstream_error"),
+            (said(F::Unsupported), Retry::Never, None, None, "upstream_error"),
+            (said(F::NotFound), Retry::Charged, None, None, "upstream_error"),
             (said(F::Credential), Retry::Charged, None, Some(HoldScope::Target), "upstream_auth"),
             (said(F::ModelMissing), Retry::Charged, None, Some(HoldScope::Target), "upstream_misconfigured"),
             (said(F::Request), Retry::Never, Some(Sample::Success), None, "upstream_error"),

@@ -35,6 +35,8 @@ struct State {
     /// When the first request after the hold was let through, while its answer is awaited.
     trial: Option<Instant>,
     in_a_row: u32,
+    /// It was a defect that does not pass by waiting, not a throttle.
+    defect: bool,
 }
 
 impl Hold {
@@ -57,6 +59,18 @@ impl Hold {
         state.until = state.until.max(Some(now + wait));
         state.trial = None;
         state.in_a_row = state.in_a_row.saturating_add(1);
+    }
+
+    /// Keeps requests out for a defect, such as a refused credential: when nothing else is left, that is
+    /// no throttle to wait for.
+    pub fn defective(&self, wait: Duration, now: Instant) {
+        self.throttled(Some(wait), 0, now);
+        self.state.lock().defect = true;
+    }
+
+    /// True while what holds is a defect.
+    pub fn is_defect(&self) -> bool {
+        !self.is_idle() && self.state.lock().defect
     }
 
     /// Until when new requests are kept out; `None` when they are not.

@@ -138,7 +138,10 @@ impl Visit {
             HoldScope::FateGroup => &self.target.fate,
             HoldScope::Account => &self.target.account,
         };
-        hold.throttled(hint, self.worker.jitter(101), now);
+        match hint.filter(|_| failure.is_alarm()) {
+            Some(wait) => hold.defective(wait, now),
+            None => hold.throttled(hint, self.worker.jitter(101), now),
+        }
         if let Some(until) = hold.until(now) {
             self.series.held(until.duration_since(now));
         }

@@ -46,7 +46,10 @@ fn keep_wanted(headers: &mut HeaderMap) {
 
 /// What keeps proxies in between from buffering a stream.
 pub(super) fn for_stream(headers: &mut HeaderMap) {
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    // What may not even be stored is not cached either.
+    if headers.get(header::CACHE_CONTROL).is_none_or(|value| value != "no-store") {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    }
     headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
     headers
         .entry(header::CONTENT_TYPE)

@@ -70,7 +70,9 @@ fn standing(target: &Target, now: Instant) -> Standing {
     }
     let holds = [&target.live.hold, &*target.fate, &*target.account];
     if let Some(until) = holds.iter().filter_map(|hold| hold.until(now)).max() {
-        return Standing::Held(until.duration_since(now));
+        let wait = until.duration_since(now);
+        let defect = holds.iter().any(|hold| hold.is_defect());
+        return if defect { Standing::Tripped(Some(wait)) } else { Standing::Held(wait) };
     }
     if !holds.iter().all(|hold| hold.admits(now)) {
         return Standing::Held(Duration::from_secs(1));

@@ -21,6 +21,38 @@ fn messages_stream() -> Ask {
     Ask::messages().body(body)
 }
 
+/// Seen at servers that speak a part of an API: their chat goes on to serve whoever asks for it.
+#[tokio::test]
+async fn an_api_that_an_upstream_lacks_does_not_keep_others_from_those_that_it_has() {
+    let responses = || Ask::post("/v1/responses", r#"{"model":"chat","input":"hello"}"#);
+    let cases = [(404, r#"{"detail":"Not Found"}"#, 404), (501, "{}", 502)];
+    for (status, body, want) in cases {
+        let provider = provider().await;
+        let gateway = Gateway::start(Setup::new([&provider]));
+        for _ in 0..8 {
+            provider.script(Script::json(status, body));
+            let answer = gateway.send(&responses()).await;
+            assert_eq!(answer.status, want, "{}", answer.text());
+            if status == want {
+                assert_eq!(answer.text(), body, "the upstream's own words");
+            }
+        }
+        assert_eq!(gateway.send(&Ask::chat()).await.status, 200, "after {status}");
+        gateway.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_model_that_its_only_upstream_does_not_know_is_no_throttle() {
+    let provider = scripted(Script::refusal(Refusal::ModelNotFound)).await;
+    let gateway = Gateway::start(Setup::new([&provider]));
+    for (status, code) in [(502, "upstream_misconfigured"), (503, "no_healthy_upstream")] {
+        let answer = gateway.send(&Ask::chat()).await;
+        assert_eq!((answer.status, answer.header("x-tollgate-error")), (status, code));
+    }
+    gateway.stop().await;
+}
+
 #[tokio::test]
 async fn the_words_about_a_request_at_fault_pass_byte_for_byte() {
     // Spellings that no serializer would choose, one of them no JSON.

@@ -16,6 +16,9 @@ const IDLE_READERS: usize = 4;
 /// How long a statement waits for another process that has the file, such as a backup.
 const BUSY: Duration = Duration::from_secs(5);
 
+/// What the writer may keep in memory: somewhat more than a full batch.
+const CACHE_KIB: i64 = 8_192;
+
 #[derive(Debug)]
 pub(super) struct Connections {
     path: PathBuf,
@@ -36,6 +39,8 @@ impl Connections {
         writer.pragma_update(None, "page_size", 16_384)?;
         writer.pragma_update(None, "journal_mode", "wal")?;
         writer.pragma_update(None, "synchronous", "normal")?;
+        // A batch must fit: pages that do not are written once more for every time they are touched.
+        writer.pragma_update(None, "cache_size", -CACHE_KIB)?;
         schema::bring_up_to_date(&mut writer, path)?;
         Ok(writer)
     }
