@@ -5,6 +5,7 @@
 //! as decimal text, exact to the last place.
 
 mod csv;
+pub mod price_list;
 mod range;
 mod usage;
 

@@ -70,7 +70,8 @@ impl Rates {
     }
 
     /// Every dimension by the name that the price file uses.
-    pub(super) fn named(&self) -> [(&'static str, Option<Money>); 8] {
+    #[must_use]
+    pub fn named(&self) -> [(&'static str, Option<Money>); 8] {
         [
             ("input", self.input),
             ("cached_input", self.cached_input),

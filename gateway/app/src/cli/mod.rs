@@ -11,6 +11,7 @@ mod fleet;
 mod health;
 mod local;
 mod output;
+mod prices;
 mod usage;
 mod verify;
 
@@ -76,8 +77,8 @@ enum Command {
     Restore(Later),
     /// Rehearse failures (not available yet).
     Drill(Later),
-    /// Check, show and import price lists (not available yet).
-    Prices(Later),
+    /// Check, show and import price lists.
+    Prices(prices::PricesArgs),
     /// Close a month (not available yet).
     Close(Later),
     /// Compare the ledger with providers' invoices (not available yet).
@@ -147,6 +148,7 @@ fn execute(command: Command) -> anyhow::Result<ExitCode> {
         Command::Check(config) => return local::check(&config.path()),
         Command::Verify(args) => return verify::verify(&args),
         Command::Health(args) => return health::health(&args),
+        Command::Prices(args) => return prices::prices(args),
         Command::Schema => local::schema()?,
         Command::Version => local::version()?,
         Command::Completions { shell } => local::completions(shell)?,
@@ -161,7 +163,6 @@ fn execute(command: Command) -> anyhow::Result<ExitCode> {
         Command::Backup(later) => return Err(later.refusal("backup")),
         Command::Restore(later) => return Err(later.refusal("restore")),
         Command::Drill(later) => return Err(later.refusal("drill")),
-        Command::Prices(later) => return Err(later.refusal("prices")),
         Command::Close(later) => return Err(later.refusal("close")),
         Command::Reconcile(later) => return Err(later.refusal("reconcile")),
     }

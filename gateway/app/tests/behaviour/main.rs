@@ -9,6 +9,7 @@ mod cli;
 mod crash;
 mod load;
 mod metrics;
+mod prices;
 mod refusals;
 mod regions;
 mod reload;

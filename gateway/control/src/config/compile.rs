@@ -88,8 +88,7 @@ pub fn quotas(document: &Document) -> Quotas {
 
 fn price_book(document: &Document, currency: &Name, problems: &mut Vec<Problem>) -> PriceBook {
     PriceBook::build(document.prices.entries(currency)).unwrap_or_else(|error| {
-        let (place, path) = document.prices.spots[error.index].clone();
-        problems.push(Problem { path, ..Problem::at(Some(place), error.fault.to_string()) });
+        problems.push(document.prices.problem(&error));
         PriceBook::default()
     })
 }

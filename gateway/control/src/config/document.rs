@@ -144,11 +144,11 @@ fn hash_files<'a>(watched: &[PathBuf], known: impl Fn(&FilePath) -> Option<&'a [
     hasher.finish()
 }
 
-fn shown(path: &FilePath) -> Arc<str> {
+pub(super) fn shown(path: &FilePath) -> Arc<str> {
     path.display().to_string().into()
 }
 
-fn read_text(path: &FilePath, sources: &Sources) -> Result<String, Problem> {
+pub(super) fn read_text(path: &FilePath, sources: &Sources) -> Result<String, Problem> {
     let bytes = std::fs::read(sources.resolve(path))
         .map_err(|error| Problem::at(None, format!("cannot read {}: {error}", path.display())))?;
     String::from_utf8(bytes).map_err(|error| {

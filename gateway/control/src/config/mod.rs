@@ -6,6 +6,7 @@
 
 mod check;
 mod compile;
+mod currency;
 mod document;
 mod expand;
 pub mod file;

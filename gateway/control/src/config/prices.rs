@@ -1,14 +1,17 @@
 //! Price files: dated prices per model, as decimal texts.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use serde::Deserialize;
-use tollgate_accounting::price::{PriceEntry, Rates, TierEntry};
+use tollgate_accounting::price::{PriceBook, PriceEntry, PriceError, Rates, TierEntry};
 use tollgate_domain::{Money, Name, UnixMillis, UpstreamName};
 
 use super::{
+    currency::is_currency,
+    document,
     file::Instant,
-    problem::{Path, Place, Problem},
+    problem::{Errors, Path, Place, Problem},
+    sources::Sources,
     tree::Node,
     typed,
 };
@@ -129,7 +132,9 @@ impl PriceItem {
         }
     }
 
-    fn amounts(&self) -> [(&'static str, Option<Money>); 13] {
+    /// Every amount by the name that the file uses.
+    #[must_use]
+    pub fn amounts(&self) -> [(&'static str, Option<Money>); 13] {
         [
             ("input", self.input),
             ("cached_input", self.cached_input),
@@ -180,8 +185,37 @@ impl PriceFile {
 }
 
 impl PriceFile {
-    /// The entries as the price book takes them, in the same order.
-    pub(super) fn entries(&self, currency: &Name) -> Vec<PriceEntry> {
+    /// Reads price files alone, without a configuration that names them. Entries without a currency
+    /// are in the given one.
+    ///
+    /// # Errors
+    /// Everything that is wrong with them, at its place.
+    pub fn load(paths: &[PathBuf], currency: &Name, sources: &Sources) -> Result<Self, Errors> {
+        let (mut prices, mut problems) = (Self::default(), Vec::new());
+        for path in paths {
+            match document::read_text(path, sources) {
+                Ok(text) => read(&document::shown(path), &text, &mut prices, &mut problems),
+                Err(problem) => problems.push(problem),
+            }
+        }
+        if problems.is_empty()
+            && let Err(error) = PriceBook::build(prices.entries(currency))
+        {
+            problems.push(prices.problem(&error));
+        }
+        if problems.is_empty() { Ok(prices) } else { Err(Errors(problems)) }
+    }
+
+    /// An entry that the price book refuses, at its place.
+    pub(super) fn problem(&self, error: &PriceError) -> Problem {
+        let (place, path) = self.spots[error.index].clone();
+        Problem { path, ..Problem::at(Some(place), error.fault.to_string()) }
+    }
+
+    /// The entries as the price book takes them, in the same order. Those without a currency are in the
+    /// given one.
+    #[must_use]
+    pub fn entries(&self, currency: &Name) -> Vec<PriceEntry> {
         self.items.iter().map(|item| item.entry(currency)).collect()
     }
 }
@@ -209,6 +243,9 @@ pub(super) fn read(file: &Arc<str>, text: &str, into: &mut PriceFile, problems: 
         }
         if item.per == 0 {
             refuse(here.field("per"), "must be at least 1");
+        }
+        if item.currency.as_deref().is_some_and(|code| !is_currency(code)) {
+            refuse(here.field("currency"), "not a currency: use a code of ISO 4217, such as USD");
         }
         into.spots.push((tree.place_of(&here).clone(), here));
         into.items.push(item);
