@@ -11,7 +11,7 @@ mod time;
 mod usage;
 
 pub use ids::{LogId, RequestId};
-pub use money::{Money, ParseMoneyError, UnitPrice};
+pub use money::{Money, MoneyText, ParseMoneyError, UnitPrice};
 pub use names::{
     AccountName, KeyName, ModelAlias, Name, ProjectName, RegionName, TeamName, UpstreamModel, UpstreamName,
     ZoneName,
