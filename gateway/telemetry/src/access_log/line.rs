@@ -1,14 +1,16 @@
 //! The fields of an access line and their JSON.
 
-use std::{
-    io::Write,
-    net::{IpAddr, SocketAddr},
-};
+use std::net::SocketAddr;
 
 use tollgate_domain::{Money, RequestId, UnixMillis, Usage};
 
+use super::json::Object;
+
 /// Texts that clients choose are cut to this many bytes, at a character's border.
 const LONGEST_TEXT: usize = 256;
+
+/// Bytes that nearly every line stays below.
+const USUAL_LENGTH: usize = 1_024;
 
 /// One request as the access log tells it; borrowed, so that a line costs no allocation.
 ///
@@ -83,11 +85,12 @@ pub struct AccessLine<'a> {
 impl AccessLine<'_> {
     /// Appends the line with its line feed.
     pub(super) fn write_to(&self, out: &mut Vec<u8>) {
-        let mut object = Object { out };
-        object.begin_with_time(self.ts);
-        object.text("level", self.level());
-        object.text("msg", "request");
-        object.request_id(self.request_id);
+        // One growth at most, and none in a warm buffer.
+        out.reserve(USUAL_LENGTH);
+        let mut object = Object::begin_with_time(out, r#"{"ts":""#, self.ts);
+        object.text(r#","level":""#, self.level());
+        object.plain(r#","msg":""#, b"request");
+        object.plain(r#","request_id":""#, &self.request_id.to_text());
         self.write_call(&mut object);
         self.write_parties(&mut object);
         self.write_measures(&mut object);
@@ -103,152 +106,61 @@ impl AccessLine<'_> {
     }
 
     fn write_call(&self, object: &mut Object<'_>) {
-        object.optional("trace_id", self.trace_id);
-        object.text("method", self.method);
-        object.text("path", self.path);
-        object.optional("dialect", self.dialect);
-        object.optional("operation", self.operation);
-        object.number("status", u64::from(self.status));
-        object.text("end", self.end);
-        object.optional("error_code", self.error_code);
+        object.optional_text(r#","trace_id":""#, self.trace_id.map(cut));
+        object.text(r#","method":""#, cut(self.method));
+        object.text(r#","path":""#, cut(self.path));
+        object.optional_text(r#","dialect":""#, self.dialect.map(cut));
+        object.optional_text(r#","operation":""#, self.operation.map(cut));
+        object.number(r#","status":"#, u64::from(self.status));
+        object.text(r#","end":""#, cut(self.end));
+        object.optional_text(r#","error_code":""#, self.error_code.map(cut));
     }
 
     fn write_parties(&self, object: &mut Object<'_>) {
-        object.optional("team", self.team);
-        object.optional("project", self.project);
-        object.optional("key", self.key);
-        object.optional("user", self.user);
-        object.optional("session", self.session);
-        object.optional("model", self.model);
-        object.optional("upstream_model", self.upstream_model);
-        object.optional("provider", self.provider);
-        object.optional("region", self.region);
-        object.optional("upstream", self.upstream);
+        object.optional_text(r#","team":""#, self.team.map(cut));
+        object.optional_text(r#","project":""#, self.project.map(cut));
+        object.optional_text(r#","key":""#, self.key.map(cut));
+        object.optional_text(r#","user":""#, self.user.map(cut));
+        object.optional_text(r#","session":""#, self.session.map(cut));
+        object.optional_text(r#","model":""#, self.model.map(cut));
+        object.optional_text(r#","upstream_model":""#, self.upstream_model.map(cut));
+        object.optional_text(r#","provider":""#, self.provider.map(cut));
+        object.optional_text(r#","region":""#, self.region.map(cut));
+        object.optional_text(r#","upstream":""#, self.upstream.map(cut));
         if let Some(address) = self.client_addr {
-            object.address("client_addr", address.ip());
+            object.address(r#","client_addr":""#, address.ip());
         }
-        object.optional("user_agent", self.user_agent);
+        object.optional_text(r#","user_agent":""#, self.user_agent.map(cut));
     }
 
     fn write_measures(&self, object: &mut Object<'_>) {
-        object.number("attempts", u64::from(self.attempts));
-        object.bool("stream", self.stream);
-        object.number("duration_ms", self.duration_ms);
-        object.optional_number("ttft_ms", self.ttft_ms);
-        object.optional_number("upstream_ms", self.upstream_ms);
+        object.number(r#","attempts":"#, u64::from(self.attempts));
+        object.bool(r#","stream":"#, self.stream);
+        object.number(r#","duration_ms":"#, self.duration_ms);
+        object.optional_number(r#","ttft_ms":"#, self.ttft_ms);
+        object.optional_number(r#","upstream_ms":"#, self.upstream_ms);
         if let Some(usage) = self.usage {
-            object.number("tokens_in", usage.input_tokens());
-            object.number("tokens_cache_read", usage.cache_read);
-            object.number("tokens_cache_write", usage.cache_write_tokens());
-            object.number("tokens_out", usage.output_tokens());
-            object.number("tokens_reasoning", usage.output_reasoning);
+            object.number(r#","tokens_in":"#, usage.input_tokens());
+            object.number(r#","tokens_cache_read":"#, usage.cache_read);
+            object.number(r#","tokens_cache_write":"#, usage.cache_write_tokens());
+            object.number(r#","tokens_out":"#, usage.output_tokens());
+            object.number(r#","tokens_reasoning":"#, usage.output_reasoning);
         }
         if let Some(cost) = self.cost {
-            object.plain("cost", format_args!("{cost}"));
-            object.text("currency", self.currency);
+            object.plain(r#","cost":""#, cost.to_text().as_bytes());
+            object.text(r#","currency":""#, cut(self.currency));
         }
-        object.number("config_version", self.config_version);
+        object.number(r#","config_version":"#, self.config_version);
     }
-}
-
-/// A JSON object under construction. Member names are this file's own and need no escapes.
-struct Object<'a> {
-    out: &'a mut Vec<u8>,
-}
-
-impl Object<'_> {
-    fn begin_with_time(&mut self, at: UnixMillis) {
-        // What no calendar knows is the epoch: a line with a wrong time is better than none.
-        let time = jiff::Timestamp::from_millisecond(at.get()).unwrap_or_default();
-        self.out.extend_from_slice(b"{\"ts\":\"");
-        write_infallibly(self.out, format_args!("{time:.3}\""));
-    }
-
-    fn end(&mut self) {
-        self.out.extend_from_slice(b"}\n");
-    }
-
-    fn text(&mut self, name: &str, value: &str) {
-        self.name(name);
-        write_json_string(self.out, cut(value));
-    }
-
-    fn optional(&mut self, name: &str, value: Option<&str>) {
-        if let Some(value) = value {
-            self.text(name, value);
-        }
-    }
-
-    fn number(&mut self, name: &str, value: u64) {
-        self.name(name);
-        self.out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
-    }
-
-    fn optional_number(&mut self, name: &str, value: Option<u64>) {
-        if let Some(value) = value {
-            self.number(name, value);
-        }
-    }
-
-    fn bool(&mut self, name: &str, value: bool) {
-        self.name(name);
-        self.out.extend_from_slice(if value { b"true" } else { b"false" });
-    }
-
-    fn request_id(&mut self, id: RequestId) {
-        self.name("request_id");
-        self.out.push(b'"');
-        self.out.extend_from_slice(&id.to_text());
-        self.out.push(b'"');
-    }
-
-    fn address(&mut self, name: &str, address: IpAddr) {
-        self.plain(name, format_args!("{address}"));
-    }
-
-    /// A string member that is known to need no escapes.
-    fn plain(&mut self, name: &str, value: std::fmt::Arguments<'_>) {
-        self.name(name);
-        self.out.push(b'"');
-        write_infallibly(self.out, value);
-        self.out.push(b'"');
-    }
-
-    fn name(&mut self, name: &str) {
-        self.out.extend_from_slice(b",\"");
-        self.out.extend_from_slice(name.as_bytes());
-        self.out.extend_from_slice(b"\":");
-    }
-}
-
-fn write_infallibly(out: &mut Vec<u8>, value: std::fmt::Arguments<'_>) {
-    out.write_fmt(value).expect("a vector takes all bytes");
 }
 
 /// The beginning of a text that fits [`LONGEST_TEXT`].
+#[inline]
 fn cut(text: &str) -> &str {
-    &text[..text.floor_char_boundary(LONGEST_TEXT)]
-}
-
-/// Appends a string by RFC 8259, section 7: quotes, backslashes and control characters escaped.
-fn write_json_string(out: &mut Vec<u8>, text: &str) {
-    const HEX: &[u8; 16] = b"0123456789abcdef";
-    out.push(b'"');
-    let mut rest = text.as_bytes();
-    while let Some(at) = rest.iter().position(|&byte| byte < 0x20 || byte == b'"' || byte == b'\\') {
-        let byte = rest[at];
-        out.extend_from_slice(&rest[..at]);
-        match byte {
-            b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
-            _ => {
-                out.extend_from_slice(b"\\u00");
-                out.extend_from_slice(&[HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 0xf)]]);
-            }
-        }
-        rest = &rest[at + 1..];
+    if text.len() <= LONGEST_TEXT {
+        return text;
     }
-    out.extend_from_slice(rest);
-    out.push(b'"');
+    &text[..text.floor_char_boundary(LONGEST_TEXT)]
 }
 
 #[cfg(test)]
