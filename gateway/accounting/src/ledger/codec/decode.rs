@@ -10,16 +10,13 @@ use smallvec::SmallVec;
 use tollgate_domain::{Money, Name, RequestId, UnitPrice, UnixMillis, Usage, UsageSource};
 
 use super::{
-    field,
+    MAX_SHARED, field,
     wire::{DecodeError, Field, Fields},
 };
 use crate::{
     ledger::entry::{Attempt, End, Entry, Flags, Identity, Kind, Place, ServedBy},
     price::{Meter, MeterKind},
 };
-
-/// Shared parts that a decoder remembers at most, per kind; then it forgets them all.
-const MAX_SHARED: usize = 4_096;
 
 /// Reads rows and shares what they have in common: a thousand rows of one key have one identity.
 #[derive(Debug)]
