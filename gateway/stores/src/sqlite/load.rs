@@ -1,6 +1,6 @@
 //! Taking batches from the journal, each row once.
 
-use rusqlite::{ErrorCode, Transaction, named_params, params};
+use rusqlite::{ErrorCode, Statement, Transaction, named_params, params};
 use tollgate_accounting::ledger::{Batch, BatchRow, Cursor, DeadLetter, Loaded};
 use tollgate_domain::LogId;
 
@@ -40,8 +40,9 @@ pub(super) fn load(to: &Transaction<'_>, batch: &Batch) -> Outcome<Loaded> {
         loaded: Loaded::default(),
     };
     let (groups, rest) = rows.as_chunks();
+    let mut insert = to.prepare_cached(&insert_of(GROUP))?;
     for group in groups {
-        intake.take_group(group)?;
+        intake.take_group(group, &mut insert)?;
     }
     intake.take_singly(rest)?;
     intake.finish()
@@ -69,8 +70,7 @@ struct Intake<'a> {
 
 impl<'a> Intake<'a> {
     /// Takes rows that are probably all new.
-    fn take_group(&mut self, group: &[Numbered<'a>; GROUP]) -> Outcome<()> {
-        let mut insert = self.to.prepare_cached(&insert_of(GROUP))?;
+    fn take_group(&mut self, group: &[Numbered<'a>; GROUP], insert: &mut Statement<'_>) -> Outcome<()> {
         for (at, (seq, row)) in group.iter().enumerate() {
             insert.raw_bind_parameter(4 * at + 1, row.entry.id.to_bytes())?;
             insert.raw_bind_parameter(4 * at + 2, seq)?;
