@@ -185,7 +185,7 @@ fn journal(c: &mut Criterion) {
     let folder = tempfile::tempdir().expect("a folder");
     let journal = Journal::open(folder.path(), JournalOptions::default()).expect("a journal");
     let mut writer = journal.writer(0).expect("a log");
-    let (price, identity, currency) = (price(), identity(), Name::from("USD"));
+    let (price, identity, currency) = (price(), Arc::new(identity()), Name::from("USD"));
     let model = ModelAlias::from("chat");
     let entry = row(&price);
     let (input, output) = price.unit_prices(1_200);

@@ -35,6 +35,7 @@ fn sqlite_is_a_ledger_store() {
 fn suite(open: &dyn Fn() -> Opened) {
     let parts: &[fn(&dyn LedgerStore)] = &[
         a_batch_is_taken_once,
+        known_rows_are_left_out_of_a_large_batch,
         a_cursor_never_goes_back,
         dead_letters_are_counted_once,
         a_row_comes_back_whole,
@@ -96,6 +97,27 @@ fn a_batch_is_taken_once(store: &dyn LedgerStore) {
     let mixed = batch(&[row(Shape::new(2)), row(Shape::new(3))], 3);
     assert_eq!(store.load(&mixed).expect("loaded"), Loaded { inserted: 1, duplicates: 1, dead: 0 });
     assert_eq!(total(store).requests, 3);
+}
+
+fn known_rows_are_left_out_of_a_large_batch(store: &dyn LedgerStore) {
+    let rows = |numbers: &[u64]| -> Vec<Entry> { numbers.iter().map(|n| row(Shape::new(*n))).collect() };
+    let known = [7, 30, 31, 32];
+    load(store, &rows(&known));
+    // Far from the order of their ids, with rows that the store knows and rows that come twice.
+    let numbers: Vec<u64> = (0..100).map(|n| n * 37 % 100).chain([16, 16, 15, 99]).collect();
+    let loaded = store.load(&batch(&rows(&numbers), 9)).expect("loaded");
+    assert_eq!(loaded, Loaded { inserted: 96, duplicates: 8, dead: 0 });
+    assert_eq!(total(store).requests, 100);
+    let unknown = numbers[..100].iter().copied().filter(|number| !known.contains(number));
+    let expected: Vec<u64> = known.into_iter().chain(unknown).collect();
+    for limit in [7, 1_000] {
+        let query = RowQuery { order: Order::Seq, limit, ..RowQuery::default() };
+        assert_eq!(pages(store, query).0, expected, "in the order of loading");
+    }
+    let ordered = store.rows(&RowQuery { order: Order::Seq, limit: 1_000, ..RowQuery::default() });
+    let found = ordered.expect("read").items;
+    assert!(found.is_sorted_by(|one, next| one.seq < next.seq));
+    assert!(found.iter().all(|entry| store.row(entry.id).expect("read").as_ref() == Some(entry)));
 }
 
 fn a_cursor_never_goes_back(store: &dyn LedgerStore) {

@@ -175,7 +175,7 @@ pub struct Start<'a> {
     /// When the request's head had arrived.
     pub started_at: UnixMillis,
     /// Who asks.
-    pub identity: &'a Identity,
+    pub identity: &'a Arc<Identity>,
     /// Tags that came with the request.
     pub request_tags: &'a [(Name, Name)],
     /// The end user, as the request names it.

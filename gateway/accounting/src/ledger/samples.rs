@@ -101,7 +101,7 @@ pub(super) fn entry(number: u64) -> Entry {
 
 /// What a [`Start`] borrows.
 pub(super) struct StartParts {
-    identity: Identity,
+    identity: Arc<Identity>,
     model: ModelAlias,
     currency: Name,
     price_id: Name,
@@ -110,7 +110,7 @@ pub(super) struct StartParts {
 impl StartParts {
     pub(super) fn new() -> Self {
         Self {
-            identity: identity(),
+            identity: Arc::new(identity()),
             model: "small".into(),
             currency: "USD".into(),
             price_id: "gpt-2026".into(),

@@ -11,8 +11,11 @@ use super::calendar::{Calendar, Period, Window};
 /// The books of one scope.
 #[derive(Debug)]
 pub(super) struct Books {
-    /// In the order of [`Period::ALL`].
+    /// In the order of [`Period::ALL`]; without what is in `common`.
     by_period: [Book; 6],
+    /// What the current windows of all periods have had alike since it was last carried into the
+    /// books: nearly every request starts and ends in the same six, and is booked once.
+    common: Common,
     /// The earliest end of a window: until then no calendar is asked.
     next_switch: UnixMillis,
     /// The latest start of a window. Time before it counts as this instant, so that a clock that
@@ -29,6 +32,15 @@ pub(super) struct Book {
     /// In pico-units of currency.
     pub(super) money: Balance,
     pub(super) tokens: Balance,
+}
+
+/// Amounts for the windows of all periods. Alone they may be below zero: what was reserved may have
+/// been carried into the books before it is settled here.
+#[derive(Clone, Copy, Debug, Default)]
+struct Common {
+    holders: i64,
+    money: Balance,
+    tokens: Balance,
 }
 
 /// Spent and reserved amounts of one unit.
@@ -59,9 +71,37 @@ impl Balance {
         self.open = self.open.saturating_sub(reserved);
         self.spent = self.spent.saturating_add(actual);
     }
+
+    fn plus(self, other: Self) -> Self {
+        Self { spent: self.spent.saturating_add(other.spent), open: self.open.saturating_add(other.open) }
+    }
+}
+
+impl Common {
+    fn reserve(&mut self, amounts: Amounts) {
+        self.holders += 1;
+        self.money.reserve(amounts.money);
+        self.tokens.reserve(amounts.tokens);
+    }
+
+    fn settle(&mut self, reserved: Amounts, actual: Amounts) {
+        self.holders -= 1;
+        self.money.settle(reserved.money, actual.money);
+        self.tokens.settle(reserved.tokens, actual.tokens);
+    }
 }
 
 impl Book {
+    fn with(&self, common: &Common) -> Self {
+        let holders = i64::from(self.holders).saturating_add(common.holders);
+        Self {
+            window: self.window,
+            holders: holders.clamp(0, u32::MAX.into()) as u32,
+            money: self.money.plus(common.money),
+            tokens: self.tokens.plus(common.tokens),
+        }
+    }
+
     fn empty(window: Window) -> Self {
         Self { window, holders: 0, money: Balance::default(), tokens: Balance::default() }
     }
@@ -72,19 +112,20 @@ impl Default for Books {
     fn default() -> Self {
         let never = UnixMillis::new(i64::MIN);
         let book = Book::empty(Window { start: never, end: never });
-        Self { by_period: [book; 6], next_switch: never, newest_start: never }
+        Self { by_period: [book; 6], common: Common::default(), next_switch: never, newest_start: never }
     }
 }
 
 impl Books {
-    pub(super) fn of(&self, period: Period) -> &Book {
-        &self.by_period[period as usize]
+    pub(super) fn of(&self, period: Period) -> Book {
+        self.by_period[period as usize].with(&self.common)
     }
 
     /// Opens the windows of this instant where the former ones have ended. Returns the instant
     /// that a request counts as having started at.
     pub(super) fn roll(&mut self, calendar: &Calendar, now: UnixMillis) -> UnixMillis {
         if now >= self.next_switch {
+            self.carry_over();
             for (period, book) in Period::ALL.into_iter().zip(&mut self.by_period) {
                 if now >= book.window.end {
                     *book = Book::empty(calendar.window_of(period, now));
@@ -96,16 +137,17 @@ impl Books {
     }
 
     pub(super) fn reserve(&mut self, amounts: Amounts) {
-        for book in &mut self.by_period {
-            book.holders = book.holders.saturating_add(1);
-            book.money.reserve(amounts.money);
-            book.tokens.reserve(amounts.tokens);
-        }
+        self.common.reserve(amounts);
     }
 
     /// Ends the reservation of a request that started then, in those of its windows that are
     /// still the current ones.
     pub(super) fn settle(&mut self, started: UnixMillis, reserved: Amounts, actual: Amounts) {
+        if started >= self.newest_start {
+            self.common.settle(reserved, actual);
+            return;
+        }
+        self.carry_over();
         for book in self.by_period.iter_mut().filter(|book| started >= book.window.start) {
             book.holders = book.holders.saturating_sub(1);
             book.money.settle(reserved.money, actual.money);
@@ -116,6 +158,7 @@ impl Books {
     /// Sets what an earlier process has spent in a window; a window older than the current one is
     /// past and changes nothing.
     pub(super) fn restore(&mut self, period: Period, window: Window, set: impl FnOnce(&mut Book)) {
+        self.carry_over();
         let book = &mut self.by_period[period as usize];
         if window.start > book.window.start {
             *book = Book::empty(window);
@@ -128,8 +171,10 @@ impl Books {
 
     /// Takes over what another scope has spent, where the windows are the same or newer. What it
     /// holds reserved stays with it.
-    pub(super) fn absorb(&mut self, other: &Self) {
-        for (book, other) in self.by_period.iter_mut().zip(&other.by_period) {
+    pub(super) fn absorb(&mut self, absorbed: &Self) {
+        self.carry_over();
+        for (book, other) in self.by_period.iter_mut().zip(&absorbed.by_period) {
+            let other = other.with(&absorbed.common);
             if other.window.start > book.window.start {
                 *book = Book::empty(other.window);
             }
@@ -139,6 +184,14 @@ impl Books {
             }
         }
         self.note_windows();
+    }
+
+    /// Books what the windows have had alike. Comes before anything that treats them differently.
+    fn carry_over(&mut self) {
+        let common = std::mem::take(&mut self.common);
+        for book in &mut self.by_period {
+            *book = book.with(&common);
+        }
     }
 
     fn note_windows(&mut self) {

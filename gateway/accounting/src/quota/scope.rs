@@ -172,7 +172,7 @@ impl Scope {
         let budget = self.rules.budget.as_ref()?;
         let mut state = self.cell.0.lock();
         state.books.roll(&self.house.calendar, now);
-        Some(budget.status(&self.id, &self.house.currency, state.books.of(budget.period)))
+        Some(budget.status(&self.id, &self.house.currency, &state.books.of(budget.period)))
     }
 
     pub(super) fn reservation_opened(&self) {
@@ -239,10 +239,10 @@ impl State {
         for quota @ (kind, period, limit) in quotas(limits) {
             let book = self.books.of(period);
             let share = leases.share(&scope.id, kind, book.window, limit.into());
-            token_quota::check(quota, share, book, ask)?;
+            token_quota::check(quota, share, &book, ask)?;
         }
         let Some(budget) = budget else { return Ok(()) };
-        budget.check(self.books.of(budget.period), ask, currency, |window, amount| {
+        budget.check(&self.books.of(budget.period), ask, currency, |window, amount| {
             leases.share(&scope.id, LimitKind::Budget, window, amount)
         })
     }
@@ -260,7 +260,7 @@ impl State {
             rate.left(nanos).tighten(&mut headroom.tokens);
         }
         for (_, period, limit) in quotas(&self.rules.limits) {
-            token_quota::left(limit, self.books.of(period), wall).tighten(&mut headroom.tokens);
+            token_quota::left(limit, &self.books.of(period), wall).tighten(&mut headroom.tokens);
         }
     }
 

@@ -1,7 +1,7 @@
 //! Taking batches from the journal, each row once.
 
-use rusqlite::{ErrorCode, Transaction, named_params, params};
-use tollgate_accounting::ledger::{Batch, Cursor, DeadLetter, Loaded};
+use rusqlite::{ErrorCode, Statement, Transaction, named_params, params};
+use tollgate_accounting::ledger::{Batch, BatchRow, Cursor, DeadLetter, Loaded};
 use tollgate_domain::LogId;
 
 use super::{Outcome, count, rollup::Rollups, signed};
@@ -25,46 +25,122 @@ pub(super) fn dead_letters(from: &Transaction<'_>) -> Outcome<u64> {
     Ok(count(from.query_row("SELECT count(*) FROM dead_letters", [], |row| row.get(0))?))
 }
 
-/// Takes a batch.
+/// Takes a batch. Rows get their numbers in the order of the batch, and are inserted in that of their
+/// ids: logs take turns in time, and in order rows go to the end of the table, page by page.
 pub(super) fn load(to: &Transaction<'_>, batch: &Batch) -> Outcome<Loaded> {
-    let mut loaded = Loaded::default();
     let first_seq = next_seq(to)?;
-    let mut ids: Vec<u8> = Vec::new();
-    let mut rollups = Rollups::default();
-    let mut insert = to.prepare_cached(
-        "INSERT INTO entries (id, seq, project, entry) VALUES (?, ?, ?, ?) ON CONFLICT (id) DO NOTHING",
-    )?;
-    for row in &batch.rows {
-        let id = row.entry.id.to_bytes();
-        let seq = first_seq + signed(loaded.inserted);
-        let project = row.entry.identity.project.as_str();
-        match insert.execute(params![id, seq, project, batch.encoded(row)]) {
-            Ok(0) => loaded.duplicates += 1,
-            Ok(_) => {
-                loaded.inserted += 1;
-                ids.extend_from_slice(&id);
-                rollups.count(&row.entry);
+    let mut rows: Vec<Numbered<'_>> = (first_seq..).zip(&batch.rows).collect();
+    rows.sort_by_key(|(_, row)| row.entry.id);
+    let mut intake = Intake {
+        to,
+        batch,
+        first_seq,
+        ids: vec![NO_ROW; rows.len()],
+        rollups: Rollups::default(),
+        loaded: Loaded::default(),
+    };
+    let (groups, rest) = rows.as_chunks();
+    let mut insert = to.prepare_cached(&insert_of(GROUP))?;
+    for group in groups {
+        intake.take_group(group, &mut insert)?;
+    }
+    intake.take_singly(rest)?;
+    intake.finish()
+}
+
+/// Rows that are inserted by one statement, which stays where it is in the table between them.
+const GROUP: usize = 16;
+
+/// Stands among the ids of a batch where a number was given to no row. No exchange has this id.
+const NO_ROW: [u8; 16] = [0; 16];
+
+/// A row and the number that it will have.
+type Numbered<'a> = (i64, &'a BatchRow);
+
+/// A batch on its way into the tables.
+struct Intake<'a> {
+    to: &'a Transaction<'a>,
+    batch: &'a Batch,
+    first_seq: i64,
+    /// The rows taken, by number.
+    ids: Vec<[u8; 16]>,
+    rollups: Rollups<'a>,
+    loaded: Loaded,
+}
+
+impl<'a> Intake<'a> {
+    /// Takes rows that are probably all new.
+    fn take_group(&mut self, group: &[Numbered<'a>; GROUP], insert: &mut Statement<'_>) -> Outcome<()> {
+        for (at, (seq, row)) in group.iter().enumerate() {
+            insert.raw_bind_parameter(4 * at + 1, row.entry.id.to_bytes())?;
+            insert.raw_bind_parameter(4 * at + 2, seq)?;
+            insert.raw_bind_parameter(4 * at + 3, row.entry.identity.project.as_str())?;
+            insert.raw_bind_parameter(4 * at + 4, self.batch.encoded(row))?;
+        }
+        match insert.raw_execute() {
+            Ok(GROUP) => {
+                group.iter().for_each(|row| self.took(row));
+                return Ok(());
             }
-            Err(error) if is_for_the_content(&error) => {
-                let payload = batch.encoded(row).to_vec();
-                let letter = DeadLetter { log: row.log, lsn: row.lsn, reason: error.to_string(), payload };
-                loaded.dead += keep_dead_letter(to, &letter)?;
-            }
+            Ok(_) => {}
+            Err(error) if is_for_the_content(&error) => {}
             Err(error) => return Err(error.into()),
         }
+        // Some are known or refused, and nothing tells which: the others are taken back, then each
+        // is offered by itself.
+        let mut delete = self.to.prepare_cached("DELETE FROM entries WHERE id = ? AND seq = ?")?;
+        for (seq, row) in group {
+            delete.execute(params![row.entry.id.to_bytes(), seq])?;
+        }
+        self.take_singly(group)
     }
-    if !ids.is_empty() {
-        to.prepare_cached("INSERT INTO batches (first_seq, ids) VALUES (?, ?)")?
-            .execute(params![first_seq, ids])?;
+
+    fn take_singly(&mut self, rows: &[Numbered<'a>]) -> Outcome<()> {
+        let mut insert = self.to.prepare_cached(&insert_of(1))?;
+        for numbered @ (seq, row) in rows {
+            let encoded = self.batch.encoded(row);
+            let project = row.entry.identity.project.as_str();
+            match insert.execute(params![row.entry.id.to_bytes(), seq, project, encoded]) {
+                Ok(0) => self.loaded.duplicates += 1,
+                Ok(_) => self.took(numbered),
+                Err(error) if is_for_the_content(&error) => {
+                    let (reason, payload) = (error.to_string(), encoded.to_vec());
+                    let letter = DeadLetter { log: row.log, lsn: row.lsn, reason, payload };
+                    self.loaded.dead += keep_dead_letter(self.to, &letter)?;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
     }
-    rollups.add_to(to)?;
-    for letter in &batch.dead {
-        loaded.dead += keep_dead_letter(to, letter)?;
+
+    fn took(&mut self, (seq, row): &Numbered<'a>) {
+        self.loaded.inserted += 1;
+        self.ids[(seq - self.first_seq) as usize] = row.entry.id.to_bytes();
+        self.rollups.count(&row.entry);
     }
-    for cursor in &batch.cursors {
-        set_cursor(to, cursor)?;
+
+    /// Writes what belongs to the batch as a whole.
+    fn finish(mut self) -> Outcome<Loaded> {
+        if self.loaded.inserted > 0 {
+            self.to
+                .prepare_cached("INSERT INTO batches (first_seq, ids) VALUES (?, ?)")?
+                .execute(params![self.first_seq, self.ids.as_flattened()])?;
+        }
+        self.rollups.add_to(self.to)?;
+        for letter in &self.batch.dead {
+            self.loaded.dead += keep_dead_letter(self.to, letter)?;
+        }
+        for cursor in &self.batch.cursors {
+            set_cursor(self.to, cursor)?;
+        }
+        Ok(self.loaded)
     }
-    Ok(loaded)
+}
+
+fn insert_of(rows: usize) -> String {
+    let values = vec!["(?, ?, ?, ?)"; rows].join(", ");
+    format!("INSERT INTO entries (id, seq, project, entry) VALUES {values} ON CONFLICT (id) DO NOTHING")
 }
 
 /// The number after the last one that a row was given.

@@ -1,12 +1,10 @@
 //! Sums per hour: gathered in memory for a batch, then added to the table.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use rusqlite::{Transaction, params};
 use tollgate_accounting::ledger::{Entry, Kind, UsageGroup};
-use tollgate_domain::{
-    KeyName, ModelAlias, Money, Name, ProjectName, RegionName, TeamName, UpstreamName, ZoneName,
-};
+use tollgate_domain::Money;
 
 use super::{Outcome, signed};
 
@@ -15,60 +13,67 @@ pub(super) const HOUR: i64 = 3_600_000;
 /// Pico-units in a unit of currency.
 const PICO: i128 = 1_000_000_000_000;
 
-/// What a batch adds.
+/// What a batch adds. A cell of the table may be in several parts here: they are told apart by
+/// where their texts lie, which is the same for nearly all rows of a key, and added up by the table.
 #[derive(Default)]
-pub(super) struct Rollups(HashMap<Cell, UsageGroup>);
+pub(super) struct Rollups<'a>(HashMap<Part, (&'a Entry, UsageGroup), foldhash::fast::RandomState>);
 
+/// What rows of one cell have in common, by address; the rows outlive the sums.
 #[derive(Eq, Hash, PartialEq)]
-struct Cell {
+struct Part {
     hour: i64,
     kind: Kind,
-    team: TeamName,
-    project: ProjectName,
-    key: KeyName,
-    model: ModelAlias,
-    served: Option<(UpstreamName, RegionName, ZoneName)>,
-    currency: Name,
+    identity: usize,
+    model: usize,
+    place: usize,
+    currency: usize,
 }
 
-impl Rollups {
-    pub(super) fn count(&mut self, entry: &Entry) {
-        let cell = Cell {
-            hour: entry.started_at.get().div_euclid(HOUR),
+impl Part {
+    fn of(entry: &Entry) -> Self {
+        Self {
+            hour: hour(entry),
             kind: entry.kind,
-            team: entry.identity.team.clone(),
-            project: entry.identity.project.clone(),
-            key: entry.identity.key.clone(),
-            model: entry.model.clone(),
-            served: entry
-                .place
-                .as_ref()
-                .map(|place| (place.upstream.clone(), place.region.clone(), place.zone.clone())),
-            currency: entry.currency.clone(),
-        };
-        let sums = self.0.entry(cell);
-        sums.or_insert_with(|| UsageGroup::empty(Vec::new(), entry.currency.clone())).count(entry);
+            identity: Arc::as_ptr(&entry.identity).addr(),
+            model: entry.model.as_str().as_ptr().addr(),
+            place: entry.place.as_ref().map_or(0, |place| Arc::as_ptr(place).addr()),
+            currency: entry.currency.as_ptr().addr(),
+        }
+    }
+}
+
+fn hour(entry: &Entry) -> i64 {
+    entry.started_at.get().div_euclid(HOUR)
+}
+
+impl<'a> Rollups<'a> {
+    pub(super) fn count(&mut self, entry: &'a Entry) {
+        let part = self.0.entry(Part::of(entry));
+        let (_, sums) =
+            part.or_insert_with(|| (entry, UsageGroup::empty(Vec::new(), entry.currency.clone())));
+        sums.count(entry);
     }
 
     pub(super) fn add_to(self, to: &Transaction<'_>) -> Outcome<()> {
         let mut upsert = to.prepare_cached(UPSERT)?;
-        for (cell, sums) in self.0 {
-            let (upstream, region, zone) = match &cell.served {
-                Some((upstream, region, zone)) => (upstream.as_str(), region.as_str(), zone.as_str()),
+        for (entry, sums) in self.0.into_values() {
+            let identity = &entry.identity;
+            let (upstream, region, zone) = match entry.place.as_deref() {
+                Some(place) => (place.upstream.as_str(), place.region.as_str(), place.zone.as_str()),
                 None => ("", "", ""),
             };
             let (units, pico) = split(sums.cost);
             upsert.execute(params![
-                cell.hour,
-                cell.kind.as_str(),
-                cell.team.as_str(),
-                cell.project.as_str(),
-                cell.key.as_str(),
-                cell.model.as_str(),
+                hour(entry),
+                entry.kind.as_str(),
+                identity.team.as_str(),
+                identity.project.as_str(),
+                identity.key.as_str(),
+                entry.model.as_str(),
                 upstream,
                 region,
                 zone,
-                &*cell.currency,
+                &*entry.currency,
                 signed(sums.requests),
                 signed(sums.refusals),
                 signed(sums.input_tokens),

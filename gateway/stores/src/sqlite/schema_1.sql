@@ -7,6 +7,7 @@ CREATE TABLE entries (
 ) STRICT, WITHOUT ROWID;
 
 -- The order in which rows were taken: the ids of a batch, 16 bytes each, the first with first_seq.
+-- Zeros are a number that no row has.
 CREATE TABLE batches (
     first_seq INTEGER NOT NULL PRIMARY KEY,
     ids       BLOB    NOT NULL

@@ -1,21 +1,16 @@
 //! The fields of an access line and their JSON.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use tollgate_domain::{Money, RequestId, UnixMillis, Usage};
+
+use super::json::Object;
 
 /// Texts that clients choose are cut to this many bytes, at a character's border.
 const LONGEST_TEXT: usize = 256;
 
-/// Room for a line of usual length.
+/// Bytes that nearly every line stays below.
 const USUAL_LENGTH: usize = 1_024;
-
-/// A member's name as it stands behind another member. Names are this file's own and need no escapes.
-macro_rules! member {
-    ($name:literal) => {
-        concat!(",\"", $name, "\":")
-    };
-}
 
 /// One request as the access log tells it; borrowed, so that a line costs no allocation.
 ///
@@ -90,12 +85,12 @@ pub struct AccessLine<'a> {
 impl AccessLine<'_> {
     /// Appends the line with its line feed.
     pub(super) fn write_to(&self, out: &mut Vec<u8>) {
+        // One growth at most, and none in a warm buffer.
         out.reserve(USUAL_LENGTH);
-        let mut object = Object { out };
-        object.begin_with_time(self.ts);
-        object.text(member!("level"), self.level());
-        object.text(member!("msg"), "request");
-        object.request_id(self.request_id);
+        let mut object = Object::begin_with_time(out, r#"{"ts":""#, self.ts);
+        object.text(r#","level":""#, self.level());
+        object.plain(r#","msg":""#, b"request");
+        object.plain(r#","request_id":""#, &self.request_id.to_text());
         self.write_call(&mut object);
         self.write_parties(&mut object);
         self.write_measures(&mut object);
@@ -111,202 +106,61 @@ impl AccessLine<'_> {
     }
 
     fn write_call(&self, object: &mut Object<'_>) {
-        object.optional(member!("trace_id"), self.trace_id);
-        object.text(member!("method"), self.method);
-        object.text(member!("path"), self.path);
-        object.optional(member!("dialect"), self.dialect);
-        object.optional(member!("operation"), self.operation);
-        object.number(member!("status"), u64::from(self.status));
-        object.text(member!("end"), self.end);
-        object.optional(member!("error_code"), self.error_code);
+        object.optional_text(r#","trace_id":""#, self.trace_id.map(cut));
+        object.text(r#","method":""#, cut(self.method));
+        object.text(r#","path":""#, cut(self.path));
+        object.optional_text(r#","dialect":""#, self.dialect.map(cut));
+        object.optional_text(r#","operation":""#, self.operation.map(cut));
+        object.number(r#","status":"#, u64::from(self.status));
+        object.text(r#","end":""#, cut(self.end));
+        object.optional_text(r#","error_code":""#, self.error_code.map(cut));
     }
 
     fn write_parties(&self, object: &mut Object<'_>) {
-        object.optional(member!("team"), self.team);
-        object.optional(member!("project"), self.project);
-        object.optional(member!("key"), self.key);
-        object.optional(member!("user"), self.user);
-        object.optional(member!("session"), self.session);
-        object.optional(member!("model"), self.model);
-        object.optional(member!("upstream_model"), self.upstream_model);
-        object.optional(member!("provider"), self.provider);
-        object.optional(member!("region"), self.region);
-        object.optional(member!("upstream"), self.upstream);
+        object.optional_text(r#","team":""#, self.team.map(cut));
+        object.optional_text(r#","project":""#, self.project.map(cut));
+        object.optional_text(r#","key":""#, self.key.map(cut));
+        object.optional_text(r#","user":""#, self.user.map(cut));
+        object.optional_text(r#","session":""#, self.session.map(cut));
+        object.optional_text(r#","model":""#, self.model.map(cut));
+        object.optional_text(r#","upstream_model":""#, self.upstream_model.map(cut));
+        object.optional_text(r#","provider":""#, self.provider.map(cut));
+        object.optional_text(r#","region":""#, self.region.map(cut));
+        object.optional_text(r#","upstream":""#, self.upstream.map(cut));
         if let Some(address) = self.client_addr {
-            object.address(member!("client_addr"), address.ip());
+            object.address(r#","client_addr":""#, address.ip());
         }
-        object.optional(member!("user_agent"), self.user_agent);
+        object.optional_text(r#","user_agent":""#, self.user_agent.map(cut));
     }
 
     fn write_measures(&self, object: &mut Object<'_>) {
-        object.number(member!("attempts"), u64::from(self.attempts));
-        object.bool(member!("stream"), self.stream);
-        object.number(member!("duration_ms"), self.duration_ms);
-        object.optional_number(member!("ttft_ms"), self.ttft_ms);
-        object.optional_number(member!("upstream_ms"), self.upstream_ms);
+        object.number(r#","attempts":"#, u64::from(self.attempts));
+        object.bool(r#","stream":"#, self.stream);
+        object.number(r#","duration_ms":"#, self.duration_ms);
+        object.optional_number(r#","ttft_ms":"#, self.ttft_ms);
+        object.optional_number(r#","upstream_ms":"#, self.upstream_ms);
         if let Some(usage) = self.usage {
-            object.number(member!("tokens_in"), usage.input_tokens());
-            object.number(member!("tokens_cache_read"), usage.cache_read);
-            object.number(member!("tokens_cache_write"), usage.cache_write_tokens());
-            object.number(member!("tokens_out"), usage.output_tokens());
-            object.number(member!("tokens_reasoning"), usage.output_reasoning);
+            object.number(r#","tokens_in":"#, usage.input_tokens());
+            object.number(r#","tokens_cache_read":"#, usage.cache_read);
+            object.number(r#","tokens_cache_write":"#, usage.cache_write_tokens());
+            object.number(r#","tokens_out":"#, usage.output_tokens());
+            object.number(r#","tokens_reasoning":"#, usage.output_reasoning);
         }
         if let Some(cost) = self.cost {
-            object.plain(member!("cost"), cost.to_text().as_str());
-            object.text(member!("currency"), self.currency);
+            object.plain(r#","cost":""#, cost.to_text().as_bytes());
+            object.text(r#","currency":""#, cut(self.currency));
         }
-        object.number(member!("config_version"), self.config_version);
+        object.number(r#","config_version":"#, self.config_version);
     }
-}
-
-/// A JSON object under construction.
-struct Object<'a> {
-    out: &'a mut Vec<u8>,
-}
-
-impl Object<'_> {
-    fn begin_with_time(&mut self, at: UnixMillis) {
-        self.out.extend_from_slice(b"{\"ts\":\"");
-        write_time(self.out, at);
-        self.out.push(b'"');
-    }
-
-    fn end(&mut self) {
-        self.out.extend_from_slice(b"}\n");
-    }
-
-    fn text(&mut self, member: &'static str, value: &str) {
-        self.name(member);
-        write_json_string(self.out, cut(value));
-    }
-
-    fn optional(&mut self, member: &'static str, value: Option<&str>) {
-        if let Some(value) = value {
-            self.text(member, value);
-        }
-    }
-
-    fn number(&mut self, member: &'static str, value: u64) {
-        self.name(member);
-        self.out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
-    }
-
-    fn optional_number(&mut self, member: &'static str, value: Option<u64>) {
-        if let Some(value) = value {
-            self.number(member, value);
-        }
-    }
-
-    fn bool(&mut self, member: &'static str, value: bool) {
-        self.name(member);
-        self.out.extend_from_slice(if value { b"true" } else { b"false" });
-    }
-
-    fn request_id(&mut self, id: RequestId) {
-        self.out.extend_from_slice(b",\"request_id\":\"");
-        self.out.extend_from_slice(&id.to_text());
-        self.out.push(b'"');
-    }
-
-    fn address(&mut self, member: &'static str, address: IpAddr) {
-        let IpAddr::V4(v4) = address else { return self.plain(member, &address.to_string()) };
-        self.name(member);
-        let mut before = b'"';
-        for octet in v4.octets() {
-            self.out.push(before);
-            self.out.extend_from_slice(itoa::Buffer::new().format(octet).as_bytes());
-            before = b'.';
-        }
-        self.out.push(b'"');
-    }
-
-    /// A string member that is known to need no escapes.
-    fn plain(&mut self, member: &'static str, value: &str) {
-        self.name(member);
-        self.out.push(b'"');
-        self.out.extend_from_slice(value.as_bytes());
-        self.out.push(b'"');
-    }
-
-    fn name(&mut self, member: &str) {
-        self.out.extend_from_slice(member.as_bytes());
-    }
-}
-
-/// Appends an instant in UTC with milliseconds (RFC 3339).
-fn write_time(out: &mut Vec<u8>, at: UnixMillis) {
-    // What no calendar knows is the epoch: a line with a wrong time is better than none.
-    let time = jiff::Timestamp::from_millisecond(at.get()).unwrap_or_default();
-    let time = jiff::tz::Offset::UTC.to_datetime(time);
-    let two = |number: i8| [b'0' + number as u8 / 10, b'0' + number as u8 % 10];
-    let (millis, year) = (time.millisecond(), time.year());
-    if !(0..=9_999).contains(&year) {
-        return out.extend_from_slice(b"1970-01-01T00:00:00.000Z");
-    }
-    let [century, years] = [two((year / 100) as i8), two((year % 100) as i8)];
-    let ([month, day], [hour, minute, second]) =
-        ([time.month(), time.day()].map(two), [time.hour(), time.minute(), time.second()].map(two));
-    let [tens, ones] = two((millis % 100) as i8);
-    let hundreds = b'0' + (millis / 100) as u8;
-    for (digits, after) in [
-        (century, &b""[..]),
-        (years, b"-"),
-        (month, b"-"),
-        (day, b"T"),
-        (hour, b":"),
-        (minute, b":"),
-        (second, b"."),
-    ] {
-        out.extend_from_slice(&digits);
-        out.extend_from_slice(after);
-    }
-    out.extend_from_slice(&[hundreds, tens, ones, b'Z']);
 }
 
 /// The beginning of a text that fits [`LONGEST_TEXT`].
+#[inline]
 fn cut(text: &str) -> &str {
+    if text.len() <= LONGEST_TEXT {
+        return text;
+    }
     &text[..text.floor_char_boundary(LONGEST_TEXT)]
-}
-
-/// True when nothing in it is escaped, a word at a time; nearly every text is so.
-fn is_plain(text: &[u8]) -> bool {
-    const ONES: u64 = u64::from_ne_bytes([1; 8]);
-    const HIGHS: u64 = ONES << 7;
-    let special = |word: u64| {
-        let below = |word: u64, limit: u64| word.wrapping_sub(ONES * limit) & !word & HIGHS;
-        below(word, 0x20)
-            | below(word ^ (ONES * u64::from(b'"')), 1)
-            | below(word ^ (ONES * u64::from(b'\\')), 1)
-    };
-    let (words, rest) = text.as_chunks::<8>();
-    let mut last = [b' '; 8];
-    last[..rest.len()].copy_from_slice(rest);
-    words.iter().chain([&last]).all(|word| special(u64::from_le_bytes(*word)) == 0)
-}
-
-/// Appends a string by RFC 8259, section 7: quotes, backslashes and control characters escaped.
-fn write_json_string(out: &mut Vec<u8>, text: &str) {
-    const HEX: &[u8; 16] = b"0123456789abcdef";
-    out.push(b'"');
-    let mut rest = text.as_bytes();
-    if is_plain(rest) {
-        out.extend_from_slice(rest);
-        return out.push(b'"');
-    }
-    while let Some(at) = rest.iter().position(|&byte| byte < 0x20 || byte == b'"' || byte == b'\\') {
-        let byte = rest[at];
-        out.extend_from_slice(&rest[..at]);
-        match byte {
-            b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
-            _ => {
-                out.extend_from_slice(b"\\u00");
-                out.extend_from_slice(&[HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 0xf)]]);
-            }
-        }
-        rest = &rest[at + 1..];
-    }
-    out.extend_from_slice(rest);
-    out.push(b'"');
 }
 
 #[cfg(test)]

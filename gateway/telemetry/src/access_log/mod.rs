@@ -4,6 +4,7 @@
 //! never waits. When the destination is slower than the traffic, whole buffers are dropped and
 //! their lines counted.
 
+mod json;
 mod line;
 mod sink;
 mod writer;

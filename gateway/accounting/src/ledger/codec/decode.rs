@@ -1,16 +1,12 @@
 //! Bytes to values.
 
-use std::{
-    borrow::Cow,
-    collections::{HashMap, HashSet},
-    sync::Arc,
-};
+use std::{borrow::Cow, collections::HashMap, sync::Arc};
 
 use smallvec::SmallVec;
 use tollgate_domain::{Money, Name, RequestId, UnitPrice, UnixMillis, Usage, UsageSource};
 
 use super::{
-    field,
+    MAX_SHARED, field,
     wire::{DecodeError, Field, Fields},
 };
 use crate::{
@@ -18,23 +14,30 @@ use crate::{
     price::{Meter, MeterKind},
 };
 
-/// Shared parts that a decoder remembers at most, per kind; then it forgets them all.
-const MAX_SHARED: usize = 4_096;
-
 /// Reads rows and shares what they have in common: a thousand rows of one key have one identity.
 #[derive(Debug)]
 pub struct Decoder {
     blank: Entry,
-    identities: HashMap<Box<[u8]>, Arc<Identity>>,
-    places: HashMap<Box<[u8]>, Arc<Place>>,
-    names: HashSet<Name>,
+    identities: Known<Arc<Identity>>,
+    places: Known<Arc<Place>>,
+    names: Known<Name>,
 }
+
+/// Values by the bytes that they were read from. Most of these bytes are our own configuration's, the
+/// seed is random, and a map is emptied before it is large: a hash that withstands more than that
+/// would cost more than everything else in reading a row.
+type Known<T> = HashMap<Box<[u8]>, T, foldhash::fast::RandomState>;
 
 impl Decoder {
     /// A decoder that knows nothing yet.
     #[must_use]
     pub fn new() -> Self {
-        Self { blank: blank(), identities: HashMap::new(), places: HashMap::new(), names: HashSet::new() }
+        Self {
+            blank: blank(),
+            identities: HashMap::default(),
+            places: HashMap::default(),
+            names: HashMap::default(),
+        }
     }
 
     /// Reads a row that [`encode_entry`](super::encode_entry) wrote.
@@ -145,16 +148,13 @@ impl Decoder {
         Ok(0)
     }
 
+    /// A name; one that was seen before is known to be text.
     fn name(&mut self, field: Field<'_>) -> Result<Name, DecodeError> {
-        let text = field.text()?;
-        if let Some(known) = self.names.get(text) {
+        if let Some(known) = self.names.get(field.content) {
             return Ok(known.clone());
         }
-        if self.names.len() >= MAX_SHARED {
-            self.names.clear();
-        }
-        let name: Name = text.into();
-        self.names.insert(name.clone());
+        let name: Name = field.text()?.into();
+        remember(&mut self.names, field.content, &name);
         Ok(name)
     }
 
@@ -253,10 +253,11 @@ impl Decoder {
     }
 
     fn attempt(&mut self, field: Field<'_>) -> Result<Attempt, DecodeError> {
+        let none = &self.blank.currency;
         let mut attempt = Attempt {
             n: 0,
-            upstream: "".into(),
-            region: "".into(),
+            upstream: none.clone().into(),
+            region: none.clone().into(),
             outcome: Cow::Borrowed(""),
             status: None,
             upstream_request_id: None,
@@ -379,7 +380,7 @@ fn blank() -> Entry {
     }
 }
 
-fn remember<T>(shared: &mut HashMap<Box<[u8]>, Arc<T>>, bytes: &[u8], value: &Arc<T>) {
+fn remember<T: ?Sized>(shared: &mut Known<Arc<T>>, bytes: &[u8], value: &Arc<T>) {
     if shared.len() >= MAX_SHARED {
         shared.clear();
     }

@@ -1,29 +1,88 @@
 //! Values to bytes. The buffer is the caller's and reused: after it has grown, nothing is allocated.
 
+use std::{collections::HashMap, sync::Arc};
+
 use tollgate_domain::{Name, RequestId, Usage, UsageSource};
 
-use super::{MAX_REQUEST_TAGS, clip, field, wire::FieldWriter};
+use super::{MAX_REQUEST_TAGS, MAX_SHARED, clip, field, wire::FieldWriter};
 use crate::{
     ledger::entry::{Attempt, Entry, Identity, Place, Start},
     price::Meter,
 };
 
+/// Bytes that nearly every record stays below.
+const USUAL_LENGTH: usize = 1_024;
+
 /// Appends the encoded row to `out`. Its `seq` is the store's and not part of it; texts that come
 /// from outside are cut at 512 bytes.
 pub fn encode_entry(entry: &Entry, out: &mut Vec<u8>) {
-    let mut to = FieldWriter(out);
+    Encoder::default().entry(entry, out);
+}
+
+/// Encodes records and remembers the encoded form of what they have in common: a thousand rows of
+/// one key have one identity.
+#[derive(Debug, Default)]
+pub(in crate::ledger) struct Encoder {
+    identities: Known<Identity>,
+    places: Known<Place>,
+}
+
+impl Encoder {
+    /// Appends a row as [`encode_entry`] does.
+    pub(in crate::ledger) fn entry(&mut self, entry: &Entry, out: &mut Vec<u8>) {
+        out.reserve(USUAL_LENGTH);
+        let identity = self.identities.encoded(&entry.identity, write_identity);
+        let place = entry.place.as_ref().map(|place| self.places.encoded(place, write_place));
+        write_entry(&mut FieldWriter(out), entry, identity, place);
+    }
+
+    /// Appends a START.
+    pub(in crate::ledger) fn start(&mut self, start: &Start<'_>, out: &mut Vec<u8>) {
+        out.reserve(USUAL_LENGTH);
+        let identity = self.identities.encoded(start.identity, write_identity);
+        write_start(&mut FieldWriter(out), start, identity);
+    }
+}
+
+/// Shared parts and their encoded forms, found by address. The parts are kept beside the forms, so
+/// that no address is ever reused while it is a key.
+#[derive(Debug)]
+struct Known<T>(HashMap<usize, (Arc<T>, Vec<u8>), foldhash::fast::RandomState>);
+
+impl<T> Known<T> {
+    fn encoded(&mut self, part: &Arc<T>, write: impl FnOnce(&mut FieldWriter<'_>, &T)) -> &[u8] {
+        // Beyond this many it starts anew; configurations that are gone leave that way.
+        if self.0.len() >= MAX_SHARED {
+            self.0.clear();
+        }
+        let known = self.0.entry(Arc::as_ptr(part).addr()).or_insert_with(|| {
+            let mut encoded = Vec::new();
+            write(&mut FieldWriter(&mut encoded), part);
+            (Arc::clone(part), encoded)
+        });
+        &known.1
+    }
+}
+
+impl<T> Default for Known<T> {
+    fn default() -> Self {
+        Self(HashMap::default())
+    }
+}
+
+fn write_entry(to: &mut FieldWriter<'_>, entry: &Entry, identity: &[u8], place: Option<&[u8]>) {
     to.bytes(field::ID, &entry.id.to_bytes());
     to.number(field::KIND, entry.kind.number());
     to.signed(field::STARTED_AT, entry.started_at.get());
     to.signed(field::ENDED_AT, entry.ended_at.get());
-    write_identity(&mut to, &entry.identity);
-    write_request_tags(&mut to, &entry.request_tags);
+    to.encoded(identity);
+    write_request_tags(to, &entry.request_tags);
     to.optional_text(field::END_USER, entry.end_user.as_deref().map(clip));
     to.optional_text(field::SESSION, entry.session.as_deref().map(clip));
     to.optional_text(field::CLIENT, entry.client.as_deref().map(clip));
     to.text(field::MODEL, clip(entry.model.as_str()));
-    if let Some(place) = &entry.place {
-        write_place(&mut to, place);
+    if let Some(place) = place {
+        to.encoded(place);
     }
     to.optional_text(field::SERVED_MODEL, entry.served_model.as_deref().map(clip));
     to.text(field::DIALECT, &entry.dialect);
@@ -33,10 +92,10 @@ pub fn encode_entry(entry: &Entry, out: &mut Vec<u8>) {
     to.optional_text(field::ERROR_CODE, entry.error_code.as_deref().map(clip));
     to.number(field::END, entry.end.map_or(0, |end| end.number()));
     to.number(field::SERVED_BY, entry.served_by.number());
-    write_usage(&mut to, &entry.usage);
+    write_usage(to, &entry.usage);
     to.number(field::USAGE_SOURCE, source_number(entry.usage_source));
     for meter in &entry.meters {
-        write_meter(&mut to, field::METER, meter);
+        write_meter(to, field::METER, meter);
     }
     to.optional_text(field::SERVICE_TIER, entry.service_tier.as_deref().map(clip));
     if let Some(cost) = entry.cost {
@@ -46,7 +105,7 @@ pub fn encode_entry(entry: &Entry, out: &mut Vec<u8>) {
     to.money(field::RESERVED_COST, entry.reserved_cost);
     to.money(field::WASTE_COST, entry.waste_cost);
     for attempt in &entry.attempts {
-        write_attempt(&mut to, attempt);
+        write_attempt(to, attempt);
     }
     to.optional_text(field::UPSTREAM_REQUEST_ID, entry.upstream_request_id.as_deref().map(clip));
     to.optional_text(field::TRACE_ID, entry.trace_id.as_deref().map(clip));
@@ -61,13 +120,11 @@ pub fn encode_entry(entry: &Entry, out: &mut Vec<u8>) {
     to.number(field::FLAGS, entry.flags.bits().into());
 }
 
-/// Appends the encoded START to `out`.
-pub(in crate::ledger) fn encode_start(start: &Start<'_>, out: &mut Vec<u8>) {
-    let mut to = FieldWriter(out);
+fn write_start(to: &mut FieldWriter<'_>, start: &Start<'_>, identity: &[u8]) {
     to.bytes(field::ID, &start.id.to_bytes());
     to.signed(field::STARTED_AT, start.started_at.get());
-    write_identity(&mut to, start.identity);
-    write_request_tags(&mut to, start.request_tags);
+    to.encoded(identity);
+    write_request_tags(to, start.request_tags);
     to.optional_text(field::END_USER, start.end_user.map(clip));
     to.optional_text(field::SESSION, start.session.map(clip));
     to.optional_text(field::CLIENT, start.client.map(clip));

@@ -11,7 +11,7 @@ mod wire;
 pub use decode::Decoder;
 pub(super) use decode::OpenRequest;
 pub use encode::encode_entry;
-pub(super) use encode::{encode_checkpoint, encode_start};
+pub(super) use encode::{Encoder, encode_checkpoint};
 pub use wire::DecodeError;
 
 /// The numbers of the fields. A number is never given a second meaning.
@@ -65,8 +65,15 @@ const MAX_TEXT: usize = 512;
 /// Tags of a request beyond this many are left out, for the same reason.
 const MAX_REQUEST_TAGS: usize = 32;
 
+/// Shared parts that an encoder or a decoder remembers at most, per kind; then it forgets them all.
+const MAX_SHARED: usize = 4_096;
+
 /// `text` up to [`MAX_TEXT`] bytes, whole characters only.
+#[inline]
 fn clip(text: &str) -> &str {
+    if text.len() <= MAX_TEXT {
+        return text;
+    }
     &text[..text.floor_char_boundary(MAX_TEXT)]
 }
 

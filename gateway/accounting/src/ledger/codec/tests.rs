@@ -21,10 +21,23 @@ fn a_row_with_every_field_comes_back_as_it_was() {
 }
 
 #[test]
+fn an_encoder_that_knows_a_row_s_parts_writes_the_same_bytes() {
+    let mut encoder = Encoder::default();
+    let (mut other, mut unserved) = (entry(2), entry(3));
+    std::sync::Arc::make_mut(&mut other.identity).key = "other".into();
+    unserved.place = None;
+    for row in [&entry(1), &other, &unserved, &other, &entry(1)] {
+        let mut bytes = Vec::new();
+        encoder.entry(row, &mut bytes);
+        assert_eq!(bytes, encoded(row));
+    }
+}
+
+#[test]
 fn a_start_comes_back_with_what_recovery_needs() {
     let parts = StartParts::new();
     let mut bytes = Vec::new();
-    encode_start(&parts.start(7, true), &mut bytes);
+    Encoder::default().start(&parts.start(7, true), &mut bytes);
     let open = Decoder::new().start(&bytes).expect("just encoded");
     assert_eq!((open.row.id, open.input_estimate, open.output_reserved, open.hard), (id(7), 100, 50, true));
     let price = open.price.expect("the sample has a price");

@@ -16,20 +16,13 @@ pub enum DecodeError {
     Missing(&'static str),
 }
 
-/// Appends fields to a buffer that it never shrinks.
+/// Appends fields to a buffer.
 pub(super) struct FieldWriter<'a>(pub(super) &'a mut Vec<u8>);
 
 impl FieldWriter<'_> {
+    #[inline]
     pub(super) fn bytes(&mut self, field: u64, content: &[u8]) {
-        if let (Ok(field @ ..0x80), Ok(length @ ..0x80)) = (u8::try_from(field), u8::try_from(content.len()))
-        {
-            // Nearly every field: one byte each, so that no loop is needed.
-            self.0.reserve(2 + content.len());
-            self.0.extend_from_slice(&[field, length]);
-            return self.0.extend_from_slice(content);
-        }
-        self.varint(field);
-        self.varint(content.len() as u64);
+        self.head(field, content.len());
         self.0.extend_from_slice(content);
     }
 
@@ -44,6 +37,7 @@ impl FieldWriter<'_> {
     }
 
     /// A number; zero is what an absent field means and takes no room.
+    #[inline]
     pub(super) fn number(&mut self, field: u64, number: u64) {
         if number != 0 {
             self.present_number(field, number);
@@ -51,43 +45,62 @@ impl FieldWriter<'_> {
     }
 
     /// A number whose absence means something else than zero.
+    #[inline]
     pub(super) fn present_number(&mut self, field: u64, number: u64) {
         let length = 8 - number.leading_zeros() as usize / 8;
-        self.word(field, number.to_le_bytes(), length);
+        self.first_of(field, length, number.to_le_bytes());
     }
 
     /// A number that may be negative, sign in the lowest bit.
+    #[inline]
     pub(super) fn signed(&mut self, field: u64, number: i64) {
         self.number(field, ((number << 1) ^ (number >> 63)).cast_unsigned());
     }
 
+    #[inline]
     pub(super) fn money(&mut self, field: u64, amount: Money) {
         let pico = amount.pico();
         let folded = ((pico << 1) ^ (pico >> 127)).cast_unsigned();
         let length = 16 - folded.leading_zeros() as usize / 8;
-        self.word(field, folded.to_le_bytes(), length);
-    }
-
-    /// The first bytes of a number. All of them are written and the rest is cut off again: a copy of
-    /// known length costs a fraction of one of any length.
-    fn word<const N: usize>(&mut self, field: u64, bytes: [u8; N], length: usize) {
-        self.varint(field);
-        self.0.push(length as u8);
-        let end = self.0.len() + length;
-        self.0.extend_from_slice(&bytes);
-        self.0.truncate(end);
+        self.first_of(field, length, folded.to_le_bytes());
     }
 
     /// Fields within a field. The length is filled in afterwards, three bytes wide.
     pub(super) fn nested(&mut self, field: u64, fill: impl FnOnce(&mut FieldWriter<'_>)) {
         self.varint(field);
-        let at = self.0.len();
         self.0.extend_from_slice(&[0; 3]);
+        let at = self.0.len();
         fill(&mut FieldWriter(self.0));
-        let length = self.0.len() - at - 3;
+        let length = self.0.len() - at;
         // A record is far below 2 MiB; a longer one is refused by the journal, not written.
         let digit = |shift: usize| (length >> shift & 0x7f) as u8;
-        self.0[at..at + 3].copy_from_slice(&[digit(0) | 0x80, digit(7) | 0x80, digit(14)]);
+        self.0[at - 3..at].copy_from_slice(&[digit(0) | 0x80, digit(7) | 0x80, digit(14)]);
+    }
+
+    /// Fields that were encoded before.
+    pub(super) fn encoded(&mut self, fields: &[u8]) {
+        self.0.extend_from_slice(fields);
+    }
+
+    /// The first `length` of some bytes: all are written, for a copy of known length needs no call,
+    /// and the rest is taken back.
+    #[inline]
+    fn first_of<const N: usize>(&mut self, field: u64, length: usize, bytes: [u8; N]) {
+        self.head(field, length);
+        let content = self.0.len();
+        self.0.extend_from_slice(&bytes);
+        self.0.truncate(content + length);
+    }
+
+    /// A field's number and length, nearly always a byte each.
+    #[inline]
+    fn head(&mut self, field: u64, length: usize) {
+        if field < 0x80 && length < 0x80 {
+            self.0.extend_from_slice(&[field as u8, length as u8]);
+        } else {
+            self.varint(field);
+            self.varint(length as u64);
+        }
     }
 
     fn varint(&mut self, mut number: u64) {

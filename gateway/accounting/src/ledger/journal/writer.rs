@@ -21,7 +21,7 @@ use super::{
     syncer::SyncWaker,
 };
 use crate::ledger::{
-    codec::{encode_checkpoint, encode_entry, encode_start},
+    codec::{Encoder, encode_checkpoint},
     entry::{Entry, Start},
 };
 
@@ -42,6 +42,7 @@ pub struct Writer {
     file: Arc<File>,
     offset: u64,
     lsn: u64,
+    encoder: Encoder,
     buffer: Vec<u8>,
 }
 
@@ -73,6 +74,7 @@ impl Writer {
             file,
             offset: segment::HEADER,
             lsn: 0,
+            encoder: Encoder::default(),
             buffer: Vec::new(),
         })
     }
@@ -82,7 +84,7 @@ impl Writer {
     /// # Errors
     /// It is not written; nothing may be sent.
     pub fn start(&mut self, start: &Start<'_>) -> Result<(), JournalError> {
-        self.append(RecordType::Start, |out| encode_start(start, out)).map(drop)
+        self.append(RecordType::Start, |encoder, out| encoder.start(start, out)).map(drop)
     }
 
     /// Writes how much output has been counted so far.
@@ -90,7 +92,7 @@ impl Writer {
     /// # Errors
     /// It is not written.
     pub fn checkpoint(&mut self, id: RequestId, output_tokens: u64) -> Result<(), JournalError> {
-        self.append(RecordType::Checkpoint, |out| encode_checkpoint(id, output_tokens, out)).map(drop)
+        self.append(RecordType::Checkpoint, |_, out| encode_checkpoint(id, output_tokens, out)).map(drop)
     }
 
     /// Writes a row.
@@ -98,7 +100,7 @@ impl Writer {
     /// # Errors
     /// It is not written; the client must not get the last byte.
     pub fn end(&mut self, entry: &Entry) -> Result<Appended, JournalError> {
-        self.append(RecordType::End, |out| encode_entry(entry, out))
+        self.append(RecordType::End, |encoder, out| encoder.entry(entry, out))
     }
 
     /// Tells when records of this log have reached the device.
@@ -116,13 +118,13 @@ impl Writer {
     fn append(
         &mut self,
         kind: RecordType,
-        encode: impl FnOnce(&mut Vec<u8>),
+        encode: impl FnOnce(&mut Encoder, &mut Vec<u8>),
     ) -> Result<Appended, JournalError> {
         if !self.shared.is_healthy() {
             return Err(JournalError::Poisoned);
         }
         record::begin(&mut self.buffer);
-        encode(&mut self.buffer);
+        encode(&mut self.encoder, &mut self.buffer);
         let payload = self.buffer.len() - record::HEADER;
         if payload > MAX_PAYLOAD {
             return Err(JournalError::TooLong(payload));
