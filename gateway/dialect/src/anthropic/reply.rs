@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{Timestamp, tz::Offset};
 use serde_json::json;
 use tollgate_domain::UnixMillis;
 
@@ -53,12 +53,7 @@ pub(crate) fn read(operation: Operation, body: &[u8]) -> Reported {
 }
 
 fn take_usage(body: &[u8], at: usize, reported: &mut Reported) {
-    let Some(raw) = parse_at(body, at) else { return };
-    let mut stated = Stated::default();
-    stated.merge(&raw);
-    stated.report(reported);
-    usage::flag(&raw, &mut reported.flags);
-    reported.service_tier = usage::service_tier(&raw).map(Into::into);
+    reported.service_tier = usage::take(&body[at..], &mut Stated::default(), reported).map(Into::into);
 }
 
 /// The models a key may use, or one of them. When they were made is not ours to tell.
@@ -99,8 +94,21 @@ pub(crate) const LIMIT_NAMES: LimitNames = LimitNames {
 pub(crate) fn write_instant(shown: &LimitShown, now: UnixMillis, text: &mut Vec<u8>) {
     let millis = i64::try_from(Duration::as_millis(&shown.reset_after)).unwrap_or(i64::MAX);
     let at = now.plus(millis).plus(999).get().div_euclid(1_000);
-    let at = Timestamp::from_second(at).unwrap_or(Timestamp::MAX);
-    text.extend_from_slice(at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string().as_bytes());
+    let at = Offset::UTC.to_datetime(Timestamp::from_second(at).unwrap_or(Timestamp::MAX));
+    let wide = |number: i8| i16::from(number);
+    let fields = [
+        (at.year() / 100, ""),
+        (at.year() % 100, "-"),
+        (wide(at.month()), "-"),
+        (wide(at.day()), "T"),
+        (wide(at.hour()), ":"),
+        (wide(at.minute()), ":"),
+        (wide(at.second()), "Z"),
+    ];
+    for (number, mark) in fields {
+        text.extend([number / 10, number % 10].map(|digit| b'0' + digit.unsigned_abs() as u8));
+        text.extend_from_slice(mark.as_bytes());
+    }
 }
 
 #[cfg(test)]

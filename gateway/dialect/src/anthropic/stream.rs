@@ -37,13 +37,10 @@ impl MessagesReader {
         if let Some(model) = event.model {
             tally.served_model(model);
         }
-        if let Some(raw) = event.usage_at.and_then(|at| parse_at(data, at)) {
-            self.stated.merge(&raw);
-            self.stated.report(&mut tally.reported);
-            usage::flag(&raw, &mut tally.reported.flags);
-            if let Some(tier) = usage::service_tier(&raw) {
-                tally.service_tier(tier.as_bytes());
-            }
+        if let Some(at) = event.usage_at
+            && let Some(tier) = usage::take(&data[at..], &mut self.stated, &mut tally.reported)
+        {
+            tally.service_tier(tier.as_bytes());
         }
         let kind = match event.kind {
             b"content_block_delta" => delta(&event, tally),

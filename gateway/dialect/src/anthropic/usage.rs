@@ -4,10 +4,15 @@
 //! field of a later object replaces the earlier one, a zero included. Passes of other kinds
 //! (compaction, an advising model) stand only in `iterations` and are billed all the same.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 use tollgate_domain::Usage;
 
-use crate::reported::{Beside, ReportFlags, Reported, count_at};
+use crate::{
+    reported::{Beside, ReportFlags, Reported, count_at},
+    walk::{self, Walk, parse_at, text_of, whole_number},
+};
 
 /// The fields as stated so far.
 #[derive(Clone, Debug, Default)]
@@ -25,7 +30,7 @@ pub(crate) struct Stated {
 
 impl Stated {
     /// Takes a usage object over the ones before it.
-    pub(crate) fn merge(&mut self, raw: &Value) {
+    fn merge(&mut self, raw: &Value) {
         let replace = |field: &mut Option<u64>, pointer: &str| *field = count_at(raw, pointer).or(*field);
         replace(&mut self.input, "/input_tokens");
         replace(&mut self.cache_read, "/cache_read_input_tokens");
@@ -40,6 +45,33 @@ impl Stated {
         }
     }
 
+    /// Takes the fields of a later object over those before it.
+    fn replace(&mut self, later: &Self) {
+        self.input = later.input.or(self.input);
+        self.cache_read = later.cache_read.or(self.cache_read);
+        self.cache_write = later.cache_write.or(self.cache_write);
+        self.cache_write_5m = later.cache_write_5m.or(self.cache_write_5m);
+        self.cache_write_1h = later.cache_write_1h.or(self.cache_write_1h);
+        self.output = later.output.or(self.output);
+        self.thinking = later.thinking.or(self.thinking);
+        self.web_searches = later.web_searches.or(self.web_searches);
+    }
+
+    fn put(&mut self, within: &[u8], name: &[u8], scalar: &[u8]) {
+        let field = match (within, name) {
+            (b"", b"input_tokens") => &mut self.input,
+            (b"", b"cache_read_input_tokens") => &mut self.cache_read,
+            (b"", b"cache_creation_input_tokens") => &mut self.cache_write,
+            (b"cache_creation", b"ephemeral_5m_input_tokens") => &mut self.cache_write_5m,
+            (b"cache_creation", b"ephemeral_1h_input_tokens") => &mut self.cache_write_1h,
+            (b"", b"output_tokens") => &mut self.output,
+            (b"output_tokens_details", b"thinking_tokens") => &mut self.thinking,
+            (b"server_tool_use", b"web_search_requests") => &mut self.web_searches,
+            _ => return,
+        };
+        *field = whole_number(scalar);
+    }
+
     fn of(raw: &Value) -> Self {
         let mut stated = Self::default();
         stated.merge(raw);
@@ -47,7 +79,7 @@ impl Stated {
     }
 
     /// Writes the usage so far into the report.
-    pub(crate) fn report(&self, reported: &mut Reported) {
+    fn report(&self, reported: &mut Reported) {
         if self.input.is_none() && self.output.is_none() {
             return;
         }
@@ -112,13 +144,56 @@ impl Stated {
     }
 }
 
+/// Takes the usage object that begins `raw` over the ones before it, and what it makes of them into
+/// the report; gives the price tier that it names.
+pub(crate) fn take<'a>(raw: &'a [u8], stated: &mut Stated, reported: &mut Reported) -> Option<Cow<'a, str>> {
+    if let Some(plain) = Plain::of(raw) {
+        stated.replace(&plain.stated);
+        stated.report(reported);
+        return plain.service_tier.map(text_of);
+    }
+    let raw = parse_at(raw, 0)?;
+    stated.merge(&raw);
+    stated.report(reported);
+    flag(&raw, &mut reported.flags);
+    service_tier(&raw).map(|tier| Cow::Owned(tier.to_owned()))
+}
+
+/// A usage object that holds counts and a tier alone, as nearly all do: it is read in passing, at a
+/// tenth of what parsing it costs.
+struct Plain<'a> {
+    stated: Stated,
+    service_tier: Option<&'a [u8]>,
+}
+
+impl<'a> Plain<'a> {
+    /// Nothing for an object that has more to tell, or that is cut short.
+    fn of(raw: &'a [u8]) -> Option<Self> {
+        let mut plain = Self { stated: Stated::default(), service_tier: None };
+        let mut within: &[u8] = b"";
+        let mut walk = Walk::new(raw);
+        for found in walk.by_ref() {
+            match (found.depth, found.name, found.value) {
+                (0, ..) => return Some(plain),
+                (1, b"iterations" | b"fallback_credit", value) if !value.is_null() => return None,
+                (1, b"service_tier", walk::Value::Text(tier)) => plain.service_tier = Some(tier),
+                (1, name, walk::Value::Open) => within = name,
+                (1, name, walk::Value::Scalar(scalar)) => plain.stated.put(b"", name, scalar),
+                (2, name, walk::Value::Scalar(scalar)) => plain.stated.put(within, name, scalar),
+                _ => {}
+            }
+        }
+        walk.is_outside().then_some(plain)
+    }
+}
+
 /// The price tier in a usage object.
-pub(crate) fn service_tier(raw: &Value) -> Option<&str> {
+fn service_tier(raw: &Value) -> Option<&str> {
     raw.get("service_tier").and_then(Value::as_str)
 }
 
 /// What makes the cost of a usage object approximate.
-pub(crate) fn flag(raw: &Value, flags: &mut ReportFlags) {
+fn flag(raw: &Value, flags: &mut ReportFlags) {
     let redeemed = |value: &Value| value.as_str() == Some("redeemed") || value.get("redeemed").is_some();
     if raw.get("fallback_credit").is_some_and(redeemed) {
         flags.cost_approximate = true;
@@ -218,6 +293,29 @@ mod tests {
             let reported = report(&objects);
             assert_eq!(reported.usage, Some(want), "{name}");
             assert_eq!(reported.flags, ReportFlags::default(), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_read_in_passing_is_what_parsing_reads() {
+        let cases = [
+            r#"{"input_tokens":3,"output_tokens":null,"iterations":null,"service_tier":"batch"}"#,
+            r#"{"input_tokens":1,"cache_creation":{"ephemeral_1h_input_tokens":2,"x":{"input_tokens":9}}}"#,
+            r#"{ "output_tokens" : 5, "output_tokens_details": {"thinking_tokens": 4}, "input_tokens": -1 }"#,
+            r#"{"server_tool_use":{"web_search_requests":2},"input_tokens":1.5,"output_tokens":1}"#,
+            r#"{"cache_creation":null,"cache_read_input_tokens":7,"input_tokens":[1]}"#,
+        ];
+        for raw in cases {
+            let value = serde_json::from_str::<Value>(raw).expect("JSON");
+            let behind = format!("{raw},\"input_tokens\":99}}");
+            let (mut stated, mut reported) = (Stated::default(), Reported::default());
+            let tier = take(behind.as_bytes(), &mut stated, &mut reported);
+            assert_eq!(reported, report(std::slice::from_ref(&value)), "{raw}");
+            assert_eq!(tier.as_deref(), service_tier(&value), "{raw}");
+            let cut = &raw.as_bytes()[..raw.len() - 1];
+            let mut reported = Reported::default();
+            assert_eq!(take(cut, &mut Stated::default(), &mut reported), None, "{raw}");
+            assert_eq!(reported, Reported::default(), "{raw}");
         }
     }
 

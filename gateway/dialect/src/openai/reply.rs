@@ -200,7 +200,8 @@ pub(crate) const LIMIT_NAMES: LimitNames = LimitNames {
 /// Writes a wait as `120ms`, `1s`, `6m0s`; rounded up, so that who waits that long does not come too
 /// early.
 pub(crate) fn write_wait(wait: Duration, text: &mut Vec<u8>) {
-    let millis = wait.as_secs() * 1_000 + u64::from(wait.subsec_nanos().div_ceil(1_000_000));
+    let millis =
+        wait.as_secs().saturating_mul(1_000).saturating_add(wait.subsec_nanos().div_ceil(1_000_000).into());
     if millis < 1_000 {
         write_count(millis, text);
         return text.extend_from_slice(b"ms");

@@ -7,7 +7,7 @@ use tollgate_domain::Usage;
 
 use crate::{
     reported::{ReportFlags, Reported},
-    walk::{Value, Walk},
+    walk::{Value, Walk, whole_number},
 };
 
 /// Takes the usage object that begins `raw` into a report, in place of what it said before; tells
@@ -59,53 +59,70 @@ struct Figures {
 impl Figures {
     fn of(raw: &[u8]) -> Self {
         let mut figures = Self::default();
-        let mut within: &[u8] = b"";
+        let mut within = Within::Other;
         for found in Walk::new(raw) {
             match (found.depth, found.value) {
                 (0, _) => break,
-                (1, Value::Open) => within = found.name,
-                (1, value) => figures.put(b"", found.name, value),
-                (2, value) => figures.put(within, found.name, value),
+                (1, Value::Open) => within = Within::of(found.name),
+                (1, Value::Scalar(scalar)) => figures.put(Within::Top, found.name, scalar),
+                (2, Value::Scalar(scalar)) => figures.put(within, found.name, scalar),
                 _ => {}
             }
         }
         figures
     }
 
-    fn put(&mut self, within: &[u8], name: &[u8], value: Value<'_>) {
-        let field = match (within, name) {
-            (b"", b"prompt_tokens" | b"input_tokens") => &mut self.input,
-            (b"", b"completion_tokens" | b"output_tokens") => &mut self.output,
-            (b"", b"total_tokens") => &mut self.total,
-            (INPUT | INPUT_NEW, b"cached_tokens") => &mut self.cached,
-            (
-                b"",
+    fn put(&mut self, within: Within, name: &[u8], scalar: &[u8]) {
+        let field = match within {
+            Within::Top => match name {
+                b"prompt_tokens" | b"input_tokens" => &mut self.input,
+                b"completion_tokens" | b"output_tokens" => &mut self.output,
+                b"total_tokens" => &mut self.total,
                 b"prompt_cache_hit_tokens"
                 | b"num_cached_tokens"
                 | b"cached_tokens"
-                | b"cache_read_input_tokens",
-            ) => &mut self.cached_outside,
-            (INPUT | INPUT_NEW, b"cache_write_tokens") => &mut self.cache_write,
-            (b"", b"cache_creation_input_tokens") => &mut self.cache_write_outside,
-            (INPUT | INPUT_NEW, b"audio_tokens") => &mut self.audio_in,
-            (OUTPUT | OUTPUT_NEW, b"reasoning_tokens") => &mut self.reasoning,
-            (b"", b"reasoning_tokens") => &mut self.reasoning_outside,
-            (OUTPUT | OUTPUT_NEW, b"audio_tokens") => &mut self.audio_out,
-            _ => return,
+                | b"cache_read_input_tokens" => &mut self.cached_outside,
+                b"cache_creation_input_tokens" => &mut self.cache_write_outside,
+                b"reasoning_tokens" => &mut self.reasoning_outside,
+                _ => return,
+            },
+            Within::Input => match name {
+                b"cached_tokens" => &mut self.cached,
+                b"cache_write_tokens" => &mut self.cache_write,
+                b"audio_tokens" => &mut self.audio_in,
+                _ => return,
+            },
+            Within::Output => match name {
+                b"reasoning_tokens" => &mut self.reasoning,
+                b"audio_tokens" => &mut self.audio_out,
+                _ => return,
+            },
+            Within::Other => return,
         };
-        *field = field.or(count(value));
+        *field = field.or(whole_number(scalar));
     }
 }
 
-const INPUT: &[u8] = b"prompt_tokens_details";
-const INPUT_NEW: &[u8] = b"input_tokens_details";
-const OUTPUT: &[u8] = b"completion_tokens_details";
-const OUTPUT_NEW: &[u8] = b"output_tokens_details";
+/// Where in a usage object a count stands.
+#[derive(Clone, Copy)]
+enum Within {
+    Top,
+    /// The details of the input.
+    Input,
+    /// The details of the output.
+    Output,
+    /// An object that says nothing to us.
+    Other,
+}
 
-/// A whole number of at least zero; anything else states nothing.
-fn count(value: Value<'_>) -> Option<u64> {
-    let Value::Scalar(digits) = value else { return None };
-    std::str::from_utf8(digits).ok()?.parse().ok()
+impl Within {
+    fn of(details: &[u8]) -> Self {
+        match details {
+            b"prompt_tokens_details" | b"input_tokens_details" => Self::Input,
+            b"completion_tokens_details" | b"output_tokens_details" => Self::Output,
+            _ => Self::Other,
+        }
+    }
 }
 
 /// The figures as stated.
