@@ -51,7 +51,9 @@ pub fn count_input(body: &[u8]) -> u64 {
 
 /// Punctuation marks, summed in bytes so that the compiler makes vectors of it.
 fn punctuation(text: &[u8]) -> u64 {
-    let in_chunk = |chunk: &[u8]| chunk.iter().map(|byte| u8::from(byte.is_ascii_punctuation())).sum::<u8>();
+    // Three comparisons, where the ranges of punctuation itself would take four.
+    let is_mark = |byte: &u8| byte.is_ascii_graphic() & !byte.is_ascii_alphanumeric();
+    let in_chunk = |chunk: &[u8]| chunk.iter().map(|byte| u8::from(is_mark(byte))).sum::<u8>();
     text.chunks(128).map(|chunk| u64::from(in_chunk(chunk))).sum()
 }
 

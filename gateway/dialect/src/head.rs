@@ -8,6 +8,8 @@ use std::{borrow::Cow, ops::Range};
 
 use smallvec::SmallVec;
 
+use crate::walk::whole_number;
+
 /// A member that the gateway interprets, with the bytes of its value.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Member<T> {
@@ -103,7 +105,8 @@ impl<'a> Fields<'a> {
         self.once(name)?;
         match self.raw(&span) {
             b"null" => Ok(None),
-            raw => serde_json::from_slice(raw)
+            raw => plain_text(raw)
+                .map_or_else(|| serde_json::from_slice(raw), |text| Ok(text.to_owned()))
                 .map(|value| Some(Member { value, span }))
                 .map_err(|_| Malformed::member(name, "must be a string of valid Unicode text")),
         }
@@ -133,7 +136,8 @@ impl<'a> Fields<'a> {
         self.once(name)?;
         match self.raw(&span) {
             b"null" => Ok(None),
-            raw => serde_json::from_slice(raw)
+            raw => whole_number(raw)
+                .map_or_else(|| serde_json::from_slice(raw), Ok)
                 .map(|value| Some(Member { value, span }))
                 .map_err(|_| Malformed::member(name, "must be a whole number of at least 0")),
         }
@@ -144,6 +148,13 @@ impl<'a> Fields<'a> {
         self.once(name)?;
         Ok(!matches!(self.raw(span), b"null" | b"false"))
     }
+}
+
+/// The text of a scanned string that stands for itself: nothing in it is escaped or would have to be.
+fn plain_text(raw: &[u8]) -> Option<&str> {
+    let [b'"', text @ .., b'"'] = raw else { return None };
+    let is_plain = |byte: &u8| *byte >= b' ' && *byte != b'\\';
+    if text.iter().all(is_plain) { str::from_utf8(text).ok() } else { None }
 }
 
 /// The end user, when the client names one as text; other shapes are the upstream's business.

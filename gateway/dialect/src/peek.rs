@@ -122,7 +122,11 @@ impl<'a> Scan<'a> {
         while matches!(self.peek(), Some(b'a'..=b'z' | b'E' | b'0'..=b'9' | b'+' | b'-' | b'.')) {
             self.at += 1;
         }
-        serde_json::from_slice::<serde::de::IgnoredAny>(&self.body[start..self.at])
+        let raw = &self.body[start..self.at];
+        if is_plain_scalar(raw) {
+            return Ok(());
+        }
+        serde_json::from_slice::<serde::de::IgnoredAny>(raw)
             .map(drop)
             .map_err(|_| self.fault("expected a value"))
     }
@@ -175,6 +179,15 @@ impl<'a> Scan<'a> {
 
     fn fault(&self, what: &str) -> Malformed {
         Malformed::body(format!("the request body is not valid JSON: {what} at byte {}", self.at))
+    }
+}
+
+/// A literal, or a whole number without a leading zero: what nearly all scalars are.
+fn is_plain_scalar(raw: &[u8]) -> bool {
+    match raw {
+        b"true" | b"false" | b"null" | b"0" => true,
+        [b'1'..=b'9', rest @ ..] => rest.iter().all(u8::is_ascii_digit),
+        _ => false,
     }
 }
 

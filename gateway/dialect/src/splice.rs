@@ -40,6 +40,16 @@ impl Splices {
     }
 }
 
+/// A text as JSON, quotes included.
+pub(crate) fn quoted(text: &str) -> String {
+    let stands_for_itself = |byte: u8| byte >= b' ' && byte != b'"' && byte != b'\\';
+    if text.bytes().all(stands_for_itself) {
+        ["\"", text, "\""].concat()
+    } else {
+        serde_json::Value::from(text).to_string()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -52,6 +62,13 @@ mod tests {
         splices.insert(9, ",b".to_owned());
         splices.replace(2..4, "X".to_owned());
         assert_eq!(splices.apply(&body), "01X45678,a,b9");
+    }
+
+    #[test]
+    fn a_quoted_text_is_what_serde_makes_of_it() {
+        for text in ["gpt-5", "", "a\"b", "a\\b", "a\nb", "\u{7f}é", "\u{0}"] {
+            assert_eq!(quoted(text), serde_json::Value::from(text).to_string());
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::{
     head::{Fields, Head, Malformed, end_user},
     path::{encode_segment, join_query, verb},
     peek::members,
-    splice::Splices,
+    splice::{Splices, quoted},
     wire::Operation,
 };
 
@@ -53,7 +53,7 @@ pub(crate) fn edited(operation: Operation, head: &Head, body: &Bytes, edits: &Ed
     let mut splices = Splices::default();
     let mut comma = if head.no_members { "" } else { "," };
     if let Some(model) = edits.model {
-        let text = serde_json::Value::from(model).to_string();
+        let text = quoted(model);
         match &head.model {
             Some(given) if given.value == model => {}
             Some(given) => splices.replace(given.span.clone(), text),

@@ -11,7 +11,7 @@ use crate::{
     head::{Fields, Head, Malformed, Member, end_user},
     path::{encode_segment, join_query, verb},
     peek::members,
-    splice::Splices,
+    splice::{Splices, quoted},
     wire::Operation,
 };
 
@@ -106,7 +106,7 @@ pub(crate) fn edited(operation: Operation, head: &Head, body: &Bytes, edits: &Ed
     let mut splices = Splices::default();
     let mut added = Added { at: head.body_end, first: head.no_members };
     if let Some(model) = edits.model {
-        let text = || serde_json::Value::from(model).to_string();
+        let text = || quoted(model);
         match &head.model {
             Some(given) if given.value == model => {}
             Some(given) => splices.replace(given.span.clone(), text()),
