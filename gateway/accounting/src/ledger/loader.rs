@@ -226,7 +226,6 @@ impl Loader {
         if self.batch.cursors.is_empty() {
             return Ok(());
         }
-        self.batch.sort();
         let loaded = self.store.load(&self.batch)?;
         progress.rows += loaded.inserted;
         progress.duplicates += loaded.duplicates;

@@ -157,13 +157,7 @@ impl Batch {
     pub fn push(&mut self, log: LogId, lsn: u64, entry: Entry, encoded: &[u8]) {
         let from = self.bytes.len();
         self.bytes.extend_from_slice(encoded);
-        self.rows.push(BatchRow { log, lsn, entry: Box::new(entry), encoded: from..self.bytes.len() });
-    }
-
-    /// Puts the rows in the order of their ids, which is that of time: rows of several logs lie between
-    /// each other, and in order they fill one page of a store after the other.
-    pub fn sort(&mut self) {
-        self.rows.sort_unstable_by_key(|row| row.entry.id);
+        self.rows.push(BatchRow { log, lsn, entry, encoded: from..self.bytes.len() });
     }
 
     /// Empties the batch and keeps its memory.
@@ -182,8 +176,8 @@ pub struct BatchRow {
     pub log: LogId,
     /// Its number there.
     pub lsn: u64,
-    /// The row; boxed, so that a batch can be put in order.
-    pub entry: Box<Entry>,
+    /// The row.
+    pub entry: Entry,
     encoded: Range<usize>,
 }
 

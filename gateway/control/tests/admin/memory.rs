@@ -38,7 +38,7 @@ impl LedgerStore for MemoryStore {
 
     fn load(&self, batch: &Batch) -> Result<Loaded, StoreError> {
         self.changeable()?;
-        self.rows.lock().extend(batch.rows.iter().map(|row| (*row.entry).clone()));
+        self.rows.lock().extend(batch.rows.iter().map(|row| row.entry.clone()));
         Ok(Loaded { inserted: batch.rows.len() as u64, ..Loaded::default() })
     }
 
