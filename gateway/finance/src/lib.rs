@@ -5,10 +5,12 @@
 //! as decimal text, exact to the last place.
 
 mod csv;
+mod focus;
 pub mod price_list;
 mod range;
 mod usage;
 
 pub use crate::csv::{ExportError, export_csv};
+pub use focus::{FocusVersion, export_focus};
 pub use range::{TimeError, TimeRange};
 pub use usage::{UsageReport, groups_of};

@@ -19,7 +19,7 @@ use super::{
 enum Kind {
     /// One line per row of the ledger.
     Csv,
-    /// FOCUS (not available yet).
+    /// FOCUS: one line per hour, project, key, target and meter.
     Focus,
     /// Apache Parquet (not available yet).
     Parquet,
@@ -37,6 +37,9 @@ pub(super) struct ExportArgs {
     /// Up to but without this time.
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     to: String,
+    /// The version of FOCUS: 1.2 or 1.4 [default: 1.4]
+    #[arg(long, value_name = "VERSION")]
+    focus_version: Option<String>,
     /// The file to write; without it stdout.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -47,13 +50,14 @@ pub(super) struct ExportArgs {
 pub(super) fn export(args: &ExportArgs) -> Result<()> {
     let name = match args.kind {
         Kind::Csv => "csv",
-        Kind::Focus => return Err(not_available("tollgate export focus")),
+        Kind::Focus => "focus",
         Kind::Parquet => return Err(not_available("tollgate export parquet")),
         Kind::Xlsx => return Err(not_available("tollgate export xlsx")),
     };
     let client = Client::new(&args.server)?;
     let path = ["export", name];
-    let query = [("from", args.from.as_str()), ("to", args.to.as_str())];
+    let mut query = vec![("from", args.from.as_str()), ("to", args.to.as_str())];
+    query.extend(args.focus_version.as_deref().map(|version| ("version", version)));
     let Some(file) = &args.out else {
         client.download(&path, &query, &mut BufWriter::new(io::stdout().lock()))?;
         return Ok(());

@@ -61,6 +61,18 @@ async fn usage_and_export_tell_what_was_served() -> Result<()> {
     let header = file.lines().next().unwrap_or_default().trim_start_matches('\u{feff}');
     ensure!(header.starts_with(FIRST_COLUMNS), "the columns are {header}");
     ensure!(file.lines().count() == 4, "three rows and a header: {file}");
+
+    let focus = ["export", "focus", "--from", "2020-01-01", "--to", "2100-01-01", "--focus-version"];
+    for (version, column) in [("1.2", "PublisherName"), ("1.4", "HostProviderName")] {
+        let export = stage.gateway.command(&[&focus[..], &[version]].concat())?;
+        ensure!(export.status.success(), "{}", text(&export.stderr));
+        let file = text(&export.stdout);
+        let header = file.lines().next().unwrap_or_default();
+        ensure!(header.starts_with("BilledCost,EffectiveCost,") && header.contains(column), "{header}");
+        ensure!(file.lines().count() > 2 && file.contains("Output Tokens of gpt-5-mini"), "{file}");
+    }
+    let refused = stage.gateway.command(&[&focus[..], &["2.0"]].concat())?;
+    ensure!(refused.status.code() == Some(1), "{}", text(&refused.stderr));
     stage.close().await
 }
 

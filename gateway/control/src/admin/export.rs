@@ -1,4 +1,4 @@
-//! `GET /export/csv`: the rows as a file, streamed from the ledger.
+//! `GET /export/…`: finance's files, streamed from the ledger.
 
 use std::{
     io::{self, BufWriter, Write},
@@ -18,7 +18,7 @@ use http_body::Frame;
 use serde::Deserialize;
 use tokio::sync::mpsc;
 use tollgate_accounting::ledger::{RowQuery, rfc3339};
-use tollgate_finance::{TimeRange, export_csv};
+use tollgate_finance::{ExportError, FocusVersion, TimeRange, export_csv, export_focus};
 
 use super::{AdminState, access::Caller, params::Params, problem::Problem};
 
@@ -39,7 +39,42 @@ pub(super) async fn csv(
     Extension(caller): Extension<Caller>,
     Params(asked): Params<Asked>,
 ) -> Result<Response, Problem> {
-    let range = TimeRange::parse(Some(&asked.from), Some(&asked.to), state.now().wall, &state.time_zone())?;
+    let (range, query) = rows_of(&state, &caller, &asked.from, &asked.to)?;
+    let name = file_name("tollgate", range);
+    stream(name, move |out| export_csv(&*state.store, &query, out)).await
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AskedFocus {
+    from: String,
+    to: String,
+    version: Option<String>,
+}
+
+pub(super) async fn focus(
+    State(state): State<Arc<AdminState>>,
+    Extension(caller): Extension<Caller>,
+    Params(asked): Params<AskedFocus>,
+) -> Result<Response, Problem> {
+    let version = match asked.version.as_deref() {
+        None => FocusVersion::default(),
+        Some(number) => FocusVersion::from_number(number)
+            .ok_or_else(|| Problem::invalid(format!("no FOCUS version {number}: there are 1.2 and 1.4")))?,
+    };
+    let (range, query) = rows_of(&state, &caller, &asked.from, &asked.to)?;
+    let (name, zone) = (file_name("focus", range), state.time_zone());
+    stream(name, move |out| export_focus(&*state.store, &query, version, &zone, out)).await
+}
+
+/// What the caller may see of a range.
+fn rows_of(
+    state: &AdminState,
+    caller: &Caller,
+    from: &str,
+    to: &str,
+) -> Result<(TimeRange, RowQuery), Problem> {
+    let range = TimeRange::parse(Some(from), Some(to), state.now().wall, &state.time_zone())?;
     let query = RowQuery {
         kind: None,
         teams: caller.narrow(None)?,
@@ -47,10 +82,18 @@ pub(super) async fn csv(
         to: range.to,
         ..RowQuery::default()
     };
+    Ok((range, query))
+}
+
+/// Answers with the file as it is being written.
+async fn stream(
+    name: String,
+    write: impl FnOnce(&mut dyn Write) -> Result<u64, ExportError> + Send + 'static,
+) -> Result<Response, Problem> {
     let (sender, mut receiver) = mpsc::channel(WAITING);
     tokio::task::spawn_blocking(move || {
         let mut file = BufWriter::with_capacity(CHUNK, ChannelWriter(sender));
-        let written = export_csv(&*state.store, &query, &mut file);
+        let written = write(&mut file);
         let ended = written.map_err(io::Error::other).and_then(|_| file.flush());
         if let Err(error) = ended {
             // Fails when the reader has left, and then nobody is to be told.
@@ -63,15 +106,15 @@ pub(super) async fn csv(
     let first = first.map_err(|error| Problem::ledger_unavailable(error.to_string()))?;
     let headers = [
         (header::CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()),
-        (header::CONTENT_DISPOSITION, format!("attachment; filename=\"{}\"", file_name(range))),
+        (header::CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")),
     ];
     Ok((headers, Body::new(ChannelBody { first: Some(first), rest: receiver })).into_response())
 }
 
-fn file_name(range: TimeRange) -> String {
+fn file_name(kind: &str, range: TimeRange) -> String {
     let day =
         |at: Option<_>| at.map(rfc3339).map(|at| at.chars().take(10).collect::<String>()).unwrap_or_default();
-    format!("tollgate-{}-{}.csv", day(range.from), day(range.to))
+    format!("{kind}-{}-{}.csv", day(range.from), day(range.to))
 }
 
 /// The end that a blocking thread writes into.

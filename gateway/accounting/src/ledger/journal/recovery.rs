@@ -228,4 +228,6 @@ fn truncate(path: &Path, length: u64) -> io::Result<()> {
 }
 
 #[cfg(test)]
+mod damage;
+#[cfg(test)]
 mod tests;

@@ -42,7 +42,7 @@ fn only_segment(folder: &Path) -> PathBuf {
 }
 
 /// The bytes of a log as a crash leaves it: rows 1, 3, 5 … are written, 2, 4, 6 … are open.
-fn crashed_log(requests: u64) -> (Vec<u8>, String) {
+pub(super) fn crashed_log(requests: u64) -> (Vec<u8>, String) {
     let folder = TempDir::new().expect("a folder");
     let parts = StartParts::new();
     let journal = open(folder.path());
@@ -172,7 +172,7 @@ fn a_live_log_is_not_touched() {
 }
 
 /// Recovers a folder that holds one log of these bytes.
-fn recovered(name: &str, bytes: &[u8]) -> (Recovered, BTreeMap<RequestId, Entry>) {
+pub(super) fn recovered(name: &str, bytes: &[u8]) -> (Recovered, BTreeMap<RequestId, Entry>) {
     let folder = TempDir::new().expect("a folder");
     fs::write(folder.path().join(name), bytes).expect("written");
     let journal = Journal::open(folder.path(), small_segments()).expect("opened");
@@ -181,7 +181,7 @@ fn recovered(name: &str, bytes: &[u8]) -> (Recovered, BTreeMap<RequestId, Entry>
 }
 
 /// What is whole in these bytes: the rows, and the requests that were begun.
-fn whole(bytes: &[u8]) -> (Vec<RequestId>, HashSet<RequestId>) {
+pub(super) fn whole(bytes: &[u8]) -> (Vec<RequestId>, HashSet<RequestId>) {
     let (mut ended, mut begun) = (Vec::new(), HashSet::new());
     let Some(header) = segment::SegmentHeader::decode(bytes) else { return (ended, begun) };
     let mut at = segment::HEADER as usize;

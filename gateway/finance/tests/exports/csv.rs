@@ -1,109 +1,11 @@
 //! The CSV file, read back as a spreadsheet or a script would.
 
-use std::{collections::HashMap, io, sync::Arc};
+use std::{collections::HashMap, io};
 
-use smallvec::smallvec;
-use tempfile::TempDir;
-use tollgate_accounting::{
-    ledger::{
-        Batch, COLUMNS, Cursor, End, Entry, Flags, Identity, Kind, LedgerStore, Place, RowQuery, ServedBy,
-        encode_entry,
-    },
-    price::{Meter, MeterKind},
-};
-use tollgate_domain::{LogId, Money, RequestId, UnitPrice, UnixMillis, Usage, UsageSource};
+use tollgate_accounting::ledger::{COLUMNS, Entry, Kind};
 use tollgate_finance::{ExportError, export_csv};
-use tollgate_stores::SqliteStore;
 
-const NOON: UnixMillis = UnixMillis::new(1_790_856_000_000);
-
-fn entry(number: u64) -> Entry {
-    let at = NOON.plus(number as i64);
-    let price = UnitPrice::from_pico(2_500_000);
-    Entry {
-        id: RequestId::new(at, number.into()),
-        seq: 0,
-        kind: Kind::Usage,
-        started_at: at,
-        ended_at: at.plus(1_500),
-        identity: Arc::new(Identity {
-            organization: "contoso".into(),
-            instance: "gw-1".into(),
-            team: "retail".into(),
-            project: "search".into(),
-            key: "ci".into(),
-            cost_center: None,
-            tags: vec![("env".into(), "prod".into())],
-        }),
-        request_tags: vec![("feature".into(), "a,b\"c".into())],
-        end_user: None,
-        session: None,
-        client: None,
-        model: "small".into(),
-        place: Some(Arc::new(Place {
-            provider: "openai".into(),
-            account: None,
-            upstream: "east".into(),
-            upstream_model: "gpt".into(),
-            region: "eastus".into(),
-            zone: "us".into(),
-        })),
-        served_model: None,
-        dialect: "openai".into(),
-        operation: "chat_completions".into(),
-        stream: true,
-        status: 200,
-        error_code: None,
-        end: Some(End::Completed),
-        served_by: ServedBy::Upstream,
-        usage: Usage {
-            input_uncached: 10,
-            cache_read: 4,
-            output_text: 3,
-            output_reasoning: 2,
-            ..Usage::default()
-        },
-        usage_source: UsageSource::Reported,
-        meters: smallvec![Meter {
-            meter: MeterKind::Input,
-            quantity: 10,
-            unit_price: price,
-            cost: price.times(10),
-            price_id: "gpt-2026".into(),
-        }],
-        service_tier: None,
-        cost: Some(price.times(10)),
-        currency: "USD".into(),
-        reserved_cost: Money::ZERO,
-        waste_cost: Money::ZERO,
-        attempts: smallvec![],
-        upstream_request_id: None,
-        trace_id: None,
-        ttft_ms: None,
-        duration_ms: 1_500,
-        config_version: 3,
-        adjusts: None,
-        flags: Flags::SERVED_MODEL_DIFFERS,
-    }
-}
-
-fn store_of(entries: &[Entry]) -> (TempDir, SqliteStore) {
-    let folder = TempDir::new().expect("a folder");
-    let store = SqliteStore::open(&folder.path().join("ledger.sqlite")).expect("opened");
-    let mut batch = Batch::default();
-    for entry in entries {
-        let mut bytes = Vec::new();
-        encode_entry(entry, &mut bytes);
-        batch.push(LogId::new(1), 1, entry.clone(), &bytes);
-    }
-    batch.cursors.push(Cursor { log: LogId::new(1), lsn: 1, segment: 1, offset: 0 });
-    store.load(&batch).expect("loaded");
-    (folder, store)
-}
-
-fn all_kinds() -> RowQuery {
-    RowQuery { kind: None, ..RowQuery::default() }
-}
+use crate::ground::{all_kinds, entry, store_of};
 
 fn exported(entries: &[Entry]) -> Vec<HashMap<String, String>> {
     let (_folder, store) = store_of(entries);
