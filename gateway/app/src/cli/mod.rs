@@ -279,7 +279,7 @@ mod tests {
             ("tollgate backup --out f", "not available yet: tollgate backup"),
             ("tollgate close 2026-11", "not available yet: tollgate close"),
             ("tollgate drill", "not available yet: tollgate drill"),
-            ("tollgate export focus --from 2026-11 --to 2026-12", "not available yet: tollgate export focus"),
+            ("tollgate export xlsx --from 2026-11 --to 2026-12", "not available yet: tollgate export xlsx"),
             ("tollgate config rollback 3", "not available yet: tollgate config rollback"),
         ];
         for (line, message) in cases {
