@@ -3,8 +3,8 @@
 //! One listener per core on the same port (the kernel deals connections out), HTTP/1.1 and HTTP/2 by
 //! ALPN or by the HTTP/2 preface, TLS optional. A connection lives on the core that accepted it.
 
+mod activity;
 mod client_io;
-mod usage;
 
 use std::{
     io,
@@ -37,10 +37,10 @@ use crate::{
     worker::{Worker, wall_clock},
 };
 
+use activity::Activity;
 use client_io::ClientIo;
-use usage::Usage;
 
-pub(crate) use usage::InFlight;
+pub(crate) use activity::InFlight;
 
 /// A TLS handshake that takes longer is given up.
 const HANDSHAKE: Duration = Duration::from_secs(5);
@@ -176,9 +176,9 @@ async fn connection(
         };
         match first_words {
             Ok(Ok(Protocol2::Http1)) => {
-                let usage = Rc::<Usage>::default();
-                let io = ClientIo::new(socket, Rc::clone(&usage));
-                serve_h1(worker, io, usage, peer, stage).await;
+                let activity = Rc::<Activity>::default();
+                let io = ClientIo::new(socket, Rc::clone(&activity));
+                serve_h1(worker, io, activity, peer, stage).await;
             }
             Ok(Ok(Protocol2::Http2)) => {
                 let io = ClientIo::new(socket, Rc::default());
@@ -189,14 +189,14 @@ async fn connection(
         }
         return;
     };
-    let usage = Rc::<Usage>::default();
-    let handshake = TlsAcceptor::from(tls.load_full()).accept(ClientIo::new(socket, Rc::clone(&usage)));
+    let activity = Rc::<Activity>::default();
+    let handshake = TlsAcceptor::from(tls.load_full()).accept(ClientIo::new(socket, Rc::clone(&activity)));
     let Ok(Ok(secure)) = Box::pin(timeout(HANDSHAKE, handshake)).await else { return };
     // Boxed, so that connections in clear text do not carry the room of TLS.
     if secure.get_ref().1.alpn_protocol() == Some(b"h2") {
         Box::pin(serve_h2(worker, secure, peer, stage)).await;
     } else {
-        Box::pin(serve_h1(worker, secure, usage, peer, stage)).await;
+        Box::pin(serve_h1(worker, secure, activity, peer, stage)).await;
     }
 }
 
@@ -262,14 +262,14 @@ macro_rules! drive {
 async fn serve_h1<I>(
     worker: Rc<Worker>,
     io: I,
-    usage: Rc<Usage>,
+    activity: Rc<Activity>,
     peer: SocketAddr,
     stage: watch::Receiver<Stage>,
 ) where
     I: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + 'static,
 {
     let service = service_fn(|request| {
-        let in_flight = usage.begin();
+        let in_flight = activity.begin();
         begin(&worker, peer, request)
             .map(|answered| answered.map(|response| response.map(|body| body.in_flight(in_flight))))
     });
@@ -279,7 +279,7 @@ async fn serve_h1<I>(
         // About 1 KiB a message: one flat buffer is cheaper than gathering.
         .writev(false)
         .serve_connection(TokioIo::new(io), service);
-    drive!(connection, usage.unused(), stage);
+    drive!(connection, activity.unused(), stage);
 }
 
 async fn serve_h2<I>(worker: Rc<Worker>, io: I, peer: SocketAddr, stage: watch::Receiver<Stage>)

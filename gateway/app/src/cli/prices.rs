@@ -1,11 +1,15 @@
 //! `prices`: price files checked, shown and made from lists of others; needs no gateway.
 
-use std::{collections::BTreeMap, path::PathBuf, process::ExitCode};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    process::ExitCode,
+};
 
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
-use tollgate_control::config::{Document, Errors, PriceFile, PriceItem, Sources, file::Instant};
+use tollgate_control::config::{Document, Errors, PriceFile, PriceItem, Sources, file::Instant, is_currency};
 use tollgate_domain::{Name, UnixMillis};
 use tollgate_finance::price_list::{self, Import, ImportOptions};
 
@@ -83,7 +87,7 @@ struct ImportArgs {
     #[arg(long, value_name = "DATE")]
     from: Option<Instant>,
     /// The currency of the list.
-    #[arg(long, value_name = "CODE", default_value = "USD")]
+    #[arg(long, value_name = "CODE", default_value = "USD", value_parser = currency)]
     currency: String,
     /// Only models of this provider, as the list names it; repeatable.
     #[arg(long, value_name = "NAME")]
@@ -97,6 +101,10 @@ struct ImportArgs {
     /// Take prices that changed by more than a factor of ten.
     #[arg(long)]
     allow_large_changes: bool,
+}
+
+fn currency(code: &str) -> Result<String, &'static str> {
+    is_currency(code).then(|| code.to_owned()).ok_or("not a currency of ISO 4217")
 }
 
 pub(super) fn prices(args: PricesArgs) -> Result<ExitCode> {
@@ -128,8 +136,7 @@ fn check(args: CheckArgs) -> ExitCode {
         eprintln!("the prices are refused");
         return ExitCode::FAILURE;
     };
-    let models: std::collections::BTreeSet<&str> =
-        prices.items.iter().map(|item| item.model.as_str()).collect();
+    let models: BTreeSet<&str> = prices.items.iter().map(|item| item.model.as_str()).collect();
     eprintln!("{} prices of {} models: fine", prices.items.len(), models.len());
     ExitCode::SUCCESS
 }

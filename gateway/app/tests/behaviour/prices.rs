@@ -79,6 +79,8 @@ async fn a_price_file_is_refused_at_the_place_of_its_fault() -> Result<()> {
         ensure!(refused.status.code() == Some(1), "{members}: {stderr}");
         ensure!(stderr.contains("bad.yaml:") && stderr.contains(told), "{members}: {stderr}");
     }
+    let misused = stage.gateway.command(&["prices", "import", "list.json", "--currency", "DEM"])?;
+    ensure!(misused.status.code() == Some(2), "{}", text(&misused.stderr));
     for arguments in [&["prices", "import", "absent.json"][..], &["prices", "check", "absent.yaml"]] {
         let refused = stage.gateway.command(arguments)?;
         ensure!(refused.status.code() == Some(1) && refused.stdout.is_empty(), "{arguments:?}");

@@ -11,6 +11,7 @@ mod upstreams;
 use std::collections::HashSet;
 
 use super::{
+    currency::is_currency,
     file::{ConfigFile, Listener, Store},
     prices::PriceFile,
     problem::{Path, Problem, Severity, nearest},
@@ -96,7 +97,7 @@ impl Check<'_> {
                 self.name(root.field(field), value);
             }
         }
-        if file.currency.len() != 3 || !file.currency.bytes().all(|byte| byte.is_ascii_uppercase()) {
+        if !is_currency(&file.currency) {
             self.error(
                 root.field("currency"),
                 "expected an ISO 4217 code of three capital letters, such as USD",

@@ -9,7 +9,8 @@ const CODES: &str = "AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BHD BIF BMD
     XCG XOF XPF YER ZAR ZMW ZWG";
 
 /// True for the code of a currency that people pay with.
-pub(super) fn is_currency(code: &str) -> bool {
+#[must_use]
+pub fn is_currency(code: &str) -> bool {
     CODES.split_ascii_whitespace().any(|known| known == code)
 }
 

@@ -18,6 +18,7 @@ mod typed;
 
 pub use self::{
     compile::{Compiled, ListenerSettings, Settings, check, compile, quotas, restart_only},
+    currency::is_currency,
     document::{Document, Part, fingerprint},
     file::{ConfigFile, schema},
     prices::{PriceFile, PriceItem, TierItem},

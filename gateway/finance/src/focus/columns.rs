@@ -27,6 +27,7 @@ impl Columns {
         Self { version, zone }
     }
 
+    /// The header: the names of any line, here of one that says nothing.
     pub(super) fn names(&self) -> Vec<&'static str> {
         let nothing = Charge {
             organization: "".into(),

@@ -14,7 +14,7 @@ use tokio::{
     time::{Instant, Sleep},
 };
 
-use super::usage::Usage;
+use super::activity::Activity;
 
 /// A client that lets a write wait longer than this, without taking as much as [`PROGRESS`], is gone.
 const STALL: Duration = Duration::from_secs(60);
@@ -26,12 +26,12 @@ pub(super) struct ClientIo {
     /// Runs while a write waits.
     stall: Option<Pin<Box<Sleep>>>,
     taken: usize,
-    usage: Rc<Usage>,
+    activity: Rc<Activity>,
 }
 
 impl ClientIo {
-    pub(super) fn new(socket: TcpStream, usage: Rc<Usage>) -> Self {
-        Self { socket, stall: None, taken: 0, usage }
+    pub(super) fn new(socket: TcpStream, activity: Rc<Activity>) -> Self {
+        Self { socket, stall: None, taken: 0, activity }
     }
 
     fn poll_stalled(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
@@ -41,7 +41,7 @@ impl ClientIo {
     }
 
     fn took(&mut self, bytes: usize, all: bool) {
-        self.usage.wrote();
+        self.activity.wrote();
         self.taken += bytes;
         if all {
             self.stall = None;

@@ -11,7 +11,7 @@ use crate::{
 /// Room for the fields that the gateway adds.
 const OURS: usize = 12;
 
-/// Turns an upstream's headers into the client's, in place: hop-by-hop fields, cookies, server
+/// Turns an upstream's headers into the client's: hop-by-hop fields, cookies, server
 /// banners and the upstream's own limits (they tell about other tenants) go, ours come.
 pub(super) fn for_client(headers: &mut HeaderMap, trip: &Trip) {
     let upstream_id = failover::upstream_request_id(headers).and_then(|id| HeaderValue::from_str(id).ok());

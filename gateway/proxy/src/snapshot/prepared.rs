@@ -41,11 +41,9 @@ impl Target {
 
     /// Where an operation is asked of the upstream, with what is passed on of the client's query.
     pub(crate) fn uri(&self, operation: Operation, query: Option<&str>) -> Option<Uri> {
-        match query {
-            None => {
-                self.prepared.uris[operation as usize].get_or_init(|| self.make_uri(operation, None)).clone()
-            }
-            query => self.make_uri(operation, query),
+        match self.prepared.uris.get(operation as usize).filter(|_| query.is_none()) {
+            Some(uri) => uri.get_or_init(|| self.make_uri(operation, None)).clone(),
+            None => self.make_uri(operation, query),
         }
     }
 

@@ -12,9 +12,9 @@ const LOOK: Duration = Duration::from_secs(15);
 /// no use.
 const UNUSED_LOOKS: u32 = 5;
 
-/// The use of one connection.
+/// What a client does with one connection.
 #[derive(Default)]
-pub(crate) struct Usage {
+pub(crate) struct Activity {
     /// Grows with every request and every write.
     moved: Cell<u64>,
     /// Requests whose answers have not been handed over whole.
@@ -22,9 +22,9 @@ pub(crate) struct Usage {
 }
 
 /// A request in flight on a connection; dropped with the last of its answer.
-pub(crate) struct InFlight(Rc<Usage>);
+pub(crate) struct InFlight(Rc<Activity>);
 
-impl Usage {
+impl Activity {
     /// A request begins.
     pub(super) fn begin(self: &Rc<Self>) -> InFlight {
         self.in_flight.set(self.in_flight.get() + 1);
@@ -67,17 +67,17 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_connection_that_is_not_used_is_given_up() {
-        let usage = Rc::<Usage>::default();
+        let activity = Rc::<Activity>::default();
         let started = tokio::time::Instant::now();
-        usage.unused().await;
+        activity.unused().await;
         assert_eq!(started.elapsed(), Duration::from_secs(75));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_long_answer_and_a_slow_reader_are_use() {
-        let usage = Rc::<Usage>::default();
-        let mut unused = std::pin::pin!(usage.unused());
-        let answer = usage.begin();
+        let activity = Rc::<Activity>::default();
+        let mut unused = std::pin::pin!(activity.unused());
+        let answer = activity.begin();
         for _ in 0..20 {
             after(60).await;
             assert!(unused.as_mut().now_or_never().is_none(), "the answer is on its way");
@@ -85,7 +85,7 @@ mod tests {
         drop(answer);
         for _ in 0..20 {
             after(60).await;
-            usage.wrote();
+            activity.wrote();
             assert!(unused.as_mut().now_or_never().is_none(), "the client takes what it can");
         }
         let last = tokio::time::Instant::now();
