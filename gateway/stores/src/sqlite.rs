@@ -5,6 +5,7 @@
 //! hourly rollups, and the order of loading from a list of ids per batch.
 
 mod connections;
+mod documents;
 mod history;
 mod load;
 mod rollup;
@@ -16,7 +17,7 @@ mod usage;
 use std::path::Path;
 
 use tollgate_accounting::ledger::{
-    AuditEntry, Batch, ConfigVersion, Cursor, Entry, LedgerStore, Loaded, Override, Page, RowQuery,
+    AuditEntry, Batch, ConfigVersion, Cursor, Document, Entry, LedgerStore, Loaded, Override, Page, RowQuery,
     RuntimeKey, StoreError, UsageGroup, UsageQuery,
 };
 use tollgate_domain::{RequestId, UnixMillis};
@@ -27,7 +28,7 @@ use connections::Connections;
 ///
 /// Rows are committed without waiting for the device: after a loss of power the journal gives them
 /// again, since the cursors go back with them. What the journal does not have (keys, operators'
-/// states, audit, configurations) waits for the device.
+/// states, audit, configurations, documents) waits for the device.
 #[derive(Debug)]
 pub struct SqliteStore {
     connections: Connections,
@@ -110,6 +111,14 @@ impl LedgerStore for SqliteStore {
 
     fn append_config_version(&self, version: &ConfigVersion) -> Result<(), StoreError> {
         self.connections.write_durably(|to| history::append_config_version(to, version))
+    }
+
+    fn documents(&self, kind: &str) -> Result<Vec<Document>, StoreError> {
+        self.connections.read(|from| documents::all(from, kind))
+    }
+
+    fn put_document(&self, document: &Document) -> Result<(), StoreError> {
+        self.connections.write_durably(|to| documents::put(to, document))
     }
 }
 

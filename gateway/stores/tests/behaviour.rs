@@ -11,8 +11,9 @@ use proptest::{
 };
 use tempfile::TempDir;
 use tollgate_accounting::ledger::{
-    AuditEntry, Batch, ConfigVersion, Cursor, DeadLetter, Dimension, End, Entry, Kind, LedgerStore, Loaded,
-    Order, Override, RowQuery, RuntimeKey, StoreError, UsageFilter, UsageGroup, UsageQuery, encode_entry,
+    AuditEntry, Batch, ConfigVersion, Cursor, DeadLetter, Dimension, Document, End, Entry, Kind, LedgerStore,
+    Loaded, Order, Override, RowQuery, RuntimeKey, StoreError, UsageFilter, UsageGroup, UsageQuery,
+    encode_entry,
 };
 use tollgate_domain::{LogId, Money, UnixMillis};
 use tollgate_stores::SqliteStore;
@@ -50,6 +51,7 @@ fn suite(open: &dyn Fn() -> Opened) {
         overrides_are_kept_and_cleared,
         keys_are_kept_and_revoked,
         history_is_kept,
+        documents_follow_one_another,
     ];
     for part in parts {
         let (store, _ground) = open();
@@ -445,4 +447,24 @@ fn history_is_kept(store: &dyn LedgerStore) {
     store.append_config_version(&version(2)).expect("kept");
     assert!(matches!(store.append_config_version(&version(2)), Err(StoreError::Exists(_))));
     assert_eq!(store.config_versions(9).expect("read"), [version(2), version(1)]);
+}
+
+fn documents_follow_one_another(store: &dyn LedgerStore) {
+    let document = |name: &str, revision| Document {
+        kind: "statement".to_owned(),
+        name: name.to_owned(),
+        revision,
+        at: MIDNIGHT.plus(revision as i64),
+        body: format!(r#"{{"total":"{revision}.00"}}"#),
+    };
+    assert!(matches!(store.put_document(&document("b", 2)), Err(StoreError::Exists(_))), "there is no first");
+    store.put_document(&document("b", 1)).expect("kept");
+    store.put_document(&document("a", 1)).expect("kept");
+    assert!(matches!(store.put_document(&document("b", 1)), Err(StoreError::Exists(_))), "taken");
+    store.put_document(&document("b", 2)).expect("kept");
+    let other = Document { kind: "alert".to_owned(), ..document("b", 1) };
+    store.put_document(&other).expect("kinds have their own names");
+    assert_eq!(store.documents("statement").expect("read"), [document("a", 1), document("b", 2)]);
+    assert_eq!(store.documents("alert").expect("read"), [other]);
+    assert_eq!(store.documents("none").expect("read"), []);
 }

@@ -28,5 +28,5 @@ pub use journal::{
 };
 pub use loader::{LoadError, Loader, Progress};
 pub use query::{Dimension, Order, Page, RowQuery, UnknownDimension, UsageFilter, UsageGroup, UsageQuery};
-pub use state::{AuditEntry, ConfigVersion, Override, RuntimeKey};
+pub use state::{AuditEntry, ConfigVersion, Document, Override, RuntimeKey};
 pub use store::{Batch, BatchRow, Cursor, DeadLetter, LedgerStore, Loaded, StoreError};

@@ -1,5 +1,5 @@
-//! What a store keeps beside the rows: operators' states, run-time keys, who did what, and the
-//! configurations that were in force.
+//! What a store keeps beside the rows: operators' states, run-time keys, who did what, the
+//! configurations that were in force, and the papers of finance.
 
 use tollgate_domain::UnixMillis;
 
@@ -87,4 +87,20 @@ pub struct ConfigVersion {
     pub at: UnixMillis,
     /// The configuration as written, secrets as references.
     pub text: String,
+}
+
+/// A paper that finance or a budget needs to find again: a statement, the close of a month, an
+/// alert that was sent. The store does not read its body.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Document {
+    /// What sort of paper it is, such as `statement`.
+    pub kind: String,
+    /// Its name among those of its kind.
+    pub name: String,
+    /// 1 for the first, one more with every change.
+    pub revision: u64,
+    /// When this revision was made.
+    pub at: UnixMillis,
+    /// The paper, as JSON text.
+    pub body: String,
 }

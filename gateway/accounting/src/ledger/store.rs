@@ -10,7 +10,7 @@ use tollgate_domain::{LogId, RequestId, UnixMillis};
 use super::{
     entry::Entry,
     query::{Page, RowQuery, UsageGroup, UsageQuery},
-    state::{AuditEntry, ConfigVersion, Override, RuntimeKey},
+    state::{AuditEntry, ConfigVersion, Document, Override, RuntimeKey},
 };
 
 /// A place for the ledger's rows. Every call blocks; call it from threads that may.
@@ -118,6 +118,19 @@ pub trait LedgerStore: Send + Sync {
     /// # Errors
     /// It was not kept; [`StoreError::Exists`] when the version is taken.
     fn append_config_version(&self, version: &ConfigVersion) -> Result<(), StoreError>;
+
+    /// Every document of a kind, sorted by name.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn documents(&self, kind: &str) -> Result<Vec<Document>, StoreError>;
+
+    /// Keeps a document if it follows what is kept: revision 1 when there is none of its kind and
+    /// name, else the next higher one. Of two writers that saw the same revision one succeeds.
+    ///
+    /// # Errors
+    /// It was not kept; [`StoreError::Exists`] when another revision came first.
+    fn put_document(&self, document: &Document) -> Result<(), StoreError>;
 }
 
 /// How far a log has been loaded: everything up to and including `lsn`.

@@ -7,7 +7,7 @@ use std::{
 
 use parking_lot::Mutex;
 use tollgate_accounting::ledger::{
-    AuditEntry, Batch, ConfigVersion, Cursor, Entry, LedgerStore, Loaded, Override, Page, RowQuery,
+    AuditEntry, Batch, ConfigVersion, Cursor, Document, Entry, LedgerStore, Loaded, Override, Page, RowQuery,
     RuntimeKey, StoreError, UsageGroup, UsageQuery,
 };
 use tollgate_domain::{RequestId, UnixMillis};
@@ -18,6 +18,7 @@ pub(crate) struct MemoryStore {
     pub(crate) overrides: Mutex<Vec<Override>>,
     pub(crate) audit: Mutex<Vec<AuditEntry>>,
     versions: Mutex<Vec<ConfigVersion>>,
+    documents: Mutex<Vec<Document>>,
     /// While it stands, every change fails.
     pub(crate) full: AtomicBool,
 }
@@ -138,6 +139,25 @@ impl LedgerStore for MemoryStore {
     fn append_config_version(&self, version: &ConfigVersion) -> Result<(), StoreError> {
         self.changeable()?;
         self.versions.lock().push(version.clone());
+        Ok(())
+    }
+
+    fn documents(&self, kind: &str) -> Result<Vec<Document>, StoreError> {
+        let mut found: Vec<Document> =
+            self.documents.lock().iter().filter(|document| document.kind == kind).cloned().collect();
+        found.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(found)
+    }
+
+    fn put_document(&self, document: &Document) -> Result<(), StoreError> {
+        self.changeable()?;
+        let mut documents = self.documents.lock();
+        let same = |kept: &&mut Document| kept.kind == document.kind && kept.name == document.name;
+        match documents.iter_mut().find(same) {
+            Some(kept) if document.revision == kept.revision + 1 => *kept = document.clone(),
+            None if document.revision == 1 => documents.push(document.clone()),
+            _ => return Err(StoreError::Exists(document.name.clone())),
+        }
         Ok(())
     }
 }

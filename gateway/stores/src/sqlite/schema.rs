@@ -8,7 +8,7 @@ use tollgate_accounting::ledger::StoreError;
 use super::{Failure, Outcome};
 
 /// Each step brings the schema one version up. A step that was released is never changed.
-const STEPS: &[&str] = &[include_str!("schema_1.sql")];
+const STEPS: &[&str] = &[include_str!("schema_1.sql"), include_str!("schema_2.sql")];
 
 /// Runs the steps that the file has not seen, in one transaction.
 pub(super) fn bring_up_to_date(connection: &mut Connection, path: &Path) -> Outcome<()> {
