@@ -1,16 +1,18 @@
 //! Floor 4: what finance asks of the ledger, and the files that it takes away.
 //!
 //! A question names its groups and its time; [`TimeRange`] and [`groups_of`] read both as people
-//! write them, [`UsageReport`] answers, and [`export_csv`] gives the rows themselves. Money leaves
+//! write them, [`UsageReport`] answers, [`Forecast`] says where a period will end, and [`export_csv`] gives the rows themselves. Money leaves
 //! as decimal text, exact to the last place.
 
 mod csv;
 mod focus;
+mod forecast;
 pub mod price_list;
 mod range;
 mod usage;
 
 pub use crate::csv::{ExportError, export_csv};
 pub use focus::{FocusVersion, export_focus};
+pub use forecast::{Days, Forecast, LOOKBACK_DAYS, Method, Standing};
 pub use range::{TimeError, TimeRange};
 pub use usage::{UsageReport, groups_of};
