@@ -4,7 +4,7 @@
 //! that comes with a new configuration starts from the truth. A request belongs to the windows in
 //! which it was admitted: what is settled after a window's end leaves the next one untouched.
 
-use tollgate_domain::UnixMillis;
+use tollgate_domain::{Money, UnixMillis};
 
 use super::calendar::{Calendar, Period, Window};
 
@@ -33,6 +33,8 @@ pub(super) struct Book {
     pub(super) money: Balance,
     /// By how much the worst cases of those requests exceed the money that they hold reserved.
     pub(super) at_risk: i128,
+    /// The ceiling of money that a request was refused by for what was spent of it.
+    pub(super) exhausted: Option<Money>,
     pub(super) tokens: Balance,
 }
 
@@ -106,12 +108,20 @@ impl Book {
             holders: holders.clamp(0, u32::MAX.into()) as u32,
             money: self.money.plus(common.money),
             at_risk: self.at_risk.saturating_add(common.at_risk),
+            exhausted: self.exhausted,
             tokens: self.tokens.plus(common.tokens),
         }
     }
 
     fn empty(window: Window) -> Self {
-        Self { window, holders: 0, money: Balance::default(), at_risk: 0, tokens: Balance::default() }
+        Self {
+            window,
+            holders: 0,
+            money: Balance::default(),
+            at_risk: 0,
+            exhausted: None,
+            tokens: Balance::default(),
+        }
     }
 }
 
@@ -146,6 +156,11 @@ impl Books {
 
     pub(super) fn reserve(&mut self, amounts: Amounts) {
         self.common.reserve(amounts);
+    }
+
+    /// Notes that the money of a period, up to this ceiling, is spent but for less than was asked.
+    pub(super) fn exhaust(&mut self, period: Period, ceiling: Money) {
+        self.by_period[period as usize].exhausted = Some(ceiling);
     }
 
     /// Ends the reservation of a request that started then, in those of its windows that are

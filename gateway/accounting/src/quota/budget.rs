@@ -95,6 +95,9 @@ pub struct BudgetStatus {
     pub raise: Option<Raise>,
     /// Beyond how much requests are refused, if ever.
     pub ceiling: Option<Money>,
+    /// A request was refused since less is left below the ceiling than it asked for, whatever open
+    /// requests hold reserved.
+    pub exhausted: bool,
     /// What requests of the window that have ended cost.
     pub spent: Money,
     /// What open requests of the window hold reserved.
@@ -193,6 +196,7 @@ impl Budget {
     ) -> BudgetStatus {
         let amount = self.raised(raise);
         let (spent, reserved) = (Money::from_pico(book.money.spent), Money::from_pico(book.money.open));
+        let ceiling = self.ceiling(amount);
         BudgetStatus {
             scope: scope.clone(),
             mode: self.mode,
@@ -200,7 +204,8 @@ impl Budget {
             currency: currency.clone(),
             amount,
             raise,
-            ceiling: self.ceiling(amount),
+            ceiling,
+            exhausted: ceiling.is_some() && book.exhausted == ceiling,
             spent,
             reserved,
             remaining: amount - spent - reserved,

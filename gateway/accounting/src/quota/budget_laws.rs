@@ -99,6 +99,26 @@ fn a_budget_refuses_where_it_says() {
 }
 
 #[test]
+fn a_budget_is_exhausted_when_what_is_spent_leaves_too_little() {
+    let quotas = quotas();
+    let scopes = bound(&quotas, hard(100));
+    let exhausted = || quotas.statuses(&scopes, TODAY)[0].exhausted;
+    assert!(admit(&scopes, &ask(101), at(TODAY)).is_err());
+    assert!(!exhausted(), "it could never fit");
+    let held = admit(&scopes, &ask(60), at(TODAY)).expect("it fits");
+    assert!(admit(&scopes, &ask(50), at(TODAY)).is_err());
+    assert!(!exhausted(), "only reservations are in the way");
+    held.settle(&Actual { cost: pico(60), ..Actual::default() }, at(TODAY));
+    assert!(admit(&scopes, &ask(50), at(TODAY)).is_err());
+    assert!(exhausted());
+    quotas.raise(&id(), Some(Raise { amount: pico(5), until: TODAY.plus(HOUR) }));
+    assert!(!exhausted(), "of the raised amount nobody knows yet");
+    quotas.raise(&id(), None);
+    assert!(exhausted());
+    assert!(!quotas.statuses(&scopes, TODAY.plus(7 * 24 * HOUR))[0].exhausted, "December");
+}
+
+#[test]
 fn a_step_holds_from_its_share_on_and_the_highest_one_counts() {
     let quotas = quotas();
     let step = |at, model: &str| Downgrade { at, model: model.into() };

@@ -22,7 +22,7 @@ use super::{
     lease::LeaseSource,
     limits::{LimitKind, Limits, ScopeRules},
     raise::Raise,
-    refused::{Refusal, Refused},
+    refused::{Refusal, Refused, RefusedDetail},
     request_rate::RequestRate,
     reservation::{Actual, Headroom, Hold},
     token_quota,
@@ -155,7 +155,10 @@ impl Scope {
         let started = state.books.roll(&self.house.calendar, now.wall);
         let raise = Raise::in_force(&mut state.raise, started);
         let (cost, slot) = state.money_of(ask, model);
-        state.check(self, (ask, cost), raise, nanos).map_err(|refusal| refusal.by(&self.id))?;
+        if let Err(refusal) = state.check(self, (ask, cost), raise, nanos) {
+            state.note_refusal(&refusal);
+            return Err(refusal.by(&self.id));
+        }
         let money = cost.unwrap_or_default();
         state.take(ask, money, nanos);
         state.note_headroom(nanos, started, headroom);
@@ -277,6 +280,16 @@ impl State {
         budget.check(&book, (ask, cost), raise, currency, |window, ceiling| {
             leases.share(&scope.id, LimitKind::Budget, window, ceiling)
         })
+    }
+
+    /// Remembers that the budget is at its end, if that is why a request was refused.
+    fn note_refusal(&mut self, refusal: &Refusal) {
+        if let RefusedDetail::Budget { period, amount, spent, asked, .. } = *refusal.detail
+            && !refusal.never_fits
+            && spent + asked > amount
+        {
+            self.books.exhaust(period, amount);
+        }
     }
 
     fn take(&mut self, ask: &Ask, money: Money, nanos: i64) {
