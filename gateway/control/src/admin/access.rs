@@ -14,7 +14,7 @@ use crate::config::file::{AdminToken, Role};
 const fn grants(role: Role, permission: Permission) -> bool {
     match permission {
         Permission::ReadDocument | Permission::ReadSpend => true,
-        Permission::Export => matches!(role, Role::Admin | Role::Finance),
+        Permission::Export | Permission::RaiseBudgets => matches!(role, Role::Admin | Role::Finance),
         Permission::ReadFleet | Permission::ReadConfig | Permission::ReadAudit | Permission::ReadDrills => {
             matches!(role, Role::Admin | Role::Operator | Role::Viewer)
         }
@@ -42,6 +42,7 @@ pub(super) enum Permission {
     ReadDocument,
     ReadSpend,
     Export,
+    RaiseBudgets,
     ReadFleet,
     Operate,
     ReadConfig,
@@ -67,6 +68,7 @@ impl fmt::Display for Permission {
             Self::ReadDocument => "read the API's description",
             Self::ReadSpend => "read usage, requests and budgets",
             Self::Export => "take exports",
+            Self::RaiseBudgets => "raise budgets",
             Self::ReadFleet => "read regions, upstreams and targets",
             Self::Operate => "change regions, upstreams and targets",
             Self::ReadConfig => "read the configuration",
@@ -178,8 +180,9 @@ mod tests {
     #[test]
     fn roles_may_what_the_contract_gives_them() {
         use Permission::*;
-        let cases: [(Permission, &[Role]); 6] = [
+        let cases: [(Permission, &[Role]); 7] = [
             (ReadSpend, &ROLES),
+            (RaiseBudgets, &[Role::Admin, Role::Finance]),
             (Export, &[Role::Admin, Role::Finance]),
             (ReadFleet, &[Role::Admin, Role::Operator, Role::Viewer]),
             (Operate, &[Role::Admin, Role::Operator]),
@@ -199,6 +202,7 @@ mod tests {
         let admin = caller(Role::Admin, Some(&["retail"]));
         assert!(admin.may(Permission::ReadSpend).is_ok());
         assert!(admin.may(Permission::Operate).is_err());
+        assert!(admin.may(Permission::RaiseBudgets).is_err(), "a team's own token raises no budget");
         assert_eq!(admin.narrow(None).expect("its own"), ["retail".into()]);
         assert_eq!(admin.narrow(Some("retail".into())).expect("its own"), ["retail".into()]);
         assert!(admin.narrow(Some("hr".into())).is_err());
