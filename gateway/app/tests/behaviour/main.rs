@@ -7,6 +7,7 @@
 mod budget;
 mod cli;
 mod crash;
+mod foresight;
 mod load;
 mod metrics;
 mod prices;

@@ -244,19 +244,19 @@ fn a_webhook_gets_what_it_asked_for() {
     let of = |change: fn(&mut Webhook)| {
         let mut webhook = webhook("desk", 9);
         change(&mut webhook);
-        [Arc::new(webhook)]
+        Arc::new(webhook)
     };
-    let cases: [(&str, [Arc<Webhook>; 1], [bool; 2]); 4] = [
+    let cases = [
         ("all", of(|_| {}), [true, true]),
         ("its team", of(|hook| hook.teams = Some(vec!["retail".into()])), [true, false]),
         ("another team", of(|hook| hook.teams = Some(vec!["hr".into()])), [false, false]),
         ("a kind", of(|hook| hook.events = Some([AlertKind::ModelUnpriced].into())), [false, true]),
     ];
-    for (number, (name, hooks, wants)) in (1..).zip(cases) {
+    for (number, (name, hook, wants)) in (1..).zip(cases) {
         let alerts = house.process("gw-1");
         let budget = status(&number.to_string(), "500");
         let events = vec![spent(&budget, 50), unpriced(name, "2026-11-24")];
-        let made = alerts.take(events, &hooks, NOON).expect("the store takes it");
+        let made = alerts.take(events, &[hook], NOON).expect("the store takes it");
         let sent: Vec<bool> = made.iter().map(|alert| !alert.deliveries.is_empty()).collect();
         assert_eq!(sent, wants, "{name}");
     }
@@ -337,7 +337,8 @@ async fn a_receiver_that_misbehaves_is_a_failure_within_the_timeout() {
         Tried::Failed { status, error } => (status, error),
         Tried::Taken { status } => panic!("taken with {status}"),
     };
-    let cases: [(&str, fn(TcpStream) -> Answering, Option<u16>, &str); 5] = [
+    type Receiver = fn(TcpStream) -> Answering;
+    let cases: [(&str, Receiver, Option<u16>, &str); 5] = [
         ("refuses", |stream| says(stream, "HTTP/1.1 500 Oh\r\n\r\n"), Some(500), "answered 500"),
         (
             "sends elsewhere",
