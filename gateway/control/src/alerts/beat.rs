@@ -7,9 +7,13 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use jiff::tz::TimeZone;
-use tollgate_accounting::ledger::LedgerStore;
+use tollgate_accounting::{
+    ledger::{LedgerStore, StoreError},
+    quota::ScopeKind,
+};
 use tollgate_domain::UnixMillis;
 use tollgate_proxy::Live;
+use tollgate_telemetry::BudgetSeries;
 
 use super::{
     Alerts,
@@ -30,6 +34,8 @@ const BUDGETS_EVERY: u64 = 5;
 const LEDGER_EVERY: u64 = 50;
 /// What other processes have raised is in force after five seconds.
 const RAISES_EVERY: u64 = 25;
+/// So often budgets are shown in the metrics.
+const METRICS_EVERY: u64 = 25;
 
 /// What a beat looks at.
 pub struct Watched {
@@ -82,7 +88,7 @@ pub async fn beat(watched: &Watched, goes_on: impl Fn() -> bool) {
 
 impl Watched {
     /// One look. What the ledger cannot tell keeps nobody from looking at the quotas.
-    fn look(&self, count: u64) -> Result<(), tollgate_accounting::ledger::StoreError> {
+    fn look(&self, count: u64) -> Result<(), StoreError> {
         if !count.is_multiple_of(BUDGETS_EVERY) {
             return Ok(());
         }
@@ -99,12 +105,32 @@ impl Watched {
                 Err(error) => asked = Err(error),
             }
         }
+        if count.is_multiple_of(METRICS_EVERY) {
+            self.publish(&running, &zone, now);
+        }
         events.extend(watch::budgets(&running.scopes, &self.live.quotas, &self.foresight, &zone, now));
         self.alerts.take(events, &running.settings.webhooks, now)?;
         asked
     }
 
-    fn letters(&self) -> Result<Vec<Letter>, tollgate_accounting::ledger::StoreError> {
+    /// Shows the budgets of teams and projects in the metrics.
+    fn publish(&self, running: &Running, zone: &TimeZone, now: UnixMillis) {
+        let scopes: Vec<_> =
+            running.scopes.iter().filter(|scope| scope.id().kind != ScopeKind::Key).cloned().collect();
+        for status in self.live.quotas.statuses(&scopes, now) {
+            let (team, project) = match status.scope.name.split_once('/') {
+                Some((team, project)) => (team, Some(project)),
+                None => (&*status.scope.name, None),
+            };
+            let series = BudgetSeries::new(team, project, &status.currency);
+            series.set(status.amount, status.spent, status.reserved);
+            if let Some(forecast) = self.foresight.of(&status, zone, now) {
+                series.forecast(forecast.p50);
+            }
+        }
+    }
+
+    fn letters(&self) -> Result<Vec<Letter>, StoreError> {
         self.alerts.due(&self.reloader.running().settings.webhooks, (self.clock)())
     }
 

@@ -108,6 +108,7 @@ impl Alerts {
         self.raised.lock().retain(|event| !events.contains(event));
         let alerts = taken.unwrap_or_default();
         for alert in &alerts {
+            tollgate_telemetry::alert_made(alert.kind.as_str());
             tracing::warn!(id = alert.id, kind = alert.kind.as_str(), "{}", alert.text());
             self.audit(&format!("alert.{}", alert.kind.as_str()), alert, alert.body.clone(), now);
         }
@@ -138,6 +139,7 @@ impl Alerts {
         })?;
         let (letters, given_up) = changed.unwrap_or_default();
         for (alert, webhook) in &given_up {
+            tollgate_telemetry::alert_tried(webhook, "given_up");
             tracing::error!(id = alert.id, webhook, "an alert could not be delivered and is given up");
             self.audit("alert.given_up", alert, serde_json::json!({ "webhook": webhook }), now);
         }
@@ -155,11 +157,13 @@ impl Alerts {
         self.busy.lock().remove(name);
         match tried {
             Tried::Taken { status } => {
+                tollgate_telemetry::alert_tried(name, "delivered");
                 let attempts = letter.attempt;
                 let detail = serde_json::json!({ "webhook": name, "status": status, "attempts": attempts });
                 self.audit("alert.delivered", &letter.alert, detail, now);
             }
             Tried::Failed { error, .. } => {
+                tollgate_telemetry::alert_tried(name, "failed");
                 tracing::warn!(id, webhook = name, error, "an alert was not taken");
             }
         }
