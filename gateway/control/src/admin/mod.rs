@@ -14,6 +14,7 @@ mod health;
 mod openapi;
 mod params;
 mod problem;
+mod reconcile;
 mod requests;
 mod routes;
 mod usage;

@@ -18,7 +18,7 @@ use super::{
     access::{self, Access, Caller, Permission},
     audit, budgets, config, export, fleet, health, openapi,
     problem::Problem,
-    requests, usage,
+    reconcile, requests, usage,
 };
 use crate::operate::{Action, Kind};
 
@@ -54,6 +54,7 @@ fn spend_rules() -> Vec<Rule> {
         get("/export/csv", Permission::Export, export::csv),
         get("/export/focus", Permission::Export, export::focus),
         get("/audit", Permission::ReadAudit, audit::list),
+        post("/reconcile", Permission::Reconcile, reconcile::run),
     ]
 }
 
