@@ -7,6 +7,7 @@
 //! from it.
 
 mod audit;
+mod closing;
 mod codec;
 mod columns;
 mod entry;
@@ -20,6 +21,7 @@ mod state;
 mod store;
 
 pub use audit::{Difference, Report, VerifyError, verify};
+pub use closing::{Closing, closed_until};
 pub use codec::{DecodeError, Decoder, encode_entry};
 pub use columns::{COLUMNS, Column, Row, Value, rfc3339};
 pub use entry::{
