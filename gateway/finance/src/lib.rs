@@ -8,6 +8,7 @@ mod csv;
 mod focus;
 pub mod price_list;
 mod range;
+pub mod rerate;
 mod usage;
 
 pub use crate::csv::{ExportError, export_csv};

@@ -6,9 +6,9 @@
 
 mod adjustment;
 
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::HashMap, sync::Arc};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use sha2::{Digest, Sha256};
 use tollgate_domain::{RequestId, UnixMillis};
 
@@ -28,6 +28,7 @@ const REMEMBERED: usize = 4_096;
 /// Posts rows that no request caused. One for the process, shared by all who post.
 pub struct Postings {
     log: Mutex<Log>,
+    turn: Mutex<()>,
     journal: Arc<Journal>,
     store: Arc<dyn LedgerStore>,
     tell: Box<dyn Fn(&Entry) + Send + Sync>,
@@ -37,8 +38,8 @@ pub struct Postings {
 struct Log {
     /// Begun with the first row: a segment is reserved for each log, and most processes post nothing.
     writer: Option<Writer>,
-    /// Rows of this process that the store may not have yet.
-    unloaded: HashSet<RequestId>,
+    /// Rows of this process that the store may not have yet, with their places in the log.
+    unloaded: HashMap<RequestId, u64>,
     /// How many of them are remembered before they are looked through.
     look_at: usize,
 }
@@ -71,8 +72,8 @@ impl Postings {
         store: Arc<dyn LedgerStore>,
         tell: impl Fn(&Entry) + Send + Sync + 'static,
     ) -> Self {
-        let log = Log { writer: None, unloaded: HashSet::new(), look_at: REMEMBERED };
-        Self { log: Mutex::new(log), journal, store, tell: Box::new(tell) }
+        let log = Log { writer: None, unloaded: HashMap::new(), look_at: REMEMBERED };
+        Self { log: Mutex::new(log), turn: Mutex::default(), journal, store, tell: Box::new(tell) }
     }
 
     /// Writes the rows that are new and brings them to the device. Blocks; call it from threads
@@ -95,6 +96,13 @@ impl Postings {
         written.map(|()| posted)
     }
 
+    /// The turn of one who works out corrections from what the store has: nobody else does
+    /// meanwhile. None when somebody else has it.
+    #[must_use]
+    pub fn turn(&self) -> Option<MutexGuard<'_, ()>> {
+        self.turn.try_lock()
+    }
+
     /// True when the store has every row that was posted: what it answers takes them into account.
     ///
     /// # Errors
@@ -107,7 +115,7 @@ impl Postings {
 
     /// True when the row is new.
     fn write(&self, log: &mut Log, row: &Entry) -> Result<bool, PostError> {
-        if log.unloaded.contains(&row.id) || self.store.row(row.id)?.is_some() {
+        if log.unloaded.contains_key(&row.id) || self.store.row(row.id)?.is_some() {
             return Ok(false);
         }
         if log.unloaded.len() >= log.look_at {
@@ -118,8 +126,8 @@ impl Postings {
             Some(writer) => writer,
             none => none.insert(self.journal.writer(POSTING_CORE)?),
         };
-        writer.end(row)?;
-        log.unloaded.insert(row.id);
+        let appended = writer.end(row)?;
+        log.unloaded.insert(row.id, appended.lsn);
         (self.tell)(row);
         Ok(true)
     }
@@ -132,16 +140,13 @@ impl std::fmt::Debug for Postings {
 }
 
 impl Log {
+    /// Asks how far the log was loaded, not for the rows: one that comes too late for closed time
+    /// is in the store under another id.
     fn forget_loaded(&mut self, store: &dyn LedgerStore) -> Result<(), StoreError> {
-        let mut loaded = Vec::new();
-        for id in &self.unloaded {
-            if store.row(*id)?.is_some() {
-                loaded.push(*id);
-            }
-        }
-        loaded.iter().for_each(|id| {
-            self.unloaded.remove(id);
-        });
+        let Some(writer) = self.writer.as_ref().filter(|_| !self.unloaded.is_empty()) else { return Ok(()) };
+        let cursor = store.cursors()?.into_iter().find(|cursor| cursor.log == writer.log());
+        let loaded = cursor.map_or(0, |cursor| cursor.lsn);
+        self.unloaded.retain(|_, lsn| *lsn > loaded);
         Ok(())
     }
 }

@@ -14,7 +14,7 @@ use crate::config::file::{AdminToken, Role};
 const fn grants(role: Role, permission: Permission) -> bool {
     match permission {
         Permission::ReadDocument | Permission::ReadSpend => true,
-        Permission::Export => matches!(role, Role::Admin | Role::Finance),
+        Permission::Export | Permission::Correct => matches!(role, Role::Admin | Role::Finance),
         Permission::ReadFleet | Permission::ReadConfig | Permission::ReadAudit | Permission::ReadDrills => {
             matches!(role, Role::Admin | Role::Operator | Role::Viewer)
         }
@@ -42,6 +42,7 @@ pub(super) enum Permission {
     ReadDocument,
     ReadSpend,
     Export,
+    Correct,
     ReadFleet,
     Operate,
     ReadConfig,
@@ -67,6 +68,7 @@ impl fmt::Display for Permission {
             Self::ReadDocument => "read the API's description",
             Self::ReadSpend => "read usage, requests and budgets",
             Self::Export => "take exports",
+            Self::Correct => "correct what was charged",
             Self::ReadFleet => "read regions, upstreams and targets",
             Self::Operate => "change regions, upstreams and targets",
             Self::ReadConfig => "read the configuration",

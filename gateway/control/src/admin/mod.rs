@@ -15,6 +15,7 @@ mod openapi;
 mod params;
 mod problem;
 mod requests;
+mod rerate;
 mod routes;
 mod usage;
 

@@ -7,7 +7,7 @@ use axum::{Extension, Json, extract::State};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tollgate_accounting::{
-    ledger::{AuditEntry, Entry, rfc3339},
+    ledger::{AuditEntry, Entry, closed_until, rfc3339},
     price::{Price, PriceBook, PriceLine},
 };
 use tollgate_domain::UnixMillis;
@@ -67,7 +67,7 @@ fn run(
         store: &*state.store,
         postings: &state.postings,
         price_of: &|entry, began| price_of(&snapshot, &running.prices, entry, began),
-        closed_until: None,
+        closed_until: closed_until(&state.store.closings()?),
         now,
         config_version: running.version.number,
     };
@@ -92,12 +92,7 @@ fn run(
 
 /// The price of the target that has served a row. A target that is configured no more is found by
 /// what the row was charged by, else by its upstream and model.
-fn price_of(
-    snapshot: &Snapshot,
-    prices: &PriceBook,
-    entry: &Entry,
-    began: UnixMillis,
-) -> Option<Arc<Price>> {
+fn price_of(snapshot: &Snapshot, prices: &PriceBook, entry: &Entry, began: UnixMillis) -> Option<Arc<Price>> {
     let place = entry.place.as_deref()?;
     let route = snapshot.routes.by_alias.get(&entry.model);
     let mut targets = route.iter().flat_map(|route| route.levels.iter().flatten());
@@ -105,8 +100,9 @@ fn price_of(
         targets.find(|target| target.upstream.name == place.upstream && target.model == place.upstream_model);
     let line = match target {
         Some(target) => target.price.clone(),
-        None => charged_by(prices, entry)
-            .or_else(|| prices.line(None, &place.upstream, &place.upstream_model)),
+        None => {
+            charged_by(prices, entry).or_else(|| prices.line(None, &place.upstream, &place.upstream_model))
+        }
     };
     line?.at(began).cloned()
 }
