@@ -10,6 +10,7 @@ mod minor_unit;
 pub mod price_list;
 mod range;
 pub mod reconcile;
+pub mod rerate;
 mod rows;
 mod usage;
 
