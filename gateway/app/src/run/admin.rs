@@ -61,6 +61,7 @@ impl AdminListeners {
         let metrics = metrics.clone();
         let state = Arc::new(AdminState {
             store: books.store(),
+            postings: books.postings(),
             live: Arc::clone(live),
             reloader: Arc::clone(reloader),
             operators: Arc::clone(&stewards.operators),

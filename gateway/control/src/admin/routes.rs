@@ -20,7 +20,7 @@ use super::{
     access::{self, Access, Caller, Permission},
     alerts, audit, budgets, config, export, fleet, health, openapi,
     problem::Problem,
-    requests, usage,
+    reconcile, requests, rerate, usage,
 };
 use crate::operate::{Action, Kind};
 
@@ -57,7 +57,9 @@ fn spend_rules() -> Vec<Rule> {
         get("/alerts", Permission::ReadSpend, alerts::list),
         get("/export/csv", Permission::Export, export::csv),
         get("/export/focus", Permission::Export, export::focus),
+        post("/prices/rerate", Permission::Correct, rerate::rerate),
         get("/audit", Permission::ReadAudit, audit::list),
+        post("/reconcile", Permission::Reconcile, reconcile::run),
     ]
 }
 

@@ -3,6 +3,7 @@
 mod budgets;
 mod fixture;
 mod memory;
+mod reconcile;
 
 use serde_json::{Value, json};
 use tollgate_control::{admin::Check, operate::Restored};
