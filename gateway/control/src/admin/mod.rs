@@ -7,6 +7,7 @@
 mod access;
 mod audit;
 mod budgets;
+mod close;
 mod config;
 mod export;
 mod fleet;

@@ -16,7 +16,7 @@ use axum::{
 use super::{
     AdminState,
     access::{self, Access, Caller, Permission},
-    audit, budgets, config, export, fleet, health, openapi,
+    audit, budgets, close, config, export, fleet, health, openapi,
     problem::Problem,
     reconcile, requests, usage,
 };
@@ -55,6 +55,9 @@ fn spend_rules() -> Vec<Rule> {
         get("/export/focus", Permission::Export, export::focus),
         get("/audit", Permission::ReadAudit, audit::list),
         post("/reconcile", Permission::Reconcile, reconcile::run),
+        post("/close", Permission::CloseMonth, close::run),
+        get("/statements", Permission::ReadStatements, close::list),
+        get("/statements/{id}", Permission::ReadStatements, close::one),
     ]
 }
 

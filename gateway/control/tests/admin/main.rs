@@ -1,5 +1,6 @@
 //! The admin API: who may ask, what is answered, and what stays after a change.
 
+mod close;
 mod fixture;
 mod memory;
 mod reconcile;
