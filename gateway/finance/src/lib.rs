@@ -13,6 +13,7 @@ mod month;
 pub mod price_list;
 mod range;
 pub mod reconcile;
+pub mod rerate;
 mod rows;
 mod statement;
 mod usage;

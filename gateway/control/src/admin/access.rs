@@ -14,9 +14,11 @@ use crate::config::file::{AdminToken, Role};
 const fn grants(role: Role, permission: Permission) -> bool {
     match permission {
         Permission::ReadDocument | Permission::ReadSpend => true,
-        Permission::Export | Permission::Reconcile | Permission::ReadStatements | Permission::CloseMonth => {
-            matches!(role, Role::Admin | Role::Finance)
-        }
+        Permission::Export
+        | Permission::Reconcile
+        | Permission::ReadStatements
+        | Permission::CloseMonth
+        | Permission::Correct => matches!(role, Role::Admin | Role::Finance),
         Permission::ReadFleet | Permission::ReadConfig | Permission::ReadAudit | Permission::ReadDrills => {
             matches!(role, Role::Admin | Role::Operator | Role::Viewer)
         }
@@ -47,6 +49,7 @@ pub(super) enum Permission {
     Reconcile,
     ReadStatements,
     CloseMonth,
+    Correct,
     ReadFleet,
     Operate,
     ReadConfig,
@@ -75,6 +78,7 @@ impl fmt::Display for Permission {
             Self::Reconcile => "reconcile invoices",
             Self::ReadStatements => "read statements",
             Self::CloseMonth => "close months",
+            Self::Correct => "correct what was charged",
             Self::ReadFleet => "read regions, upstreams and targets",
             Self::Operate => "change regions, upstreams and targets",
             Self::ReadConfig => "read the configuration",
