@@ -5,6 +5,7 @@
 
 mod budgets;
 mod client;
+mod close;
 mod config;
 mod explain;
 mod export;
@@ -85,8 +86,8 @@ enum Command {
     Drill(Later),
     /// Check, show and import price lists.
     Prices(prices::PricesArgs),
-    /// Close a month (not available yet).
-    Close(Later),
+    /// Close a month: final rows, and a signed statement for each team.
+    Close(close::CloseArgs),
     /// Compare the ledger with a provider's invoice.
     Reconcile(reconcile::ReconcileArgs),
 }
@@ -155,6 +156,7 @@ fn execute(command: Command) -> anyhow::Result<ExitCode> {
         Command::Verify(args) => return verify::verify(&args),
         Command::Health(args) => return health::health(&args),
         Command::Prices(args) => return prices::prices(args),
+        Command::Close(args) => return close::close(&args),
         Command::Reconcile(args) => return reconcile::reconcile(&args),
         Command::Schema => local::schema()?,
         Command::Version => local::version()?,
@@ -172,18 +174,13 @@ fn execute(command: Command) -> anyhow::Result<ExitCode> {
         Command::Backup(later) => return Err(later.refusal("backup")),
         Command::Restore(later) => return Err(later.refusal("restore")),
         Command::Drill(later) => return Err(later.refusal("drill")),
-        Command::Close(later) => return Err(later.refusal("close")),
     }
     Ok(ExitCode::SUCCESS)
 }
 
 impl Later {
     fn refusal(&self, command: &str) -> anyhow::Error {
-        match self
-            .rest
-            .first()
-            .filter(|word| !word.starts_with('-') && command != "close" && command != "restore")
-        {
+        match self.rest.first().filter(|word| !word.starts_with('-') && command != "restore") {
             Some(word) => not_available(&format!("tollgate {command} {word}")),
             None => not_available(&format!("tollgate {command}")),
         }
@@ -256,7 +253,9 @@ mod tests {
             "drill start x",
             "explain budget_exceeded",
             "prices check",
-            "close 2026-11",
+            "close 2026-11 --reconcile a.json --reconcile csv=b.csv --accept x --tolerance 1",
+            "close 2026-11 --without-reconciliation x",
+            "close --verify --dir data -o json",
             "reconcile --provider openai --file a.json --file b.json --from 2026-11-01 --to 2026-12-01 --tolerance 0.5%,1",
             "health",
             "version",
@@ -278,6 +277,9 @@ mod tests {
             ("tollgate usage -o xml", ErrorKind::InvalidValue),
             ("tollgate usage --token abc", ErrorKind::UnknownArgument),
             ("tollgate demo --data nowhere", ErrorKind::ValueValidation),
+            ("tollgate close", ErrorKind::MissingRequiredArgument),
+            ("tollgate close June --without-reconciliation x", ErrorKind::ValueValidation),
+            ("tollgate close 2026-11 --accept x", ErrorKind::MissingRequiredArgument),
             ("tollgate reconcile --from a --to b", ErrorKind::MissingRequiredArgument),
             ("tollgate reconcile --file f --from a --to b --tolerance half", ErrorKind::ValueValidation),
         ];
@@ -292,7 +294,6 @@ mod tests {
         let cases = [
             ("tollgate keys create --project p", "not available yet: tollgate keys create"),
             ("tollgate backup --out f", "not available yet: tollgate backup"),
-            ("tollgate close 2026-11", "not available yet: tollgate close"),
             ("tollgate drill", "not available yet: tollgate drill"),
             ("tollgate export xlsx --from 2026-11 --to 2026-12", "not available yet: tollgate export xlsx"),
             ("tollgate config rollback 3", "not available yet: tollgate config rollback"),

@@ -6,6 +6,7 @@
 
 mod budget;
 mod cli;
+mod close;
 mod crash;
 mod foresight;
 mod load;

@@ -8,6 +8,7 @@ mod access;
 mod alerts;
 mod audit;
 mod budgets;
+mod close;
 mod config;
 mod export;
 mod fleet;

@@ -66,6 +66,16 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, "invalid_request", detail)
     }
 
+    /// It cannot be done as things stand, and nothing was changed.
+    pub(super) fn conflict(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, "conflict", detail)
+    }
+
+    /// Invoices differ from the ledger, and nobody has said that they may.
+    pub(super) fn not_reconciled(detail: impl Into<String>, errors: Vec<String>) -> Self {
+        Self { errors, ..Self::new(StatusCode::CONFLICT, "not_reconciled", detail) }
+    }
+
     /// The configuration is not one that can run.
     pub(super) fn bad_config(errors: Vec<String>) -> Self {
         let detail = "the configuration has errors; the running one is unchanged";

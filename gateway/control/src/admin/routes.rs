@@ -18,7 +18,7 @@ use tollgate_accounting::quota::ScopeKind;
 use super::{
     AdminState,
     access::{self, Access, Caller, Permission},
-    alerts, audit, budgets, config, export, fleet, health, openapi,
+    alerts, audit, budgets, close, config, export, fleet, health, openapi,
     problem::Problem,
     reconcile, requests, rerate, usage,
 };
@@ -60,6 +60,9 @@ fn spend_rules() -> Vec<Rule> {
         post("/prices/rerate", Permission::Correct, rerate::rerate),
         get("/audit", Permission::ReadAudit, audit::list),
         post("/reconcile", Permission::Reconcile, reconcile::run),
+        post("/close", Permission::CloseMonth, close::run),
+        get("/statements", Permission::ReadStatements, close::list),
+        get("/statements/{id}", Permission::ReadStatements, close::one),
     ]
 }
 

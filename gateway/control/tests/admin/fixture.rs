@@ -78,6 +78,7 @@ impl Gateway {
 
     fn of(config: &str, store: Arc<MemoryStore>) -> Self {
         let folder = TempDir::new().expect("a temporary folder");
+        let config = format!("{config}data_dir: {}\n", folder.path().join("data").display());
         fs::write(folder.path().join("tollgate.yaml"), config).expect("it is ours");
         fs::write(folder.path().join("prices.yaml"), PRICES).expect("it is ours");
         let sources = Sources::fixed(folder.path(), variables());
@@ -149,6 +150,11 @@ impl Gateway {
         let id = row.id;
         self.store.rows.lock().push(row);
         id
+    }
+
+    /// What stands in the file below the data folder, if there is one.
+    pub(crate) fn data_file(&self, name: &str) -> Option<String> {
+        fs::read_to_string(self.folder.path().join("data").join(name)).ok()
     }
 
     pub(crate) fn fill_disk(&self) {

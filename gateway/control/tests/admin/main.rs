@@ -1,6 +1,7 @@
 //! The admin API: who may ask, what is answered, and what stays after a change.
 
 mod budgets;
+mod close;
 mod fixture;
 mod memory;
 mod reconcile;
