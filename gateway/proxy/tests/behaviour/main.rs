@@ -13,3 +13,4 @@ mod quotas;
 mod refusals;
 mod residency;
 mod transport;
+mod waste;
