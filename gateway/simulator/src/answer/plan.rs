@@ -165,6 +165,7 @@ impl Plan {
         let chunks = usize::try_from(chunks).unwrap_or(usize::MAX);
         let kept = self.content.start.saturating_add(chunks).min(self.content.end);
         self.pieces.truncate(kept);
+        self.content.end = kept;
         self.body.truncate(self.pieces.last().map_or(0, |cut| cut.end));
         self.tells_usage = false;
     }

@@ -112,6 +112,8 @@ impl From<io::Error> for Halt {
 struct Sender<'a> {
     stream: &'a mut TcpStream,
     out: Vec<u8>,
+    /// Bytes of the head in `out`.
+    head: usize,
     /// Body bytes in `out`.
     body_bytes: usize,
     /// Words in `out`.
@@ -124,7 +126,15 @@ struct Sender<'a> {
 
 impl<'a> Sender<'a> {
     fn new(stream: &'a mut TcpStream, left: Option<u64>) -> Self {
-        Self { stream, out: Vec::with_capacity(2048), body_bytes: 0, words: 0, left, due: Instant::now() }
+        Self {
+            stream,
+            out: Vec::with_capacity(2048),
+            head: 0,
+            body_bytes: 0,
+            words: 0,
+            left,
+            due: Instant::now(),
+        }
     }
 
     async fn send(
@@ -138,6 +148,7 @@ impl<'a> Sender<'a> {
             return Err(Halt::Cut(How::Close));
         }
         write_head(&mut self.out, plan);
+        self.head = self.out.len();
         if head_only {
             return self.flush(&mut entry).await;
         }
@@ -181,7 +192,8 @@ impl<'a> Sender<'a> {
         let length = self.out.len().min(room);
         self.stream.write_all(&self.out[..length]).await?;
         let words = std::mem::take(&mut self.words);
-        let body_bytes = std::mem::take(&mut self.body_bytes).min(length);
+        let after_head = length.saturating_sub(std::mem::take(&mut self.head));
+        let body_bytes = std::mem::take(&mut self.body_bytes).min(after_head);
         if let Some(entry) = entry {
             // A word that is cut in two was not said.
             entry.sent(body_bytes, if length == self.out.len() { words } else { 0 });
