@@ -10,7 +10,7 @@ use tollgate_accounting::{
     price::{Meter, MeterKind},
 };
 use tollgate_domain::{Money, RequestId, UnitPrice, UsageSource};
-use tollgate_finance::{FocusVersion, export_focus};
+use tollgate_finance::{FocusForm, FocusVersion, export_focus};
 
 use crate::ground::{NOON, all_kinds, entry, store_of};
 
@@ -19,7 +19,7 @@ type Row = HashMap<String, String>;
 fn exported(entries: &[Entry], version: FocusVersion) -> Vec<Row> {
     let (_folder, store) = store_of(entries);
     let mut file = Vec::new();
-    let lines = export_focus(&store, &all_kinds(), version, &TimeZone::UTC, &mut file).expect("exported");
+    let lines = export_focus(&store, &all_kinds(), (version, FocusForm::Csv), &TimeZone::UTC, &mut file).expect("exported");
     let mut reader = csv::Reader::from_reader(&*file);
     let rows: Vec<Row> = reader.deserialize().map(|row| row.expect("a row of named fields")).collect();
     assert_eq!(rows.len() as u64, lines);
