@@ -59,6 +59,7 @@ impl Table for CsvTable<'_> {
                 Cell::Text(text) => self.file.write_field(text.as_bytes()),
                 Cell::Foreign(text) => self.file.write_field(never_a_formula(text).as_bytes()),
                 Cell::Amount(amount) => self.file.write_field(amount.to_text().as_bytes()),
+                Cell::Zero => self.file.write_field("0.0"),
                 Cell::Count(count) => self.file.write_field(count.to_string()),
                 Cell::Instant(at) => self.file.write_field((self.instant)(at)),
                 Cell::Truth(truth) => self.file.write_field(if truth { "true" } else { "false" }),

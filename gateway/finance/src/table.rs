@@ -26,6 +26,9 @@ pub(crate) enum Cell<'a> {
     Foreign(Cow<'a, str>),
     /// An amount of money, or a quantity with places.
     Amount(Money),
+    /// The zero of a column of amounts that holds nothing else. Text files write it with a place: a
+    /// reader that guesses types from what it sees would take the column for whole numbers.
+    Zero,
     /// A count.
     Count(u64),
     /// An instant.
@@ -41,6 +44,7 @@ impl Cell<'_> {
             Self::Null => String::new(),
             Self::Text(text) | Self::Foreign(text) => text.clone().into_owned(),
             Self::Amount(amount) => amount.to_string(),
+            Self::Zero => "0.0".to_owned(),
             Self::Count(count) => count.to_string(),
             Self::Instant(at) => rfc3339(*at),
             Self::Truth(truth) => truth.to_string(),

@@ -1,5 +1,7 @@
 //! The columns and what a charge says in each.
 
+use std::borrow::Cow;
+
 use jiff::{Timestamp, ToSpan, civil::Date, tz::TimeZone};
 use tollgate_domain::{Money, UnixMillis};
 
@@ -94,6 +96,8 @@ impl Columns {
         line.text("SubAccountId", &*charge.project);
         line.text("SubAccountName", &*charge.project);
         line.text("SubAccountType", "Project");
+        // The gateway invoices nobody, and does not know the provider's invoices.
+        line.text("InvoiceId", "");
         line.text("InvoiceIssuerName", company);
         let (seller, runner) = match self.version {
             FocusVersion::V1_2 => ("ProviderName", "PublisherName"),
@@ -127,11 +131,11 @@ fn money(charge: &Charge, class: Class, sums: &Sums, line: &mut Line) {
         (_, What::Lump(_)) => "",
     };
     let frequency = match (category, &charge.origin) {
-        ("Purchase", _) => "Recurring",
+        (_, Origin::Capacity(_)) => "Recurring",
         (_, Origin::Correction { .. }) | ("Adjustment", _) => "One-Time",
         _ => "Usage-Based",
     };
-    line.decimal("BilledCost", Money::ZERO);
+    line.zero("BilledCost");
     line.decimal("EffectiveCost", sums.cost);
     line.decimal("ContractedCost", sums.cost);
     line.decimal("ListCost", sums.cost);
@@ -140,10 +144,10 @@ fn money(charge: &Charge, class: Class, sums: &Sums, line: &mut Line) {
     line.text("BillingCurrency", &*charge.currency);
     line.decimal("PricingQuantity", measure.priced);
     line.text("PricingUnit", measure.pricing_unit);
-    // Nothing more is consumed when a price is corrected or capacity is bought.
-    let is_consumed = matches!(charge.origin, Origin::Request | Origin::Late { .. });
+    // Nothing more is consumed when a price is corrected.
+    let is_consumed = !matches!(charge.origin, Origin::Correction { .. });
     line.decimal("ConsumedQuantity", measure.consumed.filter(|_| is_consumed));
-    line.text("ConsumedUnit", if is_consumed { measure.consumed_unit } else { "" });
+    line.text("ConsumedUnit", if is_consumed { measure.consumed_unit } else { Cow::default() });
     line.text("PricingCategory", pricing);
     line.text("ChargeCategory", category);
     line.text("ChargeClass", if class == Class::Correction { "Correction" } else { "" });
@@ -151,12 +155,13 @@ fn money(charge: &Charge, class: Class, sums: &Sums, line: &mut Line) {
     line.text("ChargeFrequency", frequency);
 }
 
-/// A correction keeps the category of what it corrects, where a meter tells which that was. Within
+/// Capacity is used by the hour, whoever uses it: a purchase would be something that covers charges to
+/// come, and have no effective cost. A correction keeps the category of what it corrects, where a meter tells which that was. Within
 /// the open period it is an adjustment, since only those of closed periods may leave out what was
 /// consumed.
 fn category(charge: &Charge, class: Class) -> &'static str {
     match (&charge.origin, &charge.what) {
-        (Origin::Capacity(_), _) => "Purchase",
+        (Origin::Capacity(_), _) => "Usage",
         (_, What::Lump(_)) => "Adjustment",
         (Origin::Correction { .. }, _) if class == Class::Regular => "Adjustment",
         _ => "Usage",

@@ -26,6 +26,11 @@ impl Line {
         self.add(name, Form::Amount, amount.into().map(Cell::Amount));
     }
 
+    /// A decimal number that is zero in every line.
+    pub(super) fn zero(&mut self, name: &'static str) {
+        self.add(name, Form::Amount, Some(Cell::Zero));
+    }
+
     /// A whole number.
     pub(super) fn count(&mut self, name: &'static str, count: impl Into<Option<u64>>) {
         self.add(name, Form::Count, count.into().map(Cell::Count));

@@ -1,6 +1,7 @@
 //! Quantities and prices as the specification counts them: tokens are priced by the million.
 
-use tollgate_accounting::price::MeterKind;
+use std::borrow::Cow;
+
 use tollgate_domain::Money;
 
 use super::charge::{Charge, Origin, What};
@@ -15,9 +16,9 @@ const PICO: i128 = 1_000_000_000_000;
 pub(super) struct Measure {
     pub(super) unit_price: Option<Money>,
     pub(super) priced: Option<Money>,
-    pub(super) pricing_unit: &'static str,
+    pub(super) pricing_unit: Cow<'static, str>,
     pub(super) consumed: Option<Money>,
-    pub(super) consumed_unit: &'static str,
+    pub(super) consumed_unit: Cow<'static, str>,
 }
 
 impl Measure {
@@ -31,10 +32,10 @@ impl Measure {
             What::Unpriced(meter) => (*meter, None),
             What::Metered { meter, unit_price, .. } => (*meter, Some(*unit_price)),
         };
-        let (unit, block, pricing_unit) = match meter {
-            MeterKind::Request => ("Requests", 1, "Requests"),
-            MeterKind::Search => ("Searches", 1, "Searches"),
-            _ => ("Tokens", BLOCK, "1000000 Tokens"),
+        let unit = unit_of(meter.unit());
+        let (block, pricing_unit) = match meter.unit() {
+            "token" => (BLOCK, Cow::Borrowed("1000000 Tokens")),
+            _ => (1, unit.clone()),
         };
         Self {
             unit_price: unit_price.map(|price| price.times(block)),
@@ -53,8 +54,22 @@ impl Measure {
         Self {
             unit_price: Some(if taken_back { -amount } else { amount }),
             priced: Some(Money::from_pico(quantity.saturating_mul(PICO))),
-            pricing_unit: "Charges",
-            ..Self::default()
+            pricing_unit: Cow::Borrowed("Charges"),
+            consumed: Some(Money::from_pico(quantity.saturating_mul(PICO))),
+            consumed_unit: Cow::Borrowed("Charges"),
+        }
+    }
+}
+
+/// A unit in the plural and with a capital, as the specification's unit format asks.
+fn unit_of(unit: &'static str) -> Cow<'static, str> {
+    match unit {
+        "token" => Cow::Borrowed("Tokens"),
+        "request" => Cow::Borrowed("Requests"),
+        "search" => Cow::Borrowed("Searches"),
+        other => {
+            let (first, rest) = other.split_at(1);
+            Cow::Owned(format!("{}{rest}s", first.to_uppercase()))
         }
     }
 }

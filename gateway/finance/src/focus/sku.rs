@@ -10,30 +10,41 @@ use super::{
 
 /// Fills the columns of the SKU and the tags.
 pub(super) fn describe(charge: &Charge, line: &mut Line) {
-    let mut details = Map::new();
-    let (mut id, mut price, mut meter_text) = Default::default();
-    if let (What::Metered { meter, .. } | What::Unpriced(meter), Some(served)) =
-        (&charge.what, &charge.served)
-    {
-        meter_text = meter_name(*meter).to_owned();
-        id = format!("{}/{}/{}", served.provider, served.model, meter.as_str());
-        details.insert("x_ModelId".to_owned(), json!(*served.model));
-        details.extend(token_keys(*meter).iter().map(|(key, value)| ((*key).to_owned(), json!(value))));
-        if let Some(tier) = &served.tier {
-            details.insert("x_ServiceTier".to_owned(), json!(tier));
-        }
-    }
-    if let What::Metered { meter, price_id, .. } = &charge.what {
-        price = format!("{price_id}/{}", meter.as_str());
-    }
+    let meter = match &charge.what {
+        What::Metered { meter, .. } | What::Unpriced(meter) => Some(*meter),
+        What::Lump(_) => None,
+    };
+    let id = meter.map(|meter| sku_id(charge, meter)).unwrap_or_default();
+    // A price belongs to one SKU, and details to a price.
+    let (price, details) = match &charge.what {
+        What::Metered { meter, price_id, .. } => (format!("{id}/{price_id}"), details(charge, *meter)),
+        What::Unpriced(_) | What::Lump(_) => Default::default(),
+    };
     line.text("SkuId", id);
     line.text("SkuPriceId", price);
-    line.text("SkuMeter", meter_text);
-    line.text(
-        "SkuPriceDetails",
-        if details.is_empty() { String::new() } else { Value::from(details).to_string() },
-    );
+    line.text("SkuMeter", meter.map(meter_name).unwrap_or_default());
+    line.text("SkuPriceDetails", details);
     line.text("Tags", tags(charge));
+}
+
+/// The provider, the model and what is counted; of what no provider served, the alias.
+fn sku_id(charge: &Charge, meter: MeterKind) -> String {
+    match &charge.served {
+        Some(served) => format!("{}/{}/{}", served.provider, served.model, meter.as_str()),
+        None => format!("gateway/{}/{}", charge.alias, meter.as_str()),
+    }
+}
+
+fn details(charge: &Charge, meter: MeterKind) -> String {
+    let mut details = Map::new();
+    if let Some(served) = &charge.served {
+        details.insert("x_ModelId".to_owned(), json!(*served.model));
+    }
+    details.extend(token_keys(meter).iter().map(|(key, value)| ((*key).to_owned(), json!(value))));
+    if let Some(tier) = charge.served.as_ref().and_then(|served| served.tier.as_ref()) {
+        details.insert("x_ServiceTier".to_owned(), json!(tier));
+    }
+    Value::from(details).to_string()
 }
 
 /// The people's own tags as they are, ours under a prefix.

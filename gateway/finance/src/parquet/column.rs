@@ -73,8 +73,8 @@ impl OpenColumn {
                 ends.push(bytes.len());
                 text.len()
             }
-            (Batch::Amounts(bytes), Cell::Amount(amount)) => {
-                let unscaled = amount.pico();
+            (Batch::Amounts(bytes), Cell::Amount(_) | Cell::Zero) => {
+                let unscaled = if let Cell::Amount(amount) = cell { amount.pico() } else { 0 };
                 if unscaled.unsigned_abs() >= TOO_LARGE {
                     return None;
                 }

@@ -203,3 +203,31 @@ impl From<ParquetError> for ExportError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use parquet::file::reader::{FileReader, SerializedFileReader};
+
+    use super::*;
+
+    /// Row groups of a file of `rows` texts of `length`.
+    fn groups(rows: usize, length: usize) -> Vec<i64> {
+        let text = "x".repeat(length);
+        let mut file = Vec::new();
+        let headings = vec![Heading { name: "text", form: Form::Text }];
+        let mut table = Box::new(ParquetTable::new(&mut file, headings, Vec::new()).expect("begun"));
+        for _ in 0..rows {
+            table.row(&mut [Cell::Text(text.as_str().into())].into_iter()).expect("written");
+        }
+        table.finish().expect("finished");
+        let reader = SerializedFileReader::new(Bytes::from(file)).expect("a Parquet file");
+        reader.metadata().row_groups().iter().map(|group| group.num_rows()).collect()
+    }
+
+    #[test]
+    fn row_groups_are_bounded_in_rows_and_in_bytes() {
+        assert_eq!(groups(GROUP_ROWS + 1, 1), [GROUP_ROWS as i64, 1]);
+        assert_eq!(groups(150, 1 << 20), [64, 64, 22]);
+    }
+}

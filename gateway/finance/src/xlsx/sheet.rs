@@ -119,6 +119,7 @@ fn write(
         }
         Content::Cell(Cell::Count(count)) => count as f64,
         Content::Cell(Cell::Amount(amount)) => nearest(amount),
+        Content::Cell(Cell::Zero) => 0.0,
         Content::Cell(Cell::Instant(at)) => serial(at),
     };
     worksheet.write_number_with_format(row, column, number, format)?;

@@ -53,7 +53,7 @@ fn tokens_are_priced_by_the_million_and_every_equation_holds() {
     assert_eq!(told(&rows[0]), ["5000000", "Tokens", "5", "1000000 Tokens", "3", "15"]);
     assert_eq!(told(&rows[1]), ["1500000", "Tokens", "1.5", "1000000 Tokens", "15", "22.5"]);
     let row = &rows[0];
-    assert_eq!((row["BilledCost"].as_str(), row["EffectiveCost"].as_str()), ("0", "15"));
+    assert_eq!((row["BilledCost"].as_str(), row["EffectiveCost"].as_str()), ("0.0", "15"));
     assert_eq!(
         (row["ChargePeriodStart"].as_str(), row["ChargePeriodEnd"].as_str()),
         ("2026-10-01T12:00:00Z", "2026-10-01T13:00:00Z")

@@ -119,16 +119,6 @@ fn the_same_rows_give_the_same_bytes() {
 }
 
 #[test]
-fn long_texts_make_more_row_groups_and_not_larger_ones() {
-    let long = "x".repeat(100_000);
-    let entries: Vec<Entry> =
-        (1..=700).map(|number| Entry { end_user: Some(long.as_str().into()), ..entry(number) }).collect();
-    let reader = opened(exported(&entries));
-    assert_eq!(reader.num_row_groups(), 2);
-    assert_eq!(reader.metadata().file_metadata().num_rows(), 700);
-}
-
-#[test]
 fn a_figure_that_does_not_fit_is_an_error_that_names_it() {
     let usage = Usage { input_uncached: u64::MAX, ..Usage::default() };
     let (_folder, store) = store_of(&[Entry { usage, ..entry(1) }]);

@@ -49,7 +49,7 @@ fn readers_of_other_makers_see_the_ledger_to_the_last_digit() {
         fs::create_dir(&place).expect("made");
         write_all(&store, &entries, &question, &place);
     }
-    let told = python("read_exports.py", &[folder.path()]);
+    let told = python("python-readers", "read_exports.py", folder.path());
     let told: BTreeSet<&str> = told.lines().collect();
     for case in 0..cases {
         for check in CHECKS {
@@ -78,12 +78,12 @@ fn write_all(store: &dyn LedgerStore, entries: &[Entry], question: &Question, pl
     export_xlsx(store, &query, XlsxDetail::Requests, zone, &mut create("book.xlsx")).expect("exported");
 }
 
-/// Runs a script of ours with the Python that has the readers, and gives what it printed.
-pub(crate) fn python(script: &str, arguments: &[&Path]) -> String {
+/// Runs a script of ours on a folder, with the Python of an environment, and gives what it printed.
+pub(crate) fn python(environment: &str, script: &str, folder: &Path) -> String {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/exports/readers").join(script);
-    let output = Command::new(interpreter())
+    let output = Command::new(interpreter(environment))
         .arg(&script)
-        .args(arguments)
+        .arg(folder)
         // Nothing is left in the source tree.
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .stdin(Stdio::null())
@@ -95,12 +95,12 @@ pub(crate) fn python(script: &str, arguments: &[&Path]) -> String {
 }
 
 /// Where `cargo xtask setup` has put it: below the folder it tells, else below the target folder.
-fn interpreter() -> PathBuf {
+fn interpreter(environment: &str) -> PathBuf {
     let told = env::var_os("TOLLGATE_TEST_ENV").map(PathBuf::from);
     let executable = env::current_exe().expect("the test runs from somewhere");
     let found = || executable.ancestors().map(|folder| folder.join("test-env")).find(|folder| folder.is_dir());
-    let environment = told.or_else(found).expect("run `cargo xtask setup` once: there is no test-env");
-    let interpreter = environment.join("python-readers").join("bin").join("python");
+    let folder = told.or_else(found).expect("run `cargo xtask setup` once: there is no test-env");
+    let interpreter = folder.join(environment).join("bin").join("python");
     assert!(interpreter.exists(), "{} is missing: run `cargo xtask setup` once", interpreter.display());
     interpreter
 }

@@ -22,7 +22,7 @@ fn the_public_validator_finds_no_broken_rule_in_a_mixed_month_and_finds_planted_
         let version = (FocusVersion::V1_2, form);
         export_focus(&store, &all_kinds(), version, &TimeZone::UTC, &mut out).expect("exported");
     }
-    let told = python("validate_focus.py", &[folder.path()]);
+    let told = python("python-focus", "validate_focus.py", folder.path());
     let want = ["focus.csv: no broken rule", "focus.parquet: no broken rule", "planted: found"];
     assert_eq!(told.lines().collect::<Vec<_>>(), want);
 }

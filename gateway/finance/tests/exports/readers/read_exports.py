@@ -17,6 +17,7 @@ import duckdb
 import openpyxl
 import pyarrow
 import pyarrow.parquet
+from openpyxl.utils.escape import unescape
 
 getcontext().prec = 60
 
@@ -125,7 +126,7 @@ def check_focus_csv(folder: Path, ledger: list) -> None:
         rows = read_csv(folder / f"focus-{version}.csv")
         for cost in ("EffectiveCost", "ContractedCost", "ListCost"):
             same(cost, totals(rows, "BillingCurrency", cost), totals(ledger, "currency", "cost"))
-        same("BilledCost", {row["BilledCost"] for row in rows} <= {"0"}, True)
+        same("BilledCost", {row["BilledCost"] for row in rows} <= {"0.0"}, True)
         for row in rows:
             if row["ListUnitPrice"]:
                 product = money(row["ListUnitPrice"]) * money(row["PricingQuantity"])
@@ -206,8 +207,8 @@ def check_requests(folder: Path, ledger: list) -> None:
         known = by_id[row["id"].value]
         same("formulas", [name for name, cell in row.items() if cell.data_type == "f"], [])
         same("cost", row["cost_exact"].value, known["cost"])
-        same("model", plain(row["model"].value), plain(known["model"]))
-        same("end_user", plain(row["end_user"].value), plain(known["end_user"]))
+        same("model", as_sent(row["model"]), plain(known["model"]))
+        same("end_user", as_sent(row["end_user"]), plain(known["end_user"]))
         started = datetime.datetime.fromisoformat(known["started_at"]).replace(tzinfo=None)
         same("started_at", abs(row["started_at"].value - started) < datetime.timedelta(milliseconds=1), True)
 
@@ -215,6 +216,11 @@ def check_requests(folder: Path, ledger: list) -> None:
 def plain(text):
     """XML has one line end."""
     return text if text is None else text.replace("\r\n", "\n")
+
+
+def as_sent(cell):
+    """The text of a cell; the reader leaves a workbook's escapes as they are."""
+    return cell.value if cell.value is None else plain(unescape(cell.value))
 
 
 def check_notes(folder: Path, ledger: list) -> None:
