@@ -75,14 +75,20 @@ pub const COLUMNS: &[Column] = &[
     column("provider", Form::Text, |e| optional(e.place.as_ref().map(|place| &*place.provider))),
     column("account", Form::Text, |e| optional(e.place.as_ref().and_then(|place| place.account.as_deref()))),
     column("upstream", Form::Text, |e| optional(e.place.as_ref().map(|place| place.upstream.as_str()))),
-    column("upstream_model", Form::Text, |e| optional(e.place.as_ref().map(|place| place.upstream_model.as_str()))),
+    column("upstream_model", Form::Text, |e| {
+        optional(e.place.as_ref().map(|place| place.upstream_model.as_str()))
+    }),
     free("served_model", |e| optional(e.served_model.as_deref())),
     column("region", Form::Text, |e| optional(e.place.as_ref().map(|place| place.region.as_str()))),
     column("zone", Form::Text, |e| optional(e.place.as_ref().map(|place| place.zone.as_str()))),
     column("dialect", Form::Text, |e| text(&e.dialect)),
     column("operation", Form::Text, |e| text(&e.operation)),
     column("stream", Form::Truth, |e| Value::Truth(e.stream)),
-    column("status", Form::Count, |e| if e.status == 0 { Value::Null } else { Value::Number(e.status.into()) }),
+    column(
+        "status",
+        Form::Count,
+        |e| if e.status == 0 { Value::Null } else { Value::Number(e.status.into()) },
+    ),
     column("error_code", Form::Text, |e| optional(e.error_code.as_deref())),
     column("end", Form::Text, |e| optional(e.end.map(|end| end.as_str()))),
     column("served_by", Form::Text, |e| text(e.served_by.as_str())),

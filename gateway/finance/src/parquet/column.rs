@@ -40,7 +40,10 @@ pub(super) struct OpenColumn {
 /// Values of rows that were not encoded yet.
 enum Batch {
     /// Texts, one after the other, and where each ends.
-    Texts { bytes: Vec<u8>, ends: Vec<usize> },
+    Texts {
+        bytes: Vec<u8>,
+        ends: Vec<usize>,
+    },
     /// Unscaled amounts, 16 bytes each, the highest first.
     Amounts(Vec<u8>),
     /// Counts, or microseconds since 1970.

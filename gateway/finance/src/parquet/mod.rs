@@ -125,10 +125,8 @@ impl Table for ParquetTable<'_> {
     fn row(&mut self, cells: &mut dyn Iterator<Item = Cell<'_>>) -> Result<(), ExportError> {
         for ((column, heading), cell) in self.columns.iter_mut().zip(&self.headings).zip(cells) {
             let fits = column.push(&cell);
-            self.bytes += fits.ok_or_else(|| ExportError::DoesNotFit {
-                column: heading.name,
-                value: cell.shown(),
-            })?;
+            self.bytes +=
+                fits.ok_or_else(|| ExportError::DoesNotFit { column: heading.name, value: cell.shown() })?;
         }
         self.rows += 1;
         if self.rows == GROUP_ROWS || self.bytes >= GROUP_BYTES {
@@ -148,8 +146,7 @@ impl Table for ParquetTable<'_> {
 }
 
 fn properties_of(headings: &[Heading], metadata: Vec<(&'static str, String)>) -> WriterProperties {
-    let metadata =
-        metadata.into_iter().map(|(key, value)| KeyValue::new(key.to_owned(), value)).collect();
+    let metadata = metadata.into_iter().map(|(key, value)| KeyValue::new(key.to_owned(), value)).collect();
     let mut properties = WriterProperties::builder()
         .set_created_by(concat!("tollgate ", env!("CARGO_PKG_VERSION")).to_owned())
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
@@ -164,15 +161,16 @@ fn properties_of(headings: &[Heading], metadata: Vec<(&'static str, String)>) ->
 }
 
 fn schema_of(headings: &[Heading]) -> Result<Type, ParquetError> {
-    let fields =
-        headings.iter().map(|heading| Ok(Arc::new(field_of(heading)?))).collect::<Result<_, ParquetError>>()?;
+    let fields = headings
+        .iter()
+        .map(|heading| Ok(Arc::new(field_of(heading)?)))
+        .collect::<Result<_, ParquetError>>()?;
     Type::group_type_builder("schema").with_fields(fields).build()
 }
 
 fn field_of(heading: &Heading) -> Result<Type, ParquetError> {
-    let field = |physical| {
-        Type::primitive_type_builder(heading.name, physical).with_repetition(Repetition::OPTIONAL)
-    };
+    let field =
+        |physical| Type::primitive_type_builder(heading.name, physical).with_repetition(Repetition::OPTIONAL);
     match heading.form {
         Form::Text | Form::List => {
             field(Physical::BYTE_ARRAY).with_logical_type(Some(LogicalType::String)).build()

@@ -11,11 +11,17 @@ const METHOD: [(&str, &str); 8] = [
     ("view", "what providers charge, by the gateway's own price book; no mark-up and no allocation"),
     ("cost", "a number, for calculating: a workbook keeps 15 digits of it"),
     ("cost_exact", "the same amount to the last digit, as text; sums of it are the ledger's"),
-    ("totals", "formulas over the teams' sheets with their values; amounts of different currencies are never added"),
+    (
+        "totals",
+        "formulas over the teams' sheets with their values; amounts of different currencies are never added",
+    ),
     ("requests", "requests that were let in; refusals are only counted, without a model"),
     ("estimated_requests", "requests whose tokens the provider did not report"),
     ("unpriced_requests", "requests of models without a price: their cost is unknown and adds nothing"),
-    ("corrections", "adjustments add their amounts to the day on which the ledger counts them, and no request"),
+    (
+        "corrections",
+        "adjustments add their amounts to the day on which the ledger counts them, and no request",
+    ),
 ];
 
 /// Writes the sheet.

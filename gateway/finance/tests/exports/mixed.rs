@@ -138,11 +138,7 @@ fn meter(dice: &mut Dice) -> Meter {
 /// The charge of an earlier request taken back, and another one in its place.
 fn correction(base: Entry, dice: &mut Dice) -> Entry {
     let original = RequestId::new(dice.between(BEGIN, END), dice.roll(1 << 40).into());
-    let at = if original.started_at() < CLOSED {
-        dice.between(CLOSED, END)
-    } else {
-        original.started_at()
-    };
+    let at = if original.started_at() < CLOSED { dice.between(CLOSED, END) } else { original.started_at() };
     let before = meter(dice);
     let back = UnitPrice::from_pico(-before.unit_price.pico());
     let now = UnitPrice::from_pico(before.unit_price.pico() / 2 + 1);

@@ -98,7 +98,8 @@ pub(crate) fn python(environment: &str, script: &str, folder: &Path) -> String {
 fn interpreter(environment: &str) -> PathBuf {
     let told = env::var_os("TOLLGATE_TEST_ENV").map(PathBuf::from);
     let executable = env::current_exe().expect("the test runs from somewhere");
-    let found = || executable.ancestors().map(|folder| folder.join("test-env")).find(|folder| folder.is_dir());
+    let found =
+        || executable.ancestors().map(|folder| folder.join("test-env")).find(|folder| folder.is_dir());
     let folder = told.or_else(found).expect("run `cargo xtask setup` once: there is no test-env");
     let interpreter = folder.join(environment).join("bin").join("python");
     assert!(interpreter.exists(), "{} is missing: run `cargo xtask setup` once", interpreter.display());

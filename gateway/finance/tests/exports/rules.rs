@@ -40,8 +40,14 @@ const NEVER_NULL: [&str; 20] = [
     "ChargeDescription",
     "Tags",
 ];
-const MAY_BE_NULL: [&str; 6] =
-    ["BillingAccountName", "ChargeClass", "PricingQuantity", "PricingUnit", "ConsumedQuantity", "ConsumedUnit"];
+const MAY_BE_NULL: [&str; 6] = [
+    "BillingAccountName",
+    "ChargeClass",
+    "PricingQuantity",
+    "PricingUnit",
+    "ConsumedQuantity",
+    "ConsumedUnit",
+];
 const DECIMALS: [&str; 8] = [
     "BilledCost",
     "EffectiveCost",
@@ -52,7 +58,8 @@ const DECIMALS: [&str; 8] = [
     "PricingQuantity",
     "ConsumedQuantity",
 ];
-const INSTANTS: [&str; 4] = ["ChargePeriodStart", "ChargePeriodEnd", "BillingPeriodStart", "BillingPeriodEnd"];
+const INSTANTS: [&str; 4] =
+    ["ChargePeriodStart", "ChargePeriodEnd", "BillingPeriodStart", "BillingPeriodEnd"];
 
 /// What is wrong with a row, by the names of the rules that it breaks.
 fn broken(row: &Row, version: FocusVersion) -> BTreeSet<&'static str> {
@@ -93,7 +100,10 @@ fn has_columns(row: &Row, version: FocusVersion) -> bool {
 }
 
 fn never_null(row: &Row, version: FocusVersion) -> bool {
-    NEVER_NULL.iter().chain(names(version).0).all(|column| row.get(*column).is_some_and(|value| !value.is_empty()))
+    NEVER_NULL
+        .iter()
+        .chain(names(version).0)
+        .all(|column| row.get(*column).is_some_and(|value| !value.is_empty()))
 }
 
 fn is_decimal(text: &str) -> bool {
@@ -237,7 +247,9 @@ fn planted_faults_are_found() {
     let rows = exported(FocusVersion::V1_4);
     let sound = rows
         .iter()
-        .find(|row| row["ChargeCategory"] == "Usage" && row["ChargeClass"].is_empty() && !row["SkuPriceId"].is_empty())
+        .find(|row| {
+            row["ChargeCategory"] == "Usage" && row["ChargeClass"].is_empty() && !row["SkuPriceId"].is_empty()
+        })
         .expect("most rows are like it");
     for (column, value, rule) in faults {
         let mut row = sound.clone();

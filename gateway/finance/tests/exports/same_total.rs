@@ -6,9 +6,7 @@ use std::collections::BTreeMap;
 use jiff::tz::TimeZone;
 use tollgate_accounting::ledger::{Dimension, Entry, Kind, LedgerStore, RowQuery, UsageQuery};
 use tollgate_domain::{Money, UnixMillis};
-use tollgate_finance::{
-    FocusForm, FocusVersion, UsageReport, export_csv, export_focus, export_parquet,
-};
+use tollgate_finance::{FocusForm, FocusVersion, UsageReport, export_csv, export_focus, export_parquet};
 
 use crate::{
     ground::store_of,
