@@ -23,7 +23,7 @@ mod store;
 pub use audit::{Difference, Report, VerifyError, verify};
 pub use closing::{Closing, closed_until};
 pub use codec::{DecodeError, Decoder, encode_entry};
-pub use columns::{COLUMNS, Column, Row, Value, rfc3339};
+pub use columns::{COLUMNS, Column, Form, Row, Value, rfc3339};
 pub use entry::{
     Attempt, End, Entry, Flags, Identity, Kind, Place, ServedBy, Start, StartPrice, UnknownName,
 };
