@@ -24,7 +24,8 @@ pub use entry::{
     Attempt, End, Entry, Flags, Identity, Kind, Place, ServedBy, Start, StartPrice, UnknownName,
 };
 pub use journal::{
-    Appended, DurableWatch, Gap, Journal, JournalError, JournalOptions, Pruned, Recovered, Writer,
+    About, Appended, Condition, Disk, DiskFile, DurableWatch, Event, Gap, Journal, JournalError,
+    JournalOptions, Lock, Observer, Pruned, Recovered, SystemDisk, Writer,
 };
 pub use loader::{LoadError, Loader, Progress};
 pub use query::{Dimension, Order, Page, RowQuery, UnknownDimension, UsageFilter, UsageGroup, UsageQuery};
