@@ -117,7 +117,8 @@ impl Log {
             Failure::NoSegment(error) => Err(self.stick(shared, error)),
             Failure::Broken { segment, error } => {
                 shared.observer.happened(&Event::Abandoned { segment: &segment.path, error: &error });
-                if segment.path == tail.segment().path {
+                // The next segment, which has no records yet, does no harm when it fails.
+                if tail.holds(&segment) {
                     tail.poison();
                 }
                 if error.kind() != io::ErrorKind::StorageFull {

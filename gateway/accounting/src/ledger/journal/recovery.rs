@@ -16,8 +16,8 @@ use tollgate_domain::{LogId, Money, RequestId, UnixMillis, Usage, UsageSource};
 use super::{
     Journal, JournalError,
     disk::{self, Disk},
-    reader::{Item, Part, SegmentBytes, Segments, Walk},
-    record::{Record, RecordType},
+    reader::{Item, Part, Scan, SegmentBytes, Segments, Walk},
+    record::{self, Record, RecordType},
     segment::SegmentFile,
 };
 use crate::{
@@ -123,16 +123,21 @@ impl Recovery {
         Ok(())
     }
 
-    /// A file without a segment's header: the crash came before its first byte was on the device,
-    /// or the file is damaged.
+    /// A file without a segment's header. Where no record is in it either, the crash came before its
+    /// first bytes were on the device, or its log has given it up; if anything is missing, the numbers
+    /// of the log's other records show it. Else the file is damaged.
     fn headless(&mut self, disk: &dyn Disk, part: &Part) -> io::Result<()> {
-        let blank = disk.read(&part.file.path)?.iter().all(|byte| *byte == 0);
-        if !blank {
+        let bytes = disk.read(&part.file.path)?;
+        let seed = record::seed(part.file.log, part.file.number);
+        if (Scan { bytes: &bytes, at: 0, seed, next_lsn: 0 }).resume() {
             self.gap(&part.file, 0);
-        } else if part.last {
-            disk.remove(&part.file.path)?;
+            return Ok(());
         }
-        Ok(())
+        if bytes.iter().any(|byte| *byte != 0) {
+            self.found.torn_tails += 1;
+            quarantine(disk, &part.file, 0, &bytes)?;
+        }
+        disk.remove(&part.file.path)
     }
 
     fn record(&mut self, record: &Record<'_>) {

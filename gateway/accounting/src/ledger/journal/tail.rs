@@ -82,8 +82,9 @@ impl Tail {
         self.moves
     }
 
-    pub(super) fn segment(&self) -> &Segment {
-        &self.segment
+    /// True when records that are not confirmed may stand in this segment.
+    pub(super) fn holds(&self, segment: &Segment) -> bool {
+        self.earlier.iter().chain([&self.segment]).any(|known| known.path == segment.path)
     }
 
     pub(super) fn is_poisoned(&self) -> bool {

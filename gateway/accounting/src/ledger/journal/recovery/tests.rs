@@ -1,11 +1,11 @@
-use std::{collections::BTreeMap, fs, path::PathBuf, sync::LazyLock, time::Duration};
+use std::{collections::BTreeMap, fs, path::PathBuf, sync::{Arc, LazyLock}, time::Duration};
 
 use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::*;
 use crate::ledger::{
-    journal::{JournalOptions, SystemDisk, list_segments, segment},
+    journal::{JournalOptions, SystemDisk, list_segments, segment, simulation::SimulatedDisk},
     samples::{NOON, StartParts, entry, id},
 };
 
@@ -23,9 +23,13 @@ fn small_segments() -> JournalOptions {
 
 /// Every row in the folder, by id; panics on a row that is there twice.
 fn rows(folder: &Path) -> BTreeMap<RequestId, Entry> {
+    rows_on(&SystemDisk, folder)
+}
+
+fn rows_on(disk: &dyn Disk, folder: &Path) -> BTreeMap<RequestId, Entry> {
     let (mut decoder, mut walk) = (Decoder::new(), Walk::default());
     let mut rows = BTreeMap::new();
-    for part in Segments::of(&SystemDisk, folder, |_| false).expect("listed") {
+    for part in Segments::of(disk, folder, |_| false).expect("listed") {
         let part = part.expect("read");
         let Some(segment) = &part.segment else { continue };
         walk.through(&part, segment, |item| {
@@ -178,11 +182,11 @@ fn a_live_log_is_not_touched() {
 
 /// Recovers a folder that holds one log of these bytes.
 pub(super) fn recovered(name: &str, bytes: &[u8]) -> (Recovered, BTreeMap<RequestId, Entry>) {
-    let folder = TempDir::new().expect("a folder");
-    fs::write(folder.path().join(name), bytes).expect("written");
-    let journal = Journal::open(folder.path(), small_segments()).expect("opened");
-    let found = journal.recover(NOON).expect("recovered");
-    (found, rows(folder.path()))
+    let (disk, folder) = (SimulatedDisk::default(), Path::new("/journal"));
+    disk.create(&folder.join(name)).and_then(|file| file.write_at(bytes, 0)).expect("written");
+    let journal = Journal::open_still(Arc::new(disk.clone()), &[folder.to_owned()], small_segments());
+    let found = journal.expect("opened").recover(NOON).expect("recovered");
+    (found, rows_on(&disk, folder))
 }
 
 /// What is whole in these bytes: the rows, and the requests that were begun.

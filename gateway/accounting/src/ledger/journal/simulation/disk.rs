@@ -46,7 +46,7 @@ struct State {
 
 /// A kind of call that can fail.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub(in crate::ledger::journal) enum Call {
+pub(super) enum Call {
     Write,
     Sync,
     Rename,
@@ -75,17 +75,17 @@ impl SimulatedDisk {
     }
 
     /// From now on so many bytes can be reserved; `None` is without end.
-    pub(in crate::ledger::journal) fn set_space(&self, bytes: Option<u64>) {
+    pub(super) fn set_space(&self, bytes: Option<u64>) {
         self.state().space = bytes;
     }
 
     /// The next call of this kind fails.
-    pub(in crate::ledger::journal) fn fail_once(&self, call: Call) {
+    pub(super) fn fail_once(&self, call: Call) {
         self.state().fails_once.insert(call);
     }
 
     /// Calls of this kind fail in this folder, or do so no more.
-    pub(in crate::ledger::journal) fn set_broken(&self, call: Call, folder: &Path, broken: bool) {
+    pub(super) fn set_broken(&self, call: Call, folder: &Path, broken: bool) {
         let mut state = self.state();
         if broken {
             state.broken.insert((call, folder.to_owned()));
@@ -95,21 +95,28 @@ impl SimulatedDisk {
     }
 
     /// From now on syncs wait, or all go on.
-    pub(in crate::ledger::journal) fn hold_syncs(&self, held: bool) {
+    pub(super) fn hold_syncs(&self, held: bool) {
         self.state().syncs_held = held;
         self.0.released.notify_all();
     }
 
     /// Returns once a sync waits.
-    pub(in crate::ledger::journal) fn wait_for_held_sync(&self) {
+    pub(super) fn wait_for_held_sync(&self) {
         let mut state = self.state();
         while state.syncs_waiting == 0 {
             self.0.released.wait(&mut state);
         }
     }
 
+    /// How many segments have their names in this folder.
+    pub(super) fn segments_in(&self, folder: &Path) -> usize {
+        let state = self.state();
+        let segment = |path: &&PathBuf| path.extension().is_some_and(|extension| extension == "journal");
+        state.cache().names.keys().filter(|path| path.parent() == Some(folder)).filter(segment).count()
+    }
+
     /// What a loss of power would leave for sure.
-    pub(in crate::ledger::journal) fn switched_off(&self) -> Self {
+    pub(super) fn switched_off(&self) -> Self {
         let state = self.state();
         let nothing = &mut rand::SeedableRng::seed_from_u64(0);
         let image = state.machine.cut(super::machine::Cut::Nothing, nothing);

@@ -6,6 +6,7 @@
 
 mod crashes;
 mod disk;
+mod faults;
 mod machine;
 mod workload;
 
