@@ -132,10 +132,10 @@ impl Worker {
         written
     }
 
-    /// False while the journal is unwell or short of space for what is in flight.
+    /// False while the journal is unwell, far behind, or short of space for what is in flight.
     pub(crate) fn can_record(&self) -> bool {
         let in_flight = self.shared.live.in_flight.load(Ordering::Relaxed) as u64;
-        self.shared.journal.healthy() && self.shared.journal.has_room(in_flight)
+        self.journal.borrow().admits(in_flight)
     }
 
     /// Ready once an END record is as durable as the configuration asks, or never will be.

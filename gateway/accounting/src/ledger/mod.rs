@@ -25,7 +25,7 @@ pub use entry::{
 };
 pub use journal::{
     About, Appended, Condition, Disk, DiskFile, DurableWatch, Event, Gap, Journal, JournalError,
-    JournalOptions, Lock, Observer, Pruned, Recovered, SystemDisk, Writer,
+    JournalOptions, Lock, Observer, Pruned, RecoverError, Recovered, RolledBack, SystemDisk, Writer,
 };
 pub use loader::{LoadError, Loader, Progress};
 pub use query::{Dimension, Order, Page, RowQuery, UnknownDimension, UsageFilter, UsageGroup, UsageQuery};

@@ -30,7 +30,7 @@ use tollgate_control::{
 };
 use tollgate_proxy::Live;
 
-use super::{Metrics, books::Books};
+use super::{Metrics, books::Books, journal_watch};
 
 /// Threads for the admin side; it must stay answerable while an export runs.
 const THREADS: usize = 2;
@@ -66,7 +66,7 @@ impl AdminListeners {
             reloader: Arc::clone(reloader),
             operators: Arc::clone(operators),
             metrics: Box::new(move || metrics.render()),
-            readiness: readiness(books, stopping),
+            readiness: readiness(books, live, stopping),
         });
         let address = runtime.block_on(listen(&settings.admin, admin::router(&state)))?;
         if let Some(status) = &settings.status {
@@ -86,16 +86,21 @@ impl AdminListeners {
 
 /// What must hold for traffic to be sent here. Providers have no say in it: their failure must not
 /// take every gateway out of rotation at once.
-fn readiness(books: &Books, stopping: &Arc<AtomicBool>) -> Box<dyn Fn() -> Vec<Check> + Send + Sync> {
-    let (journal, stopping) = (books.journal(), Arc::clone(stopping));
+fn readiness(
+    books: &Books,
+    live: &Arc<Live>,
+    stopping: &Arc<AtomicBool>,
+) -> Box<dyn Fn() -> Vec<Check> + Send + Sync> {
+    let (journal, live, stopping) = (books.journal(), Arc::clone(live), Arc::clone(stopping));
     Box::new(move || {
+        let journal = journal_watch::condition(&journal, &live).problem();
         let check =
             |name, ok: bool, problem: &str| Check { name, problem: (!ok).then(|| problem.to_owned()) };
         vec![
             // Listeners exist only once there is a configuration and the data port is bound.
             check("configuration", true, ""),
             check("listeners", true, ""),
-            check("journal", journal.healthy(), "the journal cannot be written"),
+            check("journal", journal.is_none(), journal.unwrap_or_default()),
             check("serving", !stopping.load(Ordering::Relaxed), "the gateway is stopping"),
         ]
     })

@@ -3,6 +3,7 @@
 //! Strict: a field that is not here is an error. The documentation of each field is its description
 //! in the JSON Schema: what it means, its unit, its default, an example.
 
+mod journal;
 mod listen;
 mod model;
 mod quantities;
@@ -17,6 +18,7 @@ use serde::Deserialize;
 
 use self::quantities::decimal_schema;
 pub use self::{
+    journal::JournalSection,
     listen::{AccessLog, AdminSection, AdminToken, Edge, Listen, Listener, Role, ServerTls, TokenScope},
     model::{Balance, Model, Target},
     quantities::{Instant, Share, Size, Span},
@@ -123,6 +125,9 @@ pub struct LedgerSection {
     /// Where rows are kept for questions. Default: `sqlite`.
     #[serde(default)]
     pub store: Store,
+    /// Where the journal goes when its own disk takes no records.
+    #[serde(default)]
+    pub journal: JournalSection,
     /// Connection of a PostgreSQL store. Not available yet.
     pub url: Option<SecretText>,
 }

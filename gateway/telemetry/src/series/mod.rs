@@ -11,7 +11,9 @@ mod request;
 mod upstream;
 
 pub use gateway::{ConfigSeries, QuotaSeries, RegionSeries, RegionState, ReloadResult, build_info};
-pub use ledger::{JournalSeries, LoaderSeries, ReservationSeries, recovered_requests};
+pub use ledger::{
+    JournalDiskSeries, JournalSeries, JournalState, LoaderSeries, ReservationSeries, recovered_requests,
+};
 pub use request::{RequestFacts, RequestLabels, RequestSeries};
 pub use upstream::{BreakerSeries, BreakerState, RetrySeries, UpstreamSeries};
 

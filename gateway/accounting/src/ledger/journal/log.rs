@@ -89,13 +89,7 @@ impl Log {
         Ok(Appended { lsn: tail.lsn() })
     }
 
-    fn place(
-        &self,
-        tail: &mut Tail,
-        shared: &Shared,
-        kind: RecordType,
-        frame: &mut [u8],
-    ) -> io::Result<()> {
+    fn place(&self, tail: &mut Tail, shared: &Shared, kind: RecordType, frame: &mut [u8]) -> io::Result<()> {
         let Err(failure) = tail.place(&shared.folders, kind, frame) else { return Ok(()) };
         self.rescue(tail, shared, failure)?;
         match tail.place(&shared.folders, kind, frame) {

@@ -17,6 +17,7 @@ mod reader;
 mod record;
 mod recovery;
 mod retention;
+mod rollback;
 mod segment;
 mod shared;
 #[cfg(test)]
@@ -43,6 +44,7 @@ pub(super) use record::{Record, RecordType, seed as record_seed};
 pub use recovery::{Gap, Recovered};
 pub use retention::Pruned;
 pub(super) use retention::pruned_before;
+pub use rollback::{RecoverError, RolledBack};
 pub(super) use segment::{HEADER as SEGMENT_HEADER, SegmentFile};
 use shared::Shared;
 use syncer::{SyncWaker, Syncer};

@@ -99,6 +99,11 @@ impl Walk {
         self.expected = Some((log, scan.next_lsn));
         scan.at
     }
+
+    /// The number of the last record that was told, or is known to be missing.
+    pub(super) fn last(&self) -> u64 {
+        self.expected.map_or(0, |(_, next_lsn)| next_lsn - 1)
+    }
 }
 
 /// A segment read into memory.

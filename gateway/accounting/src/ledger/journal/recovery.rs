@@ -14,7 +14,7 @@ use smallvec::SmallVec;
 use tollgate_domain::{LogId, Money, RequestId, UnixMillis, Usage, UsageSource};
 
 use super::{
-    Journal, JournalError,
+    Journal, JournalError, RolledBack,
     disk::{self, Disk},
     reader::{Item, Part, Scan, SegmentBytes, Segments, Walk},
     record::{self, Record, RecordType},
@@ -44,6 +44,8 @@ pub struct Recovered {
     pub torn_tails: u64,
     /// Damage that no crash explains. The journal goes on after it; what it held is lost.
     pub gaps: Vec<Gap>,
+    /// Why the journal seems to be an older copy of itself; see [`Journal::recover_beside`].
+    pub rolled_back: Vec<RolledBack>,
 }
 
 /// A place in a log where records are missing.
@@ -65,41 +67,64 @@ impl Journal {
     /// # Errors
     /// The folder cannot be read or written. What was done stays; call again.
     pub fn recover(&self, now: UnixMillis) -> Result<Recovered, JournalError> {
-        let fail = |source| JournalError::Io { path: self.folder().to_owned(), source };
+        self.read_dead_logs()?.close(self, now, |_| Ok(None))
+    }
+
+    /// Reads what former processes have left, and makes sure that it stays.
+    pub(super) fn read_dead_logs(&self) -> Result<Recovery, JournalError> {
+        let fail = |source| self.shared.failed(source);
         let live: HashSet<LogId> = self.shared.logs.read().iter().map(|log| log.id()).collect();
         let disk = self.shared.folders.disk();
         // What is found is relied on from here on, and so its names must last, too.
         self.shared.folders.sync_all_names().map_err(fail)?;
-        let (mut scan, mut walk) = (Recovery::default(), Walk::default());
+        let (mut recovery, mut walk) = (Recovery::default(), Walk::default());
         for part in Segments::of(disk, self.folder(), |log| live.contains(&log)).map_err(fail)? {
-            scan.part(disk, &mut walk, &part.map_err(fail)?).map_err(fail)?;
+            recovery.part(disk, &mut walk, &part.map_err(fail)?).map_err(fail)?;
         }
-        let mut open: Vec<OpenRequest> = scan.open.into_values().collect();
-        open.retain(|request| !scan.closed.contains(&request.row.id));
-        open.sort_by_key(|request| request.row.id);
-        if !open.is_empty() {
-            let mut writer = self.writer(RECOVERY_CORE)?;
-            for request in open {
-                writer.end(&row_of(request, now))?;
-                scan.found.rows += 1;
-            }
-            drop(writer);
-            self.sync()?;
-        }
-        Ok(scan.found)
+        Ok(recovery)
     }
 }
 
+/// The former processes' logs, read.
 #[derive(Default)]
-struct Recovery {
-    found: Recovered,
+pub(super) struct Recovery {
+    pub(super) found: Recovered,
     decoder: Decoder,
     open: HashMap<RequestId, OpenRequest>,
     /// Rows whose START has not been seen: it may come in another log, or be lost.
     closed: HashSet<RequestId>,
+    /// The last record of each log.
+    pub(super) ends: HashMap<LogId, u64>,
 }
 
 impl Recovery {
+    /// Gives each open request its row: the one that is `known` elsewhere, else one from its START.
+    pub(super) fn close<E: From<JournalError>>(
+        mut self,
+        journal: &Journal,
+        now: UnixMillis,
+        mut known: impl FnMut(RequestId) -> Result<Option<Entry>, E>,
+    ) -> Result<Recovered, E> {
+        let mut open: Vec<OpenRequest> = self.open.into_values().collect();
+        open.retain(|request| !self.closed.contains(&request.row.id));
+        if open.is_empty() {
+            return Ok(self.found);
+        }
+        open.sort_by_key(|request| request.row.id);
+        let mut writer = journal.writer(RECOVERY_CORE)?;
+        for request in open {
+            let row = match known(request.row.id)? {
+                Some(row) => row,
+                None => row_of(request, now),
+            };
+            writer.end(&row).map_err(E::from)?;
+            self.found.rows += 1;
+        }
+        drop(writer);
+        journal.sync()?;
+        Ok(self.found)
+    }
+
     fn part(&mut self, disk: &dyn Disk, walk: &mut Walk, part: &Part) -> io::Result<()> {
         self.found.segments += 1;
         let Some(segment) = &part.segment else {
@@ -110,6 +135,7 @@ impl Recovery {
             Item::Record(record) => self.record(&record),
             Item::Gap { lost } => self.gap(&part.file, lost),
         });
+        self.ends.insert(part.file.log, walk.last());
         let tail = segment.tail(end);
         // The unfinished end of a log is what a crash leaves. Behind the end of another segment may
         // stand what later ones tell again; if something is missing, their numbers show it.

@@ -244,10 +244,7 @@ impl Tail {
 }
 
 /// Names the segments, the newest first; gives the last one's header and end, and all in order.
-fn publish_all(
-    folders: &Folders,
-    drafts: &mut Vec<Draft>,
-) -> io::Result<(SegmentHeader, u64, Vec<Segment>)> {
+fn publish_all(folders: &Folders, drafts: &mut Vec<Draft>) -> io::Result<(SegmentHeader, u64, Vec<Segment>)> {
     let last = drafts.last().expect("at least one was made");
     let (header, offset) = (last.header, last.offset);
     let mut segments = Vec::new();

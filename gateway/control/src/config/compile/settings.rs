@@ -28,6 +28,8 @@ pub struct Settings {
     pub status: Option<ListenerSettings>,
     /// Folder of the journal, the embedded ledger and the history.
     pub data_dir: PathBuf,
+    /// Folder for the journal when the one in `data_dir` takes no records.
+    pub second_journal: Option<PathBuf>,
     /// Who may use the admin API.
     pub admin_tokens: Vec<AdminToken>,
     /// What a recorded request survives.
@@ -74,6 +76,7 @@ pub(super) fn compile(document: &Document, problems: &mut Vec<Problem>) -> Setti
         admin: listener("admin", &file.listen.admin),
         status: file.listen.status.as_ref().map(|status| listener("status", status)),
         data_dir: document.sources().resolve(&file.data_dir),
+        second_journal: file.ledger.journal.second_dir.as_deref().map(|dir| document.sources().resolve(dir)),
         admin_tokens: file.admin.tokens.clone(),
         durability: match file.ledger.durability {
             file::Durability::Process => Durability::Process,
@@ -115,6 +118,7 @@ pub fn restart_only(running: &ConfigFile, next: &Document) -> Vec<Problem> {
         (root.field("workers"), running.workers != file.workers),
         (root.field("access_log").field("to"), running.access_log != file.access_log),
         (ledger.field("durability"), running.ledger.durability != file.ledger.durability),
+        (ledger.field("journal"), running.ledger.journal != file.ledger.journal),
         (ledger.field("store"), running.ledger.store != file.ledger.store),
         (listen.field("data").field("address"), running.listen.data.address != file.listen.data.address),
         (listen.field("admin").field("address"), running.listen.admin.address != file.listen.admin.address),

@@ -1,4 +1,10 @@
-use std::{collections::BTreeMap, fs, path::PathBuf, sync::{Arc, LazyLock}, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::PathBuf,
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use proptest::prelude::*;
 use tempfile::TempDir;
@@ -14,11 +20,7 @@ fn open(folder: &Path) -> Journal {
 }
 
 fn small_segments() -> JournalOptions {
-    JournalOptions {
-        segment_bytes: 1,
-        sync_interval: Duration::from_millis(1),
-        ..JournalOptions::default()
-    }
+    JournalOptions { segment_bytes: 1, sync_interval: Duration::from_millis(1), ..JournalOptions::default() }
 }
 
 /// Every row in the folder, by id; panics on a row that is there twice.

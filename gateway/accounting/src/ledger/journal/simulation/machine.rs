@@ -14,15 +14,37 @@ const SECTOR: usize = 512;
 /// One change of a file or a name, or one promise about earlier changes.
 #[derive(Clone, Debug)]
 pub(super) enum Operation {
-    Create { path: PathBuf, file: usize },
-    Resize { file: usize, length: usize },
-    Write { file: usize, offset: usize, bytes: Arc<[u8]> },
-    Sync { file: usize },
+    Create {
+        path: PathBuf,
+        file: usize,
+    },
+    Resize {
+        file: usize,
+        length: usize,
+    },
+    Write {
+        file: usize,
+        offset: usize,
+        bytes: Arc<[u8]>,
+    },
+    Sync {
+        file: usize,
+    },
     /// A sync that has failed: sectors are lost or kept as this seed tells, and none is tried again.
-    FailedSync { file: usize, seed: u64 },
-    Rename { from: PathBuf, to: PathBuf },
-    Remove { path: PathBuf },
-    SyncFolder { folder: PathBuf },
+    FailedSync {
+        file: usize,
+        seed: u64,
+    },
+    Rename {
+        from: PathBuf,
+        to: PathBuf,
+    },
+    Remove {
+        path: PathBuf,
+    },
+    SyncFolder {
+        folder: PathBuf,
+    },
 }
 
 /// Names and contents.

@@ -68,7 +68,9 @@ impl History {
         let mut history = Self { disk: disk.clone(), folders, facts: Vec::new(), faulty };
         let journal = history.open(disk.clone()).expect("an empty disk");
         let mut life = Life {
-            writers: (0..random.random_range(1..=2)).map(|core| journal.writer(core).expect("space")).collect(),
+            writers: (0..random.random_range(1..=2))
+                .map(|core| journal.writer(core).expect("space"))
+                .collect(),
             journal,
             open: Vec::new(),
             ended: Vec::new(),
