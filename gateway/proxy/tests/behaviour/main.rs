@@ -4,6 +4,7 @@
 mod harness;
 
 mod arrows;
+mod disk;
 mod exits;
 mod failover;
 mod health;

@@ -58,6 +58,14 @@ impl Writer {
         admits
     }
 
+    /// False while the space left, or all records, are needed for what requests in flight still owe.
+    /// What can be left out should be, then.
+    #[must_use]
+    pub fn has_room_to_spare(&self) -> bool {
+        let saves = self.log.must_save(SPARE_BYTES) && self.shared.spare_bytes() == 0;
+        !saves && !self.shared.is_failing()
+    }
+
     /// Writes that a request is about to go upstream.
     ///
     /// # Errors
@@ -74,7 +82,7 @@ impl Writer {
     /// # Errors
     /// It is not written.
     pub fn checkpoint(&mut self, id: RequestId, output_tokens: u64) -> Result<(), JournalError> {
-        if self.log.must_save(CHECKPOINT_BYTES) && self.shared.spare_bytes() == 0 {
+        if !self.has_room_to_spare() {
             return Ok(());
         }
         self.append(RecordType::Checkpoint, |_, out| encode_checkpoint(id, output_tokens, out)).map(drop)
@@ -122,8 +130,8 @@ impl Writer {
     }
 }
 
-/// A CHECKPOINT with its header, rounded up.
-const CHECKPOINT_BYTES: u64 = 64;
+/// More than what a record takes that can be left out.
+const SPARE_BYTES: u64 = 2 * 1024;
 
 impl Drop for Writer {
     fn drop(&mut self) {
