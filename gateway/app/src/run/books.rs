@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context, bail};
 use jiff::tz::TimeZone;
 use tollgate_accounting::{
-    ledger::{Dimension, Journal, JournalOptions, LedgerStore, Loader, SystemDisk, UsageGroup, UsageQuery},
+    ledger::{Dimension, Journal, LedgerStore, Loader, SystemDisk, UsageGroup, UsageQuery},
     quota::{Calendar, Period, Quotas, Scope, ScopeId, ScopeKind},
 };
 use tollgate_control::config::Settings;
@@ -116,7 +116,7 @@ fn open_journal(settings: &Settings) -> anyhow::Result<Journal> {
     let mut folders = vec![settings.data_dir.join("journal").join(&*settings.instance)];
     folders.extend(settings.second_journal.as_ref().map(|second| second.join(&*settings.instance)));
     let observer = Arc::new(JournalWatch::new());
-    Ok(Journal::open_on(Arc::new(SystemDisk), &folders, JournalOptions::default(), observer)?)
+    Ok(Journal::open_on(Arc::new(SystemDisk), &folders, settings.journal, observer)?)
 }
 
 fn dimensions(kind: ScopeKind) -> Vec<Dimension> {

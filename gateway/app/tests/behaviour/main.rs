@@ -7,6 +7,7 @@
 mod budget;
 mod cli;
 mod crash;
+mod full_disk;
 mod load;
 mod metrics;
 mod prices;

@@ -21,6 +21,11 @@ use super::{
     tail::{Failure, Tail},
 };
 
+/// What a request usually takes from its begin to its end, and somewhat more.
+const USUAL: u64 = 2 * 1024;
+/// Room for counts between a request's begin and its end.
+const CHECKPOINTS: u64 = 1024;
+
 #[derive(Debug)]
 pub(super) struct Log {
     id: LogId,
@@ -33,6 +38,8 @@ pub(super) struct Log {
     room: AtomicU64,
     /// What the requests in flight may still need of it.
     reserved: AtomicU64,
+    /// The longest record so far.
+    longest: AtomicU64,
     /// Bytes that the device has not confirmed.
     unsynced: AtomicU64,
     dirty: AtomicBool,
@@ -51,6 +58,7 @@ impl Log {
             written: AtomicU64::new(0),
             synced: AtomicU64::new(0),
             reserved: AtomicU64::new(0),
+            longest: AtomicU64::new(0),
             unsynced: AtomicU64::new(0),
             dirty: AtomicBool::new(true),
             closed: AtomicBool::new(false),
@@ -86,6 +94,10 @@ impl Log {
             return Err(error);
         }
         self.note(&tail);
+        // Written under the tail's lock, so that a plain load and store will do.
+        if frame.len() as u64 > self.longest.load(Ordering::Relaxed) {
+            self.longest.store(frame.len() as u64, Ordering::Relaxed);
+        }
         Ok(Appended { lsn: tail.lsn() })
     }
 
@@ -214,6 +226,13 @@ impl Log {
         }
         self.room.store(0, Ordering::Relaxed);
         self.closed.store(true, Ordering::Release);
+    }
+
+    /// What so many requests may still write: clients decide how long a record is, so that the longest
+    /// one tells.
+    pub(super) fn needs(&self, in_flight: u64) -> u64 {
+        let longest = self.longest.load(Ordering::Relaxed) + CHECKPOINTS;
+        in_flight.saturating_mul(longest.max(USUAL))
     }
 
     /// True when the segment has room for as many bytes. They are remembered as reserved.

@@ -79,8 +79,10 @@ impl Default for JournalOptions {
 }
 
 impl JournalOptions {
-    /// The smallest segment that holds the longest record.
-    const MIN_SEGMENT: u64 = 256 * 1024;
+    /// The smallest segment, which holds the longest record several times.
+    pub const MIN_SEGMENT: u64 = 256 * 1024;
+    /// The largest segment: readers take one into memory.
+    pub const MAX_SEGMENT: u64 = 1024 * 1024 * 1024;
 }
 
 /// Folders of logs, locked for this process.
@@ -160,7 +162,7 @@ impl Journal {
         self.shared.has_room(in_flight)
     }
 
-    /// Whether requests can be recorded, with so many in flight.
+    /// Whether one request more can be recorded beside so many in flight.
     #[must_use]
     pub fn condition(&self, in_flight: u64) -> Condition {
         self.shared.condition(in_flight)

@@ -20,9 +20,6 @@ use super::{
     log::Log,
 };
 
-/// What a request may write at most, for the question whether there is room.
-const BYTES_PER_REQUEST: u64 = 2 * 1024;
-
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) folders: Folders,
@@ -91,7 +88,7 @@ impl Shared {
     }
 
     pub(super) fn admits(&self, log: &Log, in_flight: u64) -> bool {
-        let needed = in_flight.saturating_mul(BYTES_PER_REQUEST);
+        let needed = log.needs(in_flight);
         if needed > self.options.segment_bytes {
             self.needed.fetch_max(needed, Ordering::Relaxed);
         }
@@ -102,9 +99,8 @@ impl Shared {
     }
 
     pub(super) fn has_room(&self, in_flight: u64) -> bool {
-        let needed = in_flight.saturating_mul(BYTES_PER_REQUEST);
         let spare = self.spare_bytes();
-        self.logs.read().iter().all(|log| log.is_closed() || log.room() + spare >= needed)
+        self.logs.read().iter().all(|log| log.is_closed() || log.room() + spare >= log.needs(in_flight))
     }
 
     pub(super) fn condition(&self, in_flight: u64) -> Condition {
@@ -112,7 +108,7 @@ impl Shared {
             Condition::Failing
         } else if self.sync_takes_longer_than(self.options.stalled_sync) {
             Condition::Slow
-        } else if self.has_room(in_flight) {
+        } else if self.has_room(in_flight.saturating_add(1)) {
             Condition::Writable
         } else {
             Condition::Full

@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
+use tollgate_accounting::ledger::JournalOptions;
 use tollgate_domain::Name;
 use tollgate_proxy::Durability;
 
@@ -30,6 +31,8 @@ pub struct Settings {
     pub data_dir: PathBuf,
     /// Folder for the journal when the one in `data_dir` takes no records.
     pub second_journal: Option<PathBuf>,
+    /// How the journal works.
+    pub journal: JournalOptions,
     /// Who may use the admin API.
     pub admin_tokens: Vec<AdminToken>,
     /// What a recorded request survives.
@@ -76,6 +79,7 @@ pub(super) fn compile(document: &Document, problems: &mut Vec<Problem>) -> Setti
         admin: listener("admin", &file.listen.admin),
         status: file.listen.status.as_ref().map(|status| listener("status", status)),
         data_dir: document.sources().resolve(&file.data_dir),
+        journal: journal(document, problems),
         second_journal: file.ledger.journal.second_dir.as_deref().map(|dir| document.sources().resolve(dir)),
         admin_tokens: file.admin.tokens.clone(),
         durability: match file.ledger.durability {
@@ -88,6 +92,16 @@ pub(super) fn compile(document: &Document, problems: &mut Vec<Problem>) -> Setti
         workers: file.workers,
         timezone: file.calendar.timezone.clone(),
     }
+}
+
+fn journal(document: &Document, problems: &mut Vec<Problem>) -> JournalOptions {
+    let usual = JournalOptions::default();
+    let Some(segment) = document.file.ledger.journal.segment else { return usual };
+    if !(JournalOptions::MIN_SEGMENT..=JournalOptions::MAX_SEGMENT).contains(&segment.0) {
+        let path = Path::default().field("ledger").field("journal").field("segment");
+        problems.push(document.problem(path, "a segment has between 256KiB and 1GiB"));
+    }
+    JournalOptions { segment_bytes: segment.0, ..usual }
 }
 
 /// The configured name, else the host's.
