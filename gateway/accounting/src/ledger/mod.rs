@@ -28,7 +28,8 @@ pub use entry::{
     Attempt, End, Entry, Flags, Identity, Kind, Place, ServedBy, Start, StartPrice, UnknownName,
 };
 pub use journal::{
-    Appended, DurableWatch, Gap, Journal, JournalError, JournalOptions, Pruned, Recovered, Writer,
+    About, Appended, Condition, Disk, DiskFile, DurableWatch, Event, Gap, Journal, JournalError,
+    JournalOptions, Lock, Observer, Pruned, RecoverError, Recovered, RolledBack, SystemDisk, Writer,
 };
 pub use loader::{LoadError, Loader, Progress};
 pub use posting::{Adjustment, PostError, Posted, Postings, posted_id, standing};

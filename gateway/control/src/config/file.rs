@@ -5,6 +5,7 @@
 
 mod alerts;
 mod budget;
+mod journal;
 mod listen;
 mod model;
 mod quantities;
@@ -21,6 +22,7 @@ use self::quantities::decimal_schema;
 pub use self::{
     alerts::{AlertKind, AlertsSection, Webhook},
     budget::{Budget, BudgetAction, BudgetMode, Period, Reserve},
+    journal::JournalSection,
     listen::{AccessLog, AdminSection, AdminToken, Edge, Listen, Listener, Role, ServerTls, TokenScope},
     model::{Balance, Model, Target},
     quantities::{Instant, Share, Size, Span},
@@ -130,6 +132,9 @@ pub struct LedgerSection {
     /// Where rows are kept for questions. Default: `sqlite`.
     #[serde(default)]
     pub store: Store,
+    /// Where the journal goes when its own disk takes no records.
+    #[serde(default)]
+    pub journal: JournalSection,
     /// Connection of a PostgreSQL store. Not available yet.
     pub url: Option<SecretText>,
 }
