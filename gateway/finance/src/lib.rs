@@ -3,7 +3,7 @@
 //! A question names its groups and its time; [`TimeRange`] and [`groups_of`] read both as people
 //! write them, [`UsageReport`] answers, and [`export_csv`] gives the rows themselves. Money leaves
 //! as decimal text, exact to the last place. [`reconcile`] holds a provider's invoice against the rows, and
-//! [`close`] ends a month with a signed [`Statement`] for each team.
+//! [`close`] ends a month with a sealed [`Statement`] for each team.
 
 pub mod close;
 mod csv;

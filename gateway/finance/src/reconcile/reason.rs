@@ -65,7 +65,7 @@ impl Cell<'_> {
 
     pub(super) fn is_rounding(&self, currency: &Name) -> bool {
         let both = self.theirs.is_some() && self.ours.is_some();
-        both && self.difference(currency).pico().abs() <= self.allowance().pico()
+        both && self.difference(currency).pico().unsigned_abs() <= self.allowance().pico().unsigned_abs()
     }
 
     /// The same but for a thousandth.
