@@ -39,6 +39,8 @@ pub(crate) struct Stamp {
 /// What is asked, as far as rows tell it.
 pub(crate) struct Asked {
     pub(crate) alias: ModelAlias,
+    /// The model that a budget put in its place.
+    pub(crate) instead: Option<ModelAlias>,
     pub(crate) dialect: Dialect,
     pub(crate) operation: Operation,
     pub(crate) stream: bool,

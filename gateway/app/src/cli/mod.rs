@@ -3,6 +3,7 @@
 //! Data goes to stdout, everything else to stderr. Exit codes: 0 success, 1 failure, 2 usage, and
 //! for `serve` 78 for a bad configuration. A reader who closes the pipe ends a command quietly.
 
+mod budgets;
 mod client;
 mod close;
 mod config;
@@ -52,6 +53,10 @@ enum Command {
     Export(export::ExportArgs),
     /// Audit the journal against the ledger, offline.
     Verify(verify::VerifyArgs),
+    /// List budgets, raise them for a time and lower them again.
+    Budgets(budgets::BudgetsArgs),
+    /// Show who was told what about budgets and prices.
+    Alerts(budgets::AlertsArgs),
     /// List, drain, disable and enable regions.
     Regions(fleet::FleetArgs),
     /// List, drain, disable and enable upstreams.
@@ -158,6 +163,8 @@ fn execute(command: Command) -> anyhow::Result<ExitCode> {
         Command::Completions { shell } => local::completions(shell)?,
         Command::Usage(args) => usage::usage(&args)?,
         Command::Export(args) => export::export(&args)?,
+        Command::Budgets(args) => budgets::budgets(&args)?,
+        Command::Alerts(args) => budgets::alerts(&args)?,
         Command::Regions(args) => fleet::fleet(Kind::Region, &args)?,
         Command::Upstreams(args) => fleet::fleet(Kind::Upstream, &args)?,
         Command::Targets(args) => fleet::fleet(Kind::Target, &args)?,
@@ -224,6 +231,11 @@ mod tests {
             "usage --by team,tag:feature --from 2026-11-01 --to 2026-12-01 -o csv",
             "export csv --from 2026-11-01 --to 2026-12-01 --out f.csv",
             "verify --dir data",
+            "budgets list -o json",
+            "budgets raise project retail/search --amount 50 --until 2026-12-01 --reason launch",
+            "budgets raise team retail --amount 50 --for 2h --reason launch",
+            "budgets lower key retail/search/prod --reason over",
+            "alerts --team retail",
             "regions list",
             "regions drain eastus --reason storm --for 30m",
             "upstreams disable aoai --reason x --server http://10.0.0.1:9090",

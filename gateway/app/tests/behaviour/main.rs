@@ -8,6 +8,7 @@ mod budget;
 mod cli;
 mod close;
 mod crash;
+mod foresight;
 mod load;
 mod metrics;
 mod prices;
