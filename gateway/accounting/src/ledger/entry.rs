@@ -70,7 +70,7 @@ pub struct Entry {
     pub currency: Name,
     /// What was reserved before the call.
     pub reserved_cost: Money,
-    /// The part of the cost that failed attempts caused.
+    /// What attempts without an answer cost beside it: the provider may bill it, the caller is not charged.
     pub waste_cost: Money,
     /// Every try, in order.
     pub attempts: SmallVec<[Attempt; 1]>,
