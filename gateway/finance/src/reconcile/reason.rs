@@ -142,7 +142,7 @@ fn unmetered(cell: &Cell<'_>, theirs: &Billed, difference: Money) -> Option<Verd
 
 fn unpriced(ours: &Used, difference: Money) -> Option<Verdict> {
     let explains = ours.unpriced > 0 && difference > Money::ZERO;
-    explains.then(|| verdict(Reason::Unpriced, format!("{} rows have no price", ours.unpriced)))
+    explains.then(|| verdict(Reason::Unpriced, format!("rows without a price: {}", ours.unpriced)))
 }
 
 fn usage_or_price(cell: &Cell<'_>, theirs: &Billed, ours: &Used, difference: Money) -> Verdict {

@@ -4,6 +4,7 @@
 #[allow(dead_code, reason = "each test file uses its part of it")]
 mod ground;
 mod month;
+mod places;
 
 use std::collections::{BTreeMap, BTreeSet};
 
