@@ -3,6 +3,8 @@
 use std::{collections::BTreeMap, fmt, str::FromStr};
 
 use jiff::{Timestamp, civil::Date};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
 use tollgate_domain::{Money, Name};
 
 use super::{anthropic, azure, openai, table};
@@ -200,6 +202,16 @@ pub struct Invoice {
     pub(super) other_lines: u64,
     /// The most decimal places of any amount.
     pub(super) places: u32,
+    pub(super) files: Vec<FileDigest>,
+}
+
+/// Which file it was, so that it can be found again.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct FileDigest {
+    /// Its name.
+    pub name: String,
+    /// SHA-256 of its bytes, in hexadecimal.
+    pub sha256: String,
 }
 
 /// What a provider says of a day and a model.
@@ -248,6 +260,8 @@ impl Invoice {
             let fail = |fault| FileError { name: file.name.to_owned(), fault };
             let told = invoice.add(file.format, file.content).map_err(fail)?;
             invoice.other_lines += told.other_lines;
+            let sha256 = hex::encode(Sha256::digest(file.content));
+            invoice.files.push(FileDigest { name: file.name.to_owned(), sha256 });
             if let Some((report, last)) = told.pages {
                 *complete.entry(report).or_default() |= last;
             }

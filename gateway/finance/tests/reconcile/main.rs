@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use tollgate_domain::Money;
 use tollgate_finance::reconcile::{
     Format, Invoice, InvoiceFile, RangeError, Reason, Reconciliation, Terms, Tolerance, reconcile,
@@ -230,6 +231,8 @@ fn the_report_is_json_with_amounts_as_text() {
     let report = reconcile(&store, &invoice(Format::OpenAi, &bill.openai()), &november()).expect("compared");
     let told: Value = serde_json::to_value(&report).expect("JSON");
     assert_eq!((&told["from"], &told["to"]), (&json!("2026-11-01"), &json!("2026-12-01")));
+    let digest = hex::encode(Sha256::digest(bill.openai()));
+    assert_eq!(told["files"], json!([{ "name": "invoice", "sha256": digest }]));
     let item = &told["items"][0];
     assert_eq!((&item["day"], &item["reason"]), (&json!("2026-11-03"), &json!("usage_differs")), "{item}");
     assert!(item["difference"].as_str().is_some_and(|text| text.starts_with('-')), "{item}");
