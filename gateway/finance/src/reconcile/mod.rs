@@ -16,6 +16,7 @@ mod reason;
 mod report;
 mod shift;
 mod table;
+mod written;
 
 use std::{collections::BTreeMap, ops::Range};
 
