@@ -86,7 +86,7 @@ enum Command {
     Drill(Later),
     /// Check, show and import price lists.
     Prices(prices::PricesArgs),
-    /// Close a month: final rows, and a signed statement for each team.
+    /// Close a month: final rows, and a sealed statement for each team.
     Close(close::CloseArgs),
     /// Compare the ledger with a provider's invoice.
     Reconcile(reconcile::ReconcileArgs),

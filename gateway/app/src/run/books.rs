@@ -60,7 +60,7 @@ impl Books {
         // Before rows come: those of closed months are told from later ones by what stands there.
         let statements = settings.data_dir.join("statements");
         for fault in tollgate_finance::close::restore(&*store, &statements).context("statements")? {
-            tracing::error!(%fault, "a statement is not what was signed");
+            tracing::error!(%fault, "a statement is not what was sealed");
         }
         let mut loader = Loader::new(journal.folder(), Arc::clone(&store));
         loader.run_once().context("loading the journal into the ledger")?;

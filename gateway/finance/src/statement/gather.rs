@@ -11,7 +11,7 @@ use tollgate_domain::{Money, Name, UnixMillis};
 use super::{Line, RowRange, Total};
 use crate::{minor_unit, walk::each_row};
 
-/// What a team's statement says, before it is signed.
+/// What a team's statement says, before it is sealed.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Gathered {
     pub(crate) rows: RowRange,
