@@ -147,6 +147,10 @@ fn semantic_faults_are_found_at_the_value_at_fault() {
             "6:13: upstreams[0].region: there is no region `eastsu`; did you mean `eastus`?",
         ),
         (
+            format!("{BASE}ledger:\n  journal: {{ segment: 4KiB }}\n"),
+            "21:23: ledger.journal.segment: a segment has between 256KiB and 1GiB",
+        ),
+        (
             with("upstream: openai", "upstream: opnai"),
             "12:21: models[0].targets[0].upstream: there is no upstream `opnai`; did you mean `openai`?",
         ),
