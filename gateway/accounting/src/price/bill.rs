@@ -21,7 +21,14 @@ impl Bill {
     pub(super) fn add(&mut self, meter: MeterKind, quantity: u64, unit_price: UnitPrice, price_id: &Name) {
         let cost = unit_price.times(quantity);
         self.cost += cost;
-        self.meters.push(Meter { meter, quantity, unit_price, cost, price_id: price_id.clone() });
+        self.meters.push(Meter {
+            meter,
+            quantity,
+            unit_price,
+            list_price: None,
+            cost,
+            price_id: price_id.clone(),
+        });
     }
 }
 
@@ -34,6 +41,8 @@ pub struct Meter {
     pub quantity: u64,
     /// What one of it costs.
     pub unit_price: UnitPrice,
+    /// What one of it costs by the provider's list, where something else was agreed.
+    pub list_price: Option<UnitPrice>,
     /// Quantity times unit price.
     pub cost: Money,
     /// The price entry that was applied.

@@ -5,6 +5,7 @@ use tollgate_domain::{Money, Name, UnitPrice, UnixMillis, Usage};
 use super::{
     bill::{Bill, MeterKind},
     entry::{PriceEntry, PriceFault, Rates},
+    exchange::Rate,
 };
 
 /// What a model costs from a date on.
@@ -28,6 +29,8 @@ pub struct Price {
     pub per_hour: Option<UnitPrice>,
     /// By ascending threshold; the first is for every request.
     classes: Vec<Class>,
+    /// The same without what was agreed to be taken off.
+    list: Option<Box<Self>>,
 }
 
 /// Unit prices of requests whose input is longer than a threshold.
@@ -56,6 +59,17 @@ impl Price {
     /// reaches, cached input included.
     #[must_use]
     pub fn bill(&self, usage: &Usage) -> Bill {
+        let mut bill = self.bill_here(usage);
+        if let Some(list) = &self.list {
+            // The list prices the same dimensions, so its bill has the same meters.
+            for (meter, listed) in bill.meters.iter_mut().zip(list.bill_here(usage).meters) {
+                meter.list_price = Some(listed.unit_price);
+            }
+        }
+        bill
+    }
+
+    fn bill_here(&self, usage: &Usage) -> Bill {
         let class = self.class(usage.input_tokens());
         let prices = [
             (MeterKind::Input, class.input),
@@ -105,8 +119,31 @@ impl Price {
         self.classes.iter().rev().find(reached).expect("the first class is for every request")
     }
 
-    /// Rounds an entry's amounts and decides its fall-backs.
-    pub(super) fn build(entry: &PriceEntry, id: Name) -> Result<Self, PriceFault> {
+    /// Rounds an entry's amounts, as agreed and converted, and decides its fall-backs. The price
+    /// counts from `from` on, in the currency of the conversion if there is one.
+    pub(super) fn build(
+        entry: &PriceEntry,
+        from: UnixMillis,
+        conversion: Option<(Rate, &Name)>,
+        id: Name,
+    ) -> Result<Self, PriceFault> {
+        let scale = Scale::of(entry.discount, conversion.map(|(rate, _)| rate))?;
+        let currency = conversion.map_or(&entry.currency, |(_, currency)| currency).clone();
+        let mut price = Self::scaled(entry, from, currency.clone(), id.clone(), scale)?;
+        if entry.discount > 0 {
+            let list = Scale::of(0, conversion.map(|(rate, _)| rate))?;
+            price.list = Some(Box::new(Self::scaled(entry, from, currency, id, list)?));
+        }
+        Ok(price)
+    }
+
+    fn scaled(
+        entry: &PriceEntry,
+        from: UnixMillis,
+        currency: Name,
+        id: Name,
+        scale: Scale,
+    ) -> Result<Self, PriceFault> {
         if entry.per == 0 {
             return Err(PriceFault::PerZero);
         }
@@ -115,14 +152,15 @@ impl Price {
         }
         let price = Self {
             id,
-            currency: entry.currency.clone(),
-            from: entry.from,
+            currency,
+            from,
             batch_multiplier: entry.batch_multiplier,
-            per_request: unit_price("per_request", entry.per_request, 1)?,
-            per_image: unit_price("per_image", entry.per_image, 1)?,
-            per_search: unit_price("per_search", entry.per_search, 1)?,
-            per_hour: unit_price("per_hour", entry.per_hour, 1)?,
-            classes: classes(entry)?,
+            per_request: scale.unit_price("per_request", entry.per_request, 1)?,
+            per_image: scale.unit_price("per_image", entry.per_image, 1)?,
+            per_search: scale.unit_price("per_search", entry.per_search, 1)?,
+            per_hour: scale.unit_price("per_hour", entry.per_hour, 1)?,
+            classes: classes(entry, scale)?,
+            list: None,
         };
         let fees = [price.per_request, price.per_image, price.per_search, price.per_hour];
         let tokens = entry.rates.named().into_iter().any(|(_, rate)| rate.is_some());
@@ -133,13 +171,58 @@ impl Price {
     }
 }
 
+/// What amounts are multiplied by: one less the discount, times the rate of exchange. A fraction, so
+/// that a unit price is rounded once for all of it.
+#[derive(Clone, Copy)]
+struct Scale {
+    numerator: i128,
+    denominator: i128,
+}
+
+impl Scale {
+    fn of(discount: u32, rate: Option<Rate>) -> Result<Self, PriceFault> {
+        let one = Rate::ONE;
+        let left = one - i128::from(discount);
+        if left <= 0 {
+            return Err(PriceFault::Discount);
+        }
+        Ok(match rate {
+            Some(rate) => Self { numerator: left * rate.millionths(), denominator: one * one },
+            None => Self { numerator: left, denominator: one },
+        })
+    }
+
+    /// The price of one unit when `per` cost `amount`; refuses what rounding would falsify.
+    fn unit_price(
+        self,
+        field: &'static str,
+        amount: Option<Money>,
+        per: u64,
+    ) -> Result<Option<UnitPrice>, PriceFault> {
+        let Some(amount) = amount else { return Ok(None) };
+        if amount < Money::ZERO {
+            return Err(PriceFault::Negative { field });
+        }
+        let price = self.apply(amount, per).ok_or(PriceFault::TooLarge { field })?;
+        if price.pico() == 0 && !amount.is_zero() {
+            return Err(PriceFault::RoundsToZero { field });
+        }
+        Ok(Some(price))
+    }
+
+    fn apply(self, amount: Money, per: u64) -> Option<UnitPrice> {
+        let amount = Money::from_pico(amount.pico().checked_mul(self.numerator)?);
+        UnitPrice::of_part(amount, i128::from(per) * self.denominator)
+    }
+}
+
 /// The entry's classes from the base upwards, each with what it does not name filled in from the
 /// one below.
-fn classes(entry: &PriceEntry) -> Result<Vec<Class>, PriceFault> {
+fn classes(entry: &PriceEntry, scale: Scale) -> Result<Vec<Class>, PriceFault> {
     let mut tiers = entry.tiers.clone();
     tiers.sort_by_key(|tier| tier.above_input_tokens);
     let mut rates = entry.rates;
-    let mut classes = vec![Class::build(None, &rates, entry.per)?];
+    let mut classes = vec![Class::build(None, &rates, entry.per, scale)?];
     for tier in tiers {
         let above = Some(tier.above_input_tokens);
         let below = classes.last().expect("the base class is there");
@@ -148,7 +231,7 @@ fn classes(entry: &PriceEntry) -> Result<Vec<Class>, PriceFault> {
         }
         let (dearest_input, dearest_output) = (below.dearest_input, below.dearest_output);
         rates = tier.rates.over(&rates);
-        let mut class = Class::build(above, &rates, entry.per)?;
+        let mut class = Class::build(above, &rates, entry.per, scale)?;
         class.dearest_input = class.dearest_input.max(dearest_input);
         class.dearest_output = class.dearest_output.max(dearest_output);
         classes.push(class);
@@ -157,8 +240,8 @@ fn classes(entry: &PriceEntry) -> Result<Vec<Class>, PriceFault> {
 }
 
 impl Class {
-    fn build(above: Option<u64>, rates: &Rates, per: u64) -> Result<Self, PriceFault> {
-        let price = |field, amount| unit_price(field, amount, per);
+    fn build(above: Option<u64>, rates: &Rates, per: u64, scale: Scale) -> Result<Self, PriceFault> {
+        let price = |field, amount| scale.unit_price(field, amount, per);
         let input = price("input", rates.input)?;
         let cached_input = price("cached_input", rates.cached_input)?;
         let write = price("cache_write", rates.cache_write)?;
@@ -171,7 +254,7 @@ impl Class {
             // Anthropic and Bedrock price an hour at 1.6 times the five-minute write: 2 against
             // 1.25 times the input.
             Some(amount) => {
-                UnitPrice::of(Money::from_pico(amount.pico().saturating_mul(8)), per.saturating_mul(5))
+                scale.apply(Money::from_pico(amount.pico().saturating_mul(8)), per.saturating_mul(5))
             }
             None => None,
         };
@@ -206,19 +289,6 @@ fn dearest(prices: &[Option<UnitPrice>]) -> UnitPrice {
     prices.iter().flatten().copied().max().unwrap_or_default()
 }
 
-/// The price of one unit when `per` cost `amount`; refuses what rounding would falsify.
-fn unit_price(field: &'static str, amount: Option<Money>, per: u64) -> Result<Option<UnitPrice>, PriceFault> {
-    let Some(amount) = amount else { return Ok(None) };
-    if amount < Money::ZERO {
-        return Err(PriceFault::Negative { field });
-    }
-    let price = UnitPrice::of(amount, per).ok_or(PriceFault::TooLarge { field })?;
-    if price.pico() == 0 && !amount.is_zero() {
-        return Err(PriceFault::RoundsToZero { field });
-    }
-    Ok(Some(price))
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -235,7 +305,7 @@ mod tests {
     }
 
     fn build(entry: &PriceEntry) -> Price {
-        Price::build(entry, "test".into()).expect("a sound entry")
+        Price::build(entry, entry.from, None, "test".into()).expect("a sound entry")
     }
 
     /// What each meter of a bill costs, as text.
@@ -379,9 +449,37 @@ mod tests {
             ),
         ];
         for (entry, fault) in cases {
-            assert_eq!(Price::build(&entry, "test".into()).expect_err("refused"), fault);
+            assert_eq!(Price::build(&entry, entry.from, None, "test".into()).expect_err("refused"), fault);
         }
-        assert!(Price::build(&one(rates("0", "0"), 1), "free".into()).is_ok());
+        let free = one(rates("0", "0"), 1);
+        assert!(Price::build(&free, free.from, None, "free".into()).is_ok());
+    }
+
+    #[test]
+    fn an_agreed_price_is_charged_and_the_list_price_kept() {
+        let agreed = PriceEntry {
+            discount: 125_000,
+            per_request: Some(money("0.01")),
+            ..entry("m", rates("3.00", "0.000007"))
+        };
+        let bill = build(&agreed).bill(&Usage { input_uncached: 1_000, output_text: 10, ..Usage::default() });
+        let shown: Vec<_> = bill
+            .meters
+            .iter()
+            .map(|m| (m.meter.as_str(), m.unit_price.pico(), m.list_price.map(UnitPrice::pico)))
+            .collect();
+        let want = [
+            ("input", 2_625_000, Some(3_000_000)),
+            ("output", 6, Some(7)),
+            ("request", 8_750_000_000, Some(10_000_000_000)),
+        ];
+        assert_eq!(shown, want, "6.125 is rounded once");
+        assert_eq!(bill.cost, bill.meters.iter().map(|m| m.unit_price.times(m.quantity)).sum());
+        for discount in [1_000_000, 1_000_001] {
+            let all = PriceEntry { discount, ..agreed.clone() };
+            let fault = Price::build(&all, all.from, None, "test".into()).expect_err("refused");
+            assert_eq!(fault, PriceFault::Discount);
+        }
     }
 
     fn any_rate() -> impl Strategy<Value = Option<Money>> {
@@ -428,7 +526,7 @@ mod tests {
         ) {
             let tiers = vec![TierEntry { above_input_tokens: above, rates: tier }];
             let priced = PriceEntry { per: 7, tiers, per_request: fee, per_search: Some(money("0.01")), ..entry("m", base) };
-            let price = Price::build(&priced, "test".into()).expect("sound");
+            let price = Price::build(&priced, priced.from, None, "test".into()).expect("sound");
             let bill = price.bill(&usage);
             prop_assert_eq!(bill.meters.iter().map(|meter| meter.cost).sum::<Money>(), bill.cost);
             for meter in &bill.meters {

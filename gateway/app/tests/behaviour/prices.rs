@@ -1,10 +1,13 @@
-//! `tollgate prices`: judged with places, imported from a list of others, shown through time.
+//! `tollgate prices`: judged with places, imported from a list of others, shown through time, and rows
+//! of the past charged by what they say now.
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
+use tollgate_domain::Money;
 use tollgate_simulator::Behaviour;
+use tollgate_test_support::ConfigText;
 
-use crate::stage::{Stage, text};
+use crate::stage::{Stage, chat, text, until};
 
 const LIST: &str = r#"{
     "gpt-a": {"litellm_provider": "openai", "mode": "chat", "input_cost_per_token": 2.5e-06,
@@ -86,4 +89,57 @@ async fn a_price_file_is_refused_at_the_place_of_its_fault() -> Result<()> {
         ensure!(refused.status.code() == Some(1) && refused.stdout.is_empty(), "{arguments:?}");
     }
     stage.close().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_corrected_price_is_charged_by_corrections_and_counts_in_budgets() -> Result<()> {
+    let budget = "    budget: { amount: \"100\", period: month, mode: hard }\n    projects:";
+    let mut stage = Stage::with(Behaviour::default(), |config| {
+        config.teams = config.teams.replacen("    projects:", budget, 1);
+    })?;
+    let (caller, admin) = (stage.gateway.caller(ConfigText::KEY), stage.gateway.admin());
+    for _ in 0..5 {
+        caller.chat(&chat("gpt-5-mini", false)).await?;
+    }
+    admin.rows("", 5).await?;
+    let before: Money = cost(&admin.usage("team").await?)?;
+
+    let dearer = stage.config.prices.replace("\"0.25\"", "\"0.50\"").replace("\"2.00\"", "\"4.00\"");
+    std::fs::write(stage.gateway.folder().join("prices.yaml"), dearer)?;
+    ensure!(admin.reload().await?.status.is_success(), "{}", stage.gateway.log());
+    let rerate = ["prices", "rerate", "--from", "-1d", "--to", "now", "-o", "json"];
+    let preview = stage.gateway.command(&[&rerate[..], &["--preview"]].concat())?;
+    ensure!(preview.status.success(), "{}", text(&preview.stderr));
+    let preview: Value = serde_json::from_slice(&preview.stdout).context("no JSON")?;
+    ensure!(preview["items"][0]["delta"].as_str() == Some(&before.to_string()), "{preview}");
+    ensure!(preview["posted"] == 0 && cost(&admin.usage("team").await?)? == before, "{preview}");
+
+    for posted in [5, 0] {
+        let found = stage.gateway.command(&[&rerate[..], &["--reason", "list was wrong"]].concat())?;
+        ensure!(found.status.success(), "{}", text(&found.stderr));
+        let found: Value = serde_json::from_slice(&found.stdout).context("no JSON")?;
+        ensure!(found["posted"] == posted, "{found}");
+        let doubled = before + before;
+        until(
+            "the corrections are in the ledger",
+            async || Ok(cost(&admin.usage("team").await?)? == doubled),
+        )
+        .await?;
+        let budgets = admin.budgets().await?;
+        ensure!(budgets[0]["spent"].as_str() == Some(&doubled.to_string()), "{budgets:?}");
+    }
+    let audit = admin.get("/audit").await?;
+    ensure!(audit["items"][0]["action"] == "prices.rerated", "{audit}");
+    let backwards = stage.gateway.command(&["prices", "rerate", "--from", "now", "--to", "-1d"])?;
+    ensure!(!backwards.status.success(), "{}", text(&backwards.stdout));
+
+    stage.gateway.kill()?;
+    stage.gateway.restart()?;
+    let spent = stage.gateway.admin().budgets().await?;
+    ensure!(spent[0]["spent"].as_str() == Some(&(before + before).to_string()), "{spent:?}");
+    stage.close().await
+}
+
+fn cost(usage: &Value) -> Result<Money> {
+    Ok(usage["total"]["cost"].as_str().context("no cost")?.parse()?)
 }

@@ -3,6 +3,7 @@
 //! Strict: a field that is not here is an error. The documentation of each field is its description
 //! in the JSON Schema: what it means, its unit, its default, an example.
 
+mod exchange;
 mod listen;
 mod model;
 mod quantities;
@@ -17,9 +18,10 @@ use serde::Deserialize;
 
 use self::quantities::decimal_schema;
 pub use self::{
+    exchange::ExchangeRate,
     listen::{AccessLog, AdminSection, AdminToken, Edge, Listen, Listener, Role, ServerTls, TokenScope},
     model::{Balance, Model, Target},
-    quantities::{Instant, Share, Size, Span},
+    quantities::{Instant, Percent, Share, Size, Span},
     secret::SecretText,
     team::{Budget, BudgetMode, Key, Limits, Period, Project, Reserve, Team},
     upstream::{
@@ -92,8 +94,9 @@ pub struct ConfigFile {
     /// Who may ask, and how much.
     #[serde(default)]
     pub teams: Vec<Team>,
-    /// Exchange rates for prices in other currencies. Not available yet.
-    pub fx: Option<Later>,
+    /// Rates of exchange for prices in other currencies. Default: none.
+    #[serde(default)]
+    pub fx: Vec<ExchangeRate>,
     /// Several gateways that share limits. Not available yet.
     pub fleet: Option<Later>,
 }

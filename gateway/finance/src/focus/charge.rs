@@ -38,7 +38,7 @@ pub(super) struct Served {
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) enum What {
     /// A priced quantity.
-    Metered { meter: MeterKind, unit_price: UnitPrice, price_id: Name },
+    Metered { meter: MeterKind, unit_price: UnitPrice, list_price: UnitPrice, price_id: Name },
     /// A quantity that has no price: its cost is unknown, not zero.
     Unpriced(MeterKind),
     /// Capacity that is paid for whether it is used or not.
@@ -108,6 +108,7 @@ pub(super) fn of_entry(entry: &Entry, mut each: impl FnMut(Charge, Sums)) {
                 let what = What::Metered {
                     meter: meter.meter,
                     unit_price: meter.unit_price,
+                    list_price: meter.list_price.unwrap_or(meter.unit_price),
                     price_id: meter.price_id.clone(),
                 };
                 give(what, status, meter.quantity, meter.cost);

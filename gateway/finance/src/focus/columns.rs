@@ -75,10 +75,10 @@ impl Columns {
         line.extend([
             ("BilledCost", "0".to_owned()),
             ("EffectiveCost", cost.clone()),
-            ("ContractedCost", cost.clone()),
-            ("ListCost", cost),
-            ("ContractedUnitPrice", measure.unit_price.clone()),
-            ("ListUnitPrice", measure.unit_price),
+            ("ContractedCost", cost),
+            ("ListCost", list_cost(charge, sums).to_string()),
+            ("ContractedUnitPrice", measure.unit_price),
+            ("ListUnitPrice", measure.list_price),
             ("BillingCurrency", charge.currency.to_string()),
             ("PricingQuantity", measure.priced),
             ("PricingUnit", measure.pricing_unit),
@@ -168,10 +168,20 @@ fn description(charge: &Charge) -> String {
     }
 }
 
+/// What the quantity costs by the provider's list. What has no quantity has no list price either and
+/// stands there as it is charged.
+fn list_cost(charge: &Charge, sums: &Sums) -> Money {
+    match &charge.what {
+        What::Metered { list_price, .. } => list_price.times(sums.quantity),
+        What::Unpriced(_) | What::Fixed | What::Adjustment => sums.cost,
+    }
+}
+
 /// Quantities and the price of one, as text.
 #[derive(Default)]
 struct Measure {
     unit_price: String,
+    list_price: String,
     priced: String,
     pricing_unit: String,
     consumed: String,
@@ -180,10 +190,10 @@ struct Measure {
 
 impl Measure {
     fn of(what: &What, quantity: u64) -> Self {
-        let (meter, unit_price) = match what {
+        let (meter, prices) = match what {
             What::Fixed | What::Adjustment => return Self::default(),
             What::Unpriced(meter) => (*meter, None),
-            What::Metered { meter, unit_price, .. } => (*meter, Some(*unit_price)),
+            What::Metered { meter, unit_price, list_price, .. } => (*meter, Some((*unit_price, *list_price))),
         };
         let (unit, block) = match meter {
             MeterKind::Request => ("Requests", 1),
@@ -192,7 +202,8 @@ impl Measure {
         };
         let pricing_unit = if block == 1 { unit.to_owned() } else { format!("{block} {unit}") };
         Self {
-            unit_price: unit_price.map(|price| of_block(price, block)).unwrap_or_default(),
+            unit_price: prices.map(|(price, _)| of_block(price, block)).unwrap_or_default(),
+            list_price: prices.map(|(_, list)| of_block(list, block)).unwrap_or_default(),
             priced: part_of(quantity, block),
             pricing_unit,
             consumed: quantity.to_string(),
