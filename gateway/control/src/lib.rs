@@ -1,6 +1,7 @@
 //! Configuration, reload, operators' states, the admin API.
 
 pub mod admin;
+pub mod capacity;
 pub mod codes;
 pub mod config;
 pub mod history;

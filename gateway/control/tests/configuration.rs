@@ -241,6 +241,44 @@ fn semantic_faults_are_found_at_the_value_at_fault() {
         ),
         (with("regions:\n", "version: 2\nregions:\n"), "1:10: version: version 2 is not known"),
         (
+            with("regions:\n", "allocation: { idle: { method: shares } }\nregions:\n"),
+            "1:31: allocation.idle.method: `shares` needs the teams' `shares`",
+        ),
+        (
+            with("regions:\n", "allocation: { idle: { shares: { retail: 10% } } }\nregions:\n"),
+            "1:31: allocation.idle.shares: are for the method `shares`",
+        ),
+        (
+            with(
+                "regions:\n",
+                "allocation: { used: { method: shares, shares: { retial: 60% } } }\nregions:\n",
+            ),
+            "1:57: allocation.used.shares.retial: there is no team `retial`; did you mean `retail`?",
+        ),
+        (
+            with("regions:\n", "allocation: { used: { method: half } }\nregions:\n"),
+            "1:31: allocation.used.method: ",
+        ),
+        (
+            with("  - name: openai\n", "  - name: openai\n    billing: provisioned\n"),
+            "5:14: upstreams[0].billing: reserved capacity needs `capacity",
+        ),
+        (
+            with("  - name: openai\n", "  - name: openai\n    capacity: { tokens_per_minute: 0 }\n"),
+            "5:36: upstreams[0].capacity.tokens_per_minute: must be at least 1",
+        ),
+        (
+            with(
+                "  - name: openai\n",
+                "  - name: openai\n    billing: provisioned\n    capacity: { tokens_per_minute: 9 }\n",
+            ),
+            "5:14: upstreams[0].billing: none of the upstream's models has a price with `per_hour`",
+        ),
+        (
+            with("teams:\n  - name: retail", "teams:\n  - name: (shared)"),
+            "14:11: teams[0].name: this name is kept",
+        ),
+        (
             with("regions:\n", "fx: [{ currency: DEM, from: 2026-01-01, rate: \"0.5\" }]\nregions:\n"),
             "1:18: fx[0].currency: not a currency",
         ),

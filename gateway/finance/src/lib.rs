@@ -4,6 +4,7 @@
 //! write them, [`UsageReport`] answers, and [`export_csv`] gives the rows themselves. Money leaves
 //! as decimal text, exact to the last place.
 
+pub mod allocation;
 mod csv;
 mod focus;
 pub mod price_list;

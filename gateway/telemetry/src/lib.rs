@@ -16,5 +16,5 @@ pub use process_log::{LogFormat, ProcessLogError, init_process_log};
 pub use series::{
     BreakerSeries, BreakerState, ConfigSeries, JournalSeries, LoaderSeries, QuotaSeries, RegionSeries,
     RegionState, ReloadResult, RequestFacts, RequestLabels, RequestSeries, ReservationSeries, RetrySeries,
-    UpstreamSeries, build_info, recovered_requests,
+    UnpricedSeries, UpstreamSeries, build_info, recovered_requests,
 };

@@ -77,11 +77,15 @@ pub enum MeterKind {
     Request,
     /// Server-side searches.
     Search,
+    /// The part of an hour of reserved capacity that was used.
+    CapacityUsed,
+    /// The part of it that was paid for and not used.
+    CapacityIdle,
 }
 
 impl MeterKind {
     /// Every kind, in the order in which a bill lists them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::Input,
         Self::CachedInput,
         Self::CacheWrite5m,
@@ -93,6 +97,8 @@ impl MeterKind {
         Self::AudioOutput,
         Self::Request,
         Self::Search,
+        Self::CapacityUsed,
+        Self::CapacityIdle,
     ];
 
     /// The name used in rows and exports.
@@ -110,6 +116,8 @@ impl MeterKind {
             Self::AudioOutput => "audio_output",
             Self::Request => "request",
             Self::Search => "search",
+            Self::CapacityUsed => "capacity_used",
+            Self::CapacityIdle => "capacity_idle",
         }
     }
 
@@ -134,6 +142,8 @@ impl MeterKind {
             Self::AudioOutput => usage.output_audio,
             Self::Request => 1,
             Self::Search => usage.web_searches,
+            // Capacity is no call's.
+            Self::CapacityUsed | Self::CapacityIdle => 0,
         }
     }
 
@@ -143,6 +153,7 @@ impl MeterKind {
         match self {
             Self::Request => "request",
             Self::Search => "search",
+            Self::CapacityUsed | Self::CapacityIdle => "hour",
             _ => "token",
         }
     }

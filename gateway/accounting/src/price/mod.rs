@@ -6,9 +6,11 @@
 
 mod bill;
 mod book;
+mod class;
 mod entry;
 mod exchange;
 mod rates;
+mod scale;
 
 pub use bill::{Bill, Meter, MeterKind};
 pub use book::{PriceBook, PriceLine};

@@ -4,8 +4,10 @@ use tollgate_domain::{Money, Name, UnitPrice, UnixMillis, Usage};
 
 use super::{
     bill::{Bill, MeterKind},
-    entry::{PriceEntry, PriceFault, Rates},
+    class::{Class, classes},
+    entry::{PriceEntry, PriceFault},
     exchange::Rate,
+    scale::Scale,
 };
 
 /// What a model costs from a date on.
@@ -31,27 +33,6 @@ pub struct Price {
     classes: Vec<Class>,
     /// The same without what was agreed to be taken off.
     list: Option<Box<Self>>,
-}
-
-/// Unit prices of requests whose input is longer than a threshold.
-#[derive(Debug)]
-struct Class {
-    /// The class is for requests with strictly more input than this; the first has none.
-    above: Option<u64>,
-    input: Option<UnitPrice>,
-    cached_input: Option<UnitPrice>,
-    /// Cached input had no price of its own and is billed as input.
-    cached_as_input: bool,
-    cache_write: Option<UnitPrice>,
-    cache_write_5m: Option<UnitPrice>,
-    cache_write_1h: Option<UnitPrice>,
-    output: Option<UnitPrice>,
-    audio_input: Option<UnitPrice>,
-    audio_output: Option<UnitPrice>,
-    /// The dearest that one input token can cost in this class or one below.
-    dearest_input: UnitPrice,
-    /// The same for output.
-    dearest_output: UnitPrice,
 }
 
 impl Price {
@@ -84,11 +65,13 @@ impl Price {
             (MeterKind::Search, self.per_search),
         ];
         let mut bill = Bill { incomplete: class.cached_as_input && usage.cache_read > 0, ..Bill::default() };
+        // What is paid by the hour costs nothing more by the token.
+        let by_hour = self.per_hour.is_some() && class.is_empty();
         let counts = prices.into_iter().map(|(meter, price)| (meter, meter.quantity(usage), price));
         for (meter, quantity, unit_price) in counts.filter(|(_, quantity, _)| *quantity > 0) {
             match unit_price {
                 Some(unit_price) => bill.add(meter, quantity, unit_price, &self.id),
-                None => bill.incomplete = true,
+                None => bill.incomplete |= !by_hour,
             }
         }
         if let Some(fee) = self.per_request {
@@ -171,130 +154,12 @@ impl Price {
     }
 }
 
-/// What amounts are multiplied by: one less the discount, times the rate of exchange. A fraction, so
-/// that a unit price is rounded once for all of it.
-#[derive(Clone, Copy)]
-struct Scale {
-    numerator: i128,
-    denominator: i128,
-}
-
-impl Scale {
-    fn of(discount: u32, rate: Option<Rate>) -> Result<Self, PriceFault> {
-        let one = Rate::ONE;
-        let left = one - i128::from(discount);
-        if left <= 0 {
-            return Err(PriceFault::Discount);
-        }
-        Ok(match rate {
-            Some(rate) => Self { numerator: left * rate.millionths(), denominator: one * one },
-            None => Self { numerator: left, denominator: one },
-        })
-    }
-
-    /// The price of one unit when `per` cost `amount`; refuses what rounding would falsify.
-    fn unit_price(
-        self,
-        field: &'static str,
-        amount: Option<Money>,
-        per: u64,
-    ) -> Result<Option<UnitPrice>, PriceFault> {
-        let Some(amount) = amount else { return Ok(None) };
-        if amount < Money::ZERO {
-            return Err(PriceFault::Negative { field });
-        }
-        let price = self.apply(amount, per).ok_or(PriceFault::TooLarge { field })?;
-        if price.pico() == 0 && !amount.is_zero() {
-            return Err(PriceFault::RoundsToZero { field });
-        }
-        Ok(Some(price))
-    }
-
-    fn apply(self, amount: Money, per: u64) -> Option<UnitPrice> {
-        let amount = Money::from_pico(amount.pico().checked_mul(self.numerator)?);
-        UnitPrice::of_part(amount, i128::from(per) * self.denominator)
-    }
-}
-
-/// The entry's classes from the base upwards, each with what it does not name filled in from the
-/// one below.
-fn classes(entry: &PriceEntry, scale: Scale) -> Result<Vec<Class>, PriceFault> {
-    let mut tiers = entry.tiers.clone();
-    tiers.sort_by_key(|tier| tier.above_input_tokens);
-    let mut rates = entry.rates;
-    let mut classes = vec![Class::build(None, &rates, entry.per, scale)?];
-    for tier in tiers {
-        let above = Some(tier.above_input_tokens);
-        let below = classes.last().expect("the base class is there");
-        if below.above == above {
-            return Err(PriceFault::DuplicateTier { above_input_tokens: tier.above_input_tokens });
-        }
-        let (dearest_input, dearest_output) = (below.dearest_input, below.dearest_output);
-        rates = tier.rates.over(&rates);
-        let mut class = Class::build(above, &rates, entry.per, scale)?;
-        class.dearest_input = class.dearest_input.max(dearest_input);
-        class.dearest_output = class.dearest_output.max(dearest_output);
-        classes.push(class);
-    }
-    Ok(classes)
-}
-
-impl Class {
-    fn build(above: Option<u64>, rates: &Rates, per: u64, scale: Scale) -> Result<Self, PriceFault> {
-        let price = |field, amount| scale.unit_price(field, amount, per);
-        let input = price("input", rates.input)?;
-        let cached_input = price("cached_input", rates.cached_input)?;
-        let write = price("cache_write", rates.cache_write)?;
-        let write_5m = price("cache_write_5m", rates.cache_write_5m)?;
-        let write_1h = price("cache_write_1h", rates.cache_write_1h)?;
-        let output = price("output", rates.output)?;
-        let audio_input = price("audio_input", rates.audio_input)?;
-        let audio_output = price("audio_output", rates.audio_output)?;
-        let one_hour_of_five_minutes = match rates.cache_write_5m {
-            // Anthropic and Bedrock price an hour at 1.6 times the five-minute write: 2 against
-            // 1.25 times the input.
-            Some(amount) => {
-                scale.apply(Money::from_pico(amount.pico().saturating_mul(8)), per.saturating_mul(5))
-            }
-            None => None,
-        };
-        let mut class = Self {
-            above,
-            input,
-            cached_input: cached_input.or(input),
-            cached_as_input: cached_input.is_none(),
-            cache_write: write.or(write_5m).or(input),
-            cache_write_5m: write_5m.or(write).or(input),
-            cache_write_1h: write_1h.or(one_hour_of_five_minutes).or(write).or(input),
-            output,
-            audio_input: audio_input.or(input),
-            audio_output: audio_output.or(output),
-            dearest_input: UnitPrice::default(),
-            dearest_output: UnitPrice::default(),
-        };
-        class.dearest_input = dearest(&[
-            class.input,
-            class.cached_input,
-            class.cache_write,
-            class.cache_write_5m,
-            class.cache_write_1h,
-            class.audio_input,
-        ]);
-        class.dearest_output = dearest(&[class.output, class.audio_output]);
-        Ok(class)
-    }
-}
-
-fn dearest(prices: &[Option<UnitPrice>]) -> UnitPrice {
-    prices.iter().flatten().copied().max().unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::price::{TierEntry, book::tests::entry};
+    use crate::price::{Rates, TierEntry, book::tests::entry};
 
     fn money(text: &str) -> Money {
         text.parse().expect("a decimal")
@@ -453,6 +318,16 @@ mod tests {
         }
         let free = one(rates("0", "0"), 1);
         assert!(Price::build(&free, free.from, None, "free".into()).is_ok());
+    }
+
+    #[test]
+    fn capacity_by_the_hour_is_free_by_the_token() {
+        let hourly = PriceEntry { per_hour: Some(money("36")), ..entry("m", Rates::default()) };
+        let usage = Usage { input_uncached: 10, cache_read: 5, output_text: 3, ..Usage::default() };
+        let bill = build(&hourly).bill(&usage);
+        assert_eq!((bill.cost, bill.meters.len(), bill.incomplete), (Money::ZERO, 0, false));
+        let mixed = PriceEntry { rates: rates("1", "2"), ..hourly };
+        assert_eq!(build(&mixed).bill(&usage).cost.to_string(), "0.000021", "unless it is priced too");
     }
 
     #[test]

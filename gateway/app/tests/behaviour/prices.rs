@@ -72,7 +72,10 @@ async fn a_price_file_is_refused_at_the_place_of_its_fault() -> Result<()> {
         ("input: \"1\", currency: DEM", "currency"),
         ("input: \"1\", per: 0", "per"),
         ("input: \"1\", putput: \"2\"", "output"),
-        ("input: \"1\" }\n  - { model: m, from: 2026-01-01, input: \"2\"", "same model, upstream and date"),
+        (
+            "input: \"1\" }\n  - { model: m, from: 2026-01-01, input: \"2\"",
+            "same model, upstream, region and date",
+        ),
     ];
     for (members, told) in cases {
         let file = format!("prices:\n  - {{ model: m, from: 2026-01-01, {members} }}\n");
@@ -137,6 +140,33 @@ async fn a_corrected_price_is_charged_by_corrections_and_counts_in_budgets() -> 
     stage.gateway.restart()?;
     let spent = stage.gateway.admin().budgets().await?;
     ensure!(spent[0]["spent"].as_str() == Some(&(before + before).to_string()), "{spent:?}");
+    stage.close().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_model_without_a_price_is_told_at_once_and_is_never_free() -> Result<()> {
+    let mut stage = Stage::with(Behaviour::default(), |config| {
+        config.prices = config
+            .prices
+            .lines()
+            .filter(|line| !line.contains("gpt-5-mini"))
+            .fold(String::new(), |text, line| text + line + "\n");
+    })?;
+    let (caller, admin) = (stage.gateway.caller(ConfigText::KEY), stage.gateway.admin());
+    for _ in 0..3 {
+        ensure!(caller.chat(&chat("gpt-5-mini", false)).await?.status.is_success(), "it is served");
+    }
+    for row in admin.rows("", 3).await? {
+        ensure!(row["cost"].is_null() && row["flags"].to_string().contains("unpriced"), "{row}");
+    }
+    let usage = admin.usage("model").await?;
+    ensure!(usage["items"][0]["unpriced_requests"] == 3, "{usage}");
+    let metrics = text(&admin.root("/metrics").await?.body);
+    let counted = "tollgate_unpriced_requests_total{model=\"gpt-5-mini\",upstream=\"openai-east\"} 3";
+    ensure!(metrics.contains(counted), "{metrics}");
+    let told = stage.gateway.log().matches("a model without a price is used").count();
+    // The minute may turn between the calls.
+    ensure!((1..=2).contains(&told), "told {told} times:\n{}", stage.gateway.log());
     stage.close().await
 }
 

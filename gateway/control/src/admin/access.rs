@@ -14,6 +14,7 @@ use crate::config::file::{AdminToken, Role};
 const fn grants(role: Role, permission: Permission) -> bool {
     match permission {
         Permission::ReadDocument | Permission::ReadSpend => true,
+        Permission::ReadAllocation => matches!(role, Role::Admin | Role::Finance | Role::Viewer),
         Permission::Export | Permission::Correct => matches!(role, Role::Admin | Role::Finance),
         Permission::ReadFleet | Permission::ReadConfig | Permission::ReadAudit | Permission::ReadDrills => {
             matches!(role, Role::Admin | Role::Operator | Role::Viewer)
@@ -41,6 +42,7 @@ const fn role_name(role: Role) -> &'static str {
 pub(super) enum Permission {
     ReadDocument,
     ReadSpend,
+    ReadAllocation,
     Export,
     Correct,
     ReadFleet,
@@ -67,6 +69,7 @@ impl fmt::Display for Permission {
         f.write_str(match self {
             Self::ReadDocument => "read the API's description",
             Self::ReadSpend => "read usage, requests and budgets",
+            Self::ReadAllocation => "read what all teams bear",
             Self::Export => "take exports",
             Self::Correct => "correct what was charged",
             Self::ReadFleet => "read regions, upstreams and targets",

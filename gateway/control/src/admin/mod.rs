@@ -5,6 +5,7 @@
 //! and reason. Nothing here is on a request's path; what blocks runs on threads that may.
 
 mod access;
+mod allocation;
 mod audit;
 mod budgets;
 mod config;

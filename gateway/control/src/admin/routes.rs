@@ -16,7 +16,7 @@ use axum::{
 use super::{
     AdminState,
     access::{self, Access, Caller, Permission},
-    audit, budgets, config, export, fleet, health, openapi,
+    allocation, audit, budgets, config, export, fleet, health, openapi,
     problem::Problem,
     requests, rerate, usage,
 };
@@ -53,6 +53,7 @@ fn spend_rules() -> Vec<Rule> {
         get("/budgets", Permission::ReadSpend, budgets::list),
         get("/export/csv", Permission::Export, export::csv),
         get("/export/focus", Permission::Export, export::focus),
+        get("/allocation", Permission::ReadAllocation, allocation::allocation),
         post("/prices/rerate", Permission::Correct, rerate::rerate),
         get("/audit", Permission::ReadAudit, audit::list),
     ]

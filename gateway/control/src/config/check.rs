@@ -2,6 +2,8 @@
 //!
 //! Every rule runs over the whole configuration, so one run reports all that is wrong.
 
+mod allocation;
+mod capacity;
 mod exchange;
 mod models;
 mod names;
@@ -32,6 +34,7 @@ pub(super) fn check(file: &ConfigFile, prices: &PriceFile, tree: &Node) -> Vec<P
     check.teams();
     check.secrets();
     check.exchange();
+    check.allocation();
     check.price_entries();
     check.problems
 }

@@ -3,6 +3,8 @@
 //! Strict: a field that is not here is an error. The documentation of each field is its description
 //! in the JSON Schema: what it means, its unit, its default, an example.
 
+mod allocation;
+mod capacity;
 mod exchange;
 mod listen;
 mod model;
@@ -18,6 +20,8 @@ use serde::Deserialize;
 
 use self::quantities::decimal_schema;
 pub use self::{
+    allocation::{AllocationMethod, AllocationRule, AllocationSection},
+    capacity::{Billing, Capacity},
     exchange::ExchangeRate,
     listen::{AccessLog, AdminSection, AdminToken, Edge, Listen, Listener, Role, ServerTls, TokenScope},
     model::{Balance, Model, Target},
@@ -97,6 +101,9 @@ pub struct ConfigFile {
     /// Rates of exchange for prices in other currencies. Default: none.
     #[serde(default)]
     pub fx: Vec<ExchangeRate>,
+    /// Who bears what nobody of the teams has caused.
+    #[serde(default)]
+    pub allocation: AllocationSection,
     /// Several gateways that share limits. Not available yet.
     pub fleet: Option<Later>,
 }

@@ -1,5 +1,6 @@
 //! The admin API: who may ask, what is answered, and what stays after a change.
 
+mod capacity;
 mod fixture;
 mod memory;
 
@@ -14,11 +15,13 @@ const EVERYONE: [&str; 5] = ["root", "ops", "money", "eyes", "retail-lead"];
 #[tokio::test]
 async fn a_route_opens_only_to_the_roles_of_its_rule() {
     let gateway = Gateway::new();
-    let cases: [(&str, &str, &[&str]); 9] = [
+    let cases: [(&str, &str, &[&str]); 11] = [
         ("GET", "/api/v1/usage", &EVERYONE),
         ("GET", "/api/v1/budgets", &EVERYONE),
         ("GET", "/api/v1/openapi.json", &EVERYONE),
         ("GET", "/api/v1/export/csv?from=2026-11&to=2026-12", &["root", "money", "retail-lead"]),
+        ("GET", "/api/v1/allocation", &["root", "money", "eyes"]),
+        ("POST", "/api/v1/prices/rerate", &["root", "money"]),
         ("GET", "/api/v1/regions", &["root", "ops", "eyes"]),
         ("GET", "/api/v1/audit", &["root", "ops", "eyes"]),
         ("POST", "/api/v1/regions/eu/enable", &["root", "ops"]),

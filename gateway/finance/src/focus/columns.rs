@@ -198,6 +198,7 @@ impl Measure {
         let (unit, block) = match meter {
             MeterKind::Request => ("Requests", 1),
             MeterKind::Search => ("Searches", 1),
+            MeterKind::CapacityUsed | MeterKind::CapacityIdle => ("Hours", 1),
             _ => ("Tokens", BLOCK),
         };
         let pricing_unit = if block == 1 { unit.to_owned() } else { format!("{block} {unit}") };
@@ -297,6 +298,8 @@ fn meter_name(meter: MeterKind) -> &'static str {
         MeterKind::AudioOutput => "Audio Output Tokens",
         MeterKind::Request => "Requests",
         MeterKind::Search => "Web Searches",
+        MeterKind::CapacityUsed => "Used Capacity",
+        MeterKind::CapacityIdle => "Idle Capacity",
     }
 }
 
@@ -315,7 +318,7 @@ fn token_keys(meter: MeterKind) -> &'static [(&'static str, &'static str)] {
         MeterKind::Output | MeterKind::Reasoning => &[("x_TokenDirection", "Output")],
         MeterKind::AudioInput => &[("x_TokenDirection", "Input"), ("x_Modality", "Audio")],
         MeterKind::AudioOutput => &[("x_TokenDirection", "Output"), ("x_Modality", "Audio")],
-        MeterKind::Request | MeterKind::Search => &[],
+        MeterKind::Request | MeterKind::Search | MeterKind::CapacityUsed | MeterKind::CapacityIdle => &[],
     }
 }
 

@@ -10,7 +10,9 @@ mod ledger;
 mod request;
 mod upstream;
 
-pub use gateway::{ConfigSeries, QuotaSeries, RegionSeries, RegionState, ReloadResult, build_info};
+pub use gateway::{
+    ConfigSeries, QuotaSeries, RegionSeries, RegionState, ReloadResult, UnpricedSeries, build_info,
+};
 pub use ledger::{JournalSeries, LoaderSeries, ReservationSeries, recovered_requests};
 pub use request::{RequestFacts, RequestLabels, RequestSeries};
 pub use upstream::{BreakerSeries, BreakerState, RetrySeries, UpstreamSeries};

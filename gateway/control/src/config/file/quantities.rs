@@ -234,6 +234,21 @@ impl JsonSchema for Share {
     }
 }
 
+impl JsonSchema for Percent {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Percent".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "description": "A percentage with its sign and at most four decimal places.",
+            "pattern": r"^[0-9]{1,3}(\.[0-9]{1,4})?%$|\$\{",
+            "examples": ["12.5%"],
+        })
+    }
+}
+
 impl JsonSchema for Instant {
     fn schema_name() -> std::borrow::Cow<'static, str> {
         "Instant".into()
