@@ -2,7 +2,9 @@
 //!
 //! Every rule runs over the whole configuration, so one run reports all that is wrong.
 
+mod alerts;
 mod allocation;
+mod budgets;
 mod capacity;
 mod exchange;
 mod models;
@@ -32,6 +34,7 @@ pub(super) fn check(file: &ConfigFile, prices: &PriceFile, tree: &Node) -> Vec<P
     check.regions_and_upstreams();
     check.models();
     check.teams();
+    check.alerts();
     check.secrets();
     check.exchange();
     check.allocation();

@@ -3,7 +3,9 @@
 //! Strict: a field that is not here is an error. The documentation of each field is its description
 //! in the JSON Schema: what it means, its unit, its default, an example.
 
+mod alerts;
 mod allocation;
+mod budget;
 mod capacity;
 mod exchange;
 mod listen;
@@ -20,14 +22,16 @@ use serde::Deserialize;
 
 use self::quantities::decimal_schema;
 pub use self::{
+    alerts::{AlertKind, AlertsSection, Webhook},
     allocation::{AllocationMethod, AllocationRule, AllocationSection},
+    budget::{Budget, BudgetAction, BudgetMode, Period, Reserve},
     capacity::{Billing, Capacity},
     exchange::ExchangeRate,
     listen::{AccessLog, AdminSection, AdminToken, Edge, Listen, Listener, Role, ServerTls, TokenScope},
     model::{Balance, Model, Target},
     quantities::{Instant, Percent, Share, Size, Span},
     secret::SecretText,
-    team::{Budget, BudgetMode, Key, Limits, Period, Project, Reserve, Team},
+    team::{Key, Limits, Project, Team},
     upstream::{
         Credential, CredentialTable, CredentialType, Dialect, InjectStreamUsage, Region, State, Timeouts,
         Upstream, UpstreamTls,
@@ -98,6 +102,9 @@ pub struct ConfigFile {
     /// Who may ask, and how much.
     #[serde(default)]
     pub teams: Vec<Team>,
+    /// Who is told when a budget comes to a threshold.
+    #[serde(default)]
+    pub alerts: AlertsSection,
     /// Rates of exchange for prices in other currencies. Default: none.
     #[serde(default)]
     pub fx: Vec<ExchangeRate>,

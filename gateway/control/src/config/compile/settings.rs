@@ -5,13 +5,16 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use tollgate_domain::Name;
 use tollgate_proxy::Durability;
 
-use crate::config::{
-    document::Document,
-    file::{self, AccessLog, AdminToken, ConfigFile, Listener},
-    problem::{Path, Problem},
+use crate::{
+    alerts::Webhook,
+    config::{
+        document::Document,
+        file::{self, AccessLog, AdminToken, ConfigFile, Listener},
+        problem::{Path, Problem},
+    },
 };
 
-use super::tls;
+use super::{alerts, tls};
 
 /// Settings of the process around the data plane.
 #[derive(Clone, Debug)]
@@ -42,6 +45,8 @@ pub struct Settings {
     pub workers: Option<u32>,
     /// IANA name of the time zone of budget periods.
     pub timezone: String,
+    /// Who is told of alerts.
+    pub webhooks: Vec<Arc<Webhook>>,
 }
 
 /// One address to listen on.
@@ -84,6 +89,7 @@ pub(super) fn compile(document: &Document, problems: &mut Vec<Problem>) -> Setti
         access_log: file.access_log.clone(),
         workers: file.workers,
         timezone: file.calendar.timezone.clone(),
+        webhooks: alerts::compile(document, problems),
     }
 }
 
