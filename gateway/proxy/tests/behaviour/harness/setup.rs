@@ -216,7 +216,7 @@ impl Setup {
         let name = setup.name.as_str().into();
         let model = setup.model().into();
         Target {
-            price: self.priced.then(|| prices().line(None, &name, &model)).flatten(),
+            price: self.priced.then(|| prices().line(None, &name, &"north".into(), &model)).flatten(),
             weight: 1,
             place: Arc::new(Place {
                 provider: setup.dialect.as_str().into(),
@@ -273,9 +273,11 @@ fn prices() -> PriceBook {
         id: None,
         model: model.into(),
         upstream: None,
+        region: None,
         from: UnixMillis::new(0),
         currency: "USD".into(),
         per: 1_000_000,
+        discount: 0,
         rates: Rates {
             input: Some("1".parse().expect("a decimal")),
             cached_input: Some("0.1".parse().expect("a decimal")),
