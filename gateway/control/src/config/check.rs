@@ -15,6 +15,8 @@ mod upstreams;
 
 use std::collections::HashSet;
 
+use tollgate_accounting::ledger::JournalOptions;
+
 use super::{
     currency::is_currency,
     file::{ConfigFile, Listener, Store},
@@ -30,6 +32,7 @@ const MIN_SECRET_BYTES: usize = 16;
 pub(super) fn check(file: &ConfigFile, prices: &PriceFile, tree: &Node) -> Vec<Problem> {
     let mut check = Check { file, prices, tree, problems: Vec::new() };
     check.general();
+    check.journal();
     check.listeners();
     check.regions_and_upstreams();
     check.models();
@@ -141,6 +144,15 @@ impl Check<'_> {
         }
         if file.fleet.is_some() {
             self.later(root.field("fleet"), "`fleet`");
+        }
+    }
+
+    fn journal(&mut self) {
+        let segment = self.file.ledger.journal.segment;
+        let sizes = JournalOptions::MIN_SEGMENT..=JournalOptions::MAX_SEGMENT;
+        if segment.is_some_and(|size| !sizes.contains(&size.0)) {
+            let path = Path::default().field("ledger").field("journal").field("segment");
+            self.error(path, "a segment has between 256KiB and 1GiB");
         }
     }
 
