@@ -21,10 +21,8 @@ const FIRST_RESERVE: usize = 64 << 10;
 pub(crate) struct Envelope {
     pub(crate) dialect: Dialect,
     pub(crate) operation: Operation,
-    /// The model as the client names it, from the path where the dialect has it there.
-    pub(crate) model: String,
-    /// The name came from an Azure deployment path.
-    pub(crate) is_deployment: bool,
+    /// The model in the path, where the dialect has it there.
+    in_path: Option<String>,
     pub(crate) head: Head,
     pub(crate) headers: HeaderMap,
     pub(crate) query: Option<String>,
@@ -35,6 +33,17 @@ pub(crate) struct Envelope {
 const LARGEST_KEPT: usize = 64 << 10;
 
 impl Envelope {
+    /// The model as the client names it.
+    pub(crate) fn model(&self) -> &str {
+        let named = self.in_path.as_deref().or(self.head.model.as_ref().map(|model| model.value.as_str()));
+        named.expect("a request that names no model is not opened")
+    }
+
+    /// The name came from an Azure deployment path.
+    pub(crate) fn is_deployment(&self) -> bool {
+        self.in_path.is_some()
+    }
+
     /// State that a provider keeps is bound to the account that keeps it; it is not followed yet.
     pub(crate) fn refuse_stored_state(&self) -> Result<(), Rejection> {
         match self.head.stored_state {
@@ -64,21 +73,11 @@ pub(crate) fn open(
         .codec()
         .peek(call.operation, &body)
         .map_err(|malformed| Rejection::Invalid { message: malformed.message, param: malformed.param })?;
-    let in_path = call.model.as_deref();
-    let Some(model) = in_path.or(head.model.as_ref().map(|model| model.value.as_str())).map(str::to_owned)
-    else {
+    let in_path = call.model.as_deref().map(str::to_owned);
+    if in_path.is_none() && head.model.is_none() {
         return Err(Rejection::Invalid { message: "`model` is missing".into(), param: Some("model") });
-    };
-    Ok(Envelope {
-        dialect: call.dialect,
-        operation: call.operation,
-        model,
-        is_deployment: in_path.is_some(),
-        head,
-        headers,
-        query,
-        body,
-    })
+    }
+    Ok(Envelope { dialect: call.dialect, operation: call.operation, in_path, head, headers, query, body })
 }
 
 /// Reads a request's body.

@@ -1,10 +1,12 @@
 //! Resolved metric handles of one core, so that a request never looks a metric up by its text.
 
-use std::{collections::HashMap, rc::Rc, sync::Arc};
+use std::{rc::Rc, sync::Arc};
 
 use tollgate_accounting::ledger::Place;
 use tollgate_domain::{ModelAlias, Name, ProjectName, TeamName, UpstreamName};
 use tollgate_telemetry::{QuotaSeries, RequestLabels, RequestSeries, RetrySeries, UpstreamSeries};
+
+use crate::snapshot::ByName;
 
 /// Beyond this many combinations the cache starts anew; configurations that are gone leave that way.
 const MOST: usize = 4_096;
@@ -13,9 +15,9 @@ const MOST: usize = 4_096;
 /// beside the handles, so that no address is ever reused while it is a key.
 #[derive(Default)]
 pub(crate) struct SeriesCache {
-    requests: HashMap<RequestKey, (Kept, Rc<RequestSeries>)>,
-    upstreams: HashMap<UpstreamName, Rc<UpstreamSeries>>,
-    quotas: HashMap<(TeamName, ProjectName), Rc<QuotaSeries>>,
+    requests: ByName<RequestKey, (Kept, Rc<RequestSeries>)>,
+    upstreams: ByName<UpstreamName, Rc<UpstreamSeries>>,
+    quotas: ByName<(TeamName, ProjectName), Rc<QuotaSeries>>,
     retries: Option<Rc<RetrySeries>>,
 }
 
