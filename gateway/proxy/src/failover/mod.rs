@@ -20,7 +20,6 @@ use std::{
 };
 
 use smallvec::SmallVec;
-use tokio::time::timeout_at;
 
 use crate::{
     edge::row_millis,
@@ -143,10 +142,10 @@ impl<'a> Tries<'a> {
             // Pinned first: a timer around the future itself would move all of it once more.
             let run =
                 pin!(attempt::run(&worker, self.plan, candidate, self.envelope, trip.principal(), &sent));
-            timeout_at(self.deadline.into(), run).await
+            worker.within(self.deadline, now, run).await
         };
         let now = Instant::now();
-        match outcome.unwrap_or_else(|_| Err(Failure::of(Class::Deadline))) {
+        match outcome.unwrap_or_else(|| Err(Failure::of(Class::Deadline))) {
             Ok(reply) => {
                 visit.answered(now);
                 let mut story = visit.story(n, "ok", Some(reply.status()), now);
