@@ -26,6 +26,8 @@ pub(crate) struct Envelope {
     pub(crate) head: Head,
     pub(crate) headers: HeaderMap,
     pub(crate) query: Option<String>,
+    /// The zone that the client narrows its own call to; it can never widen what the project permits.
+    pub(crate) zone: Option<Box<str>>,
     pub(crate) body: Bytes,
 }
 
@@ -66,6 +68,7 @@ pub(crate) fn open(
     call: &Call<'_>,
     headers: HeaderMap,
     query: Option<String>,
+    zone: Option<Box<str>>,
     body: Bytes,
 ) -> Result<Envelope, Rejection> {
     let head = call
@@ -77,7 +80,16 @@ pub(crate) fn open(
     if in_path.is_none() && head.model.is_none() {
         return Err(Rejection::Invalid { message: "`model` is missing".into(), param: Some("model") });
     }
-    Ok(Envelope { dialect: call.dialect, operation: call.operation, in_path, head, headers, query, body })
+    Ok(Envelope {
+        dialect: call.dialect,
+        operation: call.operation,
+        in_path,
+        head,
+        headers,
+        query,
+        zone,
+        body,
+    })
 }
 
 /// Reads a request's body.

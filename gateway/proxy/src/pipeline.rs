@@ -274,19 +274,24 @@ async fn travel(passage: &mut Passage, fate: &Rc<Fate>) -> Result<Response<Body>
     let Passage { worker, exchange, snapshot, principal, call, headers, query, zone, body, known } = passage;
     let body = body.take().expect("a call travels once");
     let body = intake::body(headers, body, &snapshot.edge).await?;
-    let envelope = intake::open(call, std::mem::take(headers), query.take(), body)?;
+    let envelope = intake::open(call, std::mem::take(headers), query.take(), zone.take(), body)?;
     known.stream = envelope.head.stream;
     let plan = envelope
         .refuse_stored_state()
-        .and_then(|()| route::plan(&snapshot.routes, principal, &envelope, zone.as_deref(), exchange.started))
+        .and_then(|()| route::plan(&snapshot.routes, principal, &envelope, exchange.started))
         .inspect_err(|_| known.model = Some(envelope.model().into()))?;
-    known.model = Some(plan.route.alias.clone());
+    let asked = plan.route.alias.clone();
+    known.model = Some(asked.clone());
+    let plan = admission::step_down(plan, principal, &envelope, exchange.started, |model| {
+        route::instead(&snapshot.routes, model, principal, &envelope, exchange.started)
+    });
     let end_user = envelope.head.end_user.as_deref();
     let ticket = Ticket {
         exchange: *exchange,
         caller: std::mem::take(&mut known.caller).or_end_user(end_user),
         asked: Asked {
-            alias: plan.route.alias.clone(),
+            instead: (plan.route.alias != asked).then(|| plan.route.alias.clone()),
+            alias: asked,
             dialect: envelope.dialect,
             operation: envelope.operation,
             stream: envelope.head.stream,

@@ -19,6 +19,6 @@ pub use self::{
     config_text::{ConfigText, Side},
     events::{Event, events_of},
     gateway::{Gateway, Launch},
-    sdk::{Check, Sdk, assess},
+    sdk::{Check, Sdk, assess, python},
     tally::LedgerTally,
 };

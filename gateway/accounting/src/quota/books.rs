@@ -4,7 +4,7 @@
 //! that comes with a new configuration starts from the truth. A request belongs to the windows in
 //! which it was admitted: what is settled after a window's end leaves the next one untouched.
 
-use tollgate_domain::UnixMillis;
+use tollgate_domain::{Money, UnixMillis};
 
 use super::calendar::{Calendar, Period, Window};
 
@@ -31,6 +31,10 @@ pub(super) struct Book {
     pub(super) holders: u32,
     /// In pico-units of currency.
     pub(super) money: Balance,
+    /// By how much the worst cases of those requests exceed the money that they hold reserved.
+    pub(super) at_risk: i128,
+    /// The ceiling of money that a request was refused by for what was spent of it.
+    pub(super) exhausted: Option<Money>,
     pub(super) tokens: Balance,
 }
 
@@ -40,6 +44,7 @@ pub(super) struct Book {
 struct Common {
     holders: i64,
     money: Balance,
+    at_risk: i128,
     tokens: Balance,
 }
 
@@ -54,6 +59,8 @@ pub(super) struct Balance {
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Amounts {
     pub(super) money: i128,
+    /// Of what is reserved: by how much the worst case exceeds `money`.
+    pub(super) at_risk: i128,
     pub(super) tokens: i128,
 }
 
@@ -81,12 +88,14 @@ impl Common {
     fn reserve(&mut self, amounts: Amounts) {
         self.holders += 1;
         self.money.reserve(amounts.money);
+        self.at_risk = self.at_risk.saturating_add(amounts.at_risk);
         self.tokens.reserve(amounts.tokens);
     }
 
     fn settle(&mut self, reserved: Amounts, actual: Amounts) {
         self.holders -= 1;
         self.money.settle(reserved.money, actual.money);
+        self.at_risk = self.at_risk.saturating_sub(reserved.at_risk);
         self.tokens.settle(reserved.tokens, actual.tokens);
     }
 }
@@ -98,12 +107,21 @@ impl Book {
             window: self.window,
             holders: holders.clamp(0, u32::MAX.into()) as u32,
             money: self.money.plus(common.money),
+            at_risk: self.at_risk.saturating_add(common.at_risk),
+            exhausted: self.exhausted,
             tokens: self.tokens.plus(common.tokens),
         }
     }
 
     fn empty(window: Window) -> Self {
-        Self { window, holders: 0, money: Balance::default(), tokens: Balance::default() }
+        Self {
+            window,
+            holders: 0,
+            money: Balance::default(),
+            at_risk: 0,
+            exhausted: None,
+            tokens: Balance::default(),
+        }
     }
 }
 
@@ -140,6 +158,11 @@ impl Books {
         self.common.reserve(amounts);
     }
 
+    /// Notes that the money of a period, up to this ceiling, is spent but for less than was asked.
+    pub(super) fn exhaust(&mut self, period: Period, ceiling: Money) {
+        self.by_period[period as usize].exhausted = Some(ceiling);
+    }
+
     /// Ends the reservation of a request that started then, in those of its windows that are
     /// still the current ones.
     pub(super) fn settle(&mut self, started: UnixMillis, reserved: Amounts, actual: Amounts) {
@@ -151,7 +174,17 @@ impl Books {
         for book in self.by_period.iter_mut().filter(|book| started >= book.window.start) {
             book.holders = book.holders.saturating_sub(1);
             book.money.settle(reserved.money, actual.money);
+            book.at_risk = book.at_risk.saturating_sub(reserved.at_risk);
             book.tokens.settle(reserved.tokens, actual.tokens);
+        }
+    }
+
+    /// Adds money that no request holds to what was spent in those windows of `at` that are still
+    /// the current ones. The windows must be open: [`roll`](Self::roll) comes first.
+    pub(super) fn charge(&mut self, at: UnixMillis, money: i128) {
+        self.carry_over();
+        for book in self.by_period.iter_mut().filter(|book| book.window.start <= at && at < book.window.end) {
+            book.money.settle(0, money);
         }
     }
 
@@ -210,12 +243,13 @@ mod tests {
     const MONDAY: UnixMillis = UnixMillis::new(1_795_996_800_000);
 
     fn amounts(money: i128) -> Amounts {
-        Amounts { money, tokens: money * 10 }
+        Amounts { money, at_risk: money * 2, tokens: money * 10 }
     }
 
     fn shown(books: &Books, period: Period) -> (i128, i128, u32) {
         let book = books.of(period);
         assert_eq!((book.tokens.spent, book.tokens.open), (book.money.spent * 10, book.money.open * 10));
+        assert_eq!(book.at_risk, book.money.open * 2);
         (book.money.spent, book.money.open, book.holders)
     }
 
@@ -247,6 +281,19 @@ mod tests {
         for period in Period::ALL {
             assert_eq!(shown(&books, period), (3, 0, 0), "{period:?}");
         }
+    }
+
+    #[test]
+    fn a_charge_counts_in_the_windows_of_its_instant() {
+        let (mut books, calendar) = (Books::default(), Calendar::utc());
+        books.roll(&calendar, MONDAY.plus(DAY));
+        books.charge(MONDAY.plus(DAY), 10);
+        books.charge(MONDAY, -4);
+        books.charge(MONDAY.plus(-400 * DAY), 100);
+        let spent = |period| books.of(period).money.spent;
+        assert_eq!((spent(Period::Day), spent(Period::Month)), (10, 10), "December has begun");
+        assert_eq!((spent(Period::Week), spent(Period::Quarter), spent(Period::Year)), (6, 6, 6));
+        assert_eq!(spent(Period::Total), 106);
     }
 
     #[test]

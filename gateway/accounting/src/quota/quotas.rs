@@ -17,6 +17,7 @@ use super::{
     calendar::{Calendar, Period},
     lease::{LeaseSource, WholeLimit},
     limits::ScopeRules,
+    raise::Raise,
     scope::{Cell, House, Scope, ScopeId},
 };
 
@@ -69,6 +70,15 @@ impl Quotas {
         self.set(id, period, window_start, |book| book.tokens.spent = tokens.into());
     }
 
+    /// Adds money that no request spent, such as a correction, at a scope that has counters: to the
+    /// windows of `at` that are still the current ones at `now`. It may be below zero.
+    pub fn charge(&self, id: &ScopeId, at: UnixMillis, money: Money, now: UnixMillis) {
+        let Some(cell) = self.cells.lock().get(id).cloned() else { return };
+        let mut state = cell.0.lock();
+        state.books.roll(&self.house.calendar, now);
+        state.books.charge(at, money.pico());
+    }
+
     /// Carries the counters of a scope that has been renamed over to its new name. Before the new
     /// configuration is bound; does nothing when the old name has no counters (any more).
     pub fn rename(&self, old: &ScopeId, new: &ScopeId) {
@@ -82,7 +92,11 @@ impl Quotas {
                 cells.insert(new.clone(), moved);
             }
             // Both were restored from the ledger: rows from before and after the renaming.
-            Some(cell) => cell.0.lock().books.absorb(&moved.0.lock().books),
+            Some(cell) => {
+                let (mut kept, moved) = (cell.0.lock(), moved.0.lock());
+                kept.books.absorb(&moved.books);
+                kept.raise = kept.raise.or(moved.raise);
+            }
         }
     }
 
@@ -90,6 +104,12 @@ impl Quotas {
     #[must_use]
     pub fn statuses(&self, scopes: &[Arc<Scope>], now: UnixMillis) -> Vec<BudgetStatus> {
         scopes.iter().filter_map(|scope| scope.status(now)).collect()
+    }
+
+    /// Sets what may be spent beyond the amount of a scope's budget, from the next request on; `None`
+    /// ends it. A scope without a budget keeps it for the day when it has one.
+    pub fn raise(&self, id: &ScopeId, raise: Option<Raise>) {
+        self.cell(id).0.lock().raise = raise;
     }
 
     /// Reservations that have not ended yet.

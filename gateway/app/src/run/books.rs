@@ -11,19 +11,21 @@ use std::{
 use anyhow::{Context, bail};
 use jiff::tz::TimeZone;
 use tollgate_accounting::{
-    ledger::{Dimension, Journal, JournalOptions, LedgerStore, Loader, UsageGroup, UsageQuery},
+    ledger::{Dimension, Entry, Journal, LedgerStore, Loader, Postings, SystemDisk, UsageGroup, UsageQuery},
     quota::{Calendar, Period, Quotas, Scope, ScopeId, ScopeKind},
 };
 use tollgate_control::config::Settings;
 use tollgate_domain::UnixMillis;
+use tollgate_proxy::Live;
 use tollgate_stores::SqliteStore;
 
-use super::wall_clock;
+use super::{journal_watch::JournalWatch, wall_clock};
 
 /// What the process writes money into.
 pub(super) struct Books {
     journal: Arc<Journal>,
     store: Arc<dyn LedgerStore>,
+    postings: Arc<Postings>,
     /// Taken by the thread that keeps the ledger up to date.
     loader: Option<Loader>,
     pepper: [u8; 32],
@@ -34,13 +36,13 @@ impl Books {
     ///
     /// # Errors
     /// Another process has the folder, or a file cannot be read or written.
-    pub(super) fn open(settings: &Settings) -> anyhow::Result<Self> {
+    pub(super) fn open(settings: &Settings, live: &Arc<Live>) -> anyhow::Result<Self> {
         fs::create_dir_all(&settings.data_dir)
             .with_context(|| format!("cannot create {}", settings.data_dir.display()))?;
         let pepper = pepper(&settings.data_dir.join("pepper")).context("pepper of the key digests")?;
-        let folder = settings.data_dir.join("journal").join(&*settings.instance);
-        let journal = Arc::new(Journal::open(&folder, JournalOptions::default())?);
-        let recovered = journal.recover(wall_clock())?;
+        let journal = Arc::new(open_journal(settings)?);
+        let store: Arc<dyn LedgerStore> = Arc::new(SqliteStore::open(&settings.data_dir.join("ledger.db"))?);
+        let recovered = journal.recover_beside(&*store, &settings.instance, wall_clock())?;
         if recovered.rows > 0 || recovered.torn_tails > 0 {
             tracing::warn!(
                 rows = recovered.rows,
@@ -51,11 +53,21 @@ impl Books {
         for gap in &recovered.gaps {
             tracing::error!(?gap, "the journal is damaged");
         }
+        for sign in &recovered.rolled_back {
+            tracing::error!("{sign}");
+        }
         tollgate_telemetry::recovered_requests(recovered.rows);
-        let store: Arc<dyn LedgerStore> = Arc::new(SqliteStore::open(&settings.data_dir.join("ledger.db"))?);
-        let mut loader = Loader::new(&folder, Arc::clone(&store));
+        // Before rows come: those of closed months are told from later ones by what stands there.
+        let statements = settings.data_dir.join("statements");
+        for fault in tollgate_finance::close::restore(&*store, &statements).context("statements")? {
+            tracing::error!(%fault, "a statement is not what was sealed");
+        }
+        let mut loader = Loader::new(journal.folder(), Arc::clone(&store));
         loader.run_once().context("loading the journal into the ledger")?;
-        Ok(Self { journal, store, loader: Some(loader), pepper })
+        let live = Arc::clone(live);
+        let tell = move |row: &Entry| charge(&live.quotas, row, wall_clock());
+        let postings = Arc::new(Postings::new(Arc::clone(&journal), Arc::clone(&store), tell));
+        Ok(Self { journal, store, postings, loader: Some(loader), pepper })
     }
 
     pub(super) fn journal(&self) -> Arc<Journal> {
@@ -101,12 +113,26 @@ impl Books {
         Ok(())
     }
 
+    /// The way in for rows that no request caused. They count in live budgets, so nothing is
+    /// posted before those are [restored](Self::restore).
+    pub(super) fn postings(&self) -> Arc<Postings> {
+        Arc::clone(&self.postings)
+    }
+
     /// Makes everything durable.
     pub(super) fn close(self) {
         if let Err(error) = self.journal.sync() {
             tracing::error!(%error, "the journal could not be synced at the end");
         }
     }
+}
+
+/// Locks the journal's folders. The second one is another disk's, where there is one.
+fn open_journal(settings: &Settings) -> anyhow::Result<Journal> {
+    let mut folders = vec![settings.data_dir.join("journal").join(&*settings.instance)];
+    folders.extend(settings.second_journal.as_ref().map(|second| second.join(&*settings.instance)));
+    let observer = Arc::new(JournalWatch::new());
+    Ok(Journal::open_on(Arc::new(SystemDisk), &folders, settings.journal, observer)?)
 }
 
 fn dimensions(kind: ScopeKind) -> Vec<Dimension> {
@@ -136,6 +162,21 @@ fn restore_group(
     quotas.restore(&id, period, start, group.cost);
     if matches!(period, Period::Day | Period::Month) {
         quotas.restore_tokens(&id, period, start, group.input_tokens + group.output_tokens);
+    }
+}
+
+/// Counts a row that no request caused at the scopes of its identity.
+fn charge(quotas: &Quotas, row: &Entry, now: UnixMillis) {
+    let identity = &row.identity;
+    let (team, project, key) = (&identity.team, &identity.project, &identity.key);
+    let scopes = [
+        (ScopeKind::Team, team.to_string()),
+        (ScopeKind::Project, format!("{team}/{project}")),
+        (ScopeKind::Key, format!("{team}/{project}/{key}")),
+    ];
+    for (kind, name) in scopes {
+        let id = ScopeId { kind, name: name.into() };
+        quotas.charge(&id, row.started_at, row.cost.unwrap_or_default(), now);
     }
 }
 

@@ -6,14 +6,23 @@
 
 mod budget;
 mod cli;
+mod close;
 mod crash;
+mod foresight;
+mod full_disk;
+mod groupings;
+mod ledger_file;
 mod load;
 mod metrics;
+mod mixed;
 mod prices;
+mod rebuild;
+mod recompute;
 mod refusals;
 mod regions;
 mod reload;
 mod restart;
 mod shutdown;
 mod stage;
+mod sums;
 mod upstream_killed;

@@ -5,8 +5,10 @@
 //! and reason. Nothing here is on a request's path; what blocks runs on threads that may.
 
 mod access;
+mod alerts;
 mod audit;
 mod budgets;
+mod close;
 mod config;
 mod export;
 mod fleet;
@@ -14,7 +16,9 @@ mod health;
 mod openapi;
 mod params;
 mod problem;
+mod reconcile;
 mod requests;
+mod rerate;
 mod routes;
 mod usage;
 
@@ -29,25 +33,41 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use jiff::tz::TimeZone;
-use tollgate_accounting::{Now, ledger::LedgerStore};
+use tollgate_accounting::{
+    Now,
+    ledger::{LedgerStore, Postings},
+};
 use tollgate_domain::UnixMillis;
 use tollgate_proxy::{Live, Snapshot};
 
 pub use health::Check;
 
 use self::problem::Problem;
-use crate::{operate::Operators, reload::Reloader};
+use crate::{
+    alerts::{Alerts, Foresight},
+    operate::Operators,
+    raises::Raises,
+    reload::Reloader,
+};
 
 /// What the admin API speaks for.
 pub struct AdminState {
     /// The ledger.
     pub store: Arc<dyn LedgerStore>,
+    /// The way into the ledger for rows that no request caused.
+    pub postings: Arc<Postings>,
     /// Quotas and health.
     pub live: Arc<Live>,
     /// The running configuration, and the way to the next one.
     pub reloader: Arc<Reloader>,
     /// Operators' states.
     pub operators: Arc<Operators>,
+    /// What people were told.
+    pub alerts: Arc<Alerts>,
+    /// Where budgets will stand.
+    pub foresight: Arc<Foresight>,
+    /// Budgets that are raised for a time.
+    pub raises: Arc<Raises>,
     /// Renders the metrics in the Prometheus text format.
     pub metrics: Box<dyn Fn() -> String + Send + Sync>,
     /// The conditions of readiness: configuration loaded, listeners bound, journal writable, not

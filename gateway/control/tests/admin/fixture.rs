@@ -13,12 +13,16 @@ use axum::{
 use parking_lot::Mutex;
 use serde_json::Value;
 use tempfile::TempDir;
-use tollgate_accounting::ledger::{End, Entry, Flags, Identity, Kind, Place, ServedBy};
+use tollgate_accounting::ledger::{
+    End, Entry, Flags, Identity, Journal, JournalOptions, Kind, Place, Postings, ServedBy,
+};
 use tollgate_control::{
     admin::{self, AdminState, Check},
+    alerts::{Alerts, Foresight},
     config::{self, Document, Sources},
     history::History,
     operate::Operators,
+    raises::Raises,
     reload::Reloader,
 };
 use tollgate_domain::{Money, RequestId, UnixMillis, Usage, UsageSource};
@@ -32,6 +36,8 @@ pub(crate) struct Gateway {
     pub(crate) live: Arc<Live>,
     pub(crate) reloader: Arc<Reloader>,
     pub(crate) operators: Arc<Operators>,
+    pub(crate) alerts: Arc<Alerts>,
+    pub(crate) raises: Arc<Raises>,
     pub(crate) checks: Arc<Mutex<Vec<Check>>>,
     state: Arc<AdminState>,
     folder: TempDir,
@@ -72,6 +78,7 @@ impl Gateway {
 
     fn of(config: &str, store: Arc<MemoryStore>) -> Self {
         let folder = TempDir::new().expect("a temporary folder");
+        let config = format!("{config}data_dir: {}\n", folder.path().join("data").display());
         fs::write(folder.path().join("tollgate.yaml"), config).expect("it is ours");
         fs::write(folder.path().join("prices.yaml"), PRICES).expect("it is ours");
         let sources = Sources::fixed(folder.path(), variables());
@@ -82,17 +89,27 @@ impl Gateway {
         let reloader = Reloader::start(document, Arc::clone(&live), [7; 32], history, |_| {})
             .unwrap_or_else(|error| panic!("{error}"));
         let operators = Arc::new(Operators::new(Arc::clone(&store) as _, Arc::clone(&live)));
+        let alerts = Alerts::open(Arc::clone(&store) as _, "contoso".into(), "gw-1".into());
+        let alerts = Arc::new(alerts.expect("the store can be read"));
+        let raises = Arc::new(Raises::new(Arc::clone(&store) as _, Arc::clone(&live)));
+        raises.follow(now()).expect("the store can be read");
         let checks = Arc::new(Mutex::new(vec![Check { name: "journal", problem: None }]));
         let seen = Arc::clone(&checks);
+        let journal = Journal::open(&folder.path().join("journal"), JournalOptions::default());
+        let postings = Postings::new(Arc::new(journal.expect("opened")), Arc::clone(&store) as _, |_| {});
         let state = Arc::new(AdminState {
             store: Arc::clone(&store) as _,
+            postings: Arc::new(postings),
             live: Arc::clone(&live),
             reloader: Arc::clone(&reloader),
             operators: Arc::clone(&operators),
+            alerts: Arc::clone(&alerts),
+            foresight: Arc::new(Foresight::default()),
+            raises: Arc::clone(&raises),
             metrics: Box::new(|| "tollgate_up 1\n".to_owned()),
             readiness: Box::new(move || seen.lock().clone()),
         });
-        Self { store, live, reloader, operators, checks, state, folder }
+        Self { store, live, reloader, operators, alerts, raises, checks, state, folder }
     }
 
     /// Changes the configuration file.
@@ -101,6 +118,16 @@ impl Gateway {
         let text = fs::read_to_string(&path).expect("it is ours");
         assert!(text.contains(from), "{from:?} stands in the file");
         fs::write(&path, text.replace(from, to)).expect("it is ours");
+    }
+
+    /// What arrives of a body.
+    pub(crate) async fn body_of(&self, path: &str, who: &str) -> Result<Vec<u8>, axum::Error> {
+        let token = format!("Bearer {}", secret_of(who));
+        let request = Request::builder().uri(path).header(header::AUTHORIZATION, token);
+        let request = request.body(Body::empty()).expect("a request");
+        let response = admin::router(&self.state).oneshot(request).await.expect("a router always answers");
+        assert_eq!(response.status(), 200, "the head was sent before");
+        Ok(to_bytes(response.into_body(), 64 << 20).await?.to_vec())
     }
 
     /// A call with the token of the holder `who`; without one when it is empty.
@@ -135,13 +162,26 @@ impl Gateway {
         id
     }
 
+    /// What stands in the file below the data folder, if there is one.
+    pub(crate) fn data_file(&self, name: &str) -> Option<String> {
+        fs::read_to_string(self.folder.path().join("data").join(name)).ok()
+    }
+
     pub(crate) fn fill_disk(&self) {
         self.store.full.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn empty_disk(&self) {
+        self.store.full.store(false, Ordering::Relaxed);
     }
 
     pub(crate) fn state_of_region(&self, name: &str) -> OperatorState {
         self.live.fleet.region(&name.into()).operator.state(OperatorState::Enabled)
     }
+}
+
+pub(crate) fn now() -> UnixMillis {
+    UnixMillis::new(jiff::Timestamp::now().as_millisecond())
 }
 
 pub(crate) fn millis(at: &str) -> UnixMillis {

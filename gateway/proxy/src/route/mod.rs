@@ -34,8 +34,7 @@ pub(crate) struct Candidate {
     pub(crate) price: Option<Arc<Price>>,
 }
 
-/// Finds the targets that may serve the request. `narrowed` is the zone that a client narrows its own call
-/// to; it can never widen what the project permits.
+/// Finds the targets that may serve the request.
 ///
 /// # Errors
 /// No such model, not allowed for this key, or no target in the permitted zones.
@@ -43,13 +42,34 @@ pub(crate) fn plan(
     routes: &Routes,
     principal: &Principal,
     envelope: &Envelope,
-    narrowed: Option<&str>,
     started: UnixMillis,
 ) -> Result<RoutePlan, Rejection> {
     let route = find(routes, envelope).ok_or_else(|| Rejection::UnknownModel(envelope.model().to_owned()))?;
+    along(route, principal, envelope, started)
+}
+
+/// The targets that may serve the request by another model than it asks for; `None` where the caller
+/// could not have asked for that model.
+pub(crate) fn instead(
+    routes: &Routes,
+    model: &ModelAlias,
+    principal: &Principal,
+    envelope: &Envelope,
+    started: UnixMillis,
+) -> Option<RoutePlan> {
+    along(routes.by_alias.get(model)?, principal, envelope, started).ok()
+}
+
+fn along(
+    route: &Arc<Route>,
+    principal: &Principal,
+    envelope: &Envelope,
+    started: UnixMillis,
+) -> Result<RoutePlan, Rejection> {
     if !principal.models.contains(&route.alias) {
         return Err(Rejection::ModelNotAllowed(route.alias.clone()));
     }
+    let narrowed = envelope.zone.as_deref();
     let mut candidates = SmallVec::<[Candidate; 4]>::new();
     for (level, targets) in route.levels.iter().enumerate() {
         for target in targets.iter().filter(|target| is_permitted(target, principal, narrowed)) {

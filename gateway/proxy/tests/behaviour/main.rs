@@ -4,6 +4,8 @@
 mod harness;
 
 mod arrows;
+mod bills;
+mod disk;
 mod exits;
 mod failover;
 mod health;
@@ -13,3 +15,4 @@ mod quotas;
 mod refusals;
 mod residency;
 mod transport;
+mod waste;

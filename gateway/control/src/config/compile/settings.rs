@@ -2,16 +2,20 @@
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
+use tollgate_accounting::ledger::JournalOptions;
 use tollgate_domain::Name;
 use tollgate_proxy::Durability;
 
-use crate::config::{
-    document::Document,
-    file::{self, AccessLog, AdminToken, ConfigFile, Listener},
-    problem::{Path, Problem},
+use crate::{
+    alerts::Webhook,
+    config::{
+        document::Document,
+        file::{self, AccessLog, AdminToken, ConfigFile, Listener},
+        problem::{Path, Problem},
+    },
 };
 
-use super::tls;
+use super::{alerts, tls};
 
 /// Settings of the process around the data plane.
 #[derive(Clone, Debug)]
@@ -28,6 +32,10 @@ pub struct Settings {
     pub status: Option<ListenerSettings>,
     /// Folder of the journal, the embedded ledger and the history.
     pub data_dir: PathBuf,
+    /// Folder for the journal when the one in `data_dir` takes no records.
+    pub second_journal: Option<PathBuf>,
+    /// How the journal works.
+    pub journal: JournalOptions,
     /// Who may use the admin API.
     pub admin_tokens: Vec<AdminToken>,
     /// What a recorded request survives.
@@ -42,6 +50,8 @@ pub struct Settings {
     pub workers: Option<u32>,
     /// IANA name of the time zone of budget periods.
     pub timezone: String,
+    /// Who is told of alerts.
+    pub webhooks: Vec<Arc<Webhook>>,
 }
 
 /// One address to listen on.
@@ -74,6 +84,8 @@ pub(super) fn compile(document: &Document, problems: &mut Vec<Problem>) -> Setti
         admin: listener("admin", &file.listen.admin),
         status: file.listen.status.as_ref().map(|status| listener("status", status)),
         data_dir: document.sources().resolve(&file.data_dir),
+        journal: journal(document, problems),
+        second_journal: file.ledger.journal.second_dir.as_deref().map(|dir| document.sources().resolve(dir)),
         admin_tokens: file.admin.tokens.clone(),
         durability: match file.ledger.durability {
             file::Durability::Process => Durability::Process,
@@ -84,7 +96,18 @@ pub(super) fn compile(document: &Document, problems: &mut Vec<Problem>) -> Setti
         access_log: file.access_log.clone(),
         workers: file.workers,
         timezone: file.calendar.timezone.clone(),
+        webhooks: alerts::compile(document, problems),
     }
+}
+
+fn journal(document: &Document, problems: &mut Vec<Problem>) -> JournalOptions {
+    let usual = JournalOptions::default();
+    let Some(segment) = document.file.ledger.journal.segment else { return usual };
+    if !(JournalOptions::MIN_SEGMENT..=JournalOptions::MAX_SEGMENT).contains(&segment.0) {
+        let path = Path::default().field("ledger").field("journal").field("segment");
+        problems.push(document.problem(path, "a segment has between 256KiB and 1GiB"));
+    }
+    JournalOptions { segment_bytes: segment.0, ..usual }
 }
 
 /// The configured name, else the host's.
@@ -115,6 +138,7 @@ pub fn restart_only(running: &ConfigFile, next: &Document) -> Vec<Problem> {
         (root.field("workers"), running.workers != file.workers),
         (root.field("access_log").field("to"), running.access_log != file.access_log),
         (ledger.field("durability"), running.ledger.durability != file.ledger.durability),
+        (ledger.field("journal"), running.ledger.journal != file.ledger.journal),
         (ledger.field("store"), running.ledger.store != file.ledger.store),
         (listen.field("data").field("address"), running.listen.data.address != file.listen.data.address),
         (listen.field("admin").field("address"), running.listen.admin.address != file.listen.admin.address),
