@@ -168,9 +168,11 @@ fn price() -> PriceLine {
         id: None,
         model: MODEL.into(),
         upstream: None,
+        region: None,
         from: UnixMillis::new(0),
         currency: "USD".into(),
         per: 1_000_000,
+        discount: 0,
         rates: Rates {
             input: Some(money("0.25")),
             cached_input: Some(money("0.025")),
@@ -185,7 +187,7 @@ fn price() -> PriceLine {
         per_hour: None,
     };
     let book = PriceBook::build(vec![entry]).expect("a good price");
-    book.line(None, &UPSTREAM.into(), &MODEL.into()).expect("the price")
+    book.line(None, &UPSTREAM.into(), &"north".into(), &MODEL.into()).expect("the price")
 }
 
 fn money(text: &str) -> Money {

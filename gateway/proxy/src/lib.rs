@@ -28,6 +28,7 @@ mod settle;
 
 mod live;
 mod snapshot;
+mod unpriced;
 mod worker;
 
 pub use auth::{KeyDigest, KeyRing};

@@ -4,7 +4,9 @@ use std::{rc::Rc, sync::Arc};
 
 use tollgate_accounting::ledger::Place;
 use tollgate_domain::{ModelAlias, Name, ProjectName, TeamName, UpstreamName};
-use tollgate_telemetry::{QuotaSeries, RequestLabels, RequestSeries, RetrySeries, UpstreamSeries};
+use tollgate_telemetry::{
+    QuotaSeries, RequestLabels, RequestSeries, RetrySeries, UnpricedSeries, UpstreamSeries,
+};
 
 use crate::snapshot::ByName;
 
@@ -19,6 +21,7 @@ pub(crate) struct SeriesCache {
     upstreams: ByName<UpstreamName, Rc<UpstreamSeries>>,
     quotas: ByName<(TeamName, ProjectName), Rc<QuotaSeries>>,
     retries: Option<Rc<RetrySeries>>,
+    unpriced: HashMap<(ModelAlias, Box<str>), Rc<UnpricedSeries>>,
 }
 
 /// What the metrics of a request are labelled with.
@@ -84,6 +87,11 @@ impl SeriesCache {
     pub(crate) fn quota(&mut self, team: &TeamName, project: &ProjectName) -> Rc<QuotaSeries> {
         let make = || Rc::new(QuotaSeries::new(team.as_str(), project.as_str()));
         Rc::clone(self.quotas.entry((team.clone(), project.clone())).or_insert_with(make))
+    }
+
+    pub(crate) fn unpriced(&mut self, model: &ModelAlias, upstream: &str) -> Rc<UnpricedSeries> {
+        let make = || Rc::new(UnpricedSeries::new(model.as_str(), upstream));
+        Rc::clone(self.unpriced.entry((model.clone(), upstream.into())).or_insert_with(make))
     }
 
     pub(crate) fn retries(&mut self) -> Rc<RetrySeries> {

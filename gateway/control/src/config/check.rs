@@ -3,7 +3,10 @@
 //! Every rule runs over the whole configuration, so one run reports all that is wrong.
 
 mod alerts;
+mod allocation;
 mod budgets;
+mod capacity;
+mod exchange;
 mod models;
 mod names;
 mod secrets;
@@ -33,6 +36,8 @@ pub(super) fn check(file: &ConfigFile, prices: &PriceFile, tree: &Node) -> Vec<P
     check.teams();
     check.alerts();
     check.secrets();
+    check.exchange();
+    check.allocation();
     check.price_entries();
     check.problems
 }
@@ -134,10 +139,8 @@ impl Check<'_> {
                 "is for the store `postgres`, which is not available yet",
             );
         }
-        for (field, given) in [("fx", file.fx.is_some()), ("fleet", file.fleet.is_some())] {
-            if given {
-                self.later(root.field(field), &format!("`{field}`"));
-            }
+        if file.fleet.is_some() {
+            self.later(root.field("fleet"), "`fleet`");
         }
     }
 
@@ -172,12 +175,21 @@ impl Check<'_> {
                 let path = path.field(field);
                 self.problems.push(Problem { path, suggestion, ..Problem::at(Some(place.clone()), message) });
             };
-            if item.currency.as_ref().is_some_and(|currency| *currency != self.file.currency) {
+            if let Some(currency) = &item.currency
+                && *currency != self.file.currency
+                && !self.file.fx.iter().any(|rate| rate.currency == *currency && rate.from <= item.from)
+            {
                 let message = format!(
-                    "a price in another currency than {} needs an `fx` entry, which is not available yet",
+                    "a price in {currency} needs an `fx` entry that counts on its date: budgets and totals are in {}",
                     self.file.currency
                 );
                 push("currency", message, None);
+            }
+            if let Some(region) = &item.region
+                && !self.file.regions.iter().any(|known| known.name == *region)
+            {
+                let suggestion = nearest(region, self.file.regions.iter().map(|known| known.name.as_str()));
+                push("region", format!("there is no region `{region}`"), suggestion);
             }
             if let Some(upstream) = &item.upstream
                 && !self.file.upstreams.iter().any(|known| known.name == *upstream)

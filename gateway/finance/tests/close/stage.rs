@@ -195,6 +195,7 @@ pub(crate) fn row(number: u64, team: &str, at: UnixMillis) -> Entry {
             meter: MeterKind::Input,
             quantity,
             unit_price,
+            list_price: None,
             cost,
             price_id: "gpt-2026".into()
         }],

@@ -183,7 +183,23 @@ fn flags(open: &Open, consumed: &Consumption, reported: &Reported, bill: Option<
 /// Metrics and the access line of a row.
 pub(super) fn publish(worker: &Worker, entry: &Entry, exchange: Exchange) {
     record(worker, entry, &entry.model);
+    if entry.flags.contains(Flags::UNPRICED) {
+        warn_unpriced(worker, entry);
+    }
     write_line(worker, entry, exchange);
+}
+
+fn warn_unpriced(worker: &Worker, entry: &Entry) {
+    let upstream = entry.place.as_ref().map_or("", |place| place.upstream.as_str());
+    worker.series.borrow_mut().unpriced(&entry.model, upstream).count();
+    if worker.shared.live.unpriced.is_news(&entry.model, entry.ended_at) {
+        tracing::warn!(
+            model = entry.model.as_str(),
+            upstream,
+            upstream_model = entry.place.as_ref().map_or("", |place| place.upstream_model.as_str()),
+            "a model without a price is used; what it costs is unknown"
+        );
+    }
 }
 
 fn record(worker: &Worker, entry: &Entry, model: &ModelAlias) {

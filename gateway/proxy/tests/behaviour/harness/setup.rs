@@ -48,9 +48,9 @@ pub(crate) struct Setup {
     pub(crate) edge: EdgeLimits,
     pub(crate) trap: Option<fn(&str)>,
     pub(crate) durability: Durability,
-    pub(crate) disk: DiskInHand,
+    pub(crate) disk: super::DiskInHand,
     /// A sync that takes longer stops admission.
-    pub(crate) slow_sync: Duration,
+    pub(crate) slow_sync: std::time::Duration,
     pub(crate) tls: Option<tollgate_proxy::ListenerTls>,
     /// Whether the models have prices.
     pub(crate) priced: bool,
@@ -127,8 +127,8 @@ impl Setup {
             edge: EdgeLimits::default(),
             trap: None,
             durability: Durability::Process,
-            disk: DiskInHand::default(),
-            slow_sync: Duration::from_secs(3_600),
+            disk: super::DiskInHand::default(),
+            slow_sync: std::time::Duration::from_secs(3_600),
             tls: None,
             priced: true,
         }
@@ -212,7 +212,7 @@ impl Setup {
         let name = setup.name.as_str().into();
         let model = setup.model().into();
         Target {
-            price: self.priced.then(|| prices().line(None, &name, &model)).flatten(),
+            price: self.priced.then(|| prices().line(None, &name, &"north".into(), &model)).flatten(),
             weight: 1,
             place: Arc::new(Place {
                 provider: setup.dialect.as_str().into(),
@@ -269,9 +269,11 @@ fn prices() -> PriceBook {
         id: None,
         model: model.into(),
         upstream: None,
+        region: None,
         from: UnixMillis::new(0),
         currency: "USD".into(),
         per: 1_000_000,
+        discount: 0,
         rates: Rates {
             input: Some("1".parse().expect("a decimal")),
             cached_input: Some("0.1".parse().expect("a decimal")),
