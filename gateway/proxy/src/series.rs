@@ -1,6 +1,6 @@
 //! Resolved metric handles of one core, so that a request never looks a metric up by its text.
 
-use std::{rc::Rc, sync::Arc};
+use std::{collections::HashMap, rc::Rc, sync::Arc};
 
 use tollgate_accounting::ledger::Place;
 use tollgate_domain::{ModelAlias, Name, ProjectName, TeamName, UpstreamName};
