@@ -8,6 +8,8 @@ use tollgate_telemetry::{
     QuotaSeries, RequestLabels, RequestSeries, RetrySeries, UnpricedSeries, UpstreamSeries,
 };
 
+use crate::snapshot::ByName;
+
 /// Beyond this many combinations the cache starts anew; configurations that are gone leave that way.
 const MOST: usize = 4_096;
 
@@ -15,9 +17,9 @@ const MOST: usize = 4_096;
 /// beside the handles, so that no address is ever reused while it is a key.
 #[derive(Default)]
 pub(crate) struct SeriesCache {
-    requests: HashMap<RequestKey, (Kept, Rc<RequestSeries>)>,
-    upstreams: HashMap<UpstreamName, Rc<UpstreamSeries>>,
-    quotas: HashMap<(TeamName, ProjectName), Rc<QuotaSeries>>,
+    requests: ByName<RequestKey, (Kept, Rc<RequestSeries>)>,
+    upstreams: ByName<UpstreamName, Rc<UpstreamSeries>>,
+    quotas: ByName<(TeamName, ProjectName), Rc<QuotaSeries>>,
     retries: Option<Rc<RetrySeries>>,
     unpriced: HashMap<(ModelAlias, Box<str>), Rc<UnpricedSeries>>,
 }

@@ -1,10 +1,6 @@
 //! A snapshot made by hand, with what a test wants to be different.
 
-use std::{
-    collections::{HashMap, HashSet},
-    net::SocketAddr,
-    sync::Arc,
-};
+use std::{collections::HashMap, net::SocketAddr, sync::Arc};
 
 use sha2::{Digest, Sha256};
 use tollgate_accounting::{
@@ -15,8 +11,8 @@ use tollgate_accounting::{
 use tollgate_dialect::Dialect;
 use tollgate_domain::{ModelAlias, Secret, UnixMillis};
 use tollgate_proxy::{
-    Balance, Credential, Durability, EdgeLimits, InjectUsage, KeyRing, Live, OperatorState, Origin, Prepared,
-    Presentation, Principal, Route, Routes, Scheme, Snapshot, Target, Timeouts, Upstream,
+    Balance, ByName, Credential, Durability, EdgeLimits, InjectUsage, KeyRing, Live, OperatorState, Origin,
+    Prepared, Presentation, Principal, Route, Routes, Scheme, Snapshot, Target, Timeouts, Upstream,
 };
 use tollgate_simulator::Simulator;
 
@@ -155,7 +151,7 @@ impl Setup {
         Snapshot {
             version: 1,
             keys,
-            routes: Routes { by_alias: self.routes(live), deployments: HashMap::new() },
+            routes: Routes { by_alias: self.routes(live), ..Routes::default() },
             edge: self.edge,
             ..Snapshot::empty("USD".into())
         }
@@ -182,7 +178,7 @@ impl Setup {
                 scope(ScopeKind::Project, "search/assistant", rules[1]),
                 scope(ScopeKind::Team, "search", rules[2]),
             ],
-            models: HashSet::from(["chat".into(), "claude".into(), "nowhere".into()]),
+            models: ["chat", "claude", "nowhere"].into_iter().map(ModelAlias::from).collect(),
             zones: self.zones.as_ref().map(|zones| zones.iter().map(|zone| (*zone).into()).collect()),
             expires: None,
             revoked: false,
@@ -193,7 +189,7 @@ impl Setup {
         }
     }
 
-    fn routes(&self, live: &Live) -> HashMap<ModelAlias, Arc<Route>> {
+    fn routes(&self, live: &Live) -> ByName<ModelAlias, Arc<Route>> {
         let mut levels: HashMap<&str, Vec<Vec<Arc<Target>>>> = HashMap::new();
         for target in &self.targets {
             levels.entry(target.alias()).or_default().push(vec![Arc::new(self.target(target, live))]);
