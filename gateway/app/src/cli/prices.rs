@@ -171,9 +171,9 @@ fn check(args: CheckArgs) -> ExitCode {
 fn show(args: ShowArgs) -> Result<ExitCode> {
     let Some((prices, currency)) = read(args.from) else { return Ok(ExitCode::FAILURE) };
     let wanted = |item: &&PriceItem| args.model.as_ref().is_none_or(|text| item.model.contains(text));
-    let mut lines: BTreeMap<(&str, Option<&str>, Option<&str>), Vec<&PriceItem>> = BTreeMap::new();
+    let mut lines: BTreeMap<_, Vec<&PriceItem>> = BTreeMap::new();
     for item in prices.items.iter().filter(wanted) {
-        lines.entry((&item.model, item.upstream.as_deref(), item.region.as_deref())).or_default().push(item);
+        lines.entry((&item.model, &item.upstream, &item.region)).or_default().push(item);
     }
     let mut items = Vec::new();
     for line in lines.values_mut() {

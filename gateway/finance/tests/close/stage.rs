@@ -123,18 +123,18 @@ impl Stage {
     pub(crate) fn exports(&self, from: UnixMillis, to: UnixMillis) -> BTreeMap<&'static str, Vec<u8>> {
         let query = RowQuery { from: Some(from), to: Some(to), ..all_kinds() };
         let mut files: BTreeMap<&str, Vec<u8>> = BTreeMap::new();
-        let mut file = |name| files.entry(name).or_default();
-        export_csv(&self.store, &query, file("csv")).expect("exported");
-        export_parquet(&self.store, &query, file("parquet")).expect("exported");
-        export_xlsx(&self.store, &query, XlsxDetail::Requests, &TimeZone::UTC, file("xlsx"))
-            .expect("exported");
+        export_csv(&self.store, &query, files.entry("csv").or_default()).expect("exported");
+        export_parquet(&self.store, &query, files.entry("parquet").or_default()).expect("exported");
+        let book = files.entry("xlsx").or_default();
+        export_xlsx(&self.store, &query, XlsxDetail::Requests, &TimeZone::UTC, book).expect("exported");
         let charges = [
             ("focus 1.2", FocusVersion::V1_2, FocusForm::Csv),
             ("focus 1.4", FocusVersion::V1_4, FocusForm::Csv),
             ("focus 1.4 parquet", FocusVersion::V1_4, FocusForm::Parquet),
         ];
         for (name, version, form) in charges {
-            export_focus(&self.store, &query, (version, form), &TimeZone::UTC, file(name)).expect("exported");
+            let file = files.entry(name).or_default();
+            export_focus(&self.store, &query, (version, form), &TimeZone::UTC, file).expect("exported");
         }
         files
     }
