@@ -7,6 +7,7 @@
 mod admin;
 mod background;
 mod books;
+mod ledger;
 mod signals;
 
 use std::{

@@ -43,6 +43,9 @@ impl Background {
         if let Some(loader) = books.take_loader() {
             background.spawn("ledger-loader", move |stop| load(loader, &stop))?;
         }
+        if let Some(retention) = books.take_retention() {
+            background.spawn("ledger-retention", move |stop| retention.run(&stop))?;
+        }
         let (journal, store) = (books.journal(), books.store());
         background.spawn("journal-retention", move |stop| prune(&journal, &*store, &stop))?;
         let (reloader, live) = (Arc::clone(reloader), Arc::clone(live));
@@ -69,7 +72,7 @@ impl Background {
 }
 
 /// Waits for the next turn; false when it is time to end.
-fn goes_on(stop: &Receiver<()>, pause: Duration) -> bool {
+pub(super) fn goes_on(stop: &Receiver<()>, pause: Duration) -> bool {
     matches!(stop.recv_timeout(pause), Err(RecvTimeoutError::Timeout))
 }
 

@@ -16,9 +16,11 @@ use tollgate_accounting::{
 };
 use tollgate_control::config::Settings;
 use tollgate_domain::UnixMillis;
-use tollgate_stores::SqliteStore;
 
-use super::wall_clock;
+use super::{
+    ledger::{Ledger, Retention},
+    wall_clock,
+};
 
 /// What the process writes money into.
 pub(super) struct Books {
@@ -26,6 +28,8 @@ pub(super) struct Books {
     store: Arc<dyn LedgerStore>,
     /// Taken by the thread that keeps the ledger up to date.
     loader: Option<Loader>,
+    /// Taken by the thread that looks after it.
+    retention: Option<Retention>,
     pepper: [u8; 32],
 }
 
@@ -52,10 +56,10 @@ impl Books {
             tracing::error!(?gap, "the journal is damaged");
         }
         tollgate_telemetry::recovered_requests(recovered.rows);
-        let store: Arc<dyn LedgerStore> = Arc::new(SqliteStore::open(&settings.data_dir.join("ledger.db"))?);
+        let Ledger { store, retention } = Ledger::open(&settings.ledger)?;
         let mut loader = Loader::new(&folder, Arc::clone(&store));
         loader.run_once().context("loading the journal into the ledger")?;
-        Ok(Self { journal, store, loader: Some(loader), pepper })
+        Ok(Self { journal, store, loader: Some(loader), retention, pepper })
     }
 
     pub(super) fn journal(&self) -> Arc<Journal> {
@@ -72,6 +76,10 @@ impl Books {
 
     pub(super) fn take_loader(&mut self) -> Option<Loader> {
         self.loader.take()
+    }
+
+    pub(super) fn take_retention(&mut self) -> Option<Retention> {
+        self.retention.take()
     }
 
     /// Tells the limits what was spent before this process began.

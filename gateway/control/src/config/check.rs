@@ -2,6 +2,7 @@
 //!
 //! Every rule runs over the whole configuration, so one run reports all that is wrong.
 
+mod ledger;
 mod models;
 mod names;
 mod secrets;
@@ -12,7 +13,7 @@ use std::collections::HashSet;
 
 use super::{
     currency::is_currency,
-    file::{ConfigFile, Listener, Store},
+    file::{ConfigFile, Listener},
     prices::PriceFile,
     problem::{Path, Problem, Severity, nearest},
     tree::{Node, Value},
@@ -25,6 +26,7 @@ const MIN_SECRET_BYTES: usize = 16;
 pub(super) fn check(file: &ConfigFile, prices: &PriceFile, tree: &Node) -> Vec<Problem> {
     let mut check = Check { file, prices, tree, problems: Vec::new() };
     check.general();
+    check.ledger();
     check.listeners();
     check.regions_and_upstreams();
     check.models();
@@ -121,14 +123,6 @@ impl Check<'_> {
             self.error(
                 root.field("access_log").field("to"),
                 "expected stdout, stderr, off or the name of a file",
-            );
-        }
-        if file.ledger.store == Store::Postgres {
-            self.later(root.field("ledger").field("store"), "the store `postgres`");
-        } else if file.ledger.url.is_some() {
-            self.error(
-                root.field("ledger").field("url"),
-                "is for the store `postgres`, which is not available yet",
             );
         }
         for (field, given) in [("fx", file.fx.is_some()), ("fleet", file.fleet.is_some())] {

@@ -5,6 +5,7 @@
 //! outlive the snapshot.
 
 mod keys;
+mod ledger;
 mod routes;
 mod settings;
 mod tls;
@@ -19,7 +20,10 @@ use tollgate_accounting::{
 use tollgate_domain::Name;
 use tollgate_proxy::{EdgeLimits, Live, Snapshot};
 
-pub use self::settings::{ListenerSettings, Settings, restart_only};
+pub use self::{
+    ledger::LedgerPlace,
+    settings::{ListenerSettings, Settings, restart_only},
+};
 use super::{
     document::Document,
     problem::{Errors, Problem},

@@ -3,6 +3,7 @@
 //! Strict: a field that is not here is an error. The documentation of each field is its description
 //! in the JSON Schema: what it means, its unit, its default, an example.
 
+mod ledger;
 mod listen;
 mod model;
 mod quantities;
@@ -17,6 +18,7 @@ use serde::Deserialize;
 
 use self::quantities::decimal_schema;
 pub use self::{
+    ledger::{Durability, LedgerSection, Store},
     listen::{AccessLog, AdminSection, AdminToken, Edge, Listen, Listener, Role, ServerTls, TokenScope},
     model::{Balance, Model, Target},
     quantities::{Instant, Share, Size, Span},
@@ -111,42 +113,6 @@ impl Default for CalendarSection {
     fn default() -> Self {
         Self { timezone: utc() }
     }
-}
-
-/// How requests are recorded. A change needs a restart.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct LedgerSection {
-    /// What a recorded request survives. Default: `process`.
-    #[serde(default)]
-    pub durability: Durability,
-    /// Where rows are kept for questions. Default: `sqlite`.
-    #[serde(default)]
-    pub store: Store,
-    /// Connection of a PostgreSQL store. Not available yet.
-    pub url: Option<SecretText>,
-}
-
-/// What a recorded request survives.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq)]
-#[serde(rename_all = "snake_case")]
-pub enum Durability {
-    /// The end of the process, `kill -9` included; a power loss may cost the last 10 milliseconds.
-    #[default]
-    Process,
-    /// A power loss too: the last byte of an answer waits for the disk.
-    Power,
-}
-
-/// Where rows are kept for questions.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq)]
-#[serde(rename_all = "snake_case")]
-pub enum Store {
-    /// An embedded database in `data_dir`.
-    #[default]
-    Sqlite,
-    /// A PostgreSQL server. Not available yet.
-    Postgres,
 }
 
 /// How the gateway ends.
