@@ -106,8 +106,8 @@ impl Gateway {
             option_env!("TOLLGATE_REVISION").unwrap_or("unknown"),
         );
         let settings = first_look(&document)?;
-        let mut books = Books::open(&settings)?;
         let live = Arc::new(Live::new(config::quotas(&document)));
+        let mut books = Books::open(&settings, &live)?;
         let tls: ListenerTlsSlot = Arc::default();
         let reloader = start_reloader(document, &live, &books, &tls, &settings)?;
         books.restore(&live.quotas, &reloader.running().scopes, &settings)?;

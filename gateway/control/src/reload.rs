@@ -15,7 +15,7 @@ use std::{
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use parking_lot::Mutex;
-use tollgate_accounting::quota::Scope;
+use tollgate_accounting::{price::PriceBook, quota::Scope};
 use tollgate_domain::UnixMillis;
 use tollgate_proxy::{Live, Snapshot};
 
@@ -48,6 +48,8 @@ pub struct Running {
     pub document: Document,
     /// Settings of the process around the data plane.
     pub settings: Settings,
+    /// The prices of all price files.
+    pub prices: Arc<PriceBook>,
     /// Every scope with its rules: teams, their projects, their keys.
     pub scopes: Vec<Arc<Scope>>,
     /// What is perhaps not as meant.
@@ -269,8 +271,8 @@ impl Reloader {
 }
 
 fn split(version: Version, document: Document, compiled: Compiled) -> (Arc<Snapshot>, Running) {
-    let Compiled { snapshot, settings, scopes, warnings } = compiled;
-    (snapshot, Running { version, document, settings, scopes, warnings })
+    let Compiled { snapshot, settings, prices, scopes, warnings } = compiled;
+    (snapshot, Running { version, document, settings, prices, scopes, warnings })
 }
 
 /// The last version when the text is the same, else one more: a number names one text.

@@ -6,6 +6,7 @@
 //! rows that are there.
 
 mod address;
+mod closings;
 mod columns;
 mod documents;
 mod history;
@@ -25,8 +26,8 @@ use std::{
 
 use tokio_postgres::types::{ToSql, Type};
 use tollgate_accounting::ledger::{
-    AuditEntry, Batch, ConfigVersion, Cursor, Document, Entry, LedgerStore, Loaded, Override, Page, RowQuery,
-    RuntimeKey, StoreError, UsageGroup, UsageQuery,
+    AuditEntry, Batch, Closing, ConfigVersion, Cursor, Document, Entry, LedgerStore, Loaded, Override, Page,
+    RowQuery, RuntimeKey, StoreError, UsageGroup, UsageQuery,
 };
 use tollgate_domain::{RequestId, UnixMillis};
 
@@ -144,6 +145,10 @@ impl LedgerStore for PostgresStore {
 
     fn put_document(&self, document: &Document) -> Result<(), StoreError> {
         self.server.run(Work::Write, async |to| documents::put(to, document).await)
+    }
+
+    fn close_books(&self, until: UnixMillis, at: UnixMillis) -> Result<Closing, StoreError> {
+        self.server.run(Work::Write, async |to| closings::close(to, until, at).await)
     }
 }
 

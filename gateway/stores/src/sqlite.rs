@@ -4,6 +4,7 @@
 //! is what makes loading cheap. Time ranges are found by the id and filtered in code, sums come from
 //! hourly rollups, and the order of loading from a list of ids per batch.
 
+mod closings;
 mod connections;
 mod documents;
 mod history;
@@ -17,8 +18,8 @@ mod usage;
 use std::path::Path;
 
 use tollgate_accounting::ledger::{
-    AuditEntry, Batch, ConfigVersion, Cursor, Document, Entry, LedgerStore, Loaded, Override, Page, RowQuery,
-    RuntimeKey, StoreError, UsageGroup, UsageQuery,
+    AuditEntry, Batch, Closing, ConfigVersion, Cursor, Document, Entry, LedgerStore, Loaded, Override, Page,
+    RowQuery, RuntimeKey, StoreError, UsageGroup, UsageQuery,
 };
 use tollgate_domain::{RequestId, UnixMillis};
 
@@ -119,6 +120,10 @@ impl LedgerStore for SqliteStore {
 
     fn put_document(&self, document: &Document) -> Result<(), StoreError> {
         self.connections.write_durably(|to| documents::put(to, document))
+    }
+
+    fn close_books(&self, until: UnixMillis, at: UnixMillis) -> Result<Closing, StoreError> {
+        self.connections.write_durably(|to| closings::close(to, until, at))
     }
 }
 

@@ -56,6 +56,7 @@ fn suite(open: &dyn Fn() -> Ground, cases: u32) {
         keys_are_kept_and_revoked,
         history_is_kept,
         documents_follow_one_another,
+        closed_time_does_not_change_any_more,
     ];
     for part in parts {
         part(&*open().store);
@@ -471,4 +472,30 @@ fn documents_follow_one_another(store: &dyn LedgerStore) {
     assert_eq!(store.documents("statement").expect("read"), [document("a", 1), document("b", 2)]);
     assert_eq!(store.documents("alert").expect("read"), [other]);
     assert_eq!(store.documents("none").expect("read"), []);
+}
+
+fn closed_time_does_not_change_any_more(store: &dyn LedgerStore) {
+    let rows: Vec<Entry> = (1..=4).map(|number| row(Shape::new(number))).collect();
+    load(store, &rows[..2]);
+    let until = MIDNIGHT.plus(24 * HOUR);
+    let closing = store.close_books(until, until.plus(1)).expect("closed");
+    assert_eq!((closing.until, closing.seq), (until, 2));
+    assert!(matches!(store.close_books(until, until.plus(2)), Err(StoreError::Exists(_))));
+    assert!(matches!(store.close_books(until.plus(-1), until.plus(2)), Err(StoreError::Exists(_))));
+    assert_eq!(store.closings().expect("read"), [closing]);
+
+    let day = UsageQuery { to: Some(until), ..UsageQuery::default() };
+    let before = usage(store, &day);
+    let late = batch(&rows, 2);
+    assert_eq!(store.load(&late).expect("loaded"), Loaded { inserted: 2, duplicates: 2, dead: 0 });
+    assert_eq!(store.load(&late).expect("loaded"), Loaded { inserted: 0, duplicates: 4, dead: 0 });
+    assert_eq!(usage(store, &day), before, "closed time has the rows that it had");
+
+    let posted = RowQuery { kind: Some(Kind::Adjustment), from: Some(until), ..RowQuery::default() };
+    let posted = store.rows(&posted).expect("read").items;
+    let of: BTreeSet<_> = posted.iter().map(|row| row.adjusts.expect("a correction of a request")).collect();
+    assert_eq!(of, rows[2..].iter().map(|row| row.id).collect());
+    assert!(posted.iter().all(|row| row.started_at == until));
+    let cost: Money = rows.iter().filter_map(|row| row.cost).sum();
+    assert_eq!(total(store).cost, cost, "no row is lost and none counts twice");
 }

@@ -123,15 +123,15 @@ impl PostgresServer {
     /// # Errors
     /// PostgreSQL is missing, or does not start; the error holds what it said.
     pub fn start() -> Result<Self> {
-        Self::with(&[])
+        Self::with(&[], &[])
     }
 
-    /// The same with settings such as `max_connections=20`; files that they name lie in the folder
-    /// `data` of [`folder`](Self::folder).
+    /// The same with settings such as `ssl=on`, and files of the data folder that they name: name and
+    /// text.
     ///
     /// # Errors
     /// As [`start`](Self::start).
-    pub fn with(settings: &[&str]) -> Result<Self> {
+    pub fn with(settings: &[&str], files: &[(&str, &str)]) -> Result<Self> {
         let programs = PostgresPrograms::find()?;
         let account = Account::for_server()?;
         let folder = tempfile::tempdir().context("no folder for the server")?;
@@ -145,6 +145,9 @@ impl PostgresServer {
             databases: Mutex::default(),
         };
         server.initialise()?;
+        for (name, text) in files {
+            server.write(&server.data().join(name), text)?;
+        }
         server.port = free_port()?;
         server.resume()?;
         Ok(server)
@@ -283,13 +286,9 @@ impl PostgresServer {
     }
 
     fn initialise(&self) -> Result<()> {
+        self.give_to_server(self.folder.path())?;
         let password = self.folder.path().join("password");
-        fs::write(&password, Self::PASSWORD)?;
-        // Readable by the server's user, writable by both: the folder itself is nobody else's.
-        fs::set_permissions(self.folder.path(), fs::Permissions::from_mode(0o755))?;
-        if let Some(account) = self.account {
-            std::os::unix::fs::chown(self.folder.path(), Some(account.user), Some(account.group))?;
-        }
+        self.write(&password, Self::PASSWORD)?;
         let output = self
             .programs
             .command("initdb", self.account)
@@ -301,6 +300,21 @@ impl PostgresServer {
             .output()
             .context("cannot run initdb")?;
         ensure!(output.status.success(), "initdb: {}", String::from_utf8_lossy(&output.stderr).trim());
+        Ok(())
+    }
+
+    /// Writes a file that only the server's user can read.
+    fn write(&self, path: &Path, text: &str) -> Result<()> {
+        fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;
+        fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
+        self.give_to_server(path)
+    }
+
+    fn give_to_server(&self, path: &Path) -> Result<()> {
+        if let Some(account) = self.account {
+            std::os::unix::fs::chown(path, Some(account.user), Some(account.group))
+                .with_context(|| format!("cannot give {} to the server's user", path.display()))?;
+        }
         Ok(())
     }
 

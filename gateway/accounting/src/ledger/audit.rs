@@ -13,6 +13,7 @@ use serde::Serialize;
 use tollgate_domain::{LogId, Money, Name, RequestId, UnixMillis};
 
 use super::{
+    closing::{self, Closing},
     codec::Decoder,
     entry::{Entry, Kind},
     journal::{Gap, Item, RecordType, SegmentBytes, SegmentFile, list_segments, pruned_before},
@@ -186,7 +187,7 @@ pub fn verify(folder: &Path, store: &dyn LedgerStore) -> Result<Report, VerifyEr
     let fail = |source| VerifyError::Journal { path: folder.to_owned(), source };
     let cursors = store.cursors()?.into_iter().map(|cursor| (cursor.log, cursor.lsn)).collect();
     let horizon = pruned_before(folder).map_err(fail)?;
-    let mut journal = JournalRows { loaded: cursors, ..JournalRows::default() };
+    let mut journal = JournalRows { loaded: cursors, closings: store.closings()?, ..JournalRows::default() };
     for file in list_segments(folder).map_err(fail)? {
         journal.segment(&file).map_err(fail)?;
     }
@@ -256,6 +257,7 @@ struct JournalRows {
     report: Report,
     decoder: Decoder,
     loaded: HashMap<LogId, u64>,
+    closings: Vec<Closing>,
     rows: Vec<JournalRow>,
     open: HashSet<RequestId>,
     /// Rows that came before, or in another log than, their START.
@@ -303,7 +305,9 @@ impl JournalRows {
                     self.ended.insert(entry.id);
                 }
                 let pending = self.loaded.get(&log).is_none_or(|loaded| lsn > *loaded);
-                self.rows.push(JournalRow { id: entry.id, figures: Figures::of(&entry), pending });
+                // The ledger has what came too late for its time under another id.
+                let id = closing::late(&self.closings, log, lsn, &entry).map_or(entry.id, |late| late.id);
+                self.rows.push(JournalRow { id, figures: Figures::of(&entry), pending });
             }
             RecordType::Checkpoint | RecordType::Seal => {}
         }

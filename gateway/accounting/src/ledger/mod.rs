@@ -1,16 +1,19 @@
 //! The ledger: one row per request, written before the client has the last byte.
 //!
-//! In the order in which a row travels: an [`Entry`] is written by a core's [`Writer`] into the
-//! [`Journal`]'s append-only files, [`recovery`](Journal::recover) closes what a crash left open,
-//! the [`Loader`] carries rows into a [`LedgerStore`], and [`verify`] compares the two. The journal
-//! is the truth; a store can be rebuilt from it.
+//! In the order in which a row travels: an [`Entry`] is written by a core's [`Writer`], or by
+//! [`Postings`] where no request caused it, into the [`Journal`]'s append-only files,
+//! [`recovery`](Journal::recover) closes what a crash left open, the [`Loader`] carries rows into a
+//! [`LedgerStore`], and [`verify`] compares the two. The journal is the truth; a store can be rebuilt
+//! from it.
 
 mod audit;
+mod closing;
 mod codec;
 mod columns;
 mod entry;
 mod journal;
 mod loader;
+mod posting;
 mod query;
 #[cfg(test)]
 mod samples;
@@ -18,6 +21,7 @@ mod state;
 mod store;
 
 pub use audit::{Difference, Report, VerifyError, verify};
+pub use closing::{Closing, closed_until};
 pub use codec::{DecodeError, Decoder, encode_entry};
 pub use columns::{COLUMNS, Column, Row, Value, rfc3339};
 pub use entry::{
@@ -27,6 +31,7 @@ pub use journal::{
     Appended, DurableWatch, Gap, Journal, JournalError, JournalOptions, Pruned, Recovered, Writer,
 };
 pub use loader::{LoadError, Loader, Progress};
+pub use posting::{Adjustment, PostError, Posted, Postings, posted_id, standing};
 pub use query::{Dimension, Order, Page, RowQuery, UnknownDimension, UsageFilter, UsageGroup, UsageQuery};
 pub use state::{AuditEntry, ConfigVersion, Document, Override, RuntimeKey};
 pub use store::{Batch, BatchRow, Cursor, DeadLetter, LedgerStore, Loaded, StoreError};

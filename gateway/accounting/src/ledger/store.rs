@@ -8,6 +8,7 @@ use std::ops::Range;
 use tollgate_domain::{LogId, RequestId, UnixMillis};
 
 use super::{
+    closing::Closing,
     columns::rfc3339,
     entry::Entry,
     query::{Page, RowQuery, UsageGroup, UsageQuery},
@@ -23,7 +24,9 @@ pub trait LedgerStore: Send + Sync {
     fn cursors(&self) -> Result<Vec<Cursor>, StoreError>;
 
     /// Takes a batch in one transaction: rows that it does not have yet, totals of the rows really
-    /// taken, dead letters, and the cursors. Loading a batch again changes nothing.
+    /// taken, dead letters, and the cursors. Loading a batch again changes nothing. Rows that come
+    /// late for [closed](Self::close_books) time are taken as
+    /// [adjustments](Batch::with_late_rows_posted).
     ///
     /// # Errors
     /// Nothing was taken. A row that the store refuses for its content is no error: it becomes a
@@ -132,6 +135,24 @@ pub trait LedgerStore: Send + Sync {
     /// # Errors
     /// It was not kept; [`StoreError::Exists`] when another revision came first.
     fn put_document(&self, document: &Document) -> Result<(), StoreError>;
+
+    /// Closes the books up to `until`, in one transaction with the cursors that it is told by: every
+    /// batch is loaded either before it or in the knowledge of it. The rows of closed time are final
+    /// from then on.
+    ///
+    /// # Errors
+    /// Nothing was closed; [`StoreError::Exists`] when the books are closed up to there, or beyond,
+    /// already.
+    fn close_books(&self, until: UnixMillis, at: UnixMillis) -> Result<Closing, StoreError>;
+
+    /// Every close of the books, the earliest first.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn closings(&self) -> Result<Vec<Closing>, StoreError> {
+        let papers = self.documents(Closing::KIND)?;
+        Closing::of_documents(papers.iter().map(|paper| paper.body.as_str()))
+    }
 }
 
 /// How far a log has been loaded: everything up to and including `lsn`.

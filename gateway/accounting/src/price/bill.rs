@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
-use tollgate_domain::{Money, Name, UnitPrice};
+use tollgate_domain::{Money, Name, UnitPrice, Usage};
 
 /// What a call costs.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -108,6 +108,24 @@ impl MeterKind {
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == name)
+    }
+
+    /// How much of it a call with this usage has.
+    #[must_use]
+    pub const fn quantity(self, usage: &Usage) -> u64 {
+        match self {
+            Self::Input => usage.input_uncached,
+            Self::CachedInput => usage.cache_read,
+            Self::CacheWrite5m => usage.cache_write_5m,
+            Self::CacheWrite1h => usage.cache_write_1h,
+            Self::CacheWrite => usage.cache_write_other,
+            Self::Output => usage.output_text,
+            Self::Reasoning => usage.output_reasoning,
+            Self::AudioInput => usage.input_audio,
+            Self::AudioOutput => usage.output_audio,
+            Self::Request => 1,
+            Self::Search => usage.web_searches,
+        }
     }
 
     /// What one of it is called.

@@ -57,20 +57,21 @@ impl Price {
     #[must_use]
     pub fn bill(&self, usage: &Usage) -> Bill {
         let class = self.class(usage.input_tokens());
-        let counts = [
-            (MeterKind::Input, usage.input_uncached, class.input),
-            (MeterKind::CachedInput, usage.cache_read, class.cached_input),
-            (MeterKind::CacheWrite5m, usage.cache_write_5m, class.cache_write_5m),
-            (MeterKind::CacheWrite1h, usage.cache_write_1h, class.cache_write_1h),
-            (MeterKind::CacheWrite, usage.cache_write_other, class.cache_write),
-            (MeterKind::Output, usage.output_text, class.output),
-            (MeterKind::Reasoning, usage.output_reasoning, class.output),
-            (MeterKind::AudioInput, usage.input_audio, class.audio_input),
-            (MeterKind::AudioOutput, usage.output_audio, class.audio_output),
-            (MeterKind::Search, usage.web_searches, self.per_search),
+        let prices = [
+            (MeterKind::Input, class.input),
+            (MeterKind::CachedInput, class.cached_input),
+            (MeterKind::CacheWrite5m, class.cache_write_5m),
+            (MeterKind::CacheWrite1h, class.cache_write_1h),
+            (MeterKind::CacheWrite, class.cache_write),
+            (MeterKind::Output, class.output),
+            (MeterKind::Reasoning, class.output),
+            (MeterKind::AudioInput, class.audio_input),
+            (MeterKind::AudioOutput, class.audio_output),
+            (MeterKind::Search, self.per_search),
         ];
         let mut bill = Bill { incomplete: class.cached_as_input && usage.cache_read > 0, ..Bill::default() };
-        for (meter, quantity, unit_price) in counts.into_iter().filter(|(_, quantity, _)| *quantity > 0) {
+        let counts = prices.into_iter().map(|(meter, price)| (meter, meter.quantity(usage), price));
+        for (meter, quantity, unit_price) in counts.filter(|(_, quantity, _)| *quantity > 0) {
             match unit_price {
                 Some(unit_price) => bill.add(meter, quantity, unit_price, &self.id),
                 None => bill.incomplete = true,

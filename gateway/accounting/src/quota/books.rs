@@ -155,6 +155,15 @@ impl Books {
         }
     }
 
+    /// Adds money that no request holds to what was spent in those windows of `at` that are still
+    /// the current ones. The windows must be open: [`roll`](Self::roll) comes first.
+    pub(super) fn charge(&mut self, at: UnixMillis, money: i128) {
+        self.carry_over();
+        for book in self.by_period.iter_mut().filter(|book| book.window.start <= at && at < book.window.end) {
+            book.money.settle(0, money);
+        }
+    }
+
     /// Sets what an earlier process has spent in a window; a window older than the current one is
     /// past and changes nothing.
     pub(super) fn restore(&mut self, period: Period, window: Window, set: impl FnOnce(&mut Book)) {
@@ -247,6 +256,19 @@ mod tests {
         for period in Period::ALL {
             assert_eq!(shown(&books, period), (3, 0, 0), "{period:?}");
         }
+    }
+
+    #[test]
+    fn a_charge_counts_in_the_windows_of_its_instant() {
+        let (mut books, calendar) = (Books::default(), Calendar::utc());
+        books.roll(&calendar, MONDAY.plus(DAY));
+        books.charge(MONDAY.plus(DAY), 10);
+        books.charge(MONDAY, -4);
+        books.charge(MONDAY.plus(-400 * DAY), 100);
+        let spent = |period| books.of(period).money.spent;
+        assert_eq!((spent(Period::Day), spent(Period::Month)), (10, 10), "December has begun");
+        assert_eq!((spent(Period::Week), spent(Period::Quarter), spent(Period::Year)), (6, 6, 6));
+        assert_eq!(spent(Period::Total), 106);
     }
 
     #[test]

@@ -69,6 +69,15 @@ impl Quotas {
         self.set(id, period, window_start, |book| book.tokens.spent = tokens.into());
     }
 
+    /// Adds money that no request spent, such as a correction, at a scope that has counters: to the
+    /// windows of `at` that are still the current ones at `now`. It may be below zero.
+    pub fn charge(&self, id: &ScopeId, at: UnixMillis, money: Money, now: UnixMillis) {
+        let Some(cell) = self.cells.lock().get(id).cloned() else { return };
+        let mut state = cell.0.lock();
+        state.books.roll(&self.house.calendar, now);
+        state.books.charge(at, money.pico());
+    }
+
     /// Carries the counters of a scope that has been renamed over to its new name. Before the new
     /// configuration is bound; does nothing when the old name has no counters (any more).
     pub fn rename(&self, old: &ScopeId, new: &ScopeId) {

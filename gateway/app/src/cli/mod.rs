@@ -12,6 +12,7 @@ mod health;
 mod local;
 mod output;
 mod prices;
+mod reconcile;
 mod usage;
 mod verify;
 
@@ -81,8 +82,8 @@ enum Command {
     Prices(prices::PricesArgs),
     /// Close a month (not available yet).
     Close(Later),
-    /// Compare the ledger with providers' invoices (not available yet).
-    Reconcile(Later),
+    /// Compare the ledger with a provider's invoice.
+    Reconcile(reconcile::ReconcileArgs),
 }
 
 /// Which configuration file.
@@ -149,6 +150,7 @@ fn execute(command: Command) -> anyhow::Result<ExitCode> {
         Command::Verify(args) => return verify::verify(&args),
         Command::Health(args) => return health::health(&args),
         Command::Prices(args) => return prices::prices(args),
+        Command::Reconcile(args) => return reconcile::reconcile(&args),
         Command::Schema => local::schema()?,
         Command::Version => local::version()?,
         Command::Completions { shell } => local::completions(shell)?,
@@ -164,7 +166,6 @@ fn execute(command: Command) -> anyhow::Result<ExitCode> {
         Command::Restore(later) => return Err(later.refusal("restore")),
         Command::Drill(later) => return Err(later.refusal("drill")),
         Command::Close(later) => return Err(later.refusal("close")),
-        Command::Reconcile(later) => return Err(later.refusal("reconcile")),
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -244,7 +245,7 @@ mod tests {
             "explain budget_exceeded",
             "prices check",
             "close 2026-11",
-            "reconcile",
+            "reconcile --provider openai --file a.json --file b.json --from 2026-11-01 --to 2026-12-01 --tolerance 0.5%,1",
             "health",
             "version",
             "completions bash",
@@ -265,6 +266,8 @@ mod tests {
             ("tollgate usage -o xml", ErrorKind::InvalidValue),
             ("tollgate usage --token abc", ErrorKind::UnknownArgument),
             ("tollgate demo --data nowhere", ErrorKind::ValueValidation),
+            ("tollgate reconcile --from a --to b", ErrorKind::MissingRequiredArgument),
+            ("tollgate reconcile --file f --from a --to b --tolerance half", ErrorKind::ValueValidation),
         ];
         for (line, kind) in cases {
             let error = parse(line).expect_err(line);

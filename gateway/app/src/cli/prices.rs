@@ -1,4 +1,5 @@
-//! `prices`: price files checked, shown and made from lists of others; needs no gateway.
+//! `prices`: price files checked, shown and made from lists of others, which needs no gateway; and rows
+//! of the past charged by the prices in force now, which a gateway does.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -15,6 +16,7 @@ use tollgate_finance::price_list::{self, Import, ImportOptions};
 
 use super::{
     ConfigFile,
+    client::{Client, ServerArgs},
     output::{self, OutputArgs},
 };
 
@@ -46,6 +48,8 @@ enum PricesCommand {
     Show(ShowArgs),
     /// Make price entries from the JSON price list of the LiteLLM project.
     Import(ImportArgs),
+    /// Charge the rows of a period by the prices in force now: posts corrections, changes no row.
+    Rerate(RerateArgs),
 }
 
 /// Which prices.
@@ -103,6 +107,26 @@ struct ImportArgs {
     allow_large_changes: bool,
 }
 
+#[derive(Args, Debug)]
+struct RerateArgs {
+    /// From this time on: RFC 3339, a date, a month, or relative (-7d, today, this-month).
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    from: String,
+    /// Up to but without this time.
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    to: String,
+    /// Only tell what would change.
+    #[arg(long)]
+    preview: bool,
+    /// Why; it stands in the audit.
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    reason: String,
+    #[command(flatten)]
+    server: ServerArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
 fn currency(code: &str) -> Result<String, &'static str> {
     is_currency(code).then(|| code.to_owned()).ok_or("not a currency of ISO 4217")
 }
@@ -112,6 +136,7 @@ pub(super) fn prices(args: PricesArgs) -> Result<ExitCode> {
         PricesCommand::Check(args) => Ok(check(args)),
         PricesCommand::Show(args) => show(args),
         PricesCommand::Import(args) => import(&args),
+        PricesCommand::Rerate(args) => rerate(&args),
     }
 }
 
@@ -218,5 +243,24 @@ fn import(args: &ImportArgs) -> Result<ExitCode> {
         let head = format!("# From {list}, read on {}.\nprices:\n", now.strftime("%Y-%m-%d"));
         output::write((head + &price_list::write_entries(entries)).as_bytes())?;
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+const CHANGES: [&str; 7] = ["team", "model", "currency", "rows", "before", "after", "delta"];
+
+/// The sums by team and model on stdout, the counts on stderr.
+fn rerate(args: &RerateArgs) -> Result<ExitCode> {
+    let asked = json!({ "from": args.from, "to": args.to, "preview": args.preview, "reason": args.reason });
+    let found = Client::new(&args.server)?.post(&["prices", "rerate"], &asked)?;
+    output::rows(&found, &CHANGES, None, args.output.output)?;
+    let count = |name: &str| found[name].as_u64().unwrap_or_default();
+    eprintln!(
+        "{} rows looked at, {} cost something else, {} corrections posted, {} without a price, {} left as they are",
+        count("rows"),
+        count("differing"),
+        count("posted"),
+        count("unpriced"),
+        count("left")
+    );
     Ok(ExitCode::SUCCESS)
 }

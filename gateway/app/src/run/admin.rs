@@ -62,6 +62,7 @@ impl AdminListeners {
         let metrics = metrics.clone();
         let state = Arc::new(AdminState {
             store: books.store(),
+            postings: books.postings(),
             live: Arc::clone(live),
             reloader: Arc::clone(reloader),
             operators: Arc::clone(operators),

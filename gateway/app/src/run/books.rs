@@ -11,11 +11,14 @@ use std::{
 use anyhow::{Context, bail};
 use jiff::tz::TimeZone;
 use tollgate_accounting::{
-    ledger::{Dimension, Journal, JournalOptions, LedgerStore, Loader, UsageGroup, UsageQuery},
+    ledger::{
+        Dimension, Entry, Journal, JournalOptions, LedgerStore, Loader, Postings, UsageGroup, UsageQuery,
+    },
     quota::{Calendar, Period, Quotas, Scope, ScopeId, ScopeKind},
 };
 use tollgate_control::config::Settings;
 use tollgate_domain::UnixMillis;
+use tollgate_proxy::Live;
 
 use super::{
     ledger::{Ledger, Retention},
@@ -26,6 +29,7 @@ use super::{
 pub(super) struct Books {
     journal: Arc<Journal>,
     store: Arc<dyn LedgerStore>,
+    postings: Arc<Postings>,
     /// Taken by the thread that keeps the ledger up to date.
     loader: Option<Loader>,
     /// Taken by the thread that looks after it.
@@ -38,7 +42,7 @@ impl Books {
     ///
     /// # Errors
     /// Another process has the folder, or a file cannot be read or written.
-    pub(super) fn open(settings: &Settings) -> anyhow::Result<Self> {
+    pub(super) fn open(settings: &Settings, live: &Arc<Live>) -> anyhow::Result<Self> {
         fs::create_dir_all(&settings.data_dir)
             .with_context(|| format!("cannot create {}", settings.data_dir.display()))?;
         let pepper = pepper(&settings.data_dir.join("pepper")).context("pepper of the key digests")?;
@@ -59,7 +63,10 @@ impl Books {
         let Ledger { store, retention } = Ledger::open(&settings.ledger)?;
         let mut loader = Loader::new(&folder, Arc::clone(&store));
         loader.run_once().context("loading the journal into the ledger")?;
-        Ok(Self { journal, store, loader: Some(loader), retention, pepper })
+        let live = Arc::clone(live);
+        let tell = move |row: &Entry| charge(&live.quotas, row, wall_clock());
+        let postings = Arc::new(Postings::new(Arc::clone(&journal), Arc::clone(&store), tell));
+        Ok(Self { journal, store, postings, loader: Some(loader), retention, pepper })
     }
 
     pub(super) fn journal(&self) -> Arc<Journal> {
@@ -109,6 +116,12 @@ impl Books {
         Ok(())
     }
 
+    /// The way in for rows that no request caused. They count in live budgets, so nothing is
+    /// posted before those are [restored](Self::restore).
+    pub(super) fn postings(&self) -> Arc<Postings> {
+        Arc::clone(&self.postings)
+    }
+
     /// Makes everything durable.
     pub(super) fn close(self) {
         if let Err(error) = self.journal.sync() {
@@ -144,6 +157,21 @@ fn restore_group(
     quotas.restore(&id, period, start, group.cost);
     if matches!(period, Period::Day | Period::Month) {
         quotas.restore_tokens(&id, period, start, group.input_tokens + group.output_tokens);
+    }
+}
+
+/// Counts a row that no request caused at the scopes of its identity.
+fn charge(quotas: &Quotas, row: &Entry, now: UnixMillis) {
+    let identity = &row.identity;
+    let (team, project, key) = (&identity.team, &identity.project, &identity.key);
+    let scopes = [
+        (ScopeKind::Team, team.to_string()),
+        (ScopeKind::Project, format!("{team}/{project}")),
+        (ScopeKind::Key, format!("{team}/{project}/{key}")),
+    ];
+    for (kind, name) in scopes {
+        let id = ScopeId { kind, name: name.into() };
+        quotas.charge(&id, row.started_at, row.cost.unwrap_or_default(), now);
     }
 }
 

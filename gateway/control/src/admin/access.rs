@@ -14,7 +14,11 @@ use crate::config::file::{AdminToken, Role};
 const fn grants(role: Role, permission: Permission) -> bool {
     match permission {
         Permission::ReadDocument | Permission::ReadSpend => true,
-        Permission::Export => matches!(role, Role::Admin | Role::Finance),
+        Permission::Export
+        | Permission::Reconcile
+        | Permission::ReadStatements
+        | Permission::CloseMonth
+        | Permission::Correct => matches!(role, Role::Admin | Role::Finance),
         Permission::ReadFleet | Permission::ReadConfig | Permission::ReadAudit | Permission::ReadDrills => {
             matches!(role, Role::Admin | Role::Operator | Role::Viewer)
         }
@@ -42,6 +46,10 @@ pub(super) enum Permission {
     ReadDocument,
     ReadSpend,
     Export,
+    Reconcile,
+    ReadStatements,
+    CloseMonth,
+    Correct,
     ReadFleet,
     Operate,
     ReadConfig,
@@ -57,7 +65,7 @@ pub(super) enum Permission {
 impl Permission {
     /// Whether a token that is narrowed to teams may have it: only where the answer can be narrowed.
     const fn can_be_narrowed(self) -> bool {
-        matches!(self, Self::ReadDocument | Self::ReadSpend | Self::Export)
+        matches!(self, Self::ReadDocument | Self::ReadSpend | Self::Export | Self::ReadStatements)
     }
 }
 
@@ -67,6 +75,10 @@ impl fmt::Display for Permission {
             Self::ReadDocument => "read the API's description",
             Self::ReadSpend => "read usage, requests and budgets",
             Self::Export => "take exports",
+            Self::Reconcile => "reconcile invoices",
+            Self::ReadStatements => "read statements",
+            Self::CloseMonth => "close months",
+            Self::Correct => "correct what was charged",
             Self::ReadFleet => "read regions, upstreams and targets",
             Self::Operate => "change regions, upstreams and targets",
             Self::ReadConfig => "read the configuration",
@@ -178,9 +190,11 @@ mod tests {
     #[test]
     fn roles_may_what_the_contract_gives_them() {
         use Permission::*;
-        let cases: [(Permission, &[Role]); 6] = [
+        let cases: [(Permission, &[Role]); 8] = [
             (ReadSpend, &ROLES),
             (Export, &[Role::Admin, Role::Finance]),
+            (Reconcile, &[Role::Admin, Role::Finance]),
+            (CloseMonth, &[Role::Admin, Role::Finance]),
             (ReadFleet, &[Role::Admin, Role::Operator, Role::Viewer]),
             (Operate, &[Role::Admin, Role::Operator]),
             (Reload, &[Role::Admin, Role::Operator]),
@@ -198,7 +212,7 @@ mod tests {
     fn a_scope_narrows_any_role_to_its_teams() {
         let admin = caller(Role::Admin, Some(&["retail"]));
         assert!(admin.may(Permission::ReadSpend).is_ok());
-        assert!(admin.may(Permission::Operate).is_err());
+        assert!(admin.may(Permission::Operate).is_err() && admin.may(Permission::CloseMonth).is_err());
         assert_eq!(admin.narrow(None).expect("its own"), ["retail".into()]);
         assert_eq!(admin.narrow(Some("retail".into())).expect("its own"), ["retail".into()]);
         assert!(admin.narrow(Some("hr".into())).is_err());

@@ -14,7 +14,9 @@ mod health;
 mod openapi;
 mod params;
 mod problem;
+mod reconcile;
 mod requests;
+mod rerate;
 mod routes;
 mod usage;
 
@@ -29,7 +31,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use jiff::tz::TimeZone;
-use tollgate_accounting::{Now, ledger::LedgerStore};
+use tollgate_accounting::{
+    Now,
+    ledger::{LedgerStore, Postings},
+};
 use tollgate_domain::UnixMillis;
 use tollgate_proxy::{Live, Snapshot};
 
@@ -42,6 +47,8 @@ use crate::{operate::Operators, reload::Reloader};
 pub struct AdminState {
     /// The ledger.
     pub store: Arc<dyn LedgerStore>,
+    /// The way into the ledger for rows that no request caused.
+    pub postings: Arc<Postings>,
     /// Quotas and health.
     pub live: Arc<Live>,
     /// The running configuration, and the way to the next one.

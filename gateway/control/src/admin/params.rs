@@ -11,6 +11,8 @@ use serde::de::DeserializeOwned;
 use super::problem::Problem;
 
 const LARGEST_BODY: usize = 4 << 20;
+/// Invoices of a large organisation: tens of thousands of lines.
+const LARGEST_FILES: usize = 128 << 20;
 
 /// The query, as a struct that denies unknown fields.
 pub(super) struct Params<T>(pub(super) T);
@@ -46,14 +48,26 @@ impl<S: Sync, T: DeserializeOwned + Default> FromRequest<S> for Body<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
-        let bytes = read(request).await?;
-        if bytes.trim_ascii().is_empty() {
-            return Ok(Self(T::default()));
-        }
-        serde_json::from_slice(&bytes)
-            .map(Self)
-            .map_err(|error| Problem::invalid(format!("the body: {error}")))
+        json(&read(request, LARGEST_BODY).await?).map(Self)
     }
+}
+
+/// A JSON body that holds whole files.
+pub(super) struct Files<T>(pub(super) T);
+
+impl<S: Sync, T: DeserializeOwned + Default> FromRequest<S> for Files<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        json(&read(request, LARGEST_FILES).await?).map(Self)
+    }
+}
+
+fn json<T: DeserializeOwned + Default>(bytes: &[u8]) -> Result<T, Problem> {
+    if bytes.trim_ascii().is_empty() {
+        return Ok(T::default());
+    }
+    serde_json::from_slice(bytes).map_err(|error| Problem::invalid(format!("the body: {error}")))
 }
 
 /// A body that is text.
@@ -63,14 +77,14 @@ impl<S: Sync> FromRequest<S> for Text {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
-        let bytes = read(request).await?;
+        let bytes = read(request, LARGEST_BODY).await?;
         let text = String::from_utf8(bytes.into()).map_err(|_| Problem::invalid("the body is not UTF-8"))?;
         Ok(Self(text))
     }
 }
 
-async fn read(request: Request) -> Result<Bytes, Problem> {
-    to_bytes(request.into_body(), LARGEST_BODY).await.map_err(|_| {
-        Problem::invalid(format!("the body did not arrive whole, or is larger than {LARGEST_BODY} bytes"))
+async fn read(request: Request, largest: usize) -> Result<Bytes, Problem> {
+    to_bytes(request.into_body(), largest).await.map_err(|_| {
+        Problem::invalid(format!("the body did not arrive whole, or is larger than {largest} bytes"))
     })
 }

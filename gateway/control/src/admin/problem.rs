@@ -77,6 +77,11 @@ impl Problem {
         Self::new(StatusCode::NOT_IMPLEMENTED, "unsupported_operation", what)
     }
 
+    /// Something else is under way that this must not happen beside.
+    pub(super) fn busy(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, "busy", detail)
+    }
+
     /// The ledger cannot be read or changed at the moment.
     pub(super) fn ledger_unavailable(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "ledger_unavailable", detail)

@@ -18,7 +18,7 @@ use super::{
     access::{self, Access, Caller, Permission},
     audit, budgets, config, export, fleet, health, openapi,
     problem::Problem,
-    requests, usage,
+    reconcile, requests, rerate, usage,
 };
 use crate::operate::{Action, Kind};
 
@@ -53,7 +53,9 @@ fn spend_rules() -> Vec<Rule> {
         get("/budgets", Permission::ReadSpend, budgets::list),
         get("/export/csv", Permission::Export, export::csv),
         get("/export/focus", Permission::Export, export::focus),
+        post("/prices/rerate", Permission::Correct, rerate::rerate),
         get("/audit", Permission::ReadAudit, audit::list),
+        post("/reconcile", Permission::Reconcile, reconcile::run),
     ]
 }
 

@@ -35,6 +35,8 @@ pub struct Compiled {
     pub snapshot: Arc<Snapshot>,
     /// What the rest of the process needs to know.
     pub settings: Settings,
+    /// The prices of all price files.
+    pub prices: Arc<PriceBook>,
     /// Every scope with its rules: teams, their projects, their keys.
     pub scopes: Vec<Arc<Scope>>,
     /// What is perhaps not as meant, the document's warnings among them.
@@ -70,7 +72,8 @@ pub fn compile(document: &Document, version: u64, pepper: [u8; 32], live: &Live)
         upstreams: upstreams.values().map(|endpoint| Arc::clone(&endpoint.upstream)).collect(),
         edge,
     });
-    Ok(Compiled { snapshot, settings, scopes: keys.scopes, warnings: problems })
+    let prices = Arc::new(prices);
+    Ok(Compiled { snapshot, settings, prices, scopes: keys.scopes, warnings: problems })
 }
 
 /// Reads, checks and compiles a configuration, and keeps nothing of it. Gives the warnings.

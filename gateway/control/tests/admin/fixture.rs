@@ -13,7 +13,9 @@ use axum::{
 use parking_lot::Mutex;
 use serde_json::Value;
 use tempfile::TempDir;
-use tollgate_accounting::ledger::{End, Entry, Flags, Identity, Kind, Place, ServedBy};
+use tollgate_accounting::ledger::{
+    End, Entry, Flags, Identity, Journal, JournalOptions, Kind, Place, Postings, ServedBy,
+};
 use tollgate_control::{
     admin::{self, AdminState, Check},
     config::{self, Document, Sources},
@@ -84,8 +86,11 @@ impl Gateway {
         let operators = Arc::new(Operators::new(Arc::clone(&store) as _, Arc::clone(&live)));
         let checks = Arc::new(Mutex::new(vec![Check { name: "journal", problem: None }]));
         let seen = Arc::clone(&checks);
+        let journal = Journal::open(&folder.path().join("journal"), JournalOptions::default());
+        let postings = Postings::new(Arc::new(journal.expect("opened")), Arc::clone(&store) as _, |_| {});
         let state = Arc::new(AdminState {
             store: Arc::clone(&store) as _,
+            postings: Arc::new(postings),
             live: Arc::clone(&live),
             reloader: Arc::clone(&reloader),
             operators: Arc::clone(&operators),

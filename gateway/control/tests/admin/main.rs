@@ -2,6 +2,7 @@
 
 mod fixture;
 mod memory;
+mod reconcile;
 
 use serde_json::{Value, json};
 use tollgate_control::{admin::Check, operate::Restored};

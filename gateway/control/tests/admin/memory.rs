@@ -7,8 +7,8 @@ use std::{
 
 use parking_lot::Mutex;
 use tollgate_accounting::ledger::{
-    AuditEntry, Batch, ConfigVersion, Cursor, Document, Entry, LedgerStore, Loaded, Override, Page, RowQuery,
-    RuntimeKey, StoreError, UsageGroup, UsageQuery,
+    AuditEntry, Batch, Closing, ConfigVersion, Cursor, Document, Entry, LedgerStore, Loaded, Override, Page,
+    RowQuery, RuntimeKey, StoreError, UsageGroup, UsageQuery,
 };
 use tollgate_domain::{RequestId, UnixMillis};
 
@@ -159,5 +159,11 @@ impl LedgerStore for MemoryStore {
             _ => return Err(StoreError::Exists(document.name.clone())),
         }
         Ok(())
+    }
+
+    fn close_books(&self, until: UnixMillis, at: UnixMillis) -> Result<Closing, StoreError> {
+        let closing = Closing::new(until, at, self.rows.lock().len() as u64, &[]);
+        self.put_document(&closing.document())?;
+        Ok(closing)
     }
 }

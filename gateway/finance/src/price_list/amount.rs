@@ -10,7 +10,7 @@ const MOST_DIGITS: usize = 30;
 /// `2.9999999999999997e-07`.
 ///
 /// `None` for whatever is no number, or too long or large to be a price.
-pub(super) fn times_ten_to(raw: &str, power: i32) -> Option<Money> {
+pub(crate) fn times_ten_to(raw: &str, power: i32) -> Option<Money> {
     let text = raw.trim().trim_matches('"').trim();
     let (negative, text) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),

@@ -4,7 +4,7 @@
 //! digits, never a float, and gives what differs from the prices in force. Whatever looks like a
 //! mistake is refused by name and left out.
 
-mod amount;
+pub(crate) mod amount;
 mod litellm;
 mod write;
 

@@ -10,7 +10,7 @@ use tollgate_domain::{LogId, RequestId};
 use uuid::Uuid;
 
 use super::{
-    Failure, Outcome, columns, count,
+    Failure, Outcome, closings, columns, count,
     months::{self, Month},
     rollup::Rollups,
     signed, text,
@@ -47,15 +47,27 @@ pub(super) async fn lock_sequence(to: &Client) -> Outcome<i64> {
 /// Takes a batch.
 pub(super) async fn load(to: &Client, batch: &Batch) -> Outcome<Loaded> {
     let last_seq = lock_sequence(to).await?;
-    let mut intake = Intake { to, batch, rollups: Rollups::default(), loaded: Loaded::default() };
-    let fresh = intake.fresh().await?;
+    let mut known = known(to, batch).await?;
+    let posted = closings::post_late_rows(to, batch, &known).await?;
+    let batch = match &posted {
+        None => batch,
+        Some(posted) => {
+            known = self::known(to, posted).await?;
+            posted
+        }
+    };
+    let fresh: Vec<&BatchRow> = batch.rows.iter().filter(|row| known.insert(row.entry.id)).collect();
+    let duplicates = (batch.rows.len() - fresh.len()) as u64;
+    let loaded = Loaded { duplicates, ..Loaded::default() };
+    let mut intake = Intake { to, batch, rollups: Rollups::default(), loaded };
     if !fresh.is_empty() {
-        months::make(to, &fresh.iter().map(|row| Month::of(months::started(row.entry.id))).collect()).await?;
+        let months = fresh.iter().map(|row| Month::of(months::started(row.entry.id))).collect();
+        months::make(to, &months).await?;
         let numbered: Vec<Numbered<'_>> = (last_seq + 1..).zip(fresh).collect();
         intake.take(&numbered).await?;
-        let next = signed(numbered.len() as u64);
-        to.execute_typed("UPDATE tollgate.sequence SET last_seq = last_seq + $1", &[(&next, Type::INT8)])
-            .await?;
+        let given = signed(numbered.len() as u64);
+        let go_on = "UPDATE tollgate.sequence SET last_seq = last_seq + $1";
+        to.execute_typed(go_on, &[(&given, Type::INT8)]).await?;
     }
     intake.finish().await
 }
@@ -79,14 +91,6 @@ enum Verdict {
 }
 
 impl<'a> Intake<'a> {
-    /// The rows that the table does not have, in the order of the batch, each once.
-    async fn fresh(&mut self) -> Outcome<Vec<&'a BatchRow>> {
-        let mut known = known(self.to, self.batch.rows.iter().map(|row| row.entry.id)).await?;
-        let fresh: Vec<_> = self.batch.rows.iter().filter(|row| known.insert(row.entry.id)).collect();
-        self.loaded.duplicates += (self.batch.rows.len() - fresh.len()) as u64;
-        Ok(fresh)
-    }
-
     /// Takes new rows. The server tells of a refused one only that it is among many, so those are
     /// halved until it stands alone and becomes a dead letter.
     async fn take(&mut self, rows: &[Numbered<'a>]) -> Outcome<()> {
@@ -154,7 +158,8 @@ impl<'a> Intake<'a> {
 
 /// Those of the rows that the table has. Each is looked up by its key: a plan that reads whole months
 /// instead would be right for the planner and wrong for a batch.
-async fn known(to: &Client, ids: impl Iterator<Item = RequestId>) -> Outcome<HashSet<RequestId>> {
+async fn known(to: &Client, batch: &Batch) -> Outcome<HashSet<RequestId>> {
+    let ids = batch.rows.iter().map(|row| row.entry.id);
     let (ids, starts): (Vec<Uuid>, Vec<_>) =
         ids.map(|id| (Uuid::from_bytes(id.to_bytes()), months::started_instant(id))).unzip();
     if ids.is_empty() {

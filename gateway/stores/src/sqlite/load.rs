@@ -4,7 +4,7 @@ use rusqlite::{ErrorCode, Statement, Transaction, named_params, params};
 use tollgate_accounting::ledger::{Batch, BatchRow, Cursor, DeadLetter, Loaded};
 use tollgate_domain::LogId;
 
-use super::{Outcome, count, rollup::Rollups, signed};
+use super::{Outcome, closings, count, rollup::Rollups, signed};
 
 /// How far each log was taken.
 pub(super) fn cursors(from: &Transaction<'_>) -> Outcome<Vec<Cursor>> {
@@ -28,6 +28,8 @@ pub(super) fn dead_letters(from: &Transaction<'_>) -> Outcome<u64> {
 /// Takes a batch. Rows get their numbers in the order of the batch, and are inserted in that of their
 /// ids: logs take turns in time, and in order rows go to the end of the table, page by page.
 pub(super) fn load(to: &Transaction<'_>, batch: &Batch) -> Outcome<Loaded> {
+    let posted = closings::post_late_rows(to, batch)?;
+    let batch = posted.as_ref().unwrap_or(batch);
     let first_seq = next_seq(to)?;
     let mut rows: Vec<Numbered<'_>> = (first_seq..).zip(&batch.rows).collect();
     rows.sort_by_key(|(_, row)| row.entry.id);
@@ -144,7 +146,7 @@ fn insert_of(rows: usize) -> String {
 }
 
 /// The number after the last one that a row was given.
-fn next_seq(from: &Transaction<'_>) -> Outcome<i64> {
+pub(super) fn next_seq(from: &Transaction<'_>) -> Outcome<i64> {
     let mut last = from
         .prepare_cached("SELECT first_seq + length(ids) / 16 FROM batches ORDER BY first_seq DESC LIMIT 1")?;
     let mut rows = last.query([])?;

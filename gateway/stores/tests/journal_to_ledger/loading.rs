@@ -3,10 +3,17 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
-use tollgate_accounting::ledger::Difference;
+use tollgate_accounting::{
+    ledger::{Adjustment, Difference, Entry, Kind, Posted, Postings, RowQuery, UsageQuery},
+    price::Meter,
+};
+use tollgate_domain::{Money, UnitPrice};
 
 use super::open;
 use crate::{
@@ -40,6 +47,76 @@ fn what_is_written_is_loaded_and_found_clean() {
     let report = ground.verify();
     assert!(report.is_clean(), "{report}");
     assert_eq!((report.rows, report.stored), (55, 55));
+}
+
+/// A row that charges double what the row with this number did.
+fn doubled(number: u64, earlier: u64) -> Entry {
+    let original = row(Shape::new(number));
+    let before = original.meters.clone();
+    let dearer = |meter: &Meter| {
+        let unit_price = UnitPrice::from_pico(meter.unit_price.pico() * 2);
+        Meter { unit_price, cost: unit_price.times(meter.quantity), ..meter.clone() }
+    };
+    let after: Vec<Meter> = before.iter().map(dearer).collect();
+    let adjustment =
+        Adjustment { original: &original, reason: "test", earlier, before: &before, after: &after };
+    adjustment.row(original.ended_at, 1, |_| false).expect("something to correct")
+}
+
+#[test]
+fn a_posted_row_is_in_the_ledger_once_however_often_and_when_it_is_posted() {
+    let ground = open();
+    let told = Arc::new(std::sync::atomic::AtomicU64::new(0));
+    let postings = |journal| {
+        let told = told.clone();
+        Postings::new(Arc::new(journal), ground.store.clone(), move |_| {
+            told.fetch_add(1, Ordering::Relaxed);
+        })
+    };
+    let journal = ground.journal();
+    write(&mut journal.writer(0).expect("a writer"), 0..3);
+    let first = postings(journal);
+    let rows = [doubled(0, 0), doubled(1, 0)];
+    assert_eq!(first.post(&rows).expect("posted"), Posted { written: 2, known: 0 });
+    assert!(!first.are_loaded().expect("asked"));
+    assert_eq!(first.post(&rows).expect("posted"), Posted { written: 0, known: 2 }, "not yet loaded");
+    ground.loader().run_once().expect("loaded");
+    assert!(first.are_loaded().expect("asked"));
+    assert_eq!(first.post(&rows).expect("posted"), Posted { written: 0, known: 2 }, "loaded");
+    drop(first);
+    let second = postings(ground.journal());
+    let more = [rows[1].clone(), doubled(1, 1)];
+    assert_eq!(second.post(&more).expect("posted"), Posted { written: 1, known: 1 }, "another process");
+    drop(second);
+    ground.loader().run_once().expect("loaded");
+    assert_eq!(told.load(Ordering::Relaxed), 3);
+    let report = ground.verify();
+    assert!(report.is_clean(), "{report}");
+    assert_eq!((report.rows, report.stored), (6, 6));
+}
+
+#[test]
+fn a_correction_changes_money_and_neither_tokens_nor_requests() {
+    let ground = open();
+    let journal = ground.journal();
+    write(&mut journal.writer(0).expect("a writer"), 0..2);
+    ground.loader().run_once().expect("loaded");
+    let totals = || ground.store.usage(&UsageQuery::default()).expect("summed").remove(0);
+    let before = totals();
+    let correction = doubled(0, 0);
+    let lower = Entry { cost: correction.cost.map(|cost| -cost), ..doubled(1, 0) };
+    let postings = Postings::new(Arc::new(journal), ground.store.clone(), |_| {});
+    postings.post(std::slice::from_ref(&correction)).expect("posted");
+    ground.loader().run_once().expect("loaded");
+    let after = totals();
+    assert_eq!(after.cost, before.cost + correction.cost.expect("a cost"));
+    assert_eq!((after.requests, after.input_tokens), (before.requests, before.input_tokens));
+    postings.post(&[lower]).expect("posted");
+    ground.loader().run_once().expect("loaded");
+    assert_eq!(totals().cost, before.cost, "costs below zero are summed exactly");
+    let query = RowQuery { kind: Some(Kind::Adjustment), ..RowQuery::default() };
+    let rows = ground.store.rows(&query).expect("read").items;
+    assert!(rows.iter().any(|row| row.cost.is_some_and(|cost| cost < Money::ZERO)));
 }
 
 #[test]
