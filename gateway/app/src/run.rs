@@ -184,7 +184,7 @@ impl Gateway {
 type ListenerTlsSlot = Arc<std::sync::OnceLock<ListenerTls>>;
 
 /// Settings that are needed before the first configuration can be compiled for good.
-fn first_look(document: &Document) -> anyhow::Result<Settings> {
+pub(crate) fn first_look(document: &Document) -> anyhow::Result<Settings> {
     let nothing = Live::new(config::quotas(document));
     let compiled = config::compile(document, 0, [0; 32], &nothing).map_err(ChangeError::Refused)?;
     Ok(compiled.settings)

@@ -68,6 +68,14 @@ impl PostgresStore {
     pub fn drop_rows_before(&self, before: UnixMillis) -> Result<Vec<String>, StoreError> {
         self.server.run(Work::Write, async |to| months::drop_before(to, before).await)
     }
+
+    /// The gateways whose rows are here, by name. Reads every row.
+    ///
+    /// # Errors
+    /// The server cannot be asked.
+    pub fn instances(&self) -> Result<Vec<String>, StoreError> {
+        self.server.run(Work::Read, rows::instances)
+    }
 }
 
 impl LedgerStore for PostgresStore {

@@ -1,9 +1,11 @@
-//! What the tests need from outside cargo: tools, SDK packages for Python and Node.
+//! What the tests need from outside cargo: tools, a PostgreSQL server, SDK packages for
+//! Python and Node.
 //!
 //! Everything is installed below the target folder and only when its list has changed; what
 //! cannot be installed is an error that names it.
 
 mod node;
+mod postgres;
 mod python;
 mod tools;
 
@@ -16,6 +18,7 @@ use anyhow::{Context as _, Result};
 
 pub(crate) use self::{
     node::prepare as prepare_node,
+    postgres::prepare as prepare_postgres,
     python::prepare as prepare_python,
     tools::{Tool, require, require_rust_components},
 };

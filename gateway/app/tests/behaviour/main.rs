@@ -9,6 +9,7 @@ mod cli;
 mod crash;
 mod load;
 mod metrics;
+mod postgres;
 mod prices;
 mod refusals;
 mod regions;

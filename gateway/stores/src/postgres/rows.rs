@@ -21,6 +21,13 @@ pub(super) async fn one(from: &Client, id: RequestId) -> Outcome<Option<Entry>> 
     Ok(asked.fetch(from, "").await?.pop())
 }
 
+/// The gateways that have written rows.
+pub(super) async fn instances(from: &Client) -> Outcome<Vec<String>> {
+    let distinct = "SELECT DISTINCT instance FROM tollgate.entries ORDER BY instance";
+    let rows = from.query_typed(distinct, &[]).await?;
+    Ok(rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?)
+}
+
 /// A page.
 pub(super) async fn page(from: &Client, query: &RowQuery) -> Outcome<Page<Entry>> {
     months::require_rows_since(from, query.from).await?;
