@@ -15,8 +15,8 @@ use tollgate_accounting::{
     },
     price::{Price, PriceBook, PriceEntry, Rates},
     quota::{
-        Actual, Ask, Budget, BudgetMode, Calendar, Limits, Period, Quotas, Reserve, Scope, ScopeId,
-        ScopeKind, ScopeRules, admit,
+        Actual, Ask, Budget, BudgetMode, Calendar, Limits, Period, Quotas, Scope, ScopeId, ScopeKind,
+        ScopeRules, admit,
     },
 };
 use tollgate_domain::{ModelAlias, Money, Name, RequestId, UnixMillis, Usage, UsageSource};
@@ -83,11 +83,8 @@ fn scopes(quotas: &Quotas) -> Vec<Arc<Scope>> {
             ..Limits::default()
         },
         budget: Some(Budget {
-            amount: money("8000000"),
-            period: Period::Month,
-            mode: BudgetMode::Hard,
-            reserve: Reserve::Full,
             alerts: vec![50, 90],
+            ..Budget::new(money("8000000"), Period::Month, BudgetMode::Hard)
         }),
     };
     [(ScopeKind::Key, "a/b/c"), (ScopeKind::Project, "a/b"), (ScopeKind::Team, "a")]

@@ -43,7 +43,10 @@ pub(crate) fn run(workspace: &Workspace, long: bool) -> Result<Verdict> {
         execute(clippy.args(["--", "-D", "warnings"]))
     });
     prepare_sdks(workspace, &mut steps);
-    steps.run("tests", || run_tests(workspace, long));
+    match long {
+        false => steps.run("tests", || run_tests(workspace)),
+        true => steps.run("tests, long forms", || run_long_forms(workspace)),
+    }
     steps.run("documentation tests", || {
         execute(&mut workspace.cargo(&["test", "--workspace", "--doc", "--locked"]))
     });
@@ -75,17 +78,31 @@ fn require_tools(workspace: &Workspace, long: bool) -> Result<()> {
 }
 
 /// Unit, behaviour and SDK tests. nextest runs them in less time where it is installed.
-fn run_tests(workspace: &Workspace, long: bool) -> Result<()> {
+fn run_tests(workspace: &Workspace) -> Result<()> {
     let has_nextest = capture(&mut workspace.cargo(&["nextest", "--version"])).is_ok();
     let mut tests = if has_nextest {
         workspace.cargo(&["nextest", "run", "--workspace", "--locked", "--no-fail-fast"])
     } else {
-        workspace.cargo(&["test", "--workspace", "--lib", "--bins", "--tests", "--locked", "--no-fail-fast"])
+        workspace.cargo(ALL_TESTS)
     };
-    tests.env("TOLLGATE_TEST_ENV", workspace.test_environment());
-    if long {
-        tests.env("TOLLGATE_LONG", "1").env("TOLLGATE_FUZZ_CASES", "20000").env("PROPTEST_CASES", "4096");
-    }
+    execute(tests.env("TOLLGATE_TEST_ENV", workspace.test_environment()))
+}
+
+const ALL_TESTS: &[&str] =
+    &["test", "--workspace", "--lib", "--bins", "--tests", "--locked", "--no-fail-fast"];
+
+/// The same tests, those with a long form in it: a million requests, two hundred kills. One after the
+/// other, since each loads the whole machine, with our own crates optimised, and with the figures
+/// that each test has measured.
+fn run_long_forms(workspace: &Workspace) -> Result<()> {
+    let mut tests = workspace.cargo(ALL_TESTS);
+    tests
+        .args(["--", "--test-threads=1", "--show-output"])
+        .env("TOLLGATE_TEST_ENV", workspace.test_environment())
+        .env("CARGO_PROFILE_DEV_OPT_LEVEL", "2")
+        .env("TOLLGATE_LONG", "1")
+        .env("TOLLGATE_FUZZ_CASES", "20000")
+        .env("PROPTEST_CASES", "4096");
     execute(&mut tests)
 }
 

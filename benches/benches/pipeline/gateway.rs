@@ -13,9 +13,7 @@ use tempfile::TempDir;
 use tollgate_accounting::{
     ledger::{Identity, Journal, JournalOptions, Place},
     price::{PriceBook, PriceEntry, PriceLine, Rates},
-    quota::{
-        Budget, BudgetMode, Calendar, Limits, Period, Quotas, Reserve, Scope, ScopeId, ScopeKind, ScopeRules,
-    },
+    quota::{Budget, BudgetMode, Calendar, Limits, Period, Quotas, Scope, ScopeId, ScopeKind, ScopeRules},
 };
 use tollgate_dialect::Dialect;
 use tollgate_domain::{Money, Secret, UnixMillis};
@@ -112,13 +110,7 @@ fn scopes(quotas: &Quotas) -> Vec<Arc<Scope>> {
             tokens_per_minute: Some(1 << 50),
             ..Limits::default()
         },
-        budget: Some(Budget {
-            amount: money("8000000"),
-            period: Period::Month,
-            mode: BudgetMode::Hard,
-            reserve: Reserve::Full,
-            alerts: Vec::new(),
-        }),
+        budget: Some(Budget::new(money("8000000"), Period::Month, BudgetMode::Hard)),
     };
     [(ScopeKind::Key, "retail/search/ci"), (ScopeKind::Project, "retail/search"), (ScopeKind::Team, "retail")]
         .map(|(kind, name)| quotas.scope(ScopeId { kind, name: name.into() }, rules.clone()))

@@ -24,9 +24,11 @@ use std::{
 use anyhow::Context;
 use arc_swap::ArcSwap;
 use tollgate_control::{
+    alerts::{Alerts, Foresight},
     config::{self, Document, Errors, Settings, Sources},
     history::History,
     operate::Operators,
+    raises::Raises,
     reload::{ChangeError, Outcome, Reloader, Watch},
 };
 use tollgate_domain::UnixMillis;
@@ -111,18 +113,14 @@ impl Gateway {
         let tls: ListenerTlsSlot = Arc::default();
         let reloader = start_reloader(document, &live, &books, &tls, &settings)?;
         books.restore(&live.quotas, &reloader.running().scopes, &settings)?;
-        let operators = Arc::new(Operators::new(books.store(), Arc::clone(&live)));
-        let restored = operators.restore(wall_clock()).context("operator states")?;
-        for unreadable in restored.unreadable {
-            tracing::error!(%unreadable, "an operator's state cannot be read and is not in force");
-        }
+        let stewards = Stewards::take_up(&books, &live, &settings)?;
         let stopping = Arc::new(AtomicBool::new(false));
         let access = open_access_log(&settings)?;
         let shared = share(&reloader, &live, &books, &stopping, &settings);
         let plane = start_plane(&shared, &settings, &tls, access.as_ref())?;
         let admin =
-            AdminListeners::start(&settings, &reloader, &live, &books, &operators, &exposition, &stopping)?;
-        let background = Background::start(&mut books, exposition, &reloader, &live, operators)?;
+            AdminListeners::start(&settings, &reloader, &live, &books, &stewards, &exposition, &stopping)?;
+        let background = Background::start(&mut books, exposition, &reloader, &live, &stewards)?;
         let watch = Watch::start(Arc::clone(&reloader)).context("cannot watch the configuration")?;
         for warning in &reloader.running().warnings {
             tracing::warn!("{warning}");
@@ -177,6 +175,30 @@ impl Gateway {
         }
         drop(self.reloader);
         tracing::info!("stopped");
+    }
+}
+
+/// Those who change live state, or tell of it, beside requests.
+struct Stewards {
+    operators: Arc<Operators>,
+    raises: Arc<Raises>,
+    alerts: Arc<Alerts>,
+    foresight: Arc<Foresight>,
+}
+
+impl Stewards {
+    /// Puts in force what operators and finance have said before this process began.
+    fn take_up(books: &Books, live: &Arc<Live>, settings: &Settings) -> anyhow::Result<Self> {
+        let operators = Arc::new(Operators::new(books.store(), Arc::clone(live)));
+        let restored = operators.restore(wall_clock()).context("operator states")?;
+        for unreadable in restored.unreadable {
+            tracing::error!(%unreadable, "an operator's state cannot be read and is not in force");
+        }
+        let raises = Arc::new(Raises::new(books.store(), Arc::clone(live)));
+        raises.follow(wall_clock()).context("raised budgets")?;
+        let (organization, instance) = (settings.organization.clone(), settings.instance.clone());
+        let alerts = Alerts::open(books.store(), organization, instance).context("alerts")?;
+        Ok(Self { operators, raises, alerts: Arc::new(alerts), foresight: Arc::default() })
     }
 }
 

@@ -1,8 +1,10 @@
-//! Configuration, reload, operators' states, the admin API.
+//! Configuration, reload, operators' states, alerts, raised budgets, the admin API.
 
 pub mod admin;
+pub mod alerts;
 pub mod codes;
 pub mod config;
 pub mod history;
 pub mod operate;
+pub mod raises;
 pub mod reload;

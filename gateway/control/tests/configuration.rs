@@ -216,13 +216,6 @@ fn semantic_faults_are_found_at_the_value_at_fault() {
             "11:22: models[0].deployments[1]: the deployment `d` already leads to the model `gpt`",
         ),
         (
-            with(
-                "  - name: retail\n",
-                "  - name: retail\n    budget: { amount: \"1\", period: day, mode: soft }\n",
-            ),
-            "15:47: teams[0].budget.mode: the budget mode `soft` is not available yet",
-        ),
-        (
             with("  - name: retail\n", "  - name: retail\n    budget: { amount: 1.5, period: day }\n"),
             "15:23: teams[0].budget.amount: expected a text, found a number: put it in quotes",
         ),
@@ -310,6 +303,101 @@ fn doubtful_settings_are_warnings() {
             found.iter().any(|line| line.starts_with(&want)),
             "want {want}\nfound {found:#?}\nin\n{text}"
         );
+    }
+}
+
+#[test]
+fn budgets_and_alerts_that_cannot_be_meant_are_refused() {
+    let budget = |fields: &str| {
+        let budget = format!("    budget: {{ amount: \"1\", period: day, {fields} }}\n");
+        with("  - name: retail\n", &format!("  - name: retail\n{budget}"))
+    };
+    let hook = |fields: &str| {
+        let secret = "secret: \"${env:SEARCH_PROD_KEY}\"";
+        format!("{}alerts:\n  webhooks:\n    - {{ name: desk, {secret}, {fields} }}\n", with("", ""))
+    };
+    let cases = [
+        (budget("alerts: [0]"), "teams[0].budget.alerts[0]: expected a percentage from 1 to 1000"),
+        (budget("forecast_alerts: [1001]"), "teams[0].budget.forecast_alerts[0]: expected a percentage"),
+        (
+            with(
+                "  - name: retail\n",
+                "  - name: retail\n    budget: { amount: \"1\", period: total, forecast_alerts: [100] }\n",
+            ),
+            "teams[0].budget.forecast_alerts: the period `total` has no end to forecast",
+        ),
+        (budget("actions: [{ at: 80 }]"), "teams[0].budget.actions[0]: give `model` or `refuse: true`"),
+        (
+            budget("actions: [{ at: 80, model: gpt, refuse: true }]"),
+            "teams[0].budget.actions[0]: give `model` or `refuse: true`",
+        ),
+        (
+            budget("actions: [{ at: 80, model: gpd }]"),
+            "teams[0].budget.actions[0].model: there is no model `gpd`; did you mean `gpt`?",
+        ),
+        (
+            budget("actions: [{ at: 120, refuse: true }]"),
+            "teams[0].budget.actions[0].at: a hard budget refuses at 100 already",
+        ),
+        (
+            budget("mode: observe, actions: [{ at: 100, refuse: true }]"),
+            "teams[0].budget.actions: a budget that only observes does nothing",
+        ),
+        (
+            budget("actions: [{ at: 80, refuse: true }, { at: 90, refuse: true }]"),
+            "teams[0].budget.actions[1]: a budget refuses from one percentage on",
+        ),
+        (
+            budget("actions: [{ at: 80, model: gpt }, { at: 80, model: gpt }]"),
+            "teams[0].budget.actions[1].at: two models are given for this percentage",
+        ),
+        (
+            hook("url: \"ftp://hooks.example.org/a-secret-path\""),
+            "alerts.webhooks[0].url: expected an address that begins with https:// or http://",
+        ),
+        (
+            hook("url: \"http://127.0.0.1:8000/a-secret-path\""),
+            "alerts.webhooks[0].url: a private or loopback address needs `allow_private: true`",
+        ),
+        (
+            hook("url: \"https://me:a-secret-path@hooks.example.org/\""),
+            "alerts.webhooks[0].url: an address has no user, no password",
+        ),
+        (
+            hook("url: \"https://hooks.example.org\", timeout: 5m"),
+            "alerts.webhooks[0].timeout: expected 1s to 60s",
+        ),
+        (
+            hook("url: \"https://hooks.example.org\", teams: [hr]"),
+            "alerts.webhooks[0].teams[0]: there is no team `hr`",
+        ),
+        (
+            hook("url: \"https://hooks.example.org\", events: []"),
+            "alerts.webhooks[0].events: expected at least one kind",
+        ),
+        (
+            hook("url: \"https://hooks.example.org\"")
+                .replace("${env:SEARCH_PROD_KEY}\", url", "short\", url"),
+            "alerts.webhooks[0].secret: a secret needs at least 16 bytes, this one has 5",
+        ),
+    ];
+    for (text, want) in cases {
+        let found = problems(&[("main.yaml", &text)]);
+        assert!(found.iter().any(|line| line.contains(want)), "want {want}\nfound {found:#?}\nin\n{text}");
+        assert!(!found.iter().any(|line| line.contains("a-secret-path")), "{found:#?}");
+    }
+    let sound = [
+        budget(
+            "mode: soft, alerts: [50, 100], forecast_alerts: [100], actions: [{ at: 80, model: gpt }, { at: 120, refuse: true }]",
+        ),
+        budget("reserve: expected, actions: [{ at: 90, refuse: true }]"),
+        hook(
+            "url: \"https://hooks.example.org/x?y=z\", teams: [retail], events: [budget_forecast, model_unpriced], timeout: 5s",
+        ),
+    ];
+    for text in sound {
+        let found = problems(&[("main.yaml", &text)]);
+        assert!(found.iter().all(|line| line.contains("warning")), "{found:#?}\nin\n{text}");
     }
 }
 

@@ -11,7 +11,7 @@ use tollgate_accounting::{
     price::Price,
     quota::{self, Ask, Reservation},
 };
-use tollgate_domain::Money;
+use tollgate_domain::{ModelAlias, Money, UnixMillis};
 
 use crate::{
     intake::Envelope,
@@ -24,6 +24,26 @@ use crate::{
 
 /// Output tokens reserved when neither the client nor the model says how many there can be.
 const DEFAULT_OUTPUT_CAP: u64 = 16_384;
+
+/// The plan that a request goes on with: the one that it asked for, or, from a share of a budget on,
+/// that of a model which costs less in this request's worst case. `instead` plans for another model.
+pub(crate) fn step_down(
+    plan: RoutePlan,
+    principal: &Principal,
+    envelope: &Envelope,
+    started: UnixMillis,
+    instead: impl FnOnce(&ModelAlias) -> Option<RoutePlan>,
+) -> RoutePlan {
+    let step = quota::downgrade(&principal.scopes, started);
+    let other = step.filter(|model| *model != plan.route.alias).and_then(|model| instead(&model));
+    let Some(other) = other else { return plan };
+    let (asked, cheaper) = (Estimate::of(&plan, envelope).cost, Estimate::of(&other, envelope).cost);
+    match (cheaper, asked) {
+        (Some(cheaper), Some(asked)) if cheaper < asked => other,
+        (Some(_), None) => other,
+        _ => plan,
+    }
+}
 
 /// Reserves the worst case and writes the START record.
 ///
@@ -43,8 +63,10 @@ pub(crate) fn admit(
     }
     let estimate = Estimate::of(plan, envelope);
     let ask = Ask { input_tokens: estimate.input, output_tokens: estimate.output, cost: estimate.cost };
-    let reservation = quota::admit(&principal.scopes, &ask, ticket.exchange.start()).map_err(|refused| {
-        Rejection::Quota { refused: Box::new(refused), budget_status: principal.refusal_status }
+    let admitted = quota::admit_for(&principal.scopes, &ask, &plan.route.alias, ticket.exchange.start());
+    let reservation = admitted.map_err(|refused| Rejection::Quota {
+        refused: Box::new(refused),
+        budget_status: principal.refusal_status,
     })?;
     if write_start(worker, &ticket, principal, plan, &estimate, &reservation).is_err() {
         reservation.release(ticket.exchange.now());
@@ -122,7 +144,7 @@ fn write_start(
         end_user: caller.end_user.as_deref(),
         session: caller.session.as_deref(),
         client: caller.client.as_deref(),
-        model: &plan.route.alias,
+        model: &ticket.asked.alias,
         dialect: ticket.asked.dialect.as_str(),
         operation: ticket.asked.operation.as_str(),
         stream: ticket.asked.stream,

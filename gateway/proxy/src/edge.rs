@@ -61,6 +61,7 @@ pub(crate) mod name {
     pub(crate) const UPSTREAM: HeaderName = HeaderName::from_static("x-tollgate-upstream");
     pub(crate) const REGION: HeaderName = HeaderName::from_static("x-tollgate-region");
     pub(crate) const ATTEMPTS: HeaderName = HeaderName::from_static("x-tollgate-attempts");
+    pub(crate) const DOWNGRADED_TO: HeaderName = HeaderName::from_static("x-tollgate-downgraded-to");
     pub(crate) const COST: HeaderName = HeaderName::from_static("x-tollgate-cost");
     pub(crate) const ERROR: HeaderName = HeaderName::from_static("x-tollgate-error");
     pub(crate) const ERROR_SOURCE: HeaderName = HeaderName::from_static("x-tollgate-error-source");

@@ -43,5 +43,7 @@ pub use snapshot::{
     Balance, EdgeLimits, InjectUsage, Prepared, Principal, Route, Routes, Snapshot, Target, Timeouts,
     Upstream,
 };
-pub use upstream::{Credential, Origin, Presentation, Scheme, UnsendableCredential, client_tls};
+pub use upstream::{
+    ConnectError, Credential, Origin, PostError, Presentation, Scheme, UnsendableCredential, client_tls, post,
+};
 pub use worker::{Durability, Shared};

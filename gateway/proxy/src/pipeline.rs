@@ -285,13 +285,18 @@ async fn travel(passage: &mut Passage, fate: &Rc<Fate>) -> Result<Response<Body>
     known.stream = envelope.head.stream;
     envelope.refuse_stored_state()?;
     let plan = route::plan(&snapshot.routes, principal, &envelope, exchange.started)?;
-    known.model = plan.route.alias.clone();
+    let asked = plan.route.alias.clone();
+    known.model = asked.clone();
+    let plan = admission::step_down(plan, principal, &envelope, exchange.started, |model| {
+        route::instead(&snapshot.routes, model, principal, &envelope, exchange.started)
+    });
     let end_user = envelope.head.end_user.as_deref();
     let ticket = Ticket {
         exchange: *exchange,
         caller: std::mem::take(&mut known.caller).or_end_user(end_user),
         asked: Asked {
-            alias: plan.route.alias.clone(),
+            instead: (plan.route.alias != asked).then(|| plan.route.alias.clone()),
+            alias: asked,
             dialect: envelope.dialect,
             operation: envelope.operation,
             stream: envelope.head.stream,

@@ -5,9 +5,10 @@
 //! process stopping) it is settled once: END in the journal, balances corrected, metrics and one
 //! access line. Dropping a trip that nobody settled settles it too.
 
+mod progress;
 mod row;
 
-use std::{borrow::Cow, cell::Cell, rc::Rc, sync::Arc};
+use std::{borrow::Cow, rc::Rc, sync::Arc};
 
 use bytes::Bytes;
 use smallvec::SmallVec;
@@ -27,6 +28,7 @@ use crate::{
     worker::{Presence, Worker},
 };
 
+pub(crate) use progress::Progress;
 pub(crate) use row::{refused, unknown_caller};
 
 /// What every row of one configuration has in common.
@@ -39,6 +41,8 @@ pub(crate) struct Stamp {
 /// What is asked, as far as rows tell it.
 pub(crate) struct Asked {
     pub(crate) alias: ModelAlias,
+    /// The model that a budget put in its place.
+    pub(crate) instead: Option<ModelAlias>,
     pub(crate) dialect: Dialect,
     pub(crate) operation: Operation,
     pub(crate) stream: bool,
@@ -108,8 +112,8 @@ struct Open {
     attempts: SmallVec<[Attempt; 1]>,
     /// The target that the call is, or was last, with.
     server: Option<Server>,
-    /// That target has been sent the request and may bill it.
-    sent: Rc<Cell<bool>>,
+    /// How far that target has come with it, and so what it may bill.
+    progress: Rc<Progress>,
     /// The answer's status, once it is known.
     status: Option<u16>,
     ttft_ms: Option<u32>,
@@ -135,7 +139,7 @@ impl Trip {
             input_is_lower_bound,
             attempts: SmallVec::new(),
             server: None,
-            sent: Rc::default(),
+            progress: Rc::default(),
             status: None,
             ttft_ms: None,
             _presence: presence,
@@ -171,12 +175,12 @@ impl Trip {
         self.open().reservation.headroom()
     }
 
-    /// This target is tried now. Whoever sends it the request sets the mark: from then on it may bill.
-    pub(crate) fn tries(&mut self, server: Server) -> Rc<Cell<bool>> {
+    /// This target is tried now. Whoever sends it the request says so: from then on it may bill.
+    pub(crate) fn tries(&mut self, server: Server) -> Rc<Progress> {
         let open = self.open_mut();
         open.server = Some(server);
-        open.sent = Rc::default();
-        Rc::clone(&open.sent)
+        open.progress = Rc::default();
+        Rc::clone(&open.progress)
     }
 
     /// How often the call was tried, and where last.
@@ -186,14 +190,23 @@ impl Trip {
         Tried { attempts: open.attempts.len(), target }
     }
 
-    /// An attempt failed in a way that no provider bills.
-    pub(crate) fn undone(&mut self) {
-        self.open().sent.set(false);
-    }
-
-    /// Writes an attempt into the story.
+    /// Writes the attempt that gave the answer into the story.
     pub(crate) fn attempted(&mut self, attempt: Attempt) {
         self.open_mut().attempts.push(attempt);
+    }
+
+    /// Writes an attempt that gave none into the story, with what it cost all the same: a target
+    /// that broke off or fell silent may bill what it had read, unless no provider bills such a
+    /// failure. What stands there as waste is not charged a second time, whatever follows.
+    pub(crate) fn wasted(&mut self, mut attempt: Attempt, is_unbilled: bool) {
+        let open = self.open_mut();
+        if !is_unbilled {
+            let bill = row::waste(open);
+            attempt.waste = bill.cost;
+            attempt.meters = bill.meters.into_iter().collect();
+        }
+        open.progress = Rc::default();
+        open.attempts.push(attempt);
     }
 
     /// The target has answered, with this status and its own id of the answer.
@@ -269,7 +282,7 @@ impl Open {
             Some(prompt) => tollgate_dialect::count_input(prompt).min(self.input_estimate),
             None => self.input_estimate,
         };
-        row::Consumption::of(reading, whole, self.ticket.asked.operation, self.sent.get(), input)
+        row::Consumption::of(reading, whole, self.ticket.asked.operation, &self.progress, input)
     }
 }
 

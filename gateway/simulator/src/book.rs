@@ -1,6 +1,12 @@
 //! The book: what the provider says it served, kept apart from anything the gateway says.
+//!
+//! It tells two things of each call: which usage the caller was told, and what the call took by the
+//! provider's own count, told or not. The second is what a provider bills: a refusal, and an error
+//! before the first word, take nothing; a prompt that was read takes its input, whatever follows; a
+//! stream takes the words that have left, a plain answer all of it as soon as a byte has left.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -11,7 +17,8 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use tokio::sync::Notify;
 
-use crate::{Incoming, Keep, Operation, Protocol};
+use crate::answer::Plan;
+use crate::{Incoming, Keep, Operation, Options, Protocol, Tariff};
 
 /// Tokens of one call, or of many. Input holds the cached and written part, output the reasoning.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
@@ -107,6 +114,8 @@ pub struct Call {
     pub usage: Usage,
     /// Whether the claim went out: the answer was whole, and told its usage.
     pub usage_told: bool,
+    /// What the call took by the provider's own count.
+    pub consumed: Usage,
 }
 
 impl Call {
@@ -137,6 +146,11 @@ pub struct Totals {
     pub by_status: BTreeMap<u16, u64>,
     /// The usage that went out to callers.
     pub told: Usage,
+    /// What all calls took by the provider's own count.
+    pub consumed: Usage,
+    /// What the provider charges for it by [`Options::tariff`](crate::Options::tariff), in
+    /// pico-units of its currency.
+    pub charged: i128,
 }
 
 /// What the simulator served. Shared and cheap to clone.
@@ -145,12 +159,18 @@ pub struct Book {
     inner: Arc<Inner>,
 }
 
-#[derive(Debug)]
 struct Inner {
     keep: Keep,
+    tariff: Option<Tariff>,
     pages: Mutex<Pages>,
     changed: Notify,
     stopped: AtomicBool,
+}
+
+impl fmt::Debug for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inner").field("keep", &self.keep).field("pages", &self.pages).finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug, Default)]
@@ -160,10 +180,11 @@ struct Pages {
 }
 
 impl Book {
-    pub(crate) fn new(keep: Keep) -> Self {
+    pub(crate) fn new(options: &Options) -> Self {
         Self {
             inner: Arc::new(Inner {
-                keep,
+                keep: options.keep,
+                tariff: options.tariff.clone(),
                 pages: Mutex::default(),
                 changed: Notify::new(),
                 stopped: AtomicBool::new(false),
@@ -228,7 +249,8 @@ impl Book {
         }
         drop(pages);
         self.inner.changed.notify_waiters();
-        Entry { book: self.clone(), number, closing: Closing::default() }
+        let billed = self.inner.tariff.is_some().then(|| incoming.clone());
+        Entry { book: self.clone(), number, billed, closing: Closing::default() }
     }
 }
 
@@ -262,6 +284,7 @@ fn page(incoming: &Incoming, arrived: Duration, keep: Keep) -> Call {
         outcome: Outcome::Open,
         usage: Usage::default(),
         usage_told: false,
+        consumed: Usage::default(),
     }
 }
 
@@ -280,6 +303,8 @@ pub(crate) fn bare(value: &str) -> &str {
 pub(crate) struct Entry {
     book: Book,
     pub(crate) number: u64,
+    /// The call, where a tariff will want to see it.
+    billed: Option<Incoming>,
     closing: Closing,
 }
 
@@ -289,20 +314,50 @@ struct Closing {
     status: u16,
     request_id: String,
     bytes_sent: u64,
+    /// Words of a stream that have left, in all choices.
+    words: u64,
+    /// Output tokens that a stream states before its first word.
+    opening: u64,
+    is_plain: bool,
+    is_refusal: bool,
     usage: Usage,
     tells_usage: bool,
 }
 
+impl Closing {
+    /// What the call took, when not all that was planned has left.
+    fn consumed(&self) -> Usage {
+        let has_begun = self.bytes_sent > 0;
+        if self.is_refusal && self.words == 0 {
+            return Usage::default();
+        }
+        if self.is_plain && has_begun {
+            return self.usage;
+        }
+        let reasoning = if self.words > 0 { self.usage.reasoning_tokens } else { 0 };
+        let said = self.words.max(if has_begun { self.opening } else { 0 });
+        Usage { output_tokens: said + reasoning, reasoning_tokens: reasoning, ..self.usage }
+    }
+}
+
 impl Entry {
-    pub(crate) fn answered(&mut self, status: u16, request_id: String, usage: Usage, tells_usage: bool) {
-        self.closing.status = status;
-        self.closing.request_id = request_id;
-        self.closing.usage = usage;
-        self.closing.tells_usage = tells_usage;
+    pub(crate) fn answered(&mut self, plan: &Plan, request_id: String) {
+        self.closing = Closing {
+            status: plan.status,
+            request_id,
+            opening: plan.opening,
+            is_plain: plan.is_plain,
+            is_refusal: plan.status >= 400 || plan.says_error,
+            usage: plan.usage,
+            tells_usage: plan.tells_usage,
+            ..Closing::default()
+        };
     }
 
-    pub(crate) fn sent(&mut self, body_bytes: usize) {
+    /// So much of the body, and so many words with it, were handed to the kernel.
+    pub(crate) fn sent(&mut self, body_bytes: usize, words: u64) {
         self.closing.bytes_sent += body_bytes as u64;
+        self.closing.words += words;
     }
 
     /// Closes the call; later closings do not count.
@@ -312,6 +367,11 @@ impl Entry {
         }
         let closing = &mut self.closing;
         let told = outcome == Outcome::Whole && closing.tells_usage;
+        let consumed = if told { closing.usage } else { closing.consumed() };
+        let charged = match (&self.book.inner.tariff, &self.billed) {
+            (Some(tariff), Some(incoming)) => tariff(incoming, &consumed),
+            _ => 0,
+        };
         let mut pages = self.book.inner.pages.lock();
         let totals = &mut pages.totals;
         totals.ended += 1;
@@ -326,6 +386,8 @@ impl Entry {
         if told {
             totals.told += closing.usage;
         }
+        totals.consumed += consumed;
+        totals.charged += charged;
         let index = usize::try_from(self.number - 1).unwrap_or(usize::MAX);
         if let Some(call) = pages.calls.get_mut(index) {
             call.request_id = std::mem::take(&mut closing.request_id);
@@ -333,6 +395,7 @@ impl Entry {
             call.bytes_sent = closing.bytes_sent;
             call.usage = closing.usage;
             call.usage_told = told;
+            call.consumed = consumed;
             call.outcome = outcome;
         }
         drop(pages);

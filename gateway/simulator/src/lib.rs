@@ -26,7 +26,7 @@ mod wire;
 
 pub use answer::text::{chunk_text, text_of};
 pub use book::{Book, Call, Credential, Outcome, Totals, Usage, fingerprint};
-pub use options::{Behaviour, Decide, Keep, Options};
+pub use options::{Behaviour, Decide, Keep, Options, Tariff};
 pub use request::{Incoming, Operation, Protocol};
 pub use script::{At, Exact, Fault, Framing, Piece, Refusal, Reply, Script};
 pub use server::{Simulator, Stop};

@@ -61,6 +61,7 @@ impl Arguments {
         let behaviour = Behaviour {
             latency: Duration::from_millis(self.latency_ms),
             chunks: self.chunks,
+            input_tokens: None,
             chunk_pause: Duration::from_millis(self.chunk_delay_ms),
             cached_tokens: self.cached_tokens,
             reasoning_tokens: self.reasoning_tokens,

@@ -7,10 +7,13 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Incoming, Script, millis};
+use crate::{Incoming, Script, Usage, millis};
 
 /// The closure form of steering: sees a call, may give the script that it shall follow.
 pub type Decide = Arc<dyn Fn(&Incoming) -> Option<Script> + Send + Sync>;
+
+/// What the provider charges for a call that took this usage, in pico-units of its currency.
+pub type Tariff = Arc<dyn Fn(&Incoming, &Usage) -> i128 + Send + Sync>;
 
 /// How a simulator is set up. `Options::default()` answers at once on a free port of 127.0.0.1.
 #[derive(Clone)]
@@ -23,6 +26,8 @@ pub struct Options {
     pub behaviour: Behaviour,
     /// Asked after scripts and model suffixes, before `behaviour`.
     pub decide: Option<Decide>,
+    /// Its own price list, for the sum that the book keeps; without one the sum is nothing.
+    pub tariff: Option<Tariff>,
     /// The only credential it accepts, in whichever header; everything is accepted without one.
     pub credential: Option<String>,
     /// How much of each call the book keeps.
@@ -40,6 +45,7 @@ impl Default for Options {
             name: "sim".to_owned(),
             behaviour: Behaviour::default(),
             decide: None,
+            tariff: None,
             credential: None,
             keep: Keep::Bodies,
             control: false,
@@ -86,6 +92,8 @@ pub struct Behaviour {
     /// Wait before each content chunk of a stream.
     #[serde(rename = "chunk_pause_ms", with = "millis")]
     pub chunk_pause: Duration,
+    /// Input tokens claimed; without it a quarter of the text's bytes.
+    pub input_tokens: Option<u64>,
     /// Input tokens claimed as read from the prompt cache, at most all of them.
     pub cached_tokens: u64,
     /// Input tokens claimed as written to the prompt cache, at most what is not read from it.
@@ -104,6 +112,7 @@ impl Default for Behaviour {
             latency: Duration::ZERO,
             chunks: 20,
             chunk_pause: Duration::ZERO,
+            input_tokens: None,
             cached_tokens: 0,
             cache_write_tokens: 0,
             reasoning_tokens: 0,

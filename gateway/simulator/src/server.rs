@@ -245,7 +245,7 @@ impl Shared {
             behaviour: RwLock::new(Arc::new(options.behaviour.clone())),
             scripts: Mutex::default(),
             waiting: AtomicUsize::new(0),
-            book: Book::new(options.keep),
+            book: Book::new(options),
             started: Instant::now(),
             options: options.clone(),
         }
@@ -293,7 +293,7 @@ impl Shared {
         let stamp = Stamp::new(&self.options.name, entry.number);
         let credential = self.options.credential.as_deref();
         let plan = answer::compose(&self.options.name, credential, &stamp, incoming, script, &behaviour);
-        entry.answered(plan.status, stamp.request_id, plan.usage, plan.tells_usage);
+        entry.answered(&plan, stamp.request_id);
         (plan, Some(entry))
     }
 

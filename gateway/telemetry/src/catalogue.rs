@@ -77,6 +77,17 @@ catalogue! {
         "Requests refused by a limit or a budget.";
     RESERVATIONS_OPEN = "tollgate_reservations_open", Kind::Gauge,
         "Requests whose worst case is reserved and not yet settled.";
+    BUDGET_AMOUNT = "tollgate_budget_amount", Kind::Gauge,
+        "What a team or project may spend in its period, a raise included; rounded to a float.";
+    BUDGET_SPENT = "tollgate_budget_spent", Kind::Gauge,
+        "What it has spent in its period, rounded to a float.";
+    BUDGET_RESERVED = "tollgate_budget_reserved", Kind::Gauge,
+        "What its open requests hold reserved, rounded to a float.";
+    BUDGET_FORECAST = "tollgate_budget_forecast", Kind::Gauge,
+        "What it is forecast to spend by the end of its period, rounded to a float.";
+    ALERTS = "tollgate_alerts_total", Kind::Counter, "Alerts that were made, by kind.";
+    ALERT_DELIVERIES = "tollgate_alert_deliveries_total", Kind::Counter,
+        "Attempts to deliver alerts, by webhook and outcome.";
     JOURNAL_APPEND = "tollgate_journal_append_seconds", Kind::Histogram(APPEND_SECONDS),
         "Writing one record to the journal.";
     JOURNAL_SYNC = "tollgate_journal_sync_seconds", Kind::Histogram(SYNC_SECONDS),

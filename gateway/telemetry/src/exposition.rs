@@ -186,9 +186,9 @@ mod tests {
 
     use super::*;
     use crate::{
-        BreakerSeries, BreakerState, ConfigSeries, QuotaSeries, RegionSeries, RegionState, ReloadResult,
-        RequestFacts, RequestLabels, RequestSeries, RetrySeries, UpstreamSeries, build_info,
-        catalogue::QUOTA_REFUSALS,
+        BreakerSeries, BreakerState, BudgetSeries, ConfigSeries, QuotaSeries, RegionSeries, RegionState,
+        ReloadResult, RequestFacts, RequestLabels, RequestSeries, RetrySeries, UpstreamSeries, alert_made,
+        alert_tried, build_info, catalogue::QUOTA_REFUSALS,
     };
 
     const LABELS: RequestLabels<'_> = RequestLabels {
@@ -330,6 +330,12 @@ mod tests {
             config.reloaded(ReloadResult::Refused);
             build_info("1.2.3", "abcdef");
             recovered_requests(4);
+            let budget = BudgetSeries::new("t", Some("p"), "USD");
+            let money = Money::from_pico;
+            budget.set(money(500_000_000_000_000), money(1_500_000_000_000), money(0));
+            budget.forecast(money(25_000_000_000));
+            alert_made("budget_threshold");
+            alert_tried("desk", "failed");
         });
         let text = exposition.render();
         for expected in [
@@ -345,6 +351,11 @@ mod tests {
             r#"tollgate_build_info{version="1.2.3",revision="abcdef"} 1"#,
             "tollgate_recovered_requests_total 4",
             "tollgate_reservations_open 0",
+            r#"tollgate_budget_amount{team="t",project="p",currency="USD"} 500"#,
+            r#"tollgate_budget_spent{team="t",project="p",currency="USD"} 1.5"#,
+            r#"tollgate_budget_forecast{team="t",project="p",currency="USD"} 0.025"#,
+            r#"tollgate_alerts_total{kind="budget_threshold"} 1"#,
+            r#"tollgate_alert_deliveries_total{webhook="desk",outcome="failed"} 1"#,
         ] {
             assert!(has_line(&text, expected), "{expected} is not in:\n{text}");
         }

@@ -162,6 +162,24 @@ impl Gateway {
         self.signal(Signal::HUP)
     }
 
+    /// Starts again and kills with `kill -9` after so long, ready or not: a process that dies at
+    /// whatever it does first.
+    ///
+    /// # Errors
+    /// It runs already, cannot be started, or ended by itself before.
+    pub fn restart_and_kill(&mut self, after: Duration) -> Result<()> {
+        if self.process.is_some() {
+            bail!("the gateway runs already");
+        }
+        let process = self.spawn_process()?;
+        std::thread::sleep(after);
+        if let Some(status) = process.try_wait().context("cannot wait for the gateway")? {
+            self.process = None;
+            bail!("the gateway ended with {status} at start; its log:\n{}", self.log());
+        }
+        self.kill()
+    }
+
     fn signal(&self, signal: Signal) -> Result<()> {
         let process = self.process.as_ref().context("the gateway does not run")?;
         kill_process(Pid::from_child(process), signal).context("cannot signal the gateway")
@@ -214,8 +232,7 @@ impl Gateway {
             .with_context(|| format!("cannot run {}", self.launch.binary.display()))
     }
 
-    fn spawn(&mut self) -> Result<()> {
-        let start = self.log().len();
+    fn spawn_process(&mut self) -> Result<&mut Child> {
         let mut process = Command::new(&self.launch.binary)
             .args(["serve", "-c", "tollgate.yaml"])
             .current_dir(self.folder.path())
@@ -227,7 +244,13 @@ impl Gateway {
             .with_context(|| format!("cannot start {}", self.launch.binary.display()))?;
         collect(process.stdout.take(), &self.log);
         collect(process.stderr.take(), &self.log);
-        let process = self.process.insert(process);
+        Ok(self.process.insert(process))
+    }
+
+    fn spawn(&mut self) -> Result<()> {
+        let start = self.log().len();
+        self.spawn_process()?;
+        let process = self.process.as_mut().expect("just started");
         let deadline = Instant::now() + START_LIMIT;
         loop {
             let log = self.log.lock().unwrap_or_else(PoisonError::into_inner)[start..].to_owned();

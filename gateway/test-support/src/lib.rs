@@ -21,6 +21,6 @@ pub use self::{
     events::{Event, events_of},
     gateway::{Gateway, Launch},
     postgres::{PostgresPrograms, PostgresServer, PostgresSession},
-    sdk::{Check, Sdk, assess},
+    sdk::{Check, Sdk, assess, python},
     tally::LedgerTally,
 };

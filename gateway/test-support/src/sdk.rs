@@ -71,15 +71,8 @@ impl Sdk {
     fn command(self, name: &str) -> Result<(PathBuf, PathBuf)> {
         let environment = environment()?;
         let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("sdk");
-        let python = |folder: &str| {
-            let interpreter = environment.join(folder).join("bin").join("python");
-            ensure!(
-                interpreter.exists(),
-                "{} is missing: run `cargo xtask setup` once",
-                interpreter.display()
-            );
-            Ok((interpreter, scripts.join("python").join(format!("{name}.py"))))
-        };
+        let python =
+            |folder: &str| Ok((interpreter(folder)?, scripts.join("python").join(format!("{name}.py"))));
         match self {
             Self::PythonCurrent => python("python-current"),
             Self::PythonOlder => python("python-older"),
@@ -94,6 +87,20 @@ impl Sdk {
             }
         }
     }
+}
+
+/// The interpreter of the newest Python environment, for scripts beside the tests.
+///
+/// # Errors
+/// The environment is not set up.
+pub fn python() -> Result<PathBuf> {
+    interpreter("python-current")
+}
+
+fn interpreter(folder: &str) -> Result<PathBuf> {
+    let interpreter = environment()?.join(folder).join("bin").join("python");
+    ensure!(interpreter.exists(), "{} is missing: run `cargo xtask setup` once", interpreter.display());
+    Ok(interpreter)
 }
 
 /// Compares what ran with what should have run; the error lists everything that is wrong.

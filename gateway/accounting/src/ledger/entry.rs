@@ -70,7 +70,7 @@ pub struct Entry {
     pub currency: Name,
     /// What was reserved before the call.
     pub reserved_cost: Money,
-    /// The part of the cost that failed attempts caused.
+    /// What attempts without an answer cost beside it: the provider may bill it, the caller is not charged.
     pub waste_cost: Money,
     /// Every try, in order.
     pub attempts: SmallVec<[Attempt; 1]>,
@@ -342,13 +342,17 @@ impl Flags {
     /// The input could only be estimated from below.
     pub const INPUT_LOWER_BOUND: Self = Self(1 << 5);
 
-    const NAMES: [(Self, &'static str); 6] = [
+    /// A budget put a cheaper model in the place of the one asked for.
+    pub const DOWNGRADED: Self = Self(1 << 6);
+
+    const NAMES: [(Self, &'static str); 7] = [
         (Self::UNPRICED, "unpriced"),
         (Self::PRICE_INCOMPLETE, "price_incomplete"),
         (Self::USAGE_INCONSISTENT, "usage_inconsistent"),
         (Self::SERVED_MODEL_DIFFERS, "served_model_differs"),
         (Self::REASONING_UNKNOWN, "reasoning_unknown"),
         (Self::INPUT_LOWER_BOUND, "input_lower_bound"),
+        (Self::DOWNGRADED, "downgraded"),
     ];
 
     /// Adds the marks of `other`.

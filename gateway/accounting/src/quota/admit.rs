@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tollgate_domain::Money;
+use tollgate_domain::{ModelAlias, Money};
 
 use super::{
     refused::Refused,
@@ -40,13 +40,37 @@ impl Ask {
 ///
 /// The first limit that refuses.
 pub fn admit(scopes: &[Arc<Scope>], ask: &Ask, now: Now) -> Result<Reservation, Refused> {
+    reserve(scopes, ask, None, now)
+}
+
+/// As [`admit`], for a request whose model is known: budgets that reserve what is expected do so by
+/// what requests for this model have cost.
+///
+/// # Errors
+///
+/// The first limit that refuses.
+pub fn admit_for(
+    scopes: &[Arc<Scope>],
+    ask: &Ask,
+    model: &ModelAlias,
+    now: Now,
+) -> Result<Reservation, Refused> {
+    reserve(scopes, ask, Some(model), now)
+}
+
+fn reserve(
+    scopes: &[Arc<Scope>],
+    ask: &Ask,
+    model: Option<&ModelAlias>,
+    now: Now,
+) -> Result<Reservation, Refused> {
     let mut headroom = Headroom::default();
     for scope in scopes {
         scope.take_request(now, &mut headroom)?;
     }
     let mut reservation = Reservation::new(ask);
     for scope in scopes {
-        match scope.reserve(ask, now, &mut headroom) {
+        match scope.reserve(ask, model, now, &mut headroom) {
             Ok(hold) => reservation.add(hold),
             Err(refused) => {
                 reservation.release(now);

@@ -4,7 +4,7 @@
 //! that comes with a new configuration starts from the truth. A request belongs to the windows in
 //! which it was admitted: what is settled after a window's end leaves the next one untouched.
 
-use tollgate_domain::UnixMillis;
+use tollgate_domain::{Money, UnixMillis};
 
 use super::calendar::{Calendar, Period, Window};
 
@@ -31,6 +31,10 @@ pub(super) struct Book {
     pub(super) holders: u32,
     /// In pico-units of currency.
     pub(super) money: Balance,
+    /// By how much the worst cases of those requests exceed the money that they hold reserved.
+    pub(super) at_risk: i128,
+    /// The ceiling of money that a request was refused by for what was spent of it.
+    pub(super) exhausted: Option<Money>,
     pub(super) tokens: Balance,
 }
 
@@ -40,6 +44,7 @@ pub(super) struct Book {
 struct Common {
     holders: i64,
     money: Balance,
+    at_risk: i128,
     tokens: Balance,
 }
 
@@ -54,6 +59,8 @@ pub(super) struct Balance {
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Amounts {
     pub(super) money: i128,
+    /// Of what is reserved: by how much the worst case exceeds `money`.
+    pub(super) at_risk: i128,
     pub(super) tokens: i128,
 }
 
@@ -81,12 +88,14 @@ impl Common {
     fn reserve(&mut self, amounts: Amounts) {
         self.holders += 1;
         self.money.reserve(amounts.money);
+        self.at_risk = self.at_risk.saturating_add(amounts.at_risk);
         self.tokens.reserve(amounts.tokens);
     }
 
     fn settle(&mut self, reserved: Amounts, actual: Amounts) {
         self.holders -= 1;
         self.money.settle(reserved.money, actual.money);
+        self.at_risk = self.at_risk.saturating_sub(reserved.at_risk);
         self.tokens.settle(reserved.tokens, actual.tokens);
     }
 }
@@ -98,12 +107,21 @@ impl Book {
             window: self.window,
             holders: holders.clamp(0, u32::MAX.into()) as u32,
             money: self.money.plus(common.money),
+            at_risk: self.at_risk.saturating_add(common.at_risk),
+            exhausted: self.exhausted,
             tokens: self.tokens.plus(common.tokens),
         }
     }
 
     fn empty(window: Window) -> Self {
-        Self { window, holders: 0, money: Balance::default(), tokens: Balance::default() }
+        Self {
+            window,
+            holders: 0,
+            money: Balance::default(),
+            at_risk: 0,
+            exhausted: None,
+            tokens: Balance::default(),
+        }
     }
 }
 
@@ -140,6 +158,11 @@ impl Books {
         self.common.reserve(amounts);
     }
 
+    /// Notes that the money of a period, up to this ceiling, is spent but for less than was asked.
+    pub(super) fn exhaust(&mut self, period: Period, ceiling: Money) {
+        self.by_period[period as usize].exhausted = Some(ceiling);
+    }
+
     /// Ends the reservation of a request that started then, in those of its windows that are
     /// still the current ones.
     pub(super) fn settle(&mut self, started: UnixMillis, reserved: Amounts, actual: Amounts) {
@@ -151,6 +174,7 @@ impl Books {
         for book in self.by_period.iter_mut().filter(|book| started >= book.window.start) {
             book.holders = book.holders.saturating_sub(1);
             book.money.settle(reserved.money, actual.money);
+            book.at_risk = book.at_risk.saturating_sub(reserved.at_risk);
             book.tokens.settle(reserved.tokens, actual.tokens);
         }
     }
@@ -219,12 +243,13 @@ mod tests {
     const MONDAY: UnixMillis = UnixMillis::new(1_795_996_800_000);
 
     fn amounts(money: i128) -> Amounts {
-        Amounts { money, tokens: money * 10 }
+        Amounts { money, at_risk: money * 2, tokens: money * 10 }
     }
 
     fn shown(books: &Books, period: Period) -> (i128, i128, u32) {
         let book = books.of(period);
         assert_eq!((book.tokens.spent, book.tokens.open), (book.money.spent * 10, book.money.open * 10));
+        assert_eq!(book.at_risk, book.money.open * 2);
         (book.money.spent, book.money.open, book.holders)
     }
 

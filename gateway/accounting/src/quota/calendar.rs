@@ -90,6 +90,12 @@ impl Calendar {
         Ok(Self { zone })
     }
 
+    /// The calendar of a time zone.
+    #[must_use]
+    pub const fn of(zone: TimeZone) -> Self {
+        Self { zone }
+    }
+
     /// The window of this period in which the instant lies.
     #[must_use]
     pub fn window_of(&self, period: Period, at: UnixMillis) -> Window {

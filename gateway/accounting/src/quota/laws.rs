@@ -46,9 +46,7 @@ fn actual(input_tokens: u64, output_tokens: u64, cost: i64) -> Actual {
 }
 
 fn budget(amount: i64, mode: BudgetMode) -> ScopeRules {
-    let budget =
-        Budget { amount: pico(amount), period: Period::Month, mode, reserve: Reserve::Full, alerts: vec![] };
-    ScopeRules { budget: Some(budget), ..ScopeRules::default() }
+    ScopeRules { budget: Some(Budget::new(pico(amount), Period::Month, mode)), ..ScopeRules::default() }
 }
 
 fn limits(limits: Limits) -> ScopeRules {

@@ -17,6 +17,7 @@ use super::{
     calendar::{Calendar, Period},
     lease::{LeaseSource, WholeLimit},
     limits::ScopeRules,
+    raise::Raise,
     scope::{Cell, House, Scope, ScopeId},
 };
 
@@ -91,7 +92,11 @@ impl Quotas {
                 cells.insert(new.clone(), moved);
             }
             // Both were restored from the ledger: rows from before and after the renaming.
-            Some(cell) => cell.0.lock().books.absorb(&moved.0.lock().books),
+            Some(cell) => {
+                let (mut kept, moved) = (cell.0.lock(), moved.0.lock());
+                kept.books.absorb(&moved.books);
+                kept.raise = kept.raise.or(moved.raise);
+            }
         }
     }
 
@@ -99,6 +104,12 @@ impl Quotas {
     #[must_use]
     pub fn statuses(&self, scopes: &[Arc<Scope>], now: UnixMillis) -> Vec<BudgetStatus> {
         scopes.iter().filter_map(|scope| scope.status(now)).collect()
+    }
+
+    /// Sets what may be spent beyond the amount of a scope's budget, from the next request on; `None`
+    /// ends it. A scope without a budget keeps it for the day when it has one.
+    pub fn raise(&self, id: &ScopeId, raise: Option<Raise>) {
+        self.cell(id).0.lock().raise = raise;
     }
 
     /// Reservations that have not ended yet.

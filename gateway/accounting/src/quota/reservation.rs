@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use smallvec::SmallVec;
 use tollgate_domain::{Money, UnixMillis};
 
-use super::{admit::Ask, scope::Scope};
+use super::{admit::Ask, expected::Slot, scope::Scope};
 use crate::Now;
 
 /// What a request really took.
@@ -42,6 +42,10 @@ pub(super) struct Hold {
     pub(super) started: UnixMillis,
     /// The rules under which it was admitted.
     pub(super) binding: u64,
+    /// The money reserved here, which may be less than the worst case.
+    pub(super) money: Money,
+    /// Where its cost is remembered.
+    pub(super) slot: Option<Slot>,
 }
 
 /// The tightest limits of a request's scopes as it was admitted, itself included.
@@ -89,7 +93,8 @@ impl Reservation {
         self.headroom = headroom;
     }
 
-    /// The money reserved; nothing for a request without a price.
+    /// The worst case in money; nothing for a request without a price. A scope may hold less
+    /// reserved, see [`Reserve`](super::Reserve).
     #[must_use]
     pub fn cost(&self) -> Money {
         self.ask.cost.unwrap_or(Money::ZERO)

@@ -10,17 +10,19 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use tollgate_domain::{Name, UnixMillis};
+use tollgate_domain::{ModelAlias, Money, Name, UnixMillis};
 
 use super::{
     admit::Ask,
     books::{Amounts, Books},
-    budget::BudgetStatus,
+    budget::{BudgetStatus, Reserve},
     calendar::{Calendar, Period},
     concurrency::Permits,
+    expected::{Expectations, Slot},
     lease::LeaseSource,
     limits::{LimitKind, Limits, ScopeRules},
-    refused::{Refusal, Refused},
+    raise::Raise,
+    refused::{Refusal, Refused, RefusedDetail},
     request_rate::RequestRate,
     reservation::{Actual, Headroom, Hold},
     token_quota,
@@ -104,6 +106,10 @@ pub(super) struct State {
     output_tokens: Option<TokenRate>,
     permits: Permits,
     pub(super) books: Books,
+    /// More money for a time.
+    pub(super) raise: Option<Raise>,
+    /// What requests have cost here; only of budgets that reserve by it.
+    expected: Expectations,
 }
 
 impl Scope {
@@ -140,16 +146,23 @@ impl Scope {
     pub(super) fn reserve(
         self: &Arc<Self>,
         ask: &Ask,
+        model: Option<&ModelAlias>,
         now: Now,
         headroom: &mut Headroom,
     ) -> Result<Hold, Refused> {
         let mut state = self.cell.0.lock();
         let nanos = state.bind(self, now);
         let started = state.books.roll(&self.house.calendar, now.wall);
-        state.check(self, ask, nanos).map_err(|refusal| refusal.by(&self.id))?;
-        state.take(ask, nanos);
+        let raise = Raise::in_force(&mut state.raise, started);
+        let (cost, slot) = state.money_of(ask, model);
+        if let Err(refusal) = state.check(self, (ask, cost), raise, nanos) {
+            state.note_refusal(&refusal);
+            return Err(refusal.by(&self.id));
+        }
+        let money = cost.unwrap_or_default();
+        state.take(ask, money, nanos);
         state.note_headroom(nanos, started, headroom);
-        Ok(Hold { scope: self.clone(), started, binding: state.binding })
+        Ok(Hold { scope: self.clone(), started, binding: state.binding, money, slot })
     }
 
     /// Ends what a request holds here. Without an instant it took what it had asked for.
@@ -164,15 +177,22 @@ impl Scope {
             rate.settle(tokens(ask), tokens(&taken), hold.binding, nanos);
         }
         state.permits.give_back();
-        state.books.settle(hold.started, amounts(ask), amounts(&taken));
+        state.books.settle(hold.started, amounts(ask, hold.money), amounts(&taken, actual.cost));
+        // What cost nothing was not served, and what was lost has its worst case for a cost: neither
+        // tells what a request costs.
+        if let (Some(slot), Some(_), true) = (hold.slot, now, actual.cost > Money::ZERO) {
+            state.expected.learn(slot, actual.cost);
+        }
     }
 
     /// Where its budget stands, if it has one.
     pub(super) fn status(&self, now: UnixMillis) -> Option<BudgetStatus> {
         let budget = self.rules.budget.as_ref()?;
         let mut state = self.cell.0.lock();
-        state.books.roll(&self.house.calendar, now);
-        Some(budget.status(&self.id, &self.house.currency, &state.books.of(budget.period)))
+        let now = state.books.roll(&self.house.calendar, now);
+        let raise = Raise::in_force(&mut state.raise, now);
+        let books = (&state.books.of(budget.period), &state.books.of(Period::Day));
+        Some(budget.status(&self.id, &self.house.currency, books, raise))
     }
 
     pub(super) fn reservation_opened(&self) {
@@ -222,8 +242,22 @@ impl State {
         nanos
     }
 
+    /// The money that a request reserves here, and where its cost will be remembered.
+    fn money_of(&mut self, ask: &Ask, model: Option<&ModelAlias>) -> (Option<Money>, Option<Slot>) {
+        let expects = self.rules.budget.as_ref().is_some_and(|budget| budget.reserve == Reserve::Expected);
+        let slot = model.filter(|_| expects).and_then(|model| self.expected.slot(model));
+        let mean = slot.and_then(|slot| self.expected.mean(slot));
+        (ask.cost.map(|worst| mean.map_or(worst, |mean| mean.min(worst))), slot)
+    }
+
     /// Looks whether a request fits, and changes nothing.
-    fn check(&self, scope: &Scope, ask: &Ask, nanos: i64) -> Result<(), Refusal> {
+    fn check(
+        &self,
+        scope: &Scope,
+        (ask, cost): (&Ask, Option<Money>),
+        raise: Option<Raise>,
+        nanos: i64,
+    ) -> Result<(), Refusal> {
         let ScopeRules { limits, budget } = &*self.rules;
         let House { currency, leases, .. } = &*scope.house;
         self.permits.check(limits.concurrent_requests)?;
@@ -242,17 +276,28 @@ impl State {
             token_quota::check(quota, share, &book, ask)?;
         }
         let Some(budget) = budget else { return Ok(()) };
-        budget.check(&self.books.of(budget.period), ask, currency, |window, amount| {
-            leases.share(&scope.id, LimitKind::Budget, window, amount)
+        let book = self.books.of(budget.period);
+        budget.check(&book, (ask, cost), raise, currency, |window, ceiling| {
+            leases.share(&scope.id, LimitKind::Budget, window, ceiling)
         })
     }
 
-    fn take(&mut self, ask: &Ask, nanos: i64) {
+    /// Remembers that the budget is at its end, if that is why a request was refused.
+    fn note_refusal(&mut self, refusal: &Refusal) {
+        if let RefusedDetail::Budget { period, amount, spent, asked, .. } = *refusal.detail
+            && !refusal.never_fits
+            && spent + asked > amount
+        {
+            self.books.exhaust(period, amount);
+        }
+    }
+
+    fn take(&mut self, ask: &Ask, money: Money, nanos: i64) {
         for (rate, tokens) in self.token_rates() {
             rate.take(tokens(ask), nanos);
         }
         self.permits.take();
-        self.books.reserve(amounts(ask));
+        self.books.reserve(amounts(ask, money));
     }
 
     fn note_headroom(&self, nanos: i64, wall: UnixMillis, headroom: &mut Headroom) {
@@ -288,6 +333,8 @@ fn quotas(limits: &Limits) -> impl Iterator<Item = (LimitKind, Period, u64)> {
     day.into_iter().chain(month)
 }
 
-fn amounts(ask: &Ask) -> Amounts {
-    Amounts { money: ask.cost.map_or(0, |cost| cost.pico()), tokens: ask.tokens().into() }
+/// A request's amounts, of which `money` is what counts.
+fn amounts(ask: &Ask, money: Money) -> Amounts {
+    let at_risk = ask.cost.unwrap_or_default() - money;
+    Amounts { money: money.pico(), at_risk: at_risk.pico(), tokens: ask.tokens().into() }
 }

@@ -3,7 +3,9 @@
 //! Data goes to stdout, everything else to stderr. Exit codes: 0 success, 1 failure, 2 usage, and
 //! for `serve` 78 for a bad configuration. A reader who closes the pipe ends a command quietly.
 
+mod budgets;
 mod client;
+mod close;
 mod config;
 mod explain;
 mod export;
@@ -51,6 +53,10 @@ enum Command {
     Export(export::ExportArgs),
     /// Audit the journal against the ledger, offline.
     Verify(verify::VerifyArgs),
+    /// List budgets, raise them for a time and lower them again.
+    Budgets(budgets::BudgetsArgs),
+    /// Show who was told what about budgets and prices.
+    Alerts(budgets::AlertsArgs),
     /// List, drain, disable and enable regions.
     Regions(fleet::FleetArgs),
     /// List, drain, disable and enable upstreams.
@@ -80,8 +86,8 @@ enum Command {
     Drill(Later),
     /// Check, show and import price lists.
     Prices(prices::PricesArgs),
-    /// Close a month (not available yet).
-    Close(Later),
+    /// Close a month: final rows, and a signed statement for each team.
+    Close(close::CloseArgs),
     /// Compare the ledger with a provider's invoice.
     Reconcile(reconcile::ReconcileArgs),
 }
@@ -150,12 +156,15 @@ fn execute(command: Command) -> anyhow::Result<ExitCode> {
         Command::Verify(args) => return verify::verify(&args),
         Command::Health(args) => return health::health(&args),
         Command::Prices(args) => return prices::prices(args),
+        Command::Close(args) => return close::close(&args),
         Command::Reconcile(args) => return reconcile::reconcile(&args),
         Command::Schema => local::schema()?,
         Command::Version => local::version()?,
         Command::Completions { shell } => local::completions(shell)?,
         Command::Usage(args) => usage::usage(&args)?,
         Command::Export(args) => export::export(&args)?,
+        Command::Budgets(args) => budgets::budgets(&args)?,
+        Command::Alerts(args) => budgets::alerts(&args)?,
         Command::Regions(args) => fleet::fleet(Kind::Region, &args)?,
         Command::Upstreams(args) => fleet::fleet(Kind::Upstream, &args)?,
         Command::Targets(args) => fleet::fleet(Kind::Target, &args)?,
@@ -165,18 +174,13 @@ fn execute(command: Command) -> anyhow::Result<ExitCode> {
         Command::Backup(later) => return Err(later.refusal("backup")),
         Command::Restore(later) => return Err(later.refusal("restore")),
         Command::Drill(later) => return Err(later.refusal("drill")),
-        Command::Close(later) => return Err(later.refusal("close")),
     }
     Ok(ExitCode::SUCCESS)
 }
 
 impl Later {
     fn refusal(&self, command: &str) -> anyhow::Error {
-        match self
-            .rest
-            .first()
-            .filter(|word| !word.starts_with('-') && command != "close" && command != "restore")
-        {
+        match self.rest.first().filter(|word| !word.starts_with('-') && command != "restore") {
             Some(word) => not_available(&format!("tollgate {command} {word}")),
             None => not_available(&format!("tollgate {command}")),
         }
@@ -227,6 +231,11 @@ mod tests {
             "usage --by team,tag:feature --from 2026-11-01 --to 2026-12-01 -o csv",
             "export csv --from 2026-11-01 --to 2026-12-01 --out f.csv",
             "verify --dir data",
+            "budgets list -o json",
+            "budgets raise project retail/search --amount 50 --until 2026-12-01 --reason launch",
+            "budgets raise team retail --amount 50 --for 2h --reason launch",
+            "budgets lower key retail/search/prod --reason over",
+            "alerts --team retail",
             "regions list",
             "regions drain eastus --reason storm --for 30m",
             "upstreams disable aoai --reason x --server http://10.0.0.1:9090",
@@ -244,7 +253,9 @@ mod tests {
             "drill start x",
             "explain budget_exceeded",
             "prices check",
-            "close 2026-11",
+            "close 2026-11 --reconcile a.json --reconcile csv=b.csv --accept x --tolerance 1",
+            "close 2026-11 --without-reconciliation x",
+            "close --verify --dir data -o json",
             "reconcile --provider openai --file a.json --file b.json --from 2026-11-01 --to 2026-12-01 --tolerance 0.5%,1",
             "health",
             "version",
@@ -266,6 +277,9 @@ mod tests {
             ("tollgate usage -o xml", ErrorKind::InvalidValue),
             ("tollgate usage --token abc", ErrorKind::UnknownArgument),
             ("tollgate demo --data nowhere", ErrorKind::ValueValidation),
+            ("tollgate close", ErrorKind::MissingRequiredArgument),
+            ("tollgate close June --without-reconciliation x", ErrorKind::ValueValidation),
+            ("tollgate close 2026-11 --accept x", ErrorKind::MissingRequiredArgument),
             ("tollgate reconcile --from a --to b", ErrorKind::MissingRequiredArgument),
             ("tollgate reconcile --file f --from a --to b --tolerance half", ErrorKind::ValueValidation),
         ];
@@ -280,7 +294,6 @@ mod tests {
         let cases = [
             ("tollgate keys create --project p", "not available yet: tollgate keys create"),
             ("tollgate backup --out f", "not available yet: tollgate backup"),
-            ("tollgate close 2026-11", "not available yet: tollgate close"),
             ("tollgate drill", "not available yet: tollgate drill"),
             ("tollgate export xlsx --from 2026-11 --to 2026-12", "not available yet: tollgate export xlsx"),
             ("tollgate config rollback 3", "not available yet: tollgate config rollback"),

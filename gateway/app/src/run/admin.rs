@@ -25,12 +25,11 @@ use tokio_rustls::TlsAcceptor;
 use tollgate_control::{
     admin::{self, AdminState, Check},
     config::{ListenerSettings, Settings},
-    operate::Operators,
     reload::Reloader,
 };
 use tollgate_proxy::Live;
 
-use super::{Metrics, books::Books};
+use super::{Metrics, Stewards, books::Books};
 
 /// Threads for the admin side; it must stay answerable while an export runs.
 const THREADS: usize = 2;
@@ -49,7 +48,7 @@ impl AdminListeners {
         reloader: &Arc<Reloader>,
         live: &Arc<Live>,
         books: &Books,
-        operators: &Arc<Operators>,
+        stewards: &Stewards,
         metrics: &Metrics,
         stopping: &Arc<AtomicBool>,
     ) -> anyhow::Result<Self> {
@@ -65,7 +64,10 @@ impl AdminListeners {
             postings: books.postings(),
             live: Arc::clone(live),
             reloader: Arc::clone(reloader),
-            operators: Arc::clone(operators),
+            operators: Arc::clone(&stewards.operators),
+            alerts: Arc::clone(&stewards.alerts),
+            foresight: Arc::clone(&stewards.foresight),
+            raises: Arc::clone(&stewards.raises),
             metrics: Box::new(move || metrics.render()),
             readiness: readiness(books, stopping),
         });

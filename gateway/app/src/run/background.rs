@@ -1,9 +1,10 @@
-//! What runs beside requests: the ledger catches up, metrics are folded, overrides run out.
+//! What runs beside requests: the ledger catches up, metrics are folded, overrides run out, people are
+//! told of budgets.
 
 use std::{
     sync::{
         Arc,
-        mpsc::{Receiver, RecvTimeoutError, Sender, channel},
+        mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel},
     },
     thread::JoinHandle,
     time::{Duration, Instant},
@@ -11,11 +12,15 @@ use std::{
 
 use anyhow::Context;
 use tollgate_accounting::ledger::{Journal, LedgerStore, Loader};
-use tollgate_control::{operate::Operators, reload::Reloader};
+use tollgate_control::{
+    alerts::{self, Watched},
+    operate::Operators,
+    reload::Reloader,
+};
 use tollgate_proxy::{BreakerState, Live, OperatorState};
 use tollgate_telemetry::{BreakerSeries, LoaderSeries, RegionSeries, RegionState, ReservationSeries};
 
-use super::{Metrics, books::Books, wall_clock};
+use super::{Metrics, Stewards, books::Books, wall_clock};
 
 /// A row shows in the ledger at most this long after its request, and the time to load it.
 const LOAD_EVERY: Duration = Duration::from_millis(200);
@@ -37,7 +42,7 @@ impl Background {
         metrics: Metrics,
         reloader: &Arc<Reloader>,
         live: &Arc<Live>,
-        operators: Arc<Operators>,
+        stewards: &Stewards,
     ) -> anyhow::Result<Self> {
         let mut background = Self { threads: Vec::new() };
         if let Some(loader) = books.take_loader() {
@@ -48,7 +53,20 @@ impl Background {
         }
         let (journal, store) = (books.journal(), books.store());
         background.spawn("journal-retention", move |stop| prune(&journal, &*store, &stop))?;
+        let watched = Watched {
+            alerts: Arc::clone(&stewards.alerts),
+            foresight: Arc::clone(&stewards.foresight),
+            raises: Arc::clone(&stewards.raises),
+            store: books.store(),
+            reloader: Arc::clone(reloader),
+            live: Arc::clone(live),
+            clock: wall_clock,
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.context("runtime of the alerts")?;
+        background.spawn("alerts", move |stop| tell(&watched, runtime, &stop))?;
         let (reloader, live) = (Arc::clone(reloader), Arc::clone(live));
+        let operators = Arc::clone(&stewards.operators);
         background
             .spawn("housekeeping", move |stop| look_after(&stop, &metrics, &reloader, &live, &operators))?;
         Ok(background)
@@ -101,6 +119,14 @@ fn load(mut loader: Loader, stop: &Receiver<()>) {
             return;
         }
     }
+}
+
+/// Tells people of budgets and prices.
+fn tell(watched: &Watched, runtime: tokio::runtime::Runtime, stop: &Receiver<()>) {
+    let goes_on = || matches!(stop.try_recv(), Err(TryRecvError::Empty));
+    runtime.block_on(alerts::beat(watched, goes_on));
+    // A name that is still being looked up is nobody's concern any more.
+    runtime.shutdown_background();
 }
 
 /// Removes journal segments that the ledger has and that are older than what is kept.

@@ -61,6 +61,11 @@ impl Books {
         }
         tollgate_telemetry::recovered_requests(recovered.rows);
         let Ledger { store, retention } = Ledger::open(&settings.ledger)?;
+        // Before rows come: those of closed months are told from later ones by what stands there.
+        let statements = settings.data_dir.join("statements");
+        for fault in tollgate_finance::close::restore(&*store, &statements).context("statements")? {
+            tracing::error!(%fault, "a statement is not what was signed");
+        }
         let mut loader = Loader::new(&folder, Arc::clone(&store));
         loader.run_once().context("loading the journal into the ledger")?;
         let live = Arc::clone(live);

@@ -6,15 +6,23 @@
 
 mod budget;
 mod cli;
+mod close;
 mod crash;
+mod foresight;
+mod groupings;
+mod ledger_file;
 mod load;
 mod metrics;
+mod mixed;
 mod postgres;
 mod prices;
+mod rebuild;
+mod recompute;
 mod refusals;
 mod regions;
 mod reload;
 mod restart;
 mod shutdown;
 mod stage;
+mod sums;
 mod upstream_killed;

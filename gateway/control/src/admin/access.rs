@@ -15,6 +15,7 @@ const fn grants(role: Role, permission: Permission) -> bool {
     match permission {
         Permission::ReadDocument | Permission::ReadSpend => true,
         Permission::Export
+        | Permission::RaiseBudgets
         | Permission::Reconcile
         | Permission::ReadStatements
         | Permission::CloseMonth
@@ -46,6 +47,7 @@ pub(super) enum Permission {
     ReadDocument,
     ReadSpend,
     Export,
+    RaiseBudgets,
     Reconcile,
     ReadStatements,
     CloseMonth,
@@ -75,6 +77,7 @@ impl fmt::Display for Permission {
             Self::ReadDocument => "read the API's description",
             Self::ReadSpend => "read usage, requests and budgets",
             Self::Export => "take exports",
+            Self::RaiseBudgets => "raise budgets",
             Self::Reconcile => "reconcile invoices",
             Self::ReadStatements => "read statements",
             Self::CloseMonth => "close months",
@@ -190,8 +193,9 @@ mod tests {
     #[test]
     fn roles_may_what_the_contract_gives_them() {
         use Permission::*;
-        let cases: [(Permission, &[Role]); 8] = [
+        let cases: [(Permission, &[Role]); 9] = [
             (ReadSpend, &ROLES),
+            (RaiseBudgets, &[Role::Admin, Role::Finance]),
             (Export, &[Role::Admin, Role::Finance]),
             (Reconcile, &[Role::Admin, Role::Finance]),
             (CloseMonth, &[Role::Admin, Role::Finance]),
@@ -213,6 +217,7 @@ mod tests {
         let admin = caller(Role::Admin, Some(&["retail"]));
         assert!(admin.may(Permission::ReadSpend).is_ok());
         assert!(admin.may(Permission::Operate).is_err() && admin.may(Permission::CloseMonth).is_err());
+        assert!(admin.may(Permission::RaiseBudgets).is_err(), "a team's own token raises no budget");
         assert_eq!(admin.narrow(None).expect("its own"), ["retail".into()]);
         assert_eq!(admin.narrow(Some("retail".into())).expect("its own"), ["retail".into()]);
         assert!(admin.narrow(Some("hr".into())).is_err());

@@ -1,56 +1,163 @@
-//! `GET /budgets`: what each team, project and key may spend, has spent and holds reserved.
+//! Budgets: what each team, project and key may spend, has spent, holds reserved and will have spent
+//! at the end; and a raise for a time.
 
 use std::sync::Arc;
 
 use axum::{Extension, Json, extract::State};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use tollgate_accounting::{
     ledger::rfc3339,
-    quota::{BudgetStatus, Scope, ScopeId},
+    quota::{BudgetStatus, Scope, ScopeId, ScopeKind},
 };
-use tollgate_domain::Money;
+use tollgate_domain::{Money, UnixMillis};
+use tollgate_finance::Forecast;
 
-use super::{AdminState, access::Caller, problem::Problem};
+use super::{
+    AdminState,
+    access::Caller,
+    blocking,
+    params::{Body, Segments},
+    problem::Problem,
+};
+use crate::{config::file::Instant, operate::Span, raises::Raise};
 
+/// `GET /budgets`.
 pub(super) async fn list(
     State(state): State<Arc<AdminState>>,
     Extension(caller): Extension<Caller>,
 ) -> Result<Json<Value>, Problem> {
     // A narrowed token without teams is refused, not answered with nothing.
     caller.narrow(None)?;
-    let running = state.reloader.running();
-    let mut seen: Vec<Arc<Scope>> = running.scopes.clone();
+    let mut seen: Vec<Arc<Scope>> = state.reloader.running().scopes.clone();
     seen.retain(|scope| caller.sees(Names::of(scope.id()).team));
     seen.sort_by(|a, b| a.id().cmp(b.id()));
-    let items: Vec<Value> = state
-        .live
-        .quotas
-        .statuses(&seen, state.now().wall)
-        .iter()
-        .map(|status| item(status, alerts(&seen, &status.scope)))
-        .collect();
+    let items = blocking(move || state.budgets(&seen)).await?;
     Ok(Json(json!({ "items": items, "next": null })))
 }
 
-fn alerts<'a>(scopes: &'a [Arc<Scope>], id: &ScopeId) -> &'a [u16] {
-    let scope = scopes.iter().find(|scope| scope.id() == id);
-    scope.and_then(|scope| scope.rules().budget.as_ref()).map_or(&[], |budget| &budget.alerts)
+/// What `POST /budgets/…/raise` takes.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RaiseOrder {
+    amount: Option<Money>,
+    until: Option<Instant>,
+    #[serde(rename = "for")]
+    lasts: Option<Span>,
+    #[serde(default)]
+    reason: String,
 }
 
-fn item(status: &BudgetStatus, alerts: &[u16]) -> Value {
+/// `POST /budgets/{kind}/{name…}/raise`: more may be spent for a time.
+pub(super) async fn raise(
+    kind: ScopeKind,
+    State(state): State<Arc<AdminState>>,
+    Extension(caller): Extension<Caller>,
+    Segments(name): Segments,
+    Body(order): Body<RaiseOrder>,
+) -> Result<Json<Value>, Problem> {
+    let scope = state.scope(kind, &name)?;
+    let now = state.now().wall;
+    let amount = order.amount.ok_or_else(|| Problem::invalid("`amount` is missing: a decimal text"))?;
+    let until = match (order.until, order.lasts) {
+        (Some(until), None) => UnixMillis::new(until.millis),
+        (None, Some(span)) => now.plus(span.millis()),
+        _ => return Err(Problem::invalid("give `until` (a time) or `for` (a length of time)")),
+    };
+    let author = caller.name.to_string();
+    let raise = Raise { amount, until, reason: order.reason, author, since: now };
+    let changed = blocking(move || {
+        state.raises.raise(&scope, raise, now).map(|()| state.budgets(std::slice::from_ref(&scope)))
+    });
+    one(changed.await??)
+}
+
+/// What `POST /budgets/…/lower` takes.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LowerOrder {
+    #[serde(default)]
+    reason: String,
+}
+
+/// `POST /budgets/{kind}/{name…}/lower`: ends a raise before its time.
+pub(super) async fn lower(
+    kind: ScopeKind,
+    State(state): State<Arc<AdminState>>,
+    Extension(caller): Extension<Caller>,
+    Segments(name): Segments,
+    Body(order): Body<LowerOrder>,
+) -> Result<Json<Value>, Problem> {
+    let scope = state.scope(kind, &name)?;
+    let now = state.now().wall;
+    let changed = blocking(move || {
+        let lowered = state.raises.lower(scope.id(), &order.reason, &caller.name, now);
+        lowered.map(|()| state.budgets(std::slice::from_ref(&scope)))
+    });
+    one(changed.await??)
+}
+
+fn one(mut items: Vec<Value>) -> Result<Json<Value>, Problem> {
+    // A configuration without the budget may have come into force meanwhile.
+    items.pop().map(Json).ok_or_else(|| Problem::not_found("the budget is gone"))
+}
+
+impl AdminState {
+    fn scope(&self, kind: ScopeKind, name: &[String]) -> Result<Arc<Scope>, Problem> {
+        let id = ScopeId { kind, name: name.join("/").into() };
+        let running = self.reloader.running();
+        let found = running.scopes.iter().find(|scope| *scope.id() == id);
+        found.cloned().ok_or_else(|| Problem::not_found(format!("there is no {id}")))
+    }
+
+    /// The budgets of these scopes as they are shown. Blocks on the store where days are to be read.
+    fn budgets(&self, scopes: &[Arc<Scope>]) -> Vec<Value> {
+        let (now, zone, running) = (self.now().wall, self.time_zone(), self.reloader.running());
+        let currency = &running.document.file.currency;
+        if let Err(error) = self.foresight.refresh(&*self.store, currency, &zone, now) {
+            tracing::warn!(%error, "forecasts are made of what was known before");
+        }
+        let shown = scopes.iter().filter_map(|scope| {
+            let status = self.live.quotas.statuses(std::slice::from_ref(scope), now).pop()?;
+            let budget = scope.rules().budget.as_ref()?;
+            let forecast = self.foresight.of(&status, &zone, now);
+            let raise = self.raises.of(scope.id(), now).filter(|_| status.raise.is_some());
+            Some(item(&status, &budget.alerts, forecast.as_ref(), raise.as_ref()))
+        });
+        shown.collect()
+    }
+}
+
+fn item(status: &BudgetStatus, alerts: &[u16], forecast: Option<&Forecast>, raise: Option<&Raise>) -> Value {
     let names = Names::of(&status.scope);
+    let raise = raise.map(|raise| {
+        json!({
+            "amount": raise.amount,
+            "until": rfc3339(raise.until),
+            "reason": raise.reason,
+            "by": raise.author,
+            "since": rfc3339(raise.since),
+        })
+    });
     json!({
         "scope": status.scope.kind.as_str(),
         "team": names.team,
         "project": names.project,
         "key": names.key,
         "mode": status.mode.as_str(),
+        "reserve": status.reserve.as_str(),
         "currency": status.currency,
         "amount": status.amount,
+        "raise": raise,
+        "refuses_at": status.ceiling,
         "spent": status.spent,
         "reserved": status.reserved,
         "remaining": status.remaining,
-        "forecast": null,
+        "worst_overspend": status.ceiling.map(|_| status.at_risk),
+        "forecast": forecast.map(|forecast| forecast.p50),
+        "forecast_p90": forecast.map(|forecast| forecast.p90),
+        "forecast_method": forecast.map(|forecast| forecast.method.as_str()),
+        "data_through": forecast.map(|forecast| forecast.last_day.to_string()),
         "period": status.period.as_str(),
         "period_start": rfc3339(status.start),
         "period_end": status.end.map(rfc3339),
@@ -60,10 +167,9 @@ fn item(status: &BudgetStatus, alerts: &[u16]) -> Value {
 
 /// `exceeded` when nothing is left, `alert` from the first alert threshold on, else `ok`.
 fn state(status: &BudgetStatus, alerts: &[u16]) -> &'static str {
-    let threshold = |percent: u16| Money::from_pico(status.amount.pico() / 100 * i128::from(percent));
     if status.spent >= status.amount {
         "exceeded"
-    } else if alerts.iter().any(|percent| status.spent >= threshold(*percent)) {
+    } else if alerts.iter().any(|percent| status.has_spent(*percent)) {
         "alert"
     } else {
         "ok"
@@ -86,8 +192,7 @@ impl<'a> Names<'a> {
 
 #[cfg(test)]
 mod tests {
-    use tollgate_accounting::quota::{BudgetMode, Period, ScopeKind};
-    use tollgate_domain::UnixMillis;
+    use tollgate_accounting::quota::{BudgetMode, Period, Reserve};
 
     use super::*;
 
@@ -96,11 +201,17 @@ mod tests {
         let status = |spent: &str| BudgetStatus {
             scope: ScopeId { kind: ScopeKind::Project, name: "retail/search".into() },
             mode: BudgetMode::Hard,
+            reserve: Reserve::Full,
             currency: "USD".into(),
             amount: "500".parse().expect("an amount"),
+            raise: None,
+            ceiling: None,
+            exhausted: false,
             spent: spent.parse().expect("an amount"),
             reserved: Money::ZERO,
             remaining: Money::ZERO,
+            at_risk: Money::ZERO,
+            spent_today: Money::ZERO,
             period: Period::Month,
             start: UnixMillis::new(0),
             end: None,
@@ -116,7 +227,7 @@ mod tests {
         for (spent, want) in cases {
             assert_eq!(state(&status(spent), &[50, 80]), want, "{spent}");
         }
-        let shown = item(&status("1.50"), &[]);
+        let shown = item(&status("1.50"), &[], None, None);
         assert_eq!(
             (&shown["team"], &shown["project"], &shown["key"]),
             (&json!("retail"), &json!("search"), &Value::Null)

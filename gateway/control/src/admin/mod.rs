@@ -5,8 +5,10 @@
 //! and reason. Nothing here is on a request's path; what blocks runs on threads that may.
 
 mod access;
+mod alerts;
 mod audit;
 mod budgets;
+mod close;
 mod config;
 mod export;
 mod fleet;
@@ -41,7 +43,12 @@ use tollgate_proxy::{Live, Snapshot};
 pub use health::Check;
 
 use self::problem::Problem;
-use crate::{operate::Operators, reload::Reloader};
+use crate::{
+    alerts::{Alerts, Foresight},
+    operate::Operators,
+    raises::Raises,
+    reload::Reloader,
+};
 
 /// What the admin API speaks for.
 pub struct AdminState {
@@ -55,6 +62,12 @@ pub struct AdminState {
     pub reloader: Arc<Reloader>,
     /// Operators' states.
     pub operators: Arc<Operators>,
+    /// What people were told.
+    pub alerts: Arc<Alerts>,
+    /// Where budgets will stand.
+    pub foresight: Arc<Foresight>,
+    /// Budgets that are raised for a time.
+    pub raises: Arc<Raises>,
     /// Renders the metrics in the Prometheus text format.
     pub metrics: Box<dyn Fn() -> String + Send + Sync>,
     /// The conditions of readiness: configuration loaded, listeners bound, journal writable, not

@@ -41,6 +41,20 @@ impl<S: Send + Sync> FromRequestParts<S> for Segment {
     }
 }
 
+/// All names in the path, in their order.
+pub(super) struct Segments(pub(super) Vec<String>);
+
+impl<S: Send + Sync> FromRequestParts<S> for Segments {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        Path::<Vec<(String, String)>>::from_request_parts(parts, state)
+            .await
+            .map(|Path(names)| Self(names.into_iter().map(|(_, name)| name).collect()))
+            .map_err(|rejection| Problem::invalid(rejection.body_text()))
+    }
+}
+
 /// A JSON body; an empty one is the default.
 pub(super) struct Body<T>(pub(super) T);
 

@@ -10,7 +10,7 @@ use serde::Serialize;
 use tollgate_accounting::ledger::StoreError;
 use tollgate_finance::TimeError;
 
-use crate::operate::OperateError;
+use crate::{operate::OperateError, raises::RaiseError};
 
 /// A refusal or failure, as JSON of type `application/problem+json`.
 #[derive(Clone, Debug, Serialize)]
@@ -66,6 +66,16 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, "invalid_request", detail)
     }
 
+    /// It cannot be done as things stand, and nothing was changed.
+    pub(super) fn conflict(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, "conflict", detail)
+    }
+
+    /// Invoices differ from the ledger, and nobody has said that they may.
+    pub(super) fn not_reconciled(detail: impl Into<String>, errors: Vec<String>) -> Self {
+        Self { errors, ..Self::new(StatusCode::CONFLICT, "not_reconciled", detail) }
+    }
+
     /// The configuration is not one that can run.
     pub(super) fn bad_config(errors: Vec<String>) -> Self {
         let detail = "the configuration has errors; the running one is unchanged";
@@ -85,6 +95,11 @@ impl Problem {
     /// The ledger cannot be read or changed at the moment.
     pub(super) fn ledger_unavailable(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "ledger_unavailable", detail)
+    }
+
+    /// It is not so that this could be done.
+    fn conflict(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, "conflict", detail)
     }
 
     /// A bug of ours.
@@ -117,7 +132,7 @@ impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::BadCursor(_) | StoreError::RowsDropped { .. } => Self::invalid(error.to_string()),
-            StoreError::Exists(_) => Self::new(StatusCode::CONFLICT, "conflict", error.to_string()),
+            StoreError::Exists(_) => Self::conflict(error.to_string()),
             StoreError::Failed { .. } | StoreError::TooNew { .. } | StoreError::BadRow { .. } => {
                 Self::ledger_unavailable(error.to_string())
             }
@@ -139,6 +154,19 @@ impl From<OperateError> for Problem {
             OperateError::NotKept(_) | OperateError::NotAudited(_) => {
                 Self::ledger_unavailable(error.to_string())
             }
+        }
+    }
+}
+
+impl From<RaiseError> for Problem {
+    fn from(error: RaiseError) -> Self {
+        match error {
+            RaiseError::NoBudget(_) => Self::not_found(error.to_string()),
+            RaiseError::NotRaised(_) | RaiseError::NotKept(StoreError::Exists(_)) => {
+                Self::conflict(error.to_string())
+            }
+            RaiseError::Unsound(_) => Self::invalid(error.to_string()),
+            RaiseError::NotKept(_) | RaiseError::NotAudited(_) => Self::ledger_unavailable(error.to_string()),
         }
     }
 }

@@ -13,10 +13,12 @@ use axum::{
     routing::{MethodFilter, MethodRouter, on},
 };
 
+use tollgate_accounting::quota::ScopeKind;
+
 use super::{
     AdminState,
     access::{self, Access, Caller, Permission},
-    audit, budgets, config, export, fleet, health, openapi,
+    alerts, audit, budgets, close, config, export, fleet, health, openapi,
     problem::Problem,
     reconcile, requests, rerate, usage,
 };
@@ -34,6 +36,7 @@ pub(super) struct Rule {
 pub(super) fn admin_rules() -> Vec<Rule> {
     let mut rules = status_rules();
     rules.extend(spend_rules());
+    rules.extend(raise_rules());
     rules.extend(Kind::ALL.into_iter().flat_map(fleet_rules));
     rules.extend(config_rules());
     rules.extend(later_rules());
@@ -51,12 +54,39 @@ fn spend_rules() -> Vec<Rule> {
         get("/requests", Permission::ReadSpend, requests::list),
         get("/requests/{id}", Permission::ReadSpend, requests::one),
         get("/budgets", Permission::ReadSpend, budgets::list),
+        get("/alerts", Permission::ReadSpend, alerts::list),
         get("/export/csv", Permission::Export, export::csv),
         get("/export/focus", Permission::Export, export::focus),
         post("/prices/rerate", Permission::Correct, rerate::rerate),
         get("/audit", Permission::ReadAudit, audit::list),
         post("/reconcile", Permission::Reconcile, reconcile::run),
+        post("/close", Permission::CloseMonth, close::run),
+        get("/statements", Permission::ReadStatements, close::list),
+        get("/statements/{id}", Permission::ReadStatements, close::one),
     ]
+}
+
+/// A scope's name has as many parts as its kind has levels.
+fn raise_rules() -> Vec<Rule> {
+    let kinds = [
+        (ScopeKind::Team, "{team}"),
+        (ScopeKind::Project, "{team}/{project}"),
+        (ScopeKind::Key, "{team}/{project}/{key}"),
+    ];
+    let both = |(kind, name): (ScopeKind, &str)| {
+        let budget = format!("/budgets/{}/{name}", kind.as_str());
+        let raise = move |state: State<_>, caller: _, name: _, order: _| {
+            budgets::raise(kind, state, caller, name, order)
+        };
+        let lower = move |state: State<_>, caller: _, name: _, order: _| {
+            budgets::lower(kind, state, caller, name, order)
+        };
+        [
+            post(&format!("{budget}/raise"), Permission::RaiseBudgets, raise),
+            post(&format!("{budget}/lower"), Permission::RaiseBudgets, lower),
+        ]
+    };
+    kinds.into_iter().flat_map(both).collect()
 }
 
 fn fleet_rules(kind: Kind) -> Vec<Rule> {

@@ -2,6 +2,8 @@
 //!
 //! Every rule runs over the whole configuration, so one run reports all that is wrong.
 
+mod alerts;
+mod budgets;
 mod ledger;
 mod models;
 mod names;
@@ -31,6 +33,7 @@ pub(super) fn check(file: &ConfigFile, prices: &PriceFile, tree: &Node) -> Vec<P
     check.regions_and_upstreams();
     check.models();
     check.teams();
+    check.alerts();
     check.secrets();
     check.price_entries();
     check.problems

@@ -4,6 +4,7 @@
 //! cannot fail. Live cells (balances, breakers, operators' states) are bound by name, so that they
 //! outlive the snapshot.
 
+mod alerts;
 mod keys;
 mod ledger;
 mod routes;

@@ -3,6 +3,8 @@
 //! Strict: a field that is not here is an error. The documentation of each field is its description
 //! in the JSON Schema: what it means, its unit, its default, an example.
 
+mod alerts;
+mod budget;
 mod ledger;
 mod listen;
 mod model;
@@ -18,12 +20,14 @@ use serde::Deserialize;
 
 use self::quantities::decimal_schema;
 pub use self::{
+    alerts::{AlertKind, AlertsSection, Webhook},
+    budget::{Budget, BudgetAction, BudgetMode, Period, Reserve},
     ledger::{Durability, LedgerSection, Store},
     listen::{AccessLog, AdminSection, AdminToken, Edge, Listen, Listener, Role, ServerTls, TokenScope},
     model::{Balance, Model, Target},
     quantities::{Instant, Share, Size, Span},
     secret::SecretText,
-    team::{Budget, BudgetMode, Key, Limits, Period, Project, Reserve, Team},
+    team::{Key, Limits, Project, Team},
     upstream::{
         Credential, CredentialTable, CredentialType, Dialect, InjectStreamUsage, Region, State, Timeouts,
         Upstream, UpstreamTls,
@@ -94,6 +98,9 @@ pub struct ConfigFile {
     /// Who may ask, and how much.
     #[serde(default)]
     pub teams: Vec<Team>,
+    /// Who is told when a budget comes to a threshold.
+    #[serde(default)]
+    pub alerts: AlertsSection,
     /// Exchange rates for prices in other currencies. Not available yet.
     pub fx: Option<Later>,
     /// Several gateways that share limits. Not available yet.

@@ -18,9 +18,11 @@ use tollgate_accounting::ledger::{
 };
 use tollgate_control::{
     admin::{self, AdminState, Check},
+    alerts::{Alerts, Foresight},
     config::{self, Document, Sources},
     history::History,
     operate::Operators,
+    raises::Raises,
     reload::Reloader,
 };
 use tollgate_domain::{Money, RequestId, UnixMillis, Usage, UsageSource};
@@ -34,6 +36,8 @@ pub(crate) struct Gateway {
     pub(crate) live: Arc<Live>,
     pub(crate) reloader: Arc<Reloader>,
     pub(crate) operators: Arc<Operators>,
+    pub(crate) alerts: Arc<Alerts>,
+    pub(crate) raises: Arc<Raises>,
     pub(crate) checks: Arc<Mutex<Vec<Check>>>,
     state: Arc<AdminState>,
     folder: TempDir,
@@ -74,6 +78,7 @@ impl Gateway {
 
     fn of(config: &str, store: Arc<MemoryStore>) -> Self {
         let folder = TempDir::new().expect("a temporary folder");
+        let config = format!("{config}data_dir: {}\n", folder.path().join("data").display());
         fs::write(folder.path().join("tollgate.yaml"), config).expect("it is ours");
         fs::write(folder.path().join("prices.yaml"), PRICES).expect("it is ours");
         let sources = Sources::fixed(folder.path(), variables());
@@ -84,6 +89,10 @@ impl Gateway {
         let reloader = Reloader::start(document, Arc::clone(&live), [7; 32], history, |_| {})
             .unwrap_or_else(|error| panic!("{error}"));
         let operators = Arc::new(Operators::new(Arc::clone(&store) as _, Arc::clone(&live)));
+        let alerts = Alerts::open(Arc::clone(&store) as _, "contoso".into(), "gw-1".into());
+        let alerts = Arc::new(alerts.expect("the store can be read"));
+        let raises = Arc::new(Raises::new(Arc::clone(&store) as _, Arc::clone(&live)));
+        raises.follow(now()).expect("the store can be read");
         let checks = Arc::new(Mutex::new(vec![Check { name: "journal", problem: None }]));
         let seen = Arc::clone(&checks);
         let journal = Journal::open(&folder.path().join("journal"), JournalOptions::default());
@@ -94,10 +103,13 @@ impl Gateway {
             live: Arc::clone(&live),
             reloader: Arc::clone(&reloader),
             operators: Arc::clone(&operators),
+            alerts: Arc::clone(&alerts),
+            foresight: Arc::new(Foresight::default()),
+            raises: Arc::clone(&raises),
             metrics: Box::new(|| "tollgate_up 1\n".to_owned()),
             readiness: Box::new(move || seen.lock().clone()),
         });
-        Self { store, live, reloader, operators, checks, state, folder }
+        Self { store, live, reloader, operators, alerts, raises, checks, state, folder }
     }
 
     /// Changes the configuration file.
@@ -140,13 +152,26 @@ impl Gateway {
         id
     }
 
+    /// What stands in the file below the data folder, if there is one.
+    pub(crate) fn data_file(&self, name: &str) -> Option<String> {
+        fs::read_to_string(self.folder.path().join("data").join(name)).ok()
+    }
+
     pub(crate) fn fill_disk(&self) {
         self.store.full.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn empty_disk(&self) {
+        self.store.full.store(false, Ordering::Relaxed);
     }
 
     pub(crate) fn state_of_region(&self, name: &str) -> OperatorState {
         self.live.fleet.region(&name.into()).operator.state(OperatorState::Enabled)
     }
+}
+
+pub(crate) fn now() -> UnixMillis {
+    UnixMillis::new(jiff::Timestamp::now().as_millisecond())
 }
 
 pub(crate) fn millis(at: &str) -> UnixMillis {

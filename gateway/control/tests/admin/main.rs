@@ -1,5 +1,7 @@
 //! The admin API: who may ask, what is answered, and what stays after a change.
 
+mod budgets;
+mod close;
 mod fixture;
 mod memory;
 mod reconcile;
@@ -15,8 +17,10 @@ const EVERYONE: [&str; 5] = ["root", "ops", "money", "eyes", "retail-lead"];
 #[tokio::test]
 async fn a_route_opens_only_to_the_roles_of_its_rule() {
     let gateway = Gateway::new();
-    let cases: [(&str, &str, &[&str]); 9] = [
+    let cases: [(&str, &str, &[&str]); 11] = [
         ("GET", "/api/v1/usage", &EVERYONE),
+        ("GET", "/api/v1/alerts", &EVERYONE),
+        ("POST", "/api/v1/budgets/team/retail/raise", &["root", "money"]),
         ("GET", "/api/v1/budgets", &EVERYONE),
         ("GET", "/api/v1/openapi.json", &EVERYONE),
         ("GET", "/api/v1/export/csv?from=2026-11&to=2026-12", &["root", "money", "retail-lead"]),

@@ -1,6 +1,7 @@
 //! Invoices with planted faults, held against a ledger that knows better.
 
 #[path = "../exports/ground.rs"]
+#[allow(dead_code, reason = "each test file uses its part of it")]
 mod ground;
 mod month;
 

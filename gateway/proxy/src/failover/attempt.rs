@@ -1,6 +1,6 @@
 //! One try on one target: connect, send, read as much as a decision needs.
 
-use std::{cell::Cell, future::poll_fn, pin::pin, time::Duration};
+use std::{future::poll_fn, pin::pin, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, Response, StatusCode, header};
@@ -17,6 +17,7 @@ use crate::{
     admission,
     intake::Envelope,
     route::{Candidate, RoutePlan},
+    settle::Progress,
     snapshot::{InjectUsage, Principal, Target},
     upstream::{self, Connection, Exchange, SendFailure, UpstreamRequest},
     worker::{Worker, wall_clock},
@@ -94,7 +95,7 @@ pub(super) async fn run(
     candidate: &Candidate,
     envelope: &Envelope,
     principal: &Principal,
-    sent: &Cell<bool>,
+    progress: &Progress,
 ) -> Result<Reply, Failure> {
     let target = &*candidate.target;
     let asks_usage = asks_usage(target, envelope);
@@ -112,9 +113,9 @@ pub(super) async fn run(
     };
     let request =
         upstream::build(&outgoing, target, asks_usage).ok_or_else(|| Failure::of(Class::Protocol))?;
-    sent.set(true);
+    progress.sends();
     let (response, exchange) = send(connection, request, target, envelope.head.stream).await?;
-    let received = Received { worker, target, envelope, response, exchange };
+    let received = Received { worker, target, envelope, progress, response, exchange };
     match received.response.status() {
         // Boxed, so that plain answers do not carry the room that these need.
         status if !status.is_success() => Box::pin(received.refused()).await,
@@ -160,6 +161,7 @@ struct Received<'a> {
     worker: &'a Worker,
     target: &'a Target,
     envelope: &'a Envelope,
+    progress: &'a Progress,
     response: Response<Incoming>,
     exchange: Exchange,
 }
@@ -167,8 +169,18 @@ struct Received<'a> {
 impl Received<'_> {
     async fn plain(self) -> Result<Reply, Failure> {
         let (head, body) = self.response.into_parts();
-        let body = collect(self.worker, self.target, self.exchange, body, LARGEST_PLAIN).await?;
-        let reported = self.target.upstream.dialect.codec().reply(self.envelope.operation, &body);
+        let codec = self.target.upstream.dialect.codec();
+        let body = match collect(self.worker, self.target, self.exchange, body, LARGEST_PLAIN).await {
+            Ok(body) => body,
+            Err(Torn { class, came }) => {
+                // The figures may have come before the connection broke.
+                if let Some(usage) = codec.reply(self.envelope.operation, &came).usage {
+                    self.progress.tells(usage);
+                }
+                return Err(Failure { status: Some(head.status.as_u16()), ..Failure::of(class) });
+            }
+        };
+        let reported = codec.reply(self.envelope.operation, &body);
         if let Some(fault) = reported.fault {
             // A failure inside a success; its bytes go to the client only if nothing else can serve.
             let answer = Passed { status: head.status.as_u16(), headers: head.headers, body };
@@ -191,7 +203,7 @@ impl Received<'_> {
         let codec = self.target.upstream.dialect.codec();
         let reader = codec.reader(self.envelope.operation, hide_usage);
         let patience = self.target.upstream.timeouts.ttft;
-        let held = pin!(commit::hold(Stream::new(head, body, self.exchange, reader)));
+        let held = pin!(commit::hold(Stream::new(head, body, self.exchange, reader), self.progress));
         let stream = timeout(patience, held).await.map_err(|_| Failure::of(Class::NoContent))??;
         Ok(Reply::Stream(Box::new(stream)))
     }
@@ -218,6 +230,12 @@ fn is_event_stream(headers: &HeaderMap) -> bool {
     headers.get(header::CONTENT_TYPE).is_none_or(|value| value.as_bytes().starts_with(b"text/event-stream"))
 }
 
+/// A body that did not come whole.
+struct Torn {
+    class: Class,
+    came: Bytes,
+}
+
 /// Reads a body to its end and gives the connection back.
 async fn collect(
     worker: &Worker,
@@ -225,13 +243,16 @@ async fn collect(
     mut exchange: Exchange,
     mut body: Incoming,
     limit: usize,
-) -> Result<Bytes, Failure> {
+) -> Result<Bytes, Torn> {
     let mut first = Bytes::new();
     let mut rest = BytesMut::new();
     while let Some(frame) = poll_fn(|cx| exchange.poll_frame(&mut body, cx)).await {
-        let Ok(data) = frame.map_err(|_| Failure::of(Class::CutShort))?.into_data() else { continue };
+        let Ok(frame) = frame else {
+            return Err(Torn { class: Class::CutShort, came: joined(first, &rest) });
+        };
+        let Ok(data) = frame.into_data() else { continue };
         if first.len() + rest.len() + data.len() > limit {
-            return Err(Failure::of(Class::Protocol));
+            return Err(Torn { class: Class::Protocol, came: Bytes::new() });
         }
         if first.is_empty() {
             first = data;
@@ -240,13 +261,17 @@ async fn collect(
         }
     }
     release(worker, target, exchange).await;
+    Ok(joined(first, &rest))
+}
+
+fn joined(first: Bytes, rest: &[u8]) -> Bytes {
     if rest.is_empty() {
-        return Ok(first);
+        return first;
     }
     let mut whole = BytesMut::with_capacity(first.len() + rest.len());
     whole.extend_from_slice(&first);
-    whole.extend_from_slice(&rest);
-    Ok(whole.freeze())
+    whole.extend_from_slice(rest);
+    whole.freeze()
 }
 
 async fn release(worker: &Worker, target: &Target, exchange: Exchange) {

@@ -11,7 +11,7 @@ use hyper::body::Incoming;
 use tollgate_dialect::{SeenKind, Splitter, StreamReader};
 
 use super::failure::{Class, Failure};
-use crate::upstream::Exchange;
+use crate::{settle::Progress, upstream::Exchange};
 
 /// More than this is not held back: such a stream is committed as it is.
 const MOST_HELD: usize = 256 << 10;
@@ -51,7 +51,7 @@ impl Stream {
 }
 
 /// Reads until the first content event.
-pub(super) async fn hold(mut stream: Stream) -> Result<Stream, Failure> {
+pub(super) async fn hold(mut stream: Stream, progress: &Progress) -> Result<Stream, Failure> {
     let mut held = 0;
     loop {
         while let Some(event) = stream.splitter.next() {
@@ -60,6 +60,10 @@ pub(super) async fn hold(mut stream: Stream) -> Result<Stream, Failure> {
             match seen.kind {
                 SeenKind::Error(fault) => return Err(Failure::of(Class::Said(fault))),
                 SeenKind::Prelude if held < MOST_HELD => {
+                    // Some providers state the input before they say a word; it is known even if none comes.
+                    if let Some(usage) = stream.reader.reported().and_then(|reported| reported.usage) {
+                        progress.tells(usage);
+                    }
                     if !seen.hide {
                         stream.held.push_back(event);
                     }

@@ -133,7 +133,7 @@ impl<'a> Tries<'a> {
         };
         self.tries += 1;
         let n = u16::try_from(self.tries).unwrap_or(u16::MAX);
-        let sent = trip.tries(Server {
+        let progress = trip.tries(Server {
             target: Arc::clone(&candidate.target),
             price: candidate.price.clone(),
             upstream_request_id: None,
@@ -141,7 +141,7 @@ impl<'a> Tries<'a> {
         let outcome = {
             // Pinned first: a timer around the future itself would move all of it once more.
             let run =
-                pin!(attempt::run(&worker, self.plan, candidate, self.envelope, trip.principal(), &sent));
+                pin!(attempt::run(&worker, self.plan, candidate, self.envelope, trip.principal(), &progress));
             timeout_at(self.deadline.into(), run).await
         };
         let now = Instant::now();
@@ -158,10 +158,8 @@ impl<'a> Tries<'a> {
             }
             Err(failure) => {
                 visit.failed(&failure, now);
-                trip.attempted(visit.story(n, failure.outcome(), failure.status, now));
-                if failure.is_unbilled() {
-                    trip.undone();
-                }
+                let story = visit.story(n, failure.outcome(), failure.status, now);
+                trip.wasted(story, failure.is_unbilled());
                 Err(failure)
             }
         }

@@ -48,6 +48,27 @@ pub(crate) fn plan(
     started: UnixMillis,
 ) -> Result<RoutePlan, Rejection> {
     let route = find(routes, envelope).ok_or_else(|| Rejection::UnknownModel(envelope.model.clone()))?;
+    along(route, principal, envelope, started)
+}
+
+/// The targets that may serve the request by another model than it asks for; `None` where the caller
+/// could not have asked for that model.
+pub(crate) fn instead(
+    routes: &Routes,
+    model: &ModelAlias,
+    principal: &Principal,
+    envelope: &Envelope,
+    started: UnixMillis,
+) -> Option<RoutePlan> {
+    along(routes.by_alias.get(model)?, principal, envelope, started).ok()
+}
+
+fn along(
+    route: &Arc<Route>,
+    principal: &Principal,
+    envelope: &Envelope,
+    started: UnixMillis,
+) -> Result<RoutePlan, Rejection> {
     if !principal.models.contains(&route.alias) {
         return Err(Rejection::ModelNotAllowed(route.alias.clone()));
     }

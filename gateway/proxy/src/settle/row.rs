@@ -11,7 +11,7 @@ use tollgate_dialect::{Operation, Reported};
 use tollgate_domain::{ModelAlias, Money, UnixMillis, Usage, UsageSource};
 use tollgate_telemetry::{AccessLine, RequestFacts};
 
-use super::{Exit, Open, Reading, RefusedCall, Ticket};
+use super::{Exit, Open, Progress, Reading, RefusedCall, Ticket};
 use crate::{edge::Exchange, rejection::Rejection, series::Labels, worker::Worker};
 
 /// What nginx logs when a client closes before its answer; no client ever sees it.
@@ -32,14 +32,14 @@ impl Consumption {
         reading: &Reading,
         whole: bool,
         operation: Operation,
-        sent: bool,
+        progress: &Progress,
         input: impl FnOnce() -> u64,
     ) -> Self {
         let nothing = Self { usage: Usage::default(), source: UsageSource::Reported };
-        if !operation.is_billed() || !sent {
+        if !operation.is_billed() || !progress.is_sent() {
             return nothing;
         }
-        let reported = reading.reported.as_ref().and_then(|reported| reported.usage);
+        let reported = reading.reported.as_ref().and_then(|reported| reported.usage).or(progress.told());
         let counted = reading.counted_output;
         match (reported, counted) {
             (Some(usage), None) => Self { usage, source: UsageSource::Reported },
@@ -118,7 +118,7 @@ pub(super) fn entry(open: &Open, exit: Exit, ended_at: UnixMillis) -> Entry {
         service_tier: reported.service_tier,
         currency: stamp.currency.clone(),
         reserved_cost: open.reservation.cost(),
-        waste_cost: Money::ZERO,
+        waste_cost: open.attempts.iter().map(|attempt| attempt.waste).sum(),
         attempts: open.attempts.clone(),
         upstream_request_id: server.and_then(|server| server.upstream_request_id.clone()),
         trace_id: caller.trace_id.clone(),
@@ -128,6 +128,13 @@ pub(super) fn entry(open: &Open, exit: Exit, ended_at: UnixMillis) -> Entry {
         adjusts: None,
         flags,
     }
+}
+
+/// What the attempt in hand has cost without giving an answer, at its target's price; nothing where
+/// that has none.
+pub(super) fn waste(open: &Open) -> Bill {
+    let consumed = open.consumption(&Reading::default(), false);
+    bill(open, &consumed.usage, &Reported::default()).unwrap_or_default()
 }
 
 /// The bill at the price of the target that the call was with. A call that consumed nothing costs nothing,
@@ -156,6 +163,7 @@ fn flags(open: &Open, consumed: &Consumption, reported: &Reported, bill: Option<
         }
     };
     mark(Flags::UNPRICED, bill.is_none());
+    mark(Flags::DOWNGRADED, open.ticket.asked.instead.is_some());
     mark(Flags::PRICE_INCOMPLETE, bill.is_some_and(|bill| bill.incomplete));
     mark(Flags::USAGE_INCONSISTENT, reported.flags.usage_inconsistent);
     mark(Flags::REASONING_UNKNOWN, consumed.source == UsageSource::Counted);

@@ -17,40 +17,50 @@ use super::{
     egress,
     io::Socket,
 };
-use crate::snapshot::{Timeouts, Upstream};
+use crate::snapshot::Timeouts;
 
 /// A later address is tried beside the earlier ones after this (RFC 8305, section 5).
 const STAGGER: Duration = Duration::from_millis(250);
 
 /// Why no connection came about. Names no host: it may be shown to clients.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-pub(crate) enum ConnectError {
+pub enum ConnectError {
+    /// The host's name is not known, or nobody said in time.
     #[error("its name could not be resolved")]
     Dns,
-    #[error("its address is private, and this upstream does not allow private addresses")]
+    /// Every address is one that `allow_private` guards.
+    #[error("its address is private, which `allow_private` would have to allow")]
     PrivateAddress,
+    /// No address takes connections.
     #[error("the connection was refused")]
     Refused,
+    /// A step took longer than it may.
     #[error("the connection timed out")]
     TimedOut,
+    /// The other side is not who it should be, or speaks no TLS.
     #[error("the TLS handshake failed")]
     Tls,
+    /// The other side speaks no HTTP.
     #[error("the HTTP handshake failed")]
     Http,
 }
 
-pub(super) async fn connect(upstream: &Upstream) -> Result<Socket, ConnectError> {
-    let addresses = resolve(&upstream.origin, &upstream.timeouts).await?;
-    let tcp =
-        timeout(upstream.timeouts.connect, race(addresses)).await.map_err(|_| ConnectError::TimedOut)??;
+/// Connects to an origin; `tls` is that of https.
+pub(super) async fn connect(
+    origin: &Origin,
+    timeouts: &Timeouts,
+    tls: Option<&Arc<ClientConfig>>,
+) -> Result<Socket, ConnectError> {
+    let addresses = resolve(origin, timeouts).await?;
+    let tcp = timeout(timeouts.connect, race(addresses)).await.map_err(|_| ConnectError::TimedOut)??;
     // Requests and stream chunks are small; waiting to fill a segment would only delay them.
     let _ = tcp.set_nodelay(true);
-    match (upstream.origin.scheme, &upstream.tls) {
+    match (origin.scheme, tls) {
         (Scheme::Http, _) => Ok(Socket::Clear(tcp)),
         (Scheme::Https, Some(config)) => {
-            let name = ServerName::try_from(upstream.origin.host.clone()).map_err(|_| ConnectError::Tls)?;
+            let name = ServerName::try_from(origin.host.clone()).map_err(|_| ConnectError::Tls)?;
             let handshake = TlsConnector::from(Arc::clone(config)).connect(name, tcp);
-            let tls = timeout(upstream.timeouts.tls, handshake).await;
+            let tls = timeout(timeouts.tls, handshake).await;
             let tls = tls.map_err(|_| ConnectError::TimedOut)?.map_err(|_| ConnectError::Tls)?;
             Ok(Socket::Tls(Box::new(tls)))
         }

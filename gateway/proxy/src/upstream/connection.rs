@@ -27,7 +27,7 @@ use crate::{listen::LocalExec, snapshot::Upstream};
 pub(crate) type RequestBody = Full<Bytes>;
 
 /// Responses with a larger head are broken or hostile.
-const MAX_HEAD: usize = 64 << 10;
+pub(super) const MAX_HEAD: usize = 64 << 10;
 
 /// A connection that a request can be sent on.
 pub(crate) enum Connection {
@@ -64,7 +64,7 @@ pub(crate) struct Exchange {
 
 impl Connection {
     pub(super) async fn open(upstream: &Upstream) -> Result<Self, ConnectError> {
-        let io = UpstreamIo::new(connect(upstream).await?);
+        let io = UpstreamIo::new(connect(&upstream.origin, &upstream.timeouts, upstream.tls.as_ref()).await?);
         if upstream.http2 {
             let (sender, driver) = http2::Builder::new(LocalExec)
                 .handshake(TokioIo::new(io))

@@ -10,12 +10,13 @@ mod credential;
 mod egress;
 mod io;
 mod pool;
+mod post;
 mod request;
 
-pub use connect::client_tls;
+pub use connect::{ConnectError, client_tls};
 pub use credential::{Credential, Origin, Presentation, Scheme, UnsendableCredential};
+pub use post::{PostError, post};
 
-pub(crate) use connect::ConnectError;
 pub(crate) use connection::{Connection, Exchange, SendFailure};
 pub(crate) use pool::Pools;
 pub(crate) use request::{UpstreamRequest, build};

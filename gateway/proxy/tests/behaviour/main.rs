@@ -4,6 +4,7 @@
 mod harness;
 
 mod arrows;
+mod bills;
 mod exits;
 mod failover;
 mod health;
@@ -13,3 +14,4 @@ mod quotas;
 mod refusals;
 mod residency;
 mod transport;
+mod waste;

@@ -2,7 +2,7 @@
 
 use tollgate_accounting::{
     ledger::Kind,
-    quota::{Budget, BudgetMode, Limits, Period, Reserve, ScopeRules},
+    quota::{Budget, BudgetMode, Limits, Period, ScopeRules},
 };
 
 use crate::harness::{Answer, Ask, ByHand, Gateway, Setup, provider, setup::Rules, until};
@@ -22,8 +22,7 @@ fn limits(limits: Limits) -> ScopeRules {
 
 fn budget(amount: &str, mode: BudgetMode) -> ScopeRules {
     let amount = amount.parse().expect("a decimal");
-    let budget = Budget { amount, period: Period::Month, mode, reserve: Reserve::Full, alerts: Vec::new() };
-    ScopeRules { limits: Limits::default(), budget: Some(budget) }
+    ScopeRules { limits: Limits::default(), budget: Some(Budget::new(amount, Period::Month, mode)) }
 }
 
 fn refused(answer: &Answer, status: u16, code: &str) {

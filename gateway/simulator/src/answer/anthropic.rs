@@ -47,6 +47,7 @@ pub(super) fn body(turn: &Turn<'_>) -> Vec<u8> {
 
 /// A stream. The usage of `message_delta` is cumulative, as the provider's is.
 pub(super) fn stream(turn: &Turn<'_>, plan: &mut Plan) {
+    plan.opening = 1;
     plan.push(Duration::ZERO, |body| {
         put(
             body,

@@ -16,7 +16,7 @@ const DIMENSIONS: usize = 64;
 const MAX_DIMENSIONS: usize = 3072;
 
 /// A vector for each input, as numbers or as little-endian 32-bit floats in base64.
-pub(super) fn body(asked: &Asked<'_>, model: &str) -> Vec<u8> {
+pub(super) fn body(asked: &Asked<'_>, model: &str, tokens: u64) -> Vec<u8> {
     let inputs = asked.input.as_ref().map_or(1, |input| if input.is_token_list { 1 } else { input.items });
     let dimensions = asked.dimensions.unwrap_or(DIMENSIONS).min(MAX_DIMENSIONS);
     let in_base64 = asked.encoding_format.as_deref() == Some("base64");
@@ -32,7 +32,6 @@ pub(super) fn body(asked: &Asked<'_>, model: &str) -> Vec<u8> {
             json!({ "object": "embedding", "index": index, "embedding": embedding })
         })
         .collect();
-    let tokens = asked.input_tokens();
     let answer = json!({
         "object": "list",
         "data": data,

@@ -144,8 +144,8 @@ fn realistic(name: &str, family: Family, stamp: &Stamp, incoming: &Incoming, beh
             return json(family, stamp, name, body.into_bytes());
         }
         Operation::Embeddings => {
-            let input_tokens = asked.input_tokens();
-            let mut plan = json(family, stamp, name, embeddings::body(&asked, model));
+            let input_tokens = behaviour.input_tokens.unwrap_or_else(|| asked.input_tokens());
+            let mut plan = json(family, stamp, name, embeddings::body(&asked, model, input_tokens));
             plan.usage = Usage { input_tokens, ..Usage::default() };
             plan.tells_usage = true;
             return plan;

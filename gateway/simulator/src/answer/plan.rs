@@ -29,6 +29,10 @@ pub(crate) struct Plan {
     pub(crate) content: Range<usize>,
     /// Whether the body is one piece, which faults count as two halves.
     pub(crate) is_plain: bool,
+    /// Output tokens that a stream states before its first word.
+    pub(crate) opening: u64,
+    /// Whether a stream tells an error.
+    pub(crate) says_error: bool,
 }
 
 /// A piece of the body: where it ends, and the wait before it.
@@ -69,6 +73,8 @@ impl Default for Plan {
             tells_usage: false,
             content: 0..0,
             is_plain: false,
+            opening: 0,
+            says_error: false,
         }
     }
 }
@@ -90,6 +96,12 @@ impl Plan {
         })
     }
 
+    /// Words among the first `sent` bytes of the body.
+    pub(crate) fn words_within(&self, sent: usize) -> u64 {
+        let content = self.pieces.iter().take(self.content.end).skip(self.content.start);
+        content.filter(|cut| cut.end <= sent).count() as u64
+    }
+
     /// Works a fault into the answer.
     pub(super) fn apply(&mut self, fault: Fault, family: Family, incoming: &Incoming, stamp: &Stamp) {
         match fault {
@@ -102,6 +114,7 @@ impl Plan {
             Fault::EndEarly(chunks) => self.keep_content(chunks),
             Fault::ErrorEvent(chunks) => {
                 self.keep_content(chunks);
+                self.says_error = true;
                 let event = error_event(family, incoming.operation, stamp);
                 self.push(Duration::ZERO, |body| body.extend_from_slice(event.as_bytes()));
             }
@@ -152,6 +165,7 @@ impl Plan {
         let chunks = usize::try_from(chunks).unwrap_or(usize::MAX);
         let kept = self.content.start.saturating_add(chunks).min(self.content.end);
         self.pieces.truncate(kept);
+        self.content.end = kept;
         self.body.truncate(self.pieces.last().map_or(0, |cut| cut.end));
         self.tells_usage = false;
     }

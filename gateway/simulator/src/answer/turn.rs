@@ -77,7 +77,7 @@ impl<'a> Turn<'a> {
             }
         };
         let choices = asked.n.unwrap_or(1).clamp(1, 128);
-        let input_tokens = asked.input_tokens();
+        let input_tokens = behaviour.input_tokens.unwrap_or_else(|| asked.input_tokens());
         let cached_input_tokens = behaviour.cached_tokens.min(input_tokens);
         let usage = Usage {
             input_tokens,

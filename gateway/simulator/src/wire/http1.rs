@@ -112,8 +112,12 @@ impl From<io::Error> for Halt {
 struct Sender<'a> {
     stream: &'a mut TcpStream,
     out: Vec<u8>,
+    /// Bytes of the head in `out`.
+    head: usize,
     /// Body bytes in `out`.
     body_bytes: usize,
+    /// Words in `out`.
+    words: u64,
     /// Wire bytes to the break.
     left: Option<u64>,
     /// When the last wait was over, as planned: pauses add up without the timer's lateness.
@@ -122,7 +126,15 @@ struct Sender<'a> {
 
 impl<'a> Sender<'a> {
     fn new(stream: &'a mut TcpStream, left: Option<u64>) -> Self {
-        Self { stream, out: Vec::with_capacity(2048), body_bytes: 0, left, due: Instant::now() }
+        Self {
+            stream,
+            out: Vec::with_capacity(2048),
+            head: 0,
+            body_bytes: 0,
+            words: 0,
+            left,
+            due: Instant::now(),
+        }
     }
 
     async fn send(
@@ -136,16 +148,18 @@ impl<'a> Sender<'a> {
             return Err(Halt::Cut(How::Close));
         }
         write_head(&mut self.out, plan);
+        self.head = self.out.len();
         if head_only {
             return self.flush(&mut entry).await;
         }
         let mut pieces_left = plan.pieces.len();
-        for (pause, piece) in plan.pieces() {
+        for (index, (pause, piece)) in plan.pieces().enumerate() {
             if !pause.is_zero() {
                 self.flush(&mut entry).await?;
                 self.wait(pause).await?;
             }
             self.push(plan.framing, piece);
+            self.words += u64::from(plan.content.contains(&index));
             // A write for each piece, as providers do; the last one takes the end of the framing along.
             pieces_left -= 1;
             if pieces_left > 0 {
@@ -177,10 +191,14 @@ impl<'a> Sender<'a> {
         let room = self.left.map_or(self.out.len(), |left| usize::try_from(left).unwrap_or(usize::MAX));
         let length = self.out.len().min(room);
         self.stream.write_all(&self.out[..length]).await?;
-        self.out.clear();
+        let words = std::mem::take(&mut self.words);
+        let after_head = length.saturating_sub(std::mem::take(&mut self.head));
+        let body_bytes = std::mem::take(&mut self.body_bytes).min(after_head);
         if let Some(entry) = entry {
-            entry.sent(std::mem::take(&mut self.body_bytes).min(length));
+            // A word that is cut in two was not said.
+            entry.sent(body_bytes, if length == self.out.len() { words } else { 0 });
         }
+        self.out.clear();
         if let Some(left) = &mut self.left {
             *left -= length as u64;
             if *left == 0 {

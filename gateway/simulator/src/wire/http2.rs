@@ -151,7 +151,7 @@ impl PlannedBody {
 
     fn close(&mut self, outcome: Outcome) {
         if let Some(mut entry) = self.entry.take() {
-            entry.sent(self.sent);
+            entry.sent(self.sent, self.plan.words_within(self.sent));
             entry.close(outcome);
         }
     }
@@ -204,7 +204,7 @@ impl Body for PlannedBody {
 impl Drop for PlannedBody {
     fn drop(&mut self) {
         if let Some(entry) = &mut self.entry {
-            entry.sent(self.sent);
+            entry.sent(self.sent, self.plan.words_within(self.sent));
         }
     }
 }

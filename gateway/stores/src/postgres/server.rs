@@ -23,6 +23,9 @@ use super::{
 /// Connections that are kept open; more are opened when needed and closed afterwards.
 const IDLE: usize = 4;
 
+/// How long a server may take to let us in, once it has taken the connection.
+const WELCOME: Duration = Duration::from_secs(10);
+
 /// What a transaction is for, which decides what it may take.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Work {
@@ -143,7 +146,8 @@ impl Server {
                 return Ok(session);
             }
         }
-        let session = self.connect().await?;
+        let late = |_| Failure::Other(format!("{} did not let us in within {WELCOME:?}", self.url).into());
+        let session = timeout(WELCOME, self.connect()).await.map_err(late)??;
         session.client.batch_execute(kind.begin()).await?;
         Ok(session)
     }

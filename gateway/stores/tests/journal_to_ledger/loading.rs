@@ -120,6 +120,27 @@ fn a_correction_changes_money_and_neither_tokens_nor_requests() {
 }
 
 #[test]
+fn rows_that_come_after_a_close_are_found_where_they_were_posted() {
+    let ground = open();
+    let journal = ground.journal();
+    let mut loader = ground.loader();
+    let mut writer = journal.writer(0).expect("a writer");
+    write(&mut writer, 0..10);
+    loader.run_once().expect("loaded");
+    let until = MIDNIGHT.plus(3_600_000);
+    ground.store.close_books(until, until).expect("closed");
+    write(&mut writer, 10..20);
+    let mut other = journal.writer(1).expect("a writer");
+    write(&mut other, 20..25);
+    assert_eq!(loader.run_once().expect("loaded").rows, 15);
+    let late = RowQuery { kind: Some(Kind::Adjustment), from: Some(until), ..RowQuery::default() };
+    assert_eq!(ground.store.rows(&late).expect("read").items.len(), 15);
+    let report = ground.verify();
+    assert!(report.is_clean(), "{report}");
+    assert_eq!((report.rows, report.stored), (25, 25));
+}
+
+#[test]
 fn loading_goes_on_where_the_store_stands_over_many_segments() {
     let ground = open();
     let journal = ground.journal();

@@ -4,20 +4,28 @@
 //! starts), and kept: resolving looks up names under a lock, recording touches atomics only. All
 //! series of equal labels add to the same numbers, from whichever core.
 
+mod budget;
 mod counters;
 mod gateway;
 mod ledger;
 mod request;
 mod upstream;
 
+pub use budget::{BudgetSeries, alert_made, alert_tried};
 pub use gateway::{ConfigSeries, QuotaSeries, RegionSeries, RegionState, ReloadResult, build_info};
 pub use ledger::{JournalSeries, LoaderSeries, ReservationSeries, recovered_requests};
 pub use request::{RequestFacts, RequestLabels, RequestSeries};
 pub use upstream::{BreakerSeries, BreakerState, RetrySeries, UpstreamSeries};
 
 use metrics::Label;
+use tollgate_domain::Money;
 
 /// Labels of one series, in the order given.
 fn labels<const N: usize>(pairs: [(&'static str, &str); N]) -> Vec<Label> {
     pairs.into_iter().map(|(name, value)| Label::new(name, value.to_owned())).collect()
+}
+
+/// Money for a graph. The exposition format knows floats only; nothing is decided by this number.
+fn approximate(cost: Money) -> f64 {
+    cost.pico() as f64 / 1e12
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use metrics::{Counter, Gauge, Histogram, Label};
 use tollgate_domain::{Money, Usage};
 
-use super::{counters::Counters, labels};
+use super::{approximate, counters::Counters, labels};
 use crate::catalogue::{COST, REQUEST_DURATION, REQUESTS, TIME_TO_FIRST_TOKEN, TOKENS};
 
 /// Who asked for what, and who answered. Configured names only, never a text that a client chose:
@@ -150,9 +150,4 @@ impl Consumption {
             self.cost.increment(approximate(cost));
         }
     }
-}
-
-/// Money for a graph. The exposition format knows floats only; nothing is decided by this number.
-fn approximate(cost: Money) -> f64 {
-    cost.pico() as f64 / 1e12
 }

@@ -67,8 +67,8 @@ fn version_of(folder: &Path) -> u32 {
 /// A user of this machine.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Account {
-    user: u32,
-    group: u32,
+    pub(super) user: u32,
+    pub(super) group: u32,
 }
 
 impl Account {

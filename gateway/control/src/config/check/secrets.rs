@@ -60,16 +60,30 @@ impl Check<'_> {
 
     /// A secret that callers present to us.
     fn own_secret(&mut self, path: Path, secret: &Secret, known: &mut HashMap<[u8; 32], Path>) {
+        if let Some(path) = self.hard_to_guess(path, secret) {
+            self.twice(path, Sha256::digest(secret.expose()).into(), known);
+        }
+    }
+
+    /// A secret that we sign with; several receivers may share one.
+    pub(super) fn signing_secret(&mut self, path: Path, secret: &Secret) {
+        self.hard_to_guess(path, secret);
+    }
+
+    /// Gives the path back when there is nothing against the secret.
+    fn hard_to_guess(&mut self, path: Path, secret: &Secret) -> Option<Path> {
         if secret.len() < MIN_SECRET_BYTES {
             let message =
                 format!("a secret needs at least {MIN_SECRET_BYTES} bytes, this one has {}", secret.len());
-            return self.error(path, message);
+            self.error(path, message);
+            return None;
         }
         if is_sample(secret.expose()) {
-            return self.error(path, "this is a sample, not a secret");
+            self.error(path, "this is a sample, not a secret");
+            return None;
         }
         self.literal(&path);
-        self.twice(path, Sha256::digest(secret.expose()).into(), known);
+        Some(path)
     }
 
     fn upstream_secret(&mut self, path: Path, secret: &Secret) {

@@ -2,14 +2,12 @@
 
 use std::collections::HashSet;
 
-use tollgate_domain::Money;
-
 use crate::config::{
-    file::{Budget, BudgetMode, Key, Limits, Project, Reserve, Team},
+    file::{Budget, BudgetMode, Key, Limits, Project, Team},
     problem::{Path, nearest},
 };
 
-use super::Check;
+use super::{Check, budgets::Bound};
 
 impl Check<'_> {
     pub(super) fn teams(&mut self) {
@@ -21,7 +19,7 @@ impl Check<'_> {
             self.name(here.field("name"), &team.name);
             self.former_names(&here, &team.renamed_from, file.teams.iter().map(|team| team.name.as_str()));
             self.limits(&here.field("limits"), &team.limits);
-            self.budget(&here.field("budget"), team.budget.as_ref(), &[]);
+            self.budget(&here.field("budget"), team.budget.as_ref(), &Bound::Team(team));
             let projects = here.field("projects");
             self.unique(
                 &projects,
@@ -51,7 +49,7 @@ impl Check<'_> {
             team.projects.iter().map(|project| project.name.as_str()),
         );
         self.limits(&here.field("limits"), &project.limits);
-        self.budget(&here.field("budget"), project.budget.as_ref(), &[("team", team.budget.as_ref())]);
+        self.budget(&here.field("budget"), project.budget.as_ref(), &Bound::Project(team, project));
         self.zones(here, project);
         for (index, model) in project.models.iter().enumerate() {
             let known = self.file.models.iter().map(|model| model.name.as_str());
@@ -69,8 +67,7 @@ impl Check<'_> {
         self.name(here.field("name"), &key.name);
         self.former_names(here, &key.renamed_from, project.keys.iter().map(|key| key.name.as_str()));
         self.limits(&here.field("limits"), &key.limits);
-        let above = [("project", project.budget.as_ref()), ("team", team.budget.as_ref())];
-        self.budget(&here.field("budget"), key.budget.as_ref(), &above);
+        self.budget(&here.field("budget"), key.budget.as_ref(), &Bound::Key(team, project, key));
         for (index, model) in key.models.iter().flatten().enumerate() {
             if !project.models.contains(model) {
                 let suggestion = nearest(model, project.models.iter().map(String::as_str));
@@ -108,8 +105,10 @@ impl Check<'_> {
 
     /// Models that the project may call but that no call can ever reach.
     fn served(&mut self, here: &Path, team: &Team, project: &Project) {
-        let hard =
-            |budget: &Option<Budget>| budget.as_ref().is_some_and(|budget| budget.mode == BudgetMode::Hard);
+        let refuses = |budget: &Budget| {
+            budget.mode == BudgetMode::Hard || budget.actions.iter().any(|action| action.refuse)
+        };
+        let hard = |budget: &Option<Budget>| budget.as_ref().is_some_and(refuses);
         let hard = hard(&team.budget) || hard(&project.budget);
         for (index, name) in project.models.iter().enumerate() {
             let path = here.field("models").index(index);
@@ -125,7 +124,7 @@ impl Check<'_> {
                 self.warn(path, format!("no target of `{name}` is processed in the project's zones only"));
             } else if hard && let Some(target) = targets.into_iter().find(|target| !priced(target)) {
                 let message = format!(
-                    "`{}` at `{}` has no price: under a hard budget its calls are refused as model_unpriced",
+                    "`{}` at `{}` has no price: under a budget that refuses its calls are refused as model_unpriced",
                     target.model, target.upstream
                 );
                 self.warn(path, message);
@@ -170,32 +169,6 @@ impl Check<'_> {
         for (field, value) in given {
             if value == Some(0) {
                 self.error(here.field(field), "must be at least 1; leave it out for no limit");
-            }
-        }
-    }
-
-    fn budget(&mut self, here: &Path, budget: Option<&Budget>, above: &[(&str, Option<&Budget>)]) {
-        let Some(budget) = budget else { return };
-        if budget.amount < Money::ZERO {
-            self.error(here.field("amount"), "a budget cannot be negative");
-        }
-        if budget.mode == BudgetMode::Soft {
-            self.later(here.field("mode"), "the budget mode `soft`");
-        }
-        if budget.reserve == Reserve::Expected {
-            self.later(here.field("reserve"), "the reserve `expected`");
-        }
-        for (index, percent) in budget.alerts.iter().enumerate() {
-            if !(1..=1000).contains(percent) {
-                self.error(here.field("alerts").index(index), "expected a percentage from 1 to 1000");
-            }
-        }
-        for (what, parent) in above {
-            if let Some(parent) = parent
-                && parent.period == budget.period
-                && parent.amount < budget.amount
-            {
-                self.warn(here.field("amount"), format!("is above the {what}'s budget of {}", parent.amount));
             }
         }
     }

@@ -123,9 +123,9 @@ impl Check<'_> {
         let Ok(url) = Url::parse(&upstream.base_url) else {
             return self.error(path, "expected an address such as https://api.openai.com/v1");
         };
-        let Some(host) = url.host().filter(|_| matches!(url.scheme(), "http" | "https")) else {
+        if !url.has_host() || !matches!(url.scheme(), "http" | "https") {
             return self.error(path, "expected an address that begins with https:// or http://");
-        };
+        }
         if !url.username().is_empty() || url.password().is_some() {
             self.error(path.clone(), "put the secret into `credential`, not into the address");
         }
@@ -135,18 +135,11 @@ impl Check<'_> {
                 "an address has no `?` or `#` part; use `api_version` for Azure's version",
             );
         }
-        let (loopback, private) = match &host {
-            Host::Domain(name) => {
-                let local = *name == "localhost" || name.ends_with(".localhost");
-                (local, local)
-            }
-            Host::Ipv4(address) => (address.is_loopback(), is_private((*address).into())),
-            Host::Ipv6(address) => (address.is_loopback(), is_private((*address).into())),
-        };
-        if private && !upstream.allow_private {
+        let near = nearness(&url);
+        if near.is_private() && !upstream.allow_private {
             self.error(path.clone(), "a private or loopback address needs `allow_private: true`");
         }
-        if url.scheme() == "http" && !loopback {
+        if url.scheme() == "http" && !near.is_loopback() {
             self.warn(path.clone(), "prompts and the credential travel in clear text: use https");
         }
         let versioned = url.path().trim_end_matches('/').ends_with("/v1");
@@ -167,6 +160,38 @@ impl Check<'_> {
                 self.error(here, "the value has characters that cannot stand in a header");
             }
         }
+    }
+}
+
+/// How near an address is, as far as it tells by itself: a name is looked up by whoever connects.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Nearness {
+    Loopback,
+    Private,
+    Public,
+}
+
+impl Nearness {
+    pub(super) fn is_private(self) -> bool {
+        self != Self::Public
+    }
+
+    pub(super) fn is_loopback(self) -> bool {
+        self == Self::Loopback
+    }
+}
+
+pub(super) fn nearness(url: &Url) -> Nearness {
+    let of = |address: IpAddr| match address {
+        address if address.is_loopback() => Nearness::Loopback,
+        address if is_private(address) => Nearness::Private,
+        _ => Nearness::Public,
+    };
+    match url.host() {
+        Some(Host::Ipv4(address)) => of(address.into()),
+        Some(Host::Ipv6(address)) => of(address.into()),
+        Some(Host::Domain(name)) if name == "localhost" || name.ends_with(".localhost") => Nearness::Loopback,
+        Some(Host::Domain(_)) | None => Nearness::Public,
     }
 }
 

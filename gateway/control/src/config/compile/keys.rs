@@ -82,9 +82,8 @@ fn principal(
     let models: HashSet<_> =
         key.models.as_ref().unwrap_or(&project.models).iter().map(|name| name.as_str().into()).collect();
     let budgets = || scopes.iter().filter_map(|scope| scope.rules().budget.as_ref());
-    let hard = |budget: &quota::Budget| budget.mode == quota::BudgetMode::Hard;
-    let hard_budget = budgets().any(hard);
-    let reserve_full = budgets().any(|budget| hard(budget) && budget.reserve == quota::Reserve::Full);
+    let hard_budget = budgets().any(quota::Budget::refuses);
+    let reserve_full = budgets().any(|budget| budget.refuses() && budget.reserve == quota::Reserve::Full);
     Principal {
         identity: Arc::new(identity),
         models,
@@ -156,6 +155,13 @@ fn rules(given: &file::Limits) -> quota::Limits {
 }
 
 fn money(given: &file::Budget) -> quota::Budget {
+    let refusal = given.actions.iter().find(|action| action.refuse);
+    let step = |action: &file::BudgetAction| {
+        let model = action.model.as_deref()?;
+        Some(quota::Downgrade { at: action.at, model: model.into() })
+    };
+    // A soft budget that told nobody would be no more than an observed one.
+    let usual = if given.mode == file::BudgetMode::Soft { vec![100] } else { Vec::new() };
     quota::Budget {
         amount: given.amount,
         period: match given.period {
@@ -175,6 +181,9 @@ fn money(given: &file::Budget) -> quota::Budget {
             file::Reserve::Full => quota::Reserve::Full,
             file::Reserve::Expected => quota::Reserve::Expected,
         },
-        alerts: given.alerts.clone(),
+        alerts: given.alerts.clone().unwrap_or(usual),
+        forecast_alerts: given.forecast_alerts.clone(),
+        refuse_at: refusal.map(|action| action.at),
+        downgrades: given.actions.iter().filter_map(step).collect(),
     }
 }

@@ -5,13 +5,17 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use tollgate_domain::Name;
 use tollgate_proxy::Durability;
 
-use crate::config::{
-    document::Document,
-    file::{self, AccessLog, AdminToken, ConfigFile, Listener, SecretText},
-    problem::{Path, Problem},
+use crate::{
+    alerts::Webhook,
+    config::{
+        document::Document,
+        file::{self, AccessLog, AdminToken, ConfigFile, Listener, SecretText},
+        problem::{Path, Problem},
+    },
 };
 
 use super::{
+    alerts,
     ledger::{self, LedgerPlace},
     tls,
 };
@@ -47,6 +51,8 @@ pub struct Settings {
     pub workers: Option<u32>,
     /// IANA name of the time zone of budget periods.
     pub timezone: String,
+    /// Who is told of alerts.
+    pub webhooks: Vec<Arc<Webhook>>,
 }
 
 /// One address to listen on.
@@ -91,6 +97,7 @@ pub(super) fn compile(document: &Document, problems: &mut Vec<Problem>) -> Setti
         access_log: file.access_log.clone(),
         workers: file.workers,
         timezone: file.calendar.timezone.clone(),
+        webhooks: alerts::compile(document, problems),
     }
 }
 

@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use tollgate_domain::Money;
 
-use super::{Instant, SecretText, Share};
+use super::{Budget, Instant, SecretText, Share};
 
 /// A team: the unit that finance charges.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -113,66 +112,4 @@ pub struct Limits {
     pub concurrent_requests: Option<u32>,
     /// Share of cached input tokens that counts against token limits. Default: 1.
     pub cached_input_weight: Option<Share>,
-}
-
-/// Money for a period.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Budget {
-    /// How much, in the configuration's currency, as a decimal text. Example: `"500.00"`.
-    #[schemars(schema_with = "super::decimal_schema")]
-    pub amount: Money,
-    /// For how long.
-    pub period: Period,
-    /// What happens at its end. Default: `hard`.
-    #[serde(default)]
-    pub mode: BudgetMode,
-    /// What is reserved for a call before its cost is known. Default: `full`.
-    #[serde(default)]
-    pub reserve: Reserve,
-    /// Percentages of the amount at which to tell. Default: none. Example: `[50, 80, 100]`.
-    #[serde(default)]
-    pub alerts: Vec<u16>,
-}
-
-/// A calendar period.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq)]
-#[serde(rename_all = "snake_case")]
-pub enum Period {
-    /// From midnight.
-    Day,
-    /// From Monday.
-    Week,
-    /// From the first of the month.
-    Month,
-    /// From January, April, July, October.
-    Quarter,
-    /// From the first of January.
-    Year,
-    /// Without end.
-    Total,
-}
-
-/// What happens when a budget is spent.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq)]
-#[serde(rename_all = "snake_case")]
-pub enum BudgetMode {
-    /// Calls that could exceed it are refused.
-    #[default]
-    Hard,
-    /// Calls go on until it is spent. Not available yet.
-    Soft,
-    /// Nothing is refused; it is only counted.
-    Observe,
-}
-
-/// What is reserved for a call before its cost is known.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq)]
-#[serde(rename_all = "snake_case")]
-pub enum Reserve {
-    /// The most that it can cost.
-    #[default]
-    Full,
-    /// What such calls usually cost. Not available yet.
-    Expected,
 }
