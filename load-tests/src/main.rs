@@ -5,11 +5,13 @@
 //! - `closed` keeps N connections busy: for capacity.
 //! - `streams` holds many slow streams open and checks each chunk.
 //! - `compare` runs nginx and the gateway side by side over a simulated provider.
+//! - `export` makes a ledger of millions of rows and has the gateway export it.
 
 mod check;
 mod closed;
 mod compare;
 mod connection;
+mod export;
 mod histogram;
 mod open;
 mod process;
@@ -40,6 +42,8 @@ enum Command {
     Streams(streams::Streams),
     /// The gateway beside nginx over one simulated provider, in interleaved rounds.
     Compare(compare::Compare),
+    /// A ledger of millions of rows, exported: time and peak memory.
+    Export(export::Export),
     /// A simulated provider, as `compare` starts it.
     #[command(hide = true)]
     Simulator(compare::simulator::Serve),
@@ -51,6 +55,7 @@ fn main() -> ExitCode {
         Command::Closed(closed) => closed.run(),
         Command::Streams(streams) => streams.run(),
         Command::Compare(compare) => compare.run(),
+        Command::Export(export) => export.run(),
         Command::Simulator(serve) => serve.run(),
     };
     match done {

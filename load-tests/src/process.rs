@@ -93,9 +93,19 @@ impl Stat {
     }
 }
 
+/// The most memory that a living process ever had resident.
+pub(crate) fn peak(pid: Pid) -> Result<u64> {
+    memory_of(pid, "VmHWM:").with_context(|| format!("process {} is not there", pid.0))
+}
+
 fn resident_of(pid: Pid) -> Option<u64> {
+    memory_of(pid, "VmRSS:")
+}
+
+/// A line of `/proc/<pid>/status`, in bytes.
+fn memory_of(pid: Pid, field: &str) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{}/status", pid.0)).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix(field))?;
     line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib * 1024)
 }
 

@@ -27,7 +27,7 @@ const NGINX: Tool = Tool { program: "nginx", version_flag: "-v", oldest: None, p
 pub(crate) fn set_up(workspace: &Workspace) -> Verdict {
     let mut steps = Steps::default();
     steps.run("tools", || require_tools(workspace, false));
-    prepare_sdks(workspace, &mut steps);
+    prepare_environments(workspace, &mut steps);
     steps.close()
 }
 
@@ -42,7 +42,7 @@ pub(crate) fn run(workspace: &Workspace, long: bool) -> Result<Verdict> {
         let mut clippy = workspace.cargo(&["clippy", "--workspace", "--all-targets", "--locked"]);
         execute(clippy.args(["--", "-D", "warnings"]))
     });
-    prepare_sdks(workspace, &mut steps);
+    prepare_environments(workspace, &mut steps);
     match long {
         false => steps.run("tests", || run_tests(workspace)),
         true => steps.run("tests, long forms", || run_long_forms(workspace)),
@@ -60,9 +60,10 @@ pub(crate) fn run(workspace: &Workspace, long: bool) -> Result<Verdict> {
     Ok(steps.close())
 }
 
-fn prepare_sdks(workspace: &Workspace, steps: &mut Steps) {
+fn prepare_environments(workspace: &Workspace, steps: &mut Steps) {
     steps.run("python SDKs", || environment::prepare_python(workspace));
     steps.run("node SDKs", || environment::prepare_node(workspace));
+    steps.run("readers of finance files", || environment::prepare_readers(workspace));
 }
 
 fn require_tools(workspace: &Workspace, long: bool) -> Result<()> {

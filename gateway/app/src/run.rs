@@ -7,6 +7,7 @@
 mod admin;
 mod background;
 mod books;
+mod journal_watch;
 mod ledger;
 mod signals;
 
@@ -248,13 +249,18 @@ fn share(
     settings: &Settings,
 ) -> Arc<Shared> {
     let (stopping, journal) = (Arc::clone(stopping), books.journal());
-    let ready_journal = Arc::clone(&journal);
+    let ready = {
+        let (journal, live) = (Arc::clone(&journal), Arc::clone(live));
+        move || {
+            !stopping.load(Ordering::Relaxed) && journal_watch::condition(&journal, &live).problem().is_none()
+        }
+    };
     Arc::new(Shared {
         snapshot: reloader.snapshot(),
         live: Arc::clone(live),
         journal,
         durability: settings.durability,
-        ready: Arc::new(move || !stopping.load(Ordering::Relaxed) && ready_journal.healthy()),
+        ready: Arc::new(ready),
         trap: None,
     })
 }

@@ -2,7 +2,7 @@
 
 use tollgate_domain::Usage;
 
-use crate::fault::Fault;
+use crate::{fault::Fault, walk::whole_number};
 
 /// The self-report of an answer, whole or so far.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -62,8 +62,18 @@ impl ReportFlags {
     }
 }
 
-/// A count in a provider's JSON: absent, `null`, negative or fractional figures state nothing.
+/// A count in a provider's JSON: absent, `null`, negative, fractional or absurd figures state nothing.
 pub(crate) fn count_at(value: &serde_json::Value, pointer: &str) -> Option<u64> {
     // `Value::pointer` undoes escapes that none of our names has, at twenty times the cost.
-    pointer.split('/').skip(1).try_fold(value, |value, name| value.get(name))?.as_u64()
+    let found = pointer.split('/').skip(1).try_fold(value, |value, name| value.get(name))?;
+    found.as_u64().filter(|count| *count <= MOST)
 }
+
+/// The same for a raw scalar.
+pub(crate) fn count_of(scalar: &[u8]) -> Option<u64> {
+    whole_number(scalar).filter(|count| *count <= MOST)
+}
+
+/// A million times the longest context of today. A larger figure is a defect of the provider and
+/// states nothing: it would outweigh every sum that it enters, and 64 bits hold few of them.
+const MOST: u64 = 1_000_000_000_000;

@@ -1,26 +1,23 @@
-//! Rows as CSV, with the columns of the ledger in their order; lists are JSON within their field.
+//! Tables as CSV (RFC 4180): a header, a decimal point, empty fields where nothing stands.
 //!
 //! A spreadsheet takes a field that begins with `=`, `+`, `-` or `@` for a formula. Texts that came
 //! from clients or upstreams could abuse that, so a single quote is put before such a text (also
 //! before one that begins with a tab or a carriage return, which spreadsheets strip). Other columns
 //! hold what the operator or the gateway wrote and stay as they are.
 
-use std::io;
+use std::{borrow::Cow, io};
 
-use tollgate_accounting::ledger::{COLUMNS, Column, Entry, LedgerStore, RowQuery, StoreError, Value};
+use tollgate_accounting::ledger::{LedgerStore, RowQuery, rfc3339};
+use tollgate_domain::UnixMillis;
 
-/// An export that broke off.
-#[derive(Debug, thiserror::Error)]
-pub enum ExportError {
-    /// The ledger could not be read.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The file could not be written.
-    #[error("cannot write the export: {0}")]
-    Write(#[from] io::Error),
-}
+use crate::{
+    ExportError,
+    rows::{headings, write_rows},
+    table::{Cell, Heading, Table},
+};
 
 /// Writes a header and every row that `query` wants, in its order, and says how many there were.
+/// Columns are those of the ledger; objects and lists are JSON within their field.
 ///
 /// The query's `limit` and `after` are the export's own business: it reads page by page, so that
 /// memory stays bounded whatever the range.
@@ -30,47 +27,57 @@ pub enum ExportError {
 pub fn export_csv(
     store: &dyn LedgerStore,
     query: &RowQuery,
-    out: &mut dyn io::Write,
+    out: &mut (dyn io::Write + Send),
 ) -> Result<u64, ExportError> {
-    let mut query = RowQuery { limit: RowQuery::MAX_LIMIT, after: None, ..query.clone() };
-    let mut file = csv::Writer::from_writer(out);
-    file.write_record(COLUMNS.iter().map(|column| column.name)).map_err(io::Error::from)?;
-    let mut rows = 0;
-    loop {
-        let page = store.rows(&query)?;
-        for entry in &page.items {
-            write_row(&mut file, entry)?;
-            rows += 1;
-        }
-        match page.next {
-            Some(next) => query.after = Some(next),
-            None => break,
-        }
+    write_rows(store, query, Box::new(CsvTable::new(out, &headings(), rfc3339)?))
+}
+
+/// A CSV file.
+pub(crate) struct CsvTable<'a> {
+    file: csv::Writer<&'a mut (dyn io::Write + Send)>,
+    instant: fn(UnixMillis) -> String,
+}
+
+impl<'a> CsvTable<'a> {
+    /// Writes the header. Instants are written as `instant` says.
+    pub(crate) fn new(
+        out: &'a mut (dyn io::Write + Send),
+        headings: &[Heading],
+        instant: fn(UnixMillis) -> String,
+    ) -> io::Result<Self> {
+        let mut file = csv::Writer::from_writer(out);
+        file.write_record(headings.iter().map(|heading| heading.name))?;
+        Ok(Self { file, instant })
     }
-    file.flush()?;
-    Ok(rows)
 }
 
-fn write_row(file: &mut csv::Writer<&mut dyn io::Write>, entry: &Entry) -> io::Result<()> {
-    for column in COLUMNS {
-        file.write_field(field(column, entry)?)?;
-    }
-    Ok(file.write_record(None::<&[u8]>)?)
-}
-
-fn field(column: &Column, entry: &Entry) -> io::Result<String> {
-    Ok(match column.value(entry) {
-        Value::Null => String::new(),
-        Value::Text(text) if column.free_text && looks_like_a_formula(&text) => format!("'{text}"),
-        Value::Text(text) => text.into_owned(),
-        Value::Number(number) => number.to_string(),
-        Value::Truth(truth) => truth.to_string(),
-        list @ (Value::Tags(_) | Value::Meters(_) | Value::Attempts(_) | Value::Flags(_)) => {
-            serde_json::to_string(&list)?
+impl Table for CsvTable<'_> {
+    fn row(&mut self, cells: &mut dyn Iterator<Item = Cell<'_>>) -> Result<(), ExportError> {
+        for cell in cells {
+            let written = match cell {
+                Cell::Null => self.file.write_field(""),
+                Cell::Text(text) => self.file.write_field(text.as_bytes()),
+                Cell::Foreign(text) => self.file.write_field(never_a_formula(text).as_bytes()),
+                Cell::Amount(amount) => self.file.write_field(amount.to_text().as_bytes()),
+                Cell::Zero => self.file.write_field("0.0"),
+                Cell::Count(count) => self.file.write_field(count.to_string()),
+                Cell::Instant(at) => self.file.write_field((self.instant)(at)),
+                Cell::Truth(truth) => self.file.write_field(if truth { "true" } else { "false" }),
+            };
+            written.map_err(io::Error::from)?;
         }
-    })
+        self.file.write_record(None::<&[u8]>).map_err(io::Error::from)?;
+        Ok(())
+    }
+
+    fn finish(mut self: Box<Self>) -> Result<(), ExportError> {
+        Ok(self.file.flush()?)
+    }
 }
 
-fn looks_like_a_formula(text: &str) -> bool {
-    text.starts_with(['=', '+', '-', '@', '\t', '\r'])
+fn never_a_formula(text: Cow<'_, str>) -> Cow<'_, str> {
+    match text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
+        true => format!("'{text}").into(),
+        false => text,
+    }
 }

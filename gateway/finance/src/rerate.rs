@@ -305,7 +305,7 @@ impl Run<'_> {
 
 /// What a row costs by now.
 enum Rate {
-    Bill(Bill),
+    Bill(Box<Bill>),
     Unpriced,
     Left,
 }
@@ -316,7 +316,7 @@ fn rate(entry: &Entry, price_of: &dyn Fn(&Entry, UnixMillis) -> Option<Arc<Price
     }
     if entry.usage == Usage::default() {
         // What consumed nothing costs nothing; what was billed beside is not known any more.
-        return if entry.meters.is_empty() { Rate::Bill(Bill::default()) } else { Rate::Left };
+        return if entry.meters.is_empty() { Rate::Bill(Box::default()) } else { Rate::Left };
     }
     // A row that came late for closed time is an adjustment of itself: its price is that of its begin.
     let began = entry.adjusts.map_or(entry.started_at, RequestId::started_at);
@@ -327,7 +327,7 @@ fn rate(entry: &Entry, price_of: &dyn Fn(&Entry, UnixMillis) -> Option<Arc<Price
     if price.currency != entry.currency || has_more_than_its_usage(entry) {
         return Rate::Left;
     }
-    Rate::Bill(price.bill(&entry.usage))
+    Rate::Bill(Box::new(price.bill(&entry.usage)))
 }
 
 /// True when meters charge more of something than the row's usage has: a pass of another model,

@@ -132,10 +132,10 @@ impl Worker {
         written
     }
 
-    /// False while the journal is unwell or short of space for what is in flight.
+    /// False while the journal is unwell, far behind, or short of space for what is in flight.
     pub(crate) fn can_record(&self) -> bool {
         let in_flight = self.shared.live.in_flight.load(Ordering::Relaxed) as u64;
-        self.shared.journal.healthy() && self.shared.journal.has_room(in_flight)
+        self.journal.borrow().admits(in_flight)
     }
 
     /// Ready once an END record is as durable as the configuration asks, or never will be.
@@ -183,8 +183,12 @@ impl Worker {
         }
     }
 
-    /// True while a refusal of this project still gets a row of its own.
+    /// True while a refusal of this project still gets a row of its own: not above a rate, and not
+    /// from the space that rows of requests in flight may need.
     pub(crate) fn keeps_refusal(&self, project: &Name, at: UnixMillis) -> bool {
+        if !self.journal.borrow().has_room_to_spare() {
+            return false;
+        }
         let second = (at.get() / 1_000) as u64;
         let mut refusals = self.refusals.borrow_mut();
         let slot = refusals.entry(project.clone()).or_insert((second, 0));

@@ -92,6 +92,12 @@ catalogue! {
         "Writing one record to the journal.";
     JOURNAL_SYNC = "tollgate_journal_sync_seconds", Kind::Histogram(SYNC_SECONDS),
         "Bringing the journal's written records to the disk.";
+    JOURNAL_STATE = "tollgate_journal_state", Kind::Gauge,
+        "0 takes records, 1 has no space, 2 the disk does not keep up, 3 cannot be written.";
+    JOURNAL_UNSYNCED = "tollgate_journal_unsynced_bytes", Kind::Gauge,
+        "Bytes in the journal that the disk has not confirmed.";
+    JOURNAL_ABANDONED = "tollgate_journal_abandoned_segments_total", Kind::Counter,
+        "Journal files that could not be written or synced; what they held was written again elsewhere.";
     LEDGER_LAG = "tollgate_ledger_lag_seconds", Kind::Gauge,
         "Age of the oldest journal record that the ledger store does not hold yet.";
     RECOVERED = "tollgate_recovered_requests_total", Kind::Counter,

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 
 use crate::{
     catalogue::{ALL, Kind, OVERFLOW},
-    series::{JournalSeries, LoaderSeries, ReservationSeries, recovered_requests},
+    series::{JournalDiskSeries, JournalSeries, LoaderSeries, ReservationSeries, recovered_requests},
 };
 
 /// Label sets that one metric may have; more fold into one whose values are all [`OTHER`].
@@ -103,7 +103,7 @@ fn prometheus_recorder() -> PrometheusRecorder {
 /// first event.
 fn begin_at_zero() {
     let _reservations = ReservationSeries::new();
-    let _journal = JournalSeries::new();
+    let _journal = (JournalSeries::new(), JournalDiskSeries::new());
     let _loader = LoaderSeries::new();
     recovered_requests(0);
 }
@@ -235,6 +235,9 @@ mod tests {
             ("reservations_open", "gauge"),
             ("journal_append_seconds", "histogram"),
             ("journal_sync_seconds", "histogram"),
+            ("journal_state", "gauge"),
+            ("journal_unsynced_bytes", "gauge"),
+            ("journal_abandoned_segments_total", "counter"),
             ("ledger_lag_seconds", "gauge"),
             ("recovered_requests_total", "counter"),
             ("config_version", "gauge"),

@@ -1,6 +1,9 @@
 //! Virtual environments with the Python SDKs: the newest majors, and the ones before.
 
-use std::process::{Command, Stdio};
+use std::{
+    path::Path,
+    process::{Command, Stdio},
+};
 
 use anyhow::{Context as _, Result};
 
@@ -24,24 +27,36 @@ pub(crate) fn prepare(workspace: &Workspace) -> Result<()> {
             println!("python SDKs ({generation}): up to date");
             continue;
         }
-        clear(&folder)?;
-        let place = folder.to_string_lossy();
-        if !makes_environments(workspace) {
-            tools::install_packages(workspace, &["python3-venv"])
-                .context("python3 cannot make virtual environments (its `venv` or `ensurepip` is missing)")?;
-        }
-        execute(&mut workspace.command("python3", &["-m", "venv", &place]))?;
-        execute(
-            Command::new(folder.join("bin").join("python"))
-                .args(["-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check"])
-                .arg("--requirement")
-                .arg(&list)
-                .stdin(Stdio::null()),
-        )
-        .with_context(|| format!("cannot install the Python SDKs of {}", list.display()))?;
+        make(workspace, &folder, &list, &[])?;
         stamp.set()?;
     }
     Ok(())
+}
+
+/// Makes a new environment in `folder` with the packages of `list`; `options` are pip's.
+pub(super) fn make(workspace: &Workspace, folder: &Path, list: &Path, options: &[&str]) -> Result<()> {
+    clear(folder)?;
+    let place = folder.to_string_lossy();
+    if !makes_environments(workspace) {
+        tools::install_packages(workspace, &["python3-venv"])
+            .context("python3 cannot make virtual environments (its `venv` or `ensurepip` is missing)")?;
+    }
+    execute(&mut workspace.command("python3", &["-m", "venv", &place]))?;
+    execute(
+        interpreter(folder)
+            .args(["-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check"])
+            .args(options)
+            .arg("--requirement")
+            .arg(list),
+    )
+    .with_context(|| format!("cannot install the Python packages of {}", list.display()))
+}
+
+/// The Python of an environment.
+pub(super) fn interpreter(folder: &Path) -> Command {
+    let mut command = Command::new(folder.join("bin").join("python"));
+    command.stdin(Stdio::null());
+    command
 }
 
 fn makes_environments(workspace: &Workspace) -> bool {

@@ -16,7 +16,7 @@ use super::{
     closing::{self, Closing},
     codec::Decoder,
     entry::{Entry, Kind},
-    journal::{Gap, Item, RecordType, SegmentBytes, SegmentFile, list_segments, pruned_before},
+    journal::{Gap, Item, Part, RecordType, Segments, SystemDisk, Walk, pruned_before},
     query::{Order, RowQuery, UsageQuery},
     store::{LedgerStore, StoreError},
 };
@@ -188,8 +188,9 @@ pub fn verify(folder: &Path, store: &dyn LedgerStore) -> Result<Report, VerifyEr
     let cursors = store.cursors()?.into_iter().map(|cursor| (cursor.log, cursor.lsn)).collect();
     let horizon = pruned_before(folder).map_err(fail)?;
     let mut journal = JournalRows { loaded: cursors, closings: store.closings()?, ..JournalRows::default() };
-    for file in list_segments(folder).map_err(fail)? {
-        journal.segment(&file).map_err(fail)?;
+    let mut walk = Walk::default();
+    for part in Segments::of(&SystemDisk, folder, |_| false).map_err(fail)? {
+        journal.part(&mut walk, &part.map_err(fail)?);
     }
     let mut report = journal.report;
     report.open = journal.open.difference(&journal.ended).count() as u64;
@@ -262,33 +263,26 @@ struct JournalRows {
     open: HashSet<RequestId>,
     /// Rows that came before, or in another log than, their START.
     ended: HashSet<RequestId>,
-    expected: Option<(LogId, u64)>,
 }
 
 impl JournalRows {
-    fn segment(&mut self, file: &SegmentFile) -> io::Result<()> {
+    fn part(&mut self, walk: &mut Walk, part: &Part) {
         self.report.segments += 1;
-        let name = || file.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let Some(segment) = SegmentBytes::read(&file.path)? else {
-            self.report.gaps.push(Gap { file: name(), lost: 0 });
-            return Ok(());
+        let Some(segment) = &part.segment else {
+            return self.gap(part, 0);
         };
-        let next_lsn = match self.expected {
-            Some((log, lsn)) if log == file.log => lsn,
-            _ => segment.header.first_lsn,
-        };
-        let mut scan = segment.scan(next_lsn);
-        for item in scan.by_ref() {
-            match item {
-                Item::Gap { lost } => self.report.gaps.push(Gap { file: name(), lost }),
-                Item::Record(record) => {
-                    self.report.records += 1;
-                    self.record(record.kind, file.log, record.lsn, record.payload);
-                }
+        walk.through(part, segment, |item| match item {
+            Item::Gap { lost } => self.gap(part, lost),
+            Item::Record(record) => {
+                self.report.records += 1;
+                self.record(record.kind, part.file.log, record.lsn, record.payload);
             }
-        }
-        self.expected = Some((file.log, scan.next_lsn));
-        Ok(())
+        });
+    }
+
+    fn gap(&mut self, part: &Part, lost: u64) {
+        let file = part.file.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        self.report.gaps.push(Gap { file, lost });
     }
 
     fn record(&mut self, kind: RecordType, log: LogId, lsn: u64, payload: &[u8]) {

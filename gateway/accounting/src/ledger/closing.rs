@@ -91,7 +91,7 @@ fn counts_at(closings: &[Closing], log: LogId, lsn: u64, started_at: UnixMillis)
 pub(super) fn late(closings: &[Closing], log: LogId, lsn: u64, entry: &Entry) -> Option<Entry> {
     let at = counts_at(closings, log, lsn, entry.started_at);
     (at != entry.started_at).then(|| Entry {
-        id: posted_id(entry.id, at),
+        id: late_id(entry.id, at),
         kind: if entry.kind == Kind::Refusal { Kind::Refusal } else { Kind::Adjustment },
         started_at: at,
         ended_at: entry.ended_at.max(at),
@@ -101,7 +101,7 @@ pub(super) fn late(closings: &[Closing], log: LogId, lsn: u64, entry: &Entry) ->
 }
 
 /// An id at another time that follows from the first one, so that posting a row twice posts it once.
-fn posted_id(id: RequestId, at: UnixMillis) -> RequestId {
+fn late_id(id: RequestId, at: UnixMillis) -> RequestId {
     let bits = u128::from_be_bytes(id.to_bytes());
     let random = (bits >> 64 & 0xfff) << 62 | bits & 0x3fff_ffff_ffff_ffff;
     let begun = (id.started_at().get() as u128 & 0xffff_ffff_ffff) << 26;

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use jiff::Timestamp;
 use serde::{Serialize, Serializer, ser::SerializeMap};
-use tollgate_domain::UnixMillis;
+use tollgate_domain::{Money, UnixMillis};
 
 use super::entry::{Attempt, Entry, Flags};
 use crate::price::Meter;
@@ -17,6 +17,8 @@ pub struct Column {
     pub name: &'static str,
     /// True when the text comes from outside the organisation, as clients or upstreams sent it.
     pub free_text: bool,
+    /// What its values are, also where a row has none.
+    pub form: Form,
     value: for<'a> fn(&'a Entry) -> Value<'a>,
 }
 
@@ -28,78 +30,106 @@ impl Column {
     }
 }
 
-const fn column(name: &'static str, value: for<'a> fn(&'a Entry) -> Value<'a>) -> Column {
-    Column { name, free_text: false, value }
+/// What the values of a column are.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Form {
+    /// Text.
+    Text,
+    /// A count.
+    Count,
+    /// An amount of the row's currency.
+    Amount,
+    /// An instant.
+    Instant,
+    /// Yes or no.
+    Truth,
+    /// An object or a list.
+    List,
+}
+
+const fn column(name: &'static str, form: Form, value: for<'a> fn(&'a Entry) -> Value<'a>) -> Column {
+    Column { name, free_text: false, form, value }
 }
 
 const fn free(name: &'static str, value: for<'a> fn(&'a Entry) -> Value<'a>) -> Column {
-    Column { name, free_text: true, value }
+    Column { name, free_text: true, form: Form::Text, value }
 }
 
 /// Every column, in order. New ones are added at the end.
 pub const COLUMNS: &[Column] = &[
-    column("id", |e| Value::Text(e.id.to_string().into())),
-    column("seq", |e| Value::Number(e.seq)),
-    column("kind", |e| text(e.kind.as_str())),
-    column("started_at", |e| Value::Text(rfc3339(e.started_at).into())),
-    column("ended_at", |e| Value::Text(rfc3339(e.ended_at).into())),
-    column("organization", |e| text(&e.identity.organization)),
-    column("team", |e| text(e.identity.team.as_str())),
-    column("project", |e| text(e.identity.project.as_str())),
-    column("key", |e| text(e.identity.key.as_str())),
-    column("cost_center", |e| optional(e.identity.cost_center.as_deref())),
-    column("tags", |e| Value::Tags(e)),
+    column("id", Form::Text, |e| Value::Text(e.id.to_string().into())),
+    column("seq", Form::Count, |e| Value::Number(e.seq)),
+    column("kind", Form::Text, |e| text(e.kind.as_str())),
+    column("started_at", Form::Instant, |e| Value::Instant(e.started_at)),
+    column("ended_at", Form::Instant, |e| Value::Instant(e.ended_at)),
+    column("organization", Form::Text, |e| text(&e.identity.organization)),
+    column("team", Form::Text, |e| text(e.identity.team.as_str())),
+    column("project", Form::Text, |e| text(e.identity.project.as_str())),
+    column("key", Form::Text, |e| text(e.identity.key.as_str())),
+    column("cost_center", Form::Text, |e| optional(e.identity.cost_center.as_deref())),
+    column("tags", Form::List, |e| Value::Tags(e)),
     free("end_user", |e| optional(e.end_user.as_deref())),
     free("session", |e| optional(e.session.as_deref())),
     free("client", |e| optional(e.client.as_deref())),
     free("model", |e| text(e.model.as_str())),
-    column("provider", |e| optional(e.place.as_ref().map(|place| &*place.provider))),
-    column("account", |e| optional(e.place.as_ref().and_then(|place| place.account.as_deref()))),
-    column("upstream", |e| optional(e.place.as_ref().map(|place| place.upstream.as_str()))),
-    column("upstream_model", |e| optional(e.place.as_ref().map(|place| place.upstream_model.as_str()))),
+    column("provider", Form::Text, |e| optional(e.place.as_ref().map(|place| &*place.provider))),
+    column("account", Form::Text, |e| optional(e.place.as_ref().and_then(|place| place.account.as_deref()))),
+    column("upstream", Form::Text, |e| optional(e.place.as_ref().map(|place| place.upstream.as_str()))),
+    column("upstream_model", Form::Text, |e| {
+        optional(e.place.as_ref().map(|place| place.upstream_model.as_str()))
+    }),
     free("served_model", |e| optional(e.served_model.as_deref())),
-    column("region", |e| optional(e.place.as_ref().map(|place| place.region.as_str()))),
-    column("zone", |e| optional(e.place.as_ref().map(|place| place.zone.as_str()))),
-    column("dialect", |e| text(&e.dialect)),
-    column("operation", |e| text(&e.operation)),
-    column("stream", |e| Value::Truth(e.stream)),
-    column("status", |e| if e.status == 0 { Value::Null } else { Value::Number(e.status.into()) }),
-    column("error_code", |e| optional(e.error_code.as_deref())),
-    column("end", |e| optional(e.end.map(|end| end.as_str()))),
-    column("served_by", |e| text(e.served_by.as_str())),
-    column("input_tokens", |e| Value::Number(e.usage.input_tokens())),
-    column("cached_input_tokens", |e| Value::Number(e.usage.cached_input_tokens())),
-    column("cache_write_tokens", |e| Value::Number(e.usage.cache_write_tokens())),
-    column("output_tokens", |e| Value::Number(e.usage.output_tokens())),
-    column("reasoning_tokens", |e| Value::Number(e.usage.output_reasoning)),
-    column("audio_input_tokens", |e| Value::Number(e.usage.input_audio)),
-    column("audio_output_tokens", |e| Value::Number(e.usage.output_audio)),
-    column("usage_source", |e| text(e.usage_source.as_str())),
-    column("meters", |e| Value::Meters(&e.meters)),
+    column("region", Form::Text, |e| optional(e.place.as_ref().map(|place| place.region.as_str()))),
+    column("zone", Form::Text, |e| optional(e.place.as_ref().map(|place| place.zone.as_str()))),
+    column("dialect", Form::Text, |e| text(&e.dialect)),
+    column("operation", Form::Text, |e| text(&e.operation)),
+    column("stream", Form::Truth, |e| Value::Truth(e.stream)),
+    column(
+        "status",
+        Form::Count,
+        |e| if e.status == 0 { Value::Null } else { Value::Number(e.status.into()) },
+    ),
+    column("error_code", Form::Text, |e| optional(e.error_code.as_deref())),
+    column("end", Form::Text, |e| optional(e.end.map(|end| end.as_str()))),
+    column("served_by", Form::Text, |e| text(e.served_by.as_str())),
+    column("input_tokens", Form::Count, |e| Value::Number(e.usage.input_tokens())),
+    column("cached_input_tokens", Form::Count, |e| Value::Number(e.usage.cached_input_tokens())),
+    column("cache_write_tokens", Form::Count, |e| Value::Number(e.usage.cache_write_tokens())),
+    column("output_tokens", Form::Count, |e| Value::Number(e.usage.output_tokens())),
+    column("reasoning_tokens", Form::Count, |e| Value::Number(e.usage.output_reasoning)),
+    column("audio_input_tokens", Form::Count, |e| Value::Number(e.usage.input_audio)),
+    column("audio_output_tokens", Form::Count, |e| Value::Number(e.usage.output_audio)),
+    column("usage_source", Form::Text, |e| text(e.usage_source.as_str())),
+    column("meters", Form::List, |e| Value::Meters(&e.meters)),
     free("service_tier", |e| optional(e.service_tier.as_deref())),
-    column("cost", |e| e.cost.map_or(Value::Null, |cost| Value::Text(cost.to_string().into()))),
-    column("currency", |e| text(&e.currency)),
-    column("reserved_cost", |e| Value::Text(e.reserved_cost.to_string().into())),
-    column("waste_cost", |e| Value::Text(e.waste_cost.to_string().into())),
-    column("attempt_count", |e| Value::Number(e.attempts.len() as u64)),
-    column("attempts", |e| Value::Attempts(&e.attempts)),
+    column("cost", Form::Amount, |e| e.cost.map_or(Value::Null, Value::Amount)),
+    column("currency", Form::Text, |e| text(&e.currency)),
+    column("reserved_cost", Form::Amount, |e| Value::Amount(e.reserved_cost)),
+    column("waste_cost", Form::Amount, |e| Value::Amount(e.waste_cost)),
+    column("attempt_count", Form::Count, |e| Value::Number(e.attempts.len() as u64)),
+    column("attempts", Form::List, |e| Value::Attempts(&e.attempts)),
     free("upstream_request_id", |e| optional(e.upstream_request_id.as_deref())),
     free("trace_id", |e| optional(e.trace_id.as_deref())),
-    column("ttft_ms", |e| e.ttft_ms.map_or(Value::Null, |ttft| Value::Number(ttft.into()))),
-    column("duration_ms", |e| Value::Number(e.duration_ms.into())),
-    column("instance", |e| text(&e.identity.instance)),
-    column("config_version", |e| Value::Number(e.config_version)),
-    column("adjusts", |e| e.adjusts.map_or(Value::Null, |id| Value::Text(id.to_string().into()))),
-    column("flags", |e| Value::Flags(e.flags)),
+    column("ttft_ms", Form::Count, |e| e.ttft_ms.map_or(Value::Null, |ttft| Value::Number(ttft.into()))),
+    column("duration_ms", Form::Count, |e| Value::Number(e.duration_ms.into())),
+    column("instance", Form::Text, |e| text(&e.identity.instance)),
+    column("config_version", Form::Count, |e| Value::Number(e.config_version)),
+    column("adjusts", Form::Text, |e| e.adjusts.map_or(Value::Null, |id| Value::Text(id.to_string().into()))),
+    column("flags", Form::List, |e| Value::Flags(e.flags)),
 ];
 
-/// What stands in a column. Money is text: exact, and no reader takes it for a float.
+/// What stands in a column. Money and instants are written as text: exact, and no reader takes an
+/// amount for a float.
 #[derive(Clone, Debug)]
 pub enum Value<'a> {
     /// Nothing.
     Null,
-    /// A text, an instant, an amount.
+    /// A text.
     Text(Cow<'a, str>),
+    /// An amount of the row's currency.
+    Amount(Money),
+    /// An instant.
+    Instant(UnixMillis),
     /// A count.
     Number(u64),
     /// Yes or no.
@@ -119,6 +149,8 @@ impl Serialize for Value<'_> {
         match self {
             Self::Null => to.serialize_none(),
             Self::Text(text) => to.serialize_str(text),
+            Self::Amount(amount) => to.serialize_str(amount.to_text().as_str()),
+            Self::Instant(at) => to.serialize_str(&rfc3339(*at)),
             Self::Number(number) => to.serialize_u64(*number),
             Self::Truth(truth) => to.serialize_bool(*truth),
             Self::Tags(entry) => to.collect_map(entry.tags()),

@@ -23,12 +23,13 @@ mod store;
 pub use audit::{Difference, Report, VerifyError, verify};
 pub use closing::{Closing, closed_until};
 pub use codec::{DecodeError, Decoder, encode_entry};
-pub use columns::{COLUMNS, Column, Row, Value, rfc3339};
+pub use columns::{COLUMNS, Column, Form, Row, Value, rfc3339};
 pub use entry::{
     Attempt, End, Entry, Flags, Identity, Kind, Place, ServedBy, Start, StartPrice, UnknownName,
 };
 pub use journal::{
-    Appended, DurableWatch, Gap, Journal, JournalError, JournalOptions, Pruned, Recovered, Writer,
+    About, Appended, Condition, Disk, DiskFile, DurableWatch, Event, Gap, Journal, JournalError,
+    JournalOptions, Lock, Observer, Pruned, RecoverError, Recovered, RolledBack, SystemDisk, Writer,
 };
 pub use loader::{LoadError, Loader, Progress};
 pub use posting::{Adjustment, PostError, Posted, Postings, posted_id, standing};

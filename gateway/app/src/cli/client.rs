@@ -9,7 +9,11 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{
+    net::TcpStream,
+    signal::unix::{SignalKind, signal},
+    time::timeout,
+};
 use tollgate_domain::Secret;
 use url::Url;
 
@@ -68,7 +72,8 @@ impl Client {
 
     /// Copies a file from `/api/v1` and the path's segments into `out`; returns the bytes copied.
     ///
-    /// A connection that breaks in the middle is an error: half a file never looks whole.
+    /// A connection that breaks in the middle is an error, and so is an interrupt: half a file never
+    /// looks whole, and whoever asked for it can take it away.
     pub(super) fn download(
         &self,
         path: &[&str],
@@ -76,7 +81,7 @@ impl Client {
         out: &mut dyn io::Write,
     ) -> Result<u64> {
         let url = self.url(&["api", "v1"], path, query);
-        runtime()?.block_on(async {
+        let copy = async {
             let (status, mut body) = self.open(Method::GET, &url, Bytes::new()).await?;
             if status != StatusCode::OK {
                 let body = collect(body).await?;
@@ -89,6 +94,12 @@ impl Client {
             }
             out.flush().map_err(output::write_error)?;
             Ok(copied)
+        };
+        runtime()?.block_on(async {
+            tokio::select! {
+                copied = copy => copied,
+                stopped = interrupt() => Err(stopped.err().map_or_else(|| anyhow!("interrupted"), Into::into)),
+            }
         })
     }
 
@@ -173,6 +184,17 @@ impl Client {
 
 fn runtime() -> Result<tokio::runtime::Runtime> {
     Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
+}
+
+/// Resolves when the user or the system wants the command to end.
+async fn interrupt() -> io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut hang_up = signal(SignalKind::hangup())?;
+    tokio::select! {
+        pressed = tokio::signal::ctrl_c() => pressed,
+        _ = terminate.recv() => Ok(()),
+        _ = hang_up.recv() => Ok(()),
+    }
 }
 
 async fn next_chunk(body: &mut Incoming) -> Result<Option<Bytes>> {

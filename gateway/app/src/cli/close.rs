@@ -1,4 +1,4 @@
-//! `close`: the end of a month, and the proof of what was signed then.
+//! `close`: the end of a month, and the proof of what was sealed then.
 
 use std::{
     path::{Path, PathBuf},
@@ -33,7 +33,7 @@ pub(super) struct CloseArgs {
     accept: Option<String>,
     #[command(flatten)]
     reading: ReadingArgs,
-    /// Check that nothing has changed in what was signed, offline.
+    /// Check that nothing has changed in what was sealed, offline.
     #[arg(long)]
     verify: bool,
     /// The gateway's data folder, for --verify.
@@ -65,8 +65,8 @@ pub(super) fn close(args: &CloseArgs) -> Result<ExitCode> {
         "accept": args.accept,
     });
     let closed = Client::new(&args.server)?.post(&["close"], &order)?;
-    let signed = json!({ "items": closed["statements"], "close": closed });
-    output::rows(&signed, &["id", "team", "hash"], None, args.output.output)?;
+    let sealed = json!({ "items": closed["statements"], "close": closed });
+    output::rows(&sealed, &["id", "team", "hash"], None, args.output.output)?;
     for total in closed["totals"].as_array().into_iter().flatten() {
         let text = |name: &str| total[name].as_str().unwrap_or_default();
         eprintln!(

@@ -86,7 +86,7 @@ enum Command {
     Drill(Later),
     /// Check, show and import price lists.
     Prices(prices::PricesArgs),
-    /// Close a month: final rows, and a signed statement for each team.
+    /// Close a month: final rows, and a sealed statement for each team.
     Close(close::CloseArgs),
     /// Compare the ledger with a provider's invoice.
     Reconcile(reconcile::ReconcileArgs),
@@ -276,6 +276,8 @@ mod tests {
             ("tollgate regions drain eu --for soon", ErrorKind::ValueValidation),
             ("tollgate usage -o xml", ErrorKind::InvalidValue),
             ("tollgate usage --token abc", ErrorKind::UnknownArgument),
+            ("tollgate export pdf --from -1d --to now", ErrorKind::InvalidValue),
+            ("tollgate export focus --from -1d --to now --format xlsx", ErrorKind::InvalidValue),
             ("tollgate demo --data nowhere", ErrorKind::ValueValidation),
             ("tollgate close", ErrorKind::MissingRequiredArgument),
             ("tollgate close June --without-reconciliation x", ErrorKind::ValueValidation),
@@ -295,7 +297,6 @@ mod tests {
             ("tollgate keys create --project p", "not available yet: tollgate keys create"),
             ("tollgate backup --out f", "not available yet: tollgate backup"),
             ("tollgate drill", "not available yet: tollgate drill"),
-            ("tollgate export xlsx --from 2026-11 --to 2026-12", "not available yet: tollgate export xlsx"),
             ("tollgate config rollback 3", "not available yet: tollgate config rollback"),
         ];
         for (line, message) in cases {

@@ -29,7 +29,7 @@ use tollgate_control::{
 };
 use tollgate_proxy::Live;
 
-use super::{Metrics, Stewards, books::Books};
+use super::{Metrics, Stewards, books::Books, journal_watch};
 
 /// Threads for the admin side; it must stay answerable while an export runs.
 const THREADS: usize = 2;
@@ -69,7 +69,7 @@ impl AdminListeners {
             foresight: Arc::clone(&stewards.foresight),
             raises: Arc::clone(&stewards.raises),
             metrics: Box::new(move || metrics.render()),
-            readiness: readiness(books, stopping),
+            readiness: readiness(books, live, stopping),
         });
         let address = runtime.block_on(listen(&settings.admin, admin::router(&state)))?;
         if let Some(status) = &settings.status {
@@ -89,16 +89,21 @@ impl AdminListeners {
 
 /// What must hold for traffic to be sent here. Providers have no say in it: their failure must not
 /// take every gateway out of rotation at once.
-fn readiness(books: &Books, stopping: &Arc<AtomicBool>) -> Box<dyn Fn() -> Vec<Check> + Send + Sync> {
-    let (journal, stopping) = (books.journal(), Arc::clone(stopping));
+fn readiness(
+    books: &Books,
+    live: &Arc<Live>,
+    stopping: &Arc<AtomicBool>,
+) -> Box<dyn Fn() -> Vec<Check> + Send + Sync> {
+    let (journal, live, stopping) = (books.journal(), Arc::clone(live), Arc::clone(stopping));
     Box::new(move || {
+        let journal = journal_watch::condition(&journal, &live).problem();
         let check =
             |name, ok: bool, problem: &str| Check { name, problem: (!ok).then(|| problem.to_owned()) };
         vec![
             // Listeners exist only once there is a configuration and the data port is bound.
             check("configuration", true, ""),
             check("listeners", true, ""),
-            check("journal", journal.healthy(), "the journal cannot be written"),
+            check("journal", journal.is_none(), journal.unwrap_or_default()),
             check("serving", !stopping.load(Ordering::Relaxed), "the gateway is stopping"),
         ]
     })

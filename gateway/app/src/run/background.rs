@@ -20,7 +20,7 @@ use tollgate_control::{
 use tollgate_proxy::{BreakerState, Live, OperatorState};
 use tollgate_telemetry::{BreakerSeries, LoaderSeries, RegionSeries, RegionState, ReservationSeries};
 
-use super::{Metrics, Stewards, books::Books, wall_clock};
+use super::{Metrics, Stewards, books::Books, journal_watch::ConditionGauge, wall_clock};
 
 /// A row shows in the ledger at most this long after its request, and the time to load it.
 const LOAD_EVERY: Duration = Duration::from_millis(200);
@@ -52,6 +52,7 @@ impl Background {
             background.spawn("ledger-retention", move |stop| retention.run(&stop))?;
         }
         let (journal, store) = (books.journal(), books.store());
+        let gauge = ConditionGauge::new(books.journal());
         background.spawn("journal-retention", move |stop| prune(&journal, &*store, &stop))?;
         let watched = Watched {
             alerts: Arc::clone(&stewards.alerts),
@@ -67,8 +68,9 @@ impl Background {
         background.spawn("alerts", move |stop| tell(&watched, runtime, &stop))?;
         let (reloader, live) = (Arc::clone(reloader), Arc::clone(live));
         let operators = Arc::clone(&stewards.operators);
-        background
-            .spawn("housekeeping", move |stop| look_after(&stop, &metrics, &reloader, &live, &operators))?;
+        background.spawn("housekeeping", move |stop| {
+            look_after(&stop, &metrics, &gauge, &reloader, &live, &operators)
+        })?;
         Ok(background)
     }
 
@@ -154,6 +156,7 @@ fn prune(journal: &Journal, store: &dyn LedgerStore, stop: &Receiver<()>) {
 fn look_after(
     stop: &Receiver<()>,
     metrics: &Metrics,
+    gauge: &ConditionGauge,
     reloader: &Reloader,
     live: &Live,
     operators: &Operators,
@@ -161,6 +164,7 @@ fn look_after(
     let reservations = ReservationSeries::new();
     while goes_on(stop, LOOK_EVERY) {
         metrics.upkeep();
+        gauge.show(live);
         reservations.set(live.quotas.open_reservations());
         match operators.expire(wall_clock()) {
             Ok(expired) => {

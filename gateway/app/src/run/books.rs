@@ -11,9 +11,7 @@ use std::{
 use anyhow::{Context, bail};
 use jiff::tz::TimeZone;
 use tollgate_accounting::{
-    ledger::{
-        Dimension, Entry, Journal, JournalOptions, LedgerStore, Loader, Postings, UsageGroup, UsageQuery,
-    },
+    ledger::{Dimension, Entry, Journal, LedgerStore, Loader, Postings, SystemDisk, UsageGroup, UsageQuery},
     quota::{Calendar, Period, Quotas, Scope, ScopeId, ScopeKind},
 };
 use tollgate_control::config::Settings;
@@ -21,6 +19,7 @@ use tollgate_domain::UnixMillis;
 use tollgate_proxy::Live;
 
 use super::{
+    journal_watch::JournalWatch,
     ledger::{Ledger, Retention},
     wall_clock,
 };
@@ -46,9 +45,9 @@ impl Books {
         fs::create_dir_all(&settings.data_dir)
             .with_context(|| format!("cannot create {}", settings.data_dir.display()))?;
         let pepper = pepper(&settings.data_dir.join("pepper")).context("pepper of the key digests")?;
-        let folder = settings.data_dir.join("journal").join(&*settings.instance);
-        let journal = Arc::new(Journal::open(&folder, JournalOptions::default())?);
-        let recovered = journal.recover(wall_clock())?;
+        let journal = Arc::new(open_journal(settings)?);
+        let Ledger { store, retention } = Ledger::open(&settings.ledger)?;
+        let recovered = journal.recover_beside(&*store, &settings.instance, wall_clock())?;
         if recovered.rows > 0 || recovered.torn_tails > 0 {
             tracing::warn!(
                 rows = recovered.rows,
@@ -59,14 +58,16 @@ impl Books {
         for gap in &recovered.gaps {
             tracing::error!(?gap, "the journal is damaged");
         }
+        for sign in &recovered.rolled_back {
+            tracing::error!("{sign}");
+        }
         tollgate_telemetry::recovered_requests(recovered.rows);
-        let Ledger { store, retention } = Ledger::open(&settings.ledger)?;
         // Before rows come: those of closed months are told from later ones by what stands there.
         let statements = settings.data_dir.join("statements");
         for fault in tollgate_finance::close::restore(&*store, &statements).context("statements")? {
-            tracing::error!(%fault, "a statement is not what was signed");
+            tracing::error!(%fault, "a statement is not what was sealed");
         }
-        let mut loader = Loader::new(&folder, Arc::clone(&store));
+        let mut loader = Loader::new(journal.folder(), Arc::clone(&store));
         loader.run_once().context("loading the journal into the ledger")?;
         let live = Arc::clone(live);
         let tell = move |row: &Entry| charge(&live.quotas, row, wall_clock());
@@ -133,6 +134,14 @@ impl Books {
             tracing::error!(%error, "the journal could not be synced at the end");
         }
     }
+}
+
+/// Locks the journal's folders. The second one is another disk's, where there is one.
+fn open_journal(settings: &Settings) -> anyhow::Result<Journal> {
+    let mut folders = vec![settings.data_dir.join("journal").join(&*settings.instance)];
+    folders.extend(settings.second_journal.as_ref().map(|second| second.join(&*settings.instance)));
+    let observer = Arc::new(JournalWatch::new());
+    Ok(Journal::open_on(Arc::new(SystemDisk), &folders, settings.journal, observer)?)
 }
 
 fn dimensions(kind: ScopeKind) -> Vec<Dimension> {

@@ -77,6 +77,43 @@ async fn usage_and_export_tell_what_was_served() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_export_stands_under_its_name_only_when_it_is_whole() -> Result<()> {
+    let mut stage = Stage::set(Behaviour::default())?;
+    stage.gateway.caller(ConfigText::KEY).chat(&chat("gpt-5-mini", false)).await?;
+    stage.gateway.admin().rows("", 1).await?;
+    let folder = stage.gateway.folder().join("exports");
+    std::fs::create_dir(&folder)?;
+    let export = |kind: &str, from: &str, more: &[&str]| {
+        let file = folder.join(kind).display().to_string();
+        let line = ["export", kind, "--from", from, "--to", "2100-01-01", "--out", &file];
+        stage.gateway.command(&[&line[..], more].concat())
+    };
+    let forms: [(&str, &[u8], &[&str]); 4] = [
+        ("parquet", b"PAR1", &[]),
+        ("xlsx", b"PK", &["--detail"]),
+        ("focus", b"PAR1", &["--format", "parquet"]),
+        ("csv", b"id,", &[]),
+    ];
+    for (kind, begin, more) in forms {
+        let done = export(kind, "2020-01-01", more)?;
+        ensure!(done.status.success() && done.stdout.is_empty(), "{kind}: {}", text(&done.stderr));
+        let whole = std::fs::read(folder.join(kind))?;
+        ensure!(whole.starts_with(begin), "{kind}");
+        // What fails leaves the old file, and nothing beside it.
+        let refused = export(kind, "2101-01-01", more)?;
+        ensure!(refused.status.code() == Some(1), "{kind}: {}", text(&refused.stderr));
+        ensure!(std::fs::read(folder.join(kind))? == whole, "{kind}");
+    }
+    let names = std::fs::read_dir(&folder)?.count();
+    ensure!(names == forms.len(), "{names} files");
+    for misuse in [["csv", "--detail"], ["xlsx", "--format=csv"], ["parquet", "--focus-version=1.4"]] {
+        let refused = export(misuse[0], "2020-01-01", &misuse[1..])?;
+        ensure!(refused.status.code() == Some(1) && text(&refused.stderr).contains("--"), "{misuse:?}");
+    }
+    stage.close().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn exit_codes_tell_success_failure_and_misuse() -> Result<()> {
     let mut stage = Stage::set(Behaviour::default())?;
     let cases: [(&[&str], i32); 6] = [

@@ -1,4 +1,4 @@
-//! Finance closes a month: it stays as it was signed, whatever comes or is corrected later.
+//! Finance closes a month: it stays as it was sealed, whatever comes or is corrected later.
 
 use std::{fs, path::Path, process::Output, sync::Arc};
 
@@ -61,8 +61,8 @@ async fn a_closed_month_stays_as_it_was_whatever_comes_or_is_corrected_later() -
     stage.close().await?;
     run(&stage, &["close", "--verify", "--dir", "data"], 0)?;
     let statement = stage.gateway.folder().join("data/statements").join(&month.name).join("team-retail.json");
-    let signed = fs::read_to_string(&statement)?;
-    fs::write(&statement, signed.replacen("\"rows\":6", "\"rows\":7", 1))?;
+    let sealed = fs::read_to_string(&statement)?;
+    fs::write(&statement, sealed.replacen("\"rows\":6", "\"rows\":7", 1))?;
     let found = run(&stage, &["close", "--verify", "--dir", "data"], 1)?;
     ensure!(text(&found.stdout).contains("team-retail.json"), "{}", text(&found.stdout));
     Ok(())

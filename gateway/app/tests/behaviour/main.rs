@@ -9,6 +9,7 @@ mod cli;
 mod close;
 mod crash;
 mod foresight;
+mod full_disk;
 mod groupings;
 mod ledger_file;
 mod load;

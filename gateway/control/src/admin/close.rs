@@ -1,4 +1,4 @@
-//! `POST /close` and `GET /statements`: the end of a month, and what was signed then.
+//! `POST /close` and `GET /statements`: the end of a month, and what was sealed then.
 
 use std::sync::Arc;
 

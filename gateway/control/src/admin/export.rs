@@ -1,4 +1,7 @@
 //! `GET /export/…`: finance's files, streamed from the ledger.
+//!
+//! What goes wrong before the first byte is a problem; what goes wrong later breaks the connection, so
+//! that half a file never looks whole. A client that leaves ends the reading.
 
 use std::{
     io::{self, BufWriter, Write},
@@ -18,7 +21,10 @@ use http_body::Frame;
 use serde::Deserialize;
 use tokio::sync::mpsc;
 use tollgate_accounting::ledger::{RowQuery, rfc3339};
-use tollgate_finance::{ExportError, FocusVersion, TimeRange, export_csv, export_focus};
+use tollgate_finance::{
+    ExportError, FocusForm, FocusVersion, TimeRange, XlsxDetail, export_csv, export_focus, export_parquet,
+    export_xlsx,
+};
 
 use super::{AdminState, access::Caller, params::Params, problem::Problem};
 
@@ -40,8 +46,37 @@ pub(super) async fn csv(
     Params(asked): Params<Asked>,
 ) -> Result<Response, Problem> {
     let (range, query) = rows_of(&state, &caller, &asked.from, &asked.to)?;
-    let name = file_name("tollgate", range);
-    stream(name, move |out| export_csv(&*state.store, &query, out)).await
+    stream(Form::Csv.file("tollgate", range), move |out| export_csv(&*state.store, &query, out)).await
+}
+
+pub(super) async fn parquet(
+    State(state): State<Arc<AdminState>>,
+    Extension(caller): Extension<Caller>,
+    Params(asked): Params<Asked>,
+) -> Result<Response, Problem> {
+    let (range, query) = rows_of(&state, &caller, &asked.from, &asked.to)?;
+    stream(Form::Parquet.file("tollgate", range), move |out| export_parquet(&*state.store, &query, out)).await
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AskedXlsx {
+    from: String,
+    to: String,
+    #[serde(default)]
+    detail: bool,
+}
+
+pub(super) async fn xlsx(
+    State(state): State<Arc<AdminState>>,
+    Extension(caller): Extension<Caller>,
+    Params(asked): Params<AskedXlsx>,
+) -> Result<Response, Problem> {
+    let detail = if asked.detail { XlsxDetail::Requests } else { XlsxDetail::Report };
+    let (range, query) = rows_of(&state, &caller, &asked.from, &asked.to)?;
+    let zone = state.time_zone();
+    let write = move |out: &mut Out| export_xlsx(&*state.store, &query, detail, &zone, out);
+    stream(Form::Xlsx.file("tollgate", range), write).await
 }
 
 #[derive(Deserialize)]
@@ -50,6 +85,7 @@ pub(super) struct AskedFocus {
     from: String,
     to: String,
     version: Option<String>,
+    format: Option<String>,
 }
 
 pub(super) async fn focus(
@@ -62,9 +98,15 @@ pub(super) async fn focus(
         Some(number) => FocusVersion::from_number(number)
             .ok_or_else(|| Problem::invalid(format!("no FOCUS version {number}: there are 1.2 and 1.4")))?,
     };
+    let (form, focus_form) = match asked.format.as_deref() {
+        None | Some("csv") => (Form::Csv, FocusForm::Csv),
+        Some("parquet") => (Form::Parquet, FocusForm::Parquet),
+        Some(other) => return Err(Problem::invalid(format!("no format {other}: there are csv and parquet"))),
+    };
     let (range, query) = rows_of(&state, &caller, &asked.from, &asked.to)?;
-    let (name, zone) = (file_name("focus", range), state.time_zone());
-    stream(name, move |out| export_focus(&*state.store, &query, version, &zone, out)).await
+    let zone = state.time_zone();
+    let write = move |out: &mut Out| export_focus(&*state.store, &query, (version, focus_form), &zone, out);
+    stream(form.file("focus", range), write).await
 }
 
 /// What the caller may see of a range.
@@ -85,40 +127,73 @@ fn rows_of(
     Ok((range, query))
 }
 
+/// The form of a file.
+#[derive(Clone, Copy)]
+enum Form {
+    Csv,
+    Parquet,
+    Xlsx,
+}
+
+/// How a file is called and what it is.
+struct FileHead {
+    name: String,
+    media_type: &'static str,
+}
+
+impl Form {
+    fn file(self, kind: &str, range: TimeRange) -> FileHead {
+        let (ending, media_type) = match self {
+            Self::Csv => ("csv", "text/csv; charset=utf-8"),
+            Self::Parquet => ("parquet", "application/vnd.apache.parquet"),
+            Self::Xlsx => ("xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
+        };
+        let day = |at: Option<_>| {
+            at.map(rfc3339).map(|at| at.chars().take(10).collect::<String>()).unwrap_or_default()
+        };
+        FileHead { name: format!("{kind}-{}-{}.{ending}", day(range.from), day(range.to)), media_type }
+    }
+}
+
+/// Where an export writes to.
+type Out = dyn Write + Send;
+
 /// Answers with the file as it is being written.
 async fn stream(
-    name: String,
-    write: impl FnOnce(&mut dyn Write) -> Result<u64, ExportError> + Send + 'static,
+    file: FileHead,
+    write: impl FnOnce(&mut Out) -> Result<u64, ExportError> + Send + 'static,
 ) -> Result<Response, Problem> {
     let (sender, mut receiver) = mpsc::channel(WAITING);
     tokio::task::spawn_blocking(move || {
-        let mut file = BufWriter::with_capacity(CHUNK, ChannelWriter(sender));
-        let written = write(&mut file);
-        let ended = written.map_err(io::Error::other).and_then(|_| file.flush());
-        if let Err(error) = ended {
+        let mut out = BufWriter::with_capacity(CHUNK, ChannelWriter(sender));
+        let written = write(&mut out);
+        if let Err(error) = written.and_then(|_| Ok(out.flush()?)) {
             // Fails when the reader has left, and then nobody is to be told.
-            let _ = file.get_ref().0.blocking_send(Err(error));
+            let _ = out.get_ref().0.blocking_send(Err(error));
+            // What is still in the buffer belongs to a file that will never be whole.
+            let _ = out.into_parts();
         }
     });
-    // What fails before the first byte is a problem; what fails later breaks the connection, so
-    // that half a file never looks whole.
-    let first = receiver.recv().await.unwrap_or_else(|| Ok(Bytes::new()));
-    let first = first.map_err(|error| Problem::ledger_unavailable(error.to_string()))?;
+    let first = receiver.recv().await.unwrap_or_else(|| Ok(Bytes::new())).map_err(Problem::from)?;
     let headers = [
-        (header::CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()),
-        (header::CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")),
+        (header::CONTENT_TYPE, file.media_type.to_owned()),
+        (header::CONTENT_DISPOSITION, format!("attachment; filename=\"{}\"", file.name)),
     ];
     Ok((headers, Body::new(ChannelBody { first: Some(first), rest: receiver })).into_response())
 }
 
-fn file_name(kind: &str, range: TimeRange) -> String {
-    let day =
-        |at: Option<_>| at.map(rfc3339).map(|at| at.chars().take(10).collect::<String>()).unwrap_or_default();
-    format!("{kind}-{}-{}.csv", day(range.from), day(range.to))
+impl From<ExportError> for Problem {
+    fn from(error: ExportError) -> Self {
+        match error {
+            ExportError::Store(error) => error.into(),
+            ExportError::DoesNotFit { .. } | ExportError::TooLong(_) => Self::invalid(error.to_string()),
+            ExportError::Write(_) => Self::internal(&error.to_string()),
+        }
+    }
 }
 
 /// The end that a blocking thread writes into.
-struct ChannelWriter(mpsc::Sender<io::Result<Bytes>>);
+struct ChannelWriter(mpsc::Sender<Result<Bytes, ExportError>>);
 
 impl Write for ChannelWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -134,17 +209,17 @@ impl Write for ChannelWriter {
 /// The end that the client reads from.
 struct ChannelBody {
     first: Option<Bytes>,
-    rest: mpsc::Receiver<io::Result<Bytes>>,
+    rest: mpsc::Receiver<Result<Bytes, ExportError>>,
 }
 
 impl http_body::Body for ChannelBody {
     type Data = Bytes;
-    type Error = io::Error;
+    type Error = ExportError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, ExportError>>> {
         if let Some(first) = self.first.take() {
             return Poll::Ready(Some(Ok(Frame::data(first))));
         }

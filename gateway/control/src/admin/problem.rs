@@ -97,11 +97,6 @@ impl Problem {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "ledger_unavailable", detail)
     }
 
-    /// It is not so that this could be done.
-    fn conflict(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::CONFLICT, "conflict", detail)
-    }
-
     /// A bug of ours.
     pub(super) fn internal(detail: &str) -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail)

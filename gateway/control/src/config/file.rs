@@ -5,6 +5,7 @@
 
 mod alerts;
 mod budget;
+mod journal;
 mod ledger;
 mod listen;
 mod model;
@@ -22,6 +23,7 @@ use self::quantities::decimal_schema;
 pub use self::{
     alerts::{AlertKind, AlertsSection, Webhook},
     budget::{Budget, BudgetAction, BudgetMode, Period, Reserve},
+    journal::JournalSection,
     ledger::{Durability, LedgerSection, Store},
     listen::{AccessLog, AdminSection, AdminToken, Edge, Listen, Listener, Role, ServerTls, TokenScope},
     model::{Balance, Model, Target},

@@ -37,7 +37,7 @@ async fn a_month_is_closed_once_and_its_statements_are_for_those_who_see_their_t
         (&json!("2026-06.retail"), Some(1))
     );
     let one = gateway.get("/api/v1/statements/2026-06.retail", "retail-lead").await;
-    assert_eq!(one.text, file.trim_end(), "as it was signed");
+    assert_eq!(one.text, file.trim_end(), "as it was sealed");
     assert_eq!(one.json()["totals"][0], json!({ "currency": "USD", "exact": "1.255", "amount": "1.26" }));
     assert_eq!(gateway.get("/api/v1/statements/2026-06.hr", "retail-lead").await.problem().0, 404);
     assert_eq!(gateway.get("/api/v1/statements", "eyes").await.problem().0, 403);

@@ -120,6 +120,16 @@ impl Gateway {
         fs::write(&path, text.replace(from, to)).expect("it is ours");
     }
 
+    /// What arrives of a body.
+    pub(crate) async fn body_of(&self, path: &str, who: &str) -> Result<Vec<u8>, axum::Error> {
+        let token = format!("Bearer {}", secret_of(who));
+        let request = Request::builder().uri(path).header(header::AUTHORIZATION, token);
+        let request = request.body(Body::empty()).expect("a request");
+        let response = admin::router(&self.state).oneshot(request).await.expect("a router always answers");
+        assert_eq!(response.status(), 200, "the head was sent before");
+        Ok(to_bytes(response.into_body(), 64 << 20).await?.to_vec())
+    }
+
     /// A call with the token of the holder `who`; without one when it is empty.
     pub(crate) async fn call(&self, method: &str, path: &str, who: &str, body: &str) -> Answer {
         let mut request = Request::builder().method(method).uri(path);

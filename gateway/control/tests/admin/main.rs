@@ -6,6 +6,8 @@ mod fixture;
 mod memory;
 mod reconcile;
 
+use std::sync::atomic::Ordering;
+
 use serde_json::{Value, json};
 use tollgate_control::{admin::Check, operate::Restored};
 use tollgate_proxy::{OperatorState, Sample};
@@ -70,7 +72,9 @@ async fn what_does_not_exist_or_is_not_built_is_a_problem_too() {
         ("GET", "/", 404, "not_found"),
         ("DELETE", "/api/v1/usage", 405, "method_not_allowed"),
         ("GET", "/api/v1/keys", 501, "unsupported_operation"),
-        ("GET", "/api/v1/export/parquet", 501, "unsupported_operation"),
+        ("GET", "/api/v1/export/focus?from=-1d&to=now&format=xlsx", 400, "invalid_request"),
+        ("GET", "/api/v1/export/parquet?from=now&to=-1d", 400, "invalid_request"),
+        ("GET", "/api/v1/export/xlsx?from=-1d&to=now&detail=perhaps", 400, "invalid_request"),
         ("GET", "/api/v1/export/focus?from=-1d&to=now&version=1.3", 400, "invalid_request"),
         ("GET", "/api/v1/export/focus?from=now&to=-1d", 400, "invalid_request"),
         ("POST", "/api/v1/drills/7/stop", 501, "unsupported_operation"),
@@ -166,6 +170,46 @@ async fn an_export_has_every_row_of_the_range_that_the_token_sees() {
     }
     let long = gateway.get("/api/v1/export/csv?from=2026-09&to=2026-10", "retail-lead").await;
     assert_eq!(long.text.lines().count(), 1 + 1_500, "longer than a page and than a chunk");
+}
+
+#[tokio::test]
+async fn every_form_of_export_is_served_as_what_it_is() {
+    let gateway = Gateway::new();
+    gateway.add_row("retail", "2026-11-03T10:00:00Z", "1.5");
+    let workbook = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
+    let cases = [
+        ("csv?", "text/csv; charset=utf-8", "id,seq,"),
+        ("focus?", "text/csv; charset=utf-8", "BilledCost,"),
+        ("focus?version=1.2&format=parquet&", "application/vnd.apache.parquet", "PAR1"),
+        ("parquet?", "application/vnd.apache.parquet", "PAR1"),
+        ("xlsx?", workbook, "PK"),
+        ("xlsx?detail=true&", workbook, "PK"),
+    ];
+    for (call, media_type, begin) in cases {
+        let path = format!("/api/v1/export/{call}from=2026-11&to=2026-12");
+        let file = gateway.get(&path, "money").await;
+        assert_eq!((file.status.as_u16(), file.content_type.as_str()), (200, media_type), "{call}");
+        assert!(file.text.starts_with(begin), "{call}");
+        assert_eq!(gateway.get(&path, "ops").await.status, 403, "{call}");
+    }
+}
+
+#[tokio::test]
+async fn an_export_that_breaks_off_never_looks_whole() {
+    let gateway = Gateway::new();
+    for at in 0..1_500 {
+        gateway.add_row("retail", &format!("2026-09-01T00:{:02}:{:02}Z", at / 60, at % 60), "1");
+    }
+    gateway.store.breaks_off.store(true, Ordering::Relaxed);
+    // Rows were sent already: the body ends in an error, which a client sees as a broken connection.
+    let csv = gateway.body_of("/api/v1/export/csv?from=2026-09&to=2026-10", "money").await;
+    assert!(csv.is_err(), "{csv:?}");
+    // Nothing was sent yet: it can still be told.
+    for form in ["parquet", "xlsx"] {
+        let path = format!("/api/v1/export/{form}?from=2026-09&to=2026-10");
+        let answer = gateway.get(&path, "money").await;
+        assert_eq!(answer.problem(), (503, "ledger_unavailable".into()), "{form}");
+    }
 }
 
 #[tokio::test]

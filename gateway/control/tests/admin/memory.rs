@@ -21,6 +21,8 @@ pub(crate) struct MemoryStore {
     documents: Mutex<Vec<Document>>,
     /// While it stands, every change fails.
     pub(crate) full: AtomicBool,
+    /// While it stands, rows can be read only up to the end of their first page.
+    pub(crate) breaks_off: AtomicBool,
 }
 
 impl MemoryStore {
@@ -44,6 +46,9 @@ impl LedgerStore for MemoryStore {
     }
 
     fn rows(&self, query: &RowQuery) -> Result<Page<Entry>, StoreError> {
+        if query.after.is_some() && self.breaks_off.load(Ordering::Relaxed) {
+            return Err(StoreError::Failed { store: "memory", source: "the disk is gone".into() });
+        }
         let from: usize = match &query.after {
             None => 0,
             Some(after) => after.parse().map_err(|_| StoreError::BadCursor(after.clone()))?,

@@ -10,8 +10,8 @@ use serde_json::Value;
 use tollgate_domain::Usage;
 
 use crate::{
-    reported::{Beside, ReportFlags, Reported, count_at},
-    walk::{self, Walk, parse_at, text_of, whole_number},
+    reported::{Beside, ReportFlags, Reported, count_at, count_of},
+    walk::{self, Walk, parse_at, text_of},
 };
 
 /// The fields as stated so far.
@@ -69,7 +69,7 @@ impl Stated {
             (b"server_tool_use", b"web_search_requests") => &mut self.web_searches,
             _ => return,
         };
-        *field = whole_number(scalar);
+        *field = count_of(scalar);
     }
 
     fn of(raw: &Value) -> Self {

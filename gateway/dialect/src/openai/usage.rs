@@ -6,8 +6,8 @@
 use tollgate_domain::Usage;
 
 use crate::{
-    reported::{ReportFlags, Reported},
-    walk::{Value, Walk, whole_number},
+    reported::{ReportFlags, Reported, count_of},
+    walk::{Value, Walk},
 };
 
 /// Takes the usage object that begins `raw` into a report, in place of what it said before; tells
@@ -99,7 +99,7 @@ impl Figures {
             },
             Within::Other => return,
         };
-        *field = field.or(whole_number(scalar));
+        *field = field.or(count_of(scalar));
     }
 }
 

@@ -3,7 +3,7 @@
 //! First the provider's invoices are held against the rows, and what cannot be closed is refused while
 //! nothing has changed. Then the store closes the books up to the month's end, and all that follows is
 //! made of rows that no longer change: a close that is killed at any instant is finished by asking for it
-//! again, and what was signed already is never signed otherwise.
+//! again, and what was sealed already is never sealed otherwise.
 
 mod order;
 mod verify;
@@ -50,7 +50,7 @@ pub struct Close {
     /// What all teams are charged, in each currency.
     pub totals: Vec<Total>,
     /// The statements and their hashes, by team.
-    pub statements: Vec<Signed>,
+    pub statements: Vec<Issued>,
     /// The reports of the invoices that were held against the month.
     pub reconciliations: Vec<Value>,
     /// Why no invoice was.
@@ -65,7 +65,7 @@ pub struct Close {
 
 /// A statement, by its hash.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub struct Signed {
+pub struct Issued {
     /// The statement's name.
     pub id: String,
     /// The team.
@@ -170,8 +170,8 @@ pub enum CloseError {
         .0.iter().map(material).sum::<usize>()
     )]
     Differs(Vec<Reconciliation>),
-    /// The rows of the month are not those of a statement that was signed for it.
-    #[error("statement {id} was signed for other rows; see `tollgate close --verify`")]
+    /// The rows of the month are not those of a statement that was sealed for it.
+    #[error("statement {id} was sealed for other rows; see `tollgate close --verify`")]
     OtherRows {
         /// The statement.
         id: String,
@@ -212,10 +212,10 @@ impl Books<'_> {
         let month = order.month.to_string();
         let folder = Folder(self.folder);
         folder.keep_closing(&month, &closing)?;
-        let mut signed = Vec::new();
+        let mut sealed = Vec::new();
         let gathered = gather(self.store, place.from, place.until)?;
         for (team, found) in &gathered {
-            signed.push(self.sign(order, &place, &closing, &papers, team, found)?);
+            sealed.push(self.issue(order, &place, &closing, &papers, team, found)?);
         }
         let close = seal(Close {
             month: month.clone(),
@@ -227,7 +227,7 @@ impl Books<'_> {
             software: SOFTWARE.to_owned(),
             rows: all_rows(gathered.values()),
             totals: all_totals(gathered.values()),
-            statements: signed,
+            statements: sealed,
             reconciliations: reports.iter().map(|report| json!(report)).collect(),
             without_reconciliation: order.proof.without(),
             accepted: order.proof.accepted(&reports),
@@ -237,7 +237,7 @@ impl Books<'_> {
         Ok(folder.keep(self.store, (CLOSE, &month), None, close, order.now)?)
     }
 
-    fn sign(
+    fn issue(
         &self,
         order: &Order,
         place: &Place,
@@ -245,7 +245,7 @@ impl Books<'_> {
         papers: &Papers,
         team: &str,
         found: &Gathered,
-    ) -> Result<Signed, CloseError> {
+    ) -> Result<Issued, CloseError> {
         let month = order.month.to_string();
         let id = format!("{month}.{team}");
         let draft = seal(Statement {
@@ -266,11 +266,11 @@ impl Books<'_> {
         let stored = papers.text(STATEMENT, &id);
         let folder = Folder(self.folder);
         let kept = folder.keep(self.store, (STATEMENT, &month), stored, draft.clone(), order.now)?;
-        // What was signed before a kill says the same, but perhaps of another version of us.
+        // What was sealed before a kill says the same, but perhaps of another version of us.
         if (&kept.lines, &kept.rows, &kept.previous) != (&draft.lines, &draft.rows, &draft.previous) {
             return Err(CloseError::OtherRows { id });
         }
-        Ok(Signed { id, team: team.to_owned(), hash: kept.hash })
+        Ok(Issued { id, team: team.to_owned(), hash: kept.hash })
     }
 
     fn reconcile(&self, order: &Order) -> Result<Vec<Reconciliation>, CloseError> {
@@ -302,7 +302,7 @@ impl Books<'_> {
 }
 
 /// Gives a store what the papers' files have and it has not: after it was lost, and before it takes rows
-/// from the journal. Tells of files that are not what was signed, and leaves those alone.
+/// from the journal. Tells of files that are not what was sealed, and leaves those alone.
 ///
 /// # Errors
 /// The store or the folder cannot be used.
@@ -310,7 +310,7 @@ pub fn restore(store: &dyn LedgerStore, folder: &Path) -> Result<Vec<FolderError
     Folder(folder).restore(store)
 }
 
-/// Every statement that was signed, by month and team.
+/// Every statement that was sealed, by month and team.
 ///
 /// # Errors
 /// The store cannot be read, or a statement in it was changed.
@@ -319,7 +319,7 @@ pub fn statements(store: &dyn LedgerStore) -> Result<Vec<Statement>, FolderError
     papers.of(STATEMENT).map(|(name, text)| opened(name, text)).collect()
 }
 
-/// One statement, as it was signed; none when there is none of this name.
+/// One statement, as it was sealed; none when there is none of this name.
 ///
 /// # Errors
 /// The store cannot be read, or the statement in it was changed.

@@ -1,4 +1,4 @@
-//! Are the papers what was signed, and the rows what the papers say?
+//! Are the papers what was sealed, and the rows what the papers say?
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -21,7 +21,7 @@ pub struct Verified {
     pub months: u64,
     /// Statements that were read.
     pub statements: u64,
-    /// What is not as it was signed.
+    /// What is not as it was sealed.
     pub faults: Vec<String>,
 }
 
@@ -40,7 +40,7 @@ impl fmt::Display for Verified {
         write!(
             f,
             "{}",
-            if self.is_clean() { "no difference" } else { "the papers are not as they were signed" }
+            if self.is_clean() { "no difference" } else { "the papers are not as they were sealed" }
         )
     }
 }
@@ -152,25 +152,25 @@ impl Check {
                 self.fault(format!("the close of {} does not follow the close before it", close.month));
             }
             before = Some(&close.hash);
-            for signed in &close.statements {
-                let Some(statement) = statements.iter().find(|statement| statement.id == signed.id) else {
-                    self.fault(format!("statement {} is missing", signed.id));
+            for sealed in &close.statements {
+                let Some(statement) = statements.iter().find(|statement| statement.id == sealed.id) else {
+                    self.fault(format!("statement {} is missing", sealed.id));
                     continue;
                 };
-                if statement.hash != signed.hash {
-                    self.fault(format!("statement {} is not the one that was signed", signed.id));
+                if statement.hash != sealed.hash {
+                    self.fault(format!("statement {} is not the one that was sealed", sealed.id));
                 }
                 if statement.previous.as_deref() != last.get(&*statement.team).copied() {
-                    self.fault(format!("statement {} does not follow the team's one before it", signed.id));
+                    self.fault(format!("statement {} does not follow the team's one before it", sealed.id));
                 }
                 last.insert(&statement.team, &statement.hash);
             }
         }
         for statement in statements {
-            let signed = closes.iter().flat_map(|close| &close.statements);
-            // Those of a close that broke off are signed by it when it is finished.
+            let sealed = closes.iter().flat_map(|close| &close.statements);
+            // Those of a close that broke off are sealed by it when it is finished.
             let is_later = closes.iter().all(|close| close.month != statement.month);
-            if !is_later && !signed.clone().any(|signed| signed.id == statement.id) {
+            if !is_later && !sealed.clone().any(|sealed| sealed.id == statement.id) {
                 self.fault(format!("statement {} is in no close", statement.id));
             }
         }
@@ -203,8 +203,8 @@ impl Check {
             let team = group.group.first().map(|(_, team)| team.clone()).unwrap_or_default();
             rows.insert((team, group.currency.to_string()), group.cost);
         }
-        let signed = statements.iter().filter(|statement| statement.month == close.month);
-        for statement in signed {
+        let sealed = statements.iter().filter(|statement| statement.month == close.month);
+        for statement in sealed {
             for total in &statement.totals {
                 let found =
                     rows.remove(&(statement.team.clone(), total.currency.clone())).unwrap_or_default();

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use tollgate_accounting::{
     ledger::{Entry, Kind},
-    price::MeterKind,
+    price::{Meter, MeterKind},
 };
-use tollgate_domain::{Money, Name, UnitPrice, UsageSource};
+use tollgate_domain::{Money, Name, UnitPrice, UnixMillis, Usage, UsageSource};
+
+use super::hour_of;
 
 /// What one line of the file is for.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -21,6 +23,7 @@ pub(super) struct Charge {
     pub(super) alias: Name,
     pub(super) currency: Name,
     pub(super) served: Option<Served>,
+    pub(super) origin: Origin,
     pub(super) what: What,
     pub(super) status: Status,
 }
@@ -34,17 +37,28 @@ pub(super) struct Served {
     pub(super) tier: Option<Box<str>>,
 }
 
+/// Why there is a charge.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(super) enum Origin {
+    /// A request.
+    Request,
+    /// Capacity that is paid for whether it is used or not; the row's own word for it.
+    Capacity(Name),
+    /// A request of the hour at `hour`, told when its month was closed already.
+    Late { hour: UnixMillis },
+    /// Another price for what was told before, of the hour at `hour`: nothing more was consumed.
+    Correction { hour: UnixMillis, reason: Name },
+}
+
 /// What is charged.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) enum What {
-    /// A priced quantity.
+    /// A priced quantity. What is taken back is a quantity below zero, never a price below zero.
     Metered { meter: MeterKind, unit_price: UnitPrice, price_id: Name },
     /// A quantity that has no price: its cost is unknown, not zero.
     Unpriced(MeterKind),
-    /// Capacity that is paid for whether it is used or not.
-    Fixed,
-    /// A correction of what was charged before.
-    Adjustment,
+    /// An amount that no quantity explains.
+    Lump(Money),
 }
 
 /// How sure the figures are.
@@ -61,7 +75,7 @@ pub(super) enum Status {
 /// The sums of a line.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Sums {
-    pub(super) quantity: u64,
+    pub(super) quantity: i128,
     pub(super) cost: Money,
     pub(super) rows: u64,
     /// The ledger's numbers of the first and the last row.
@@ -80,43 +94,63 @@ impl Sums {
     }
 }
 
-/// Gives each charge of a row with its share of the sums.
+/// Gives each charge of a row with its share of the sums. The shares add up to the row's cost.
 pub(super) fn of_entry(entry: &Entry, mut each: impl FnMut(Charge, Sums)) {
-    let mut give = |what: What, status: Status, quantity: u64, cost: Money| {
+    let Some(origin) = origin(entry) else { return };
+    let mut give = |what: What, status: Status, quantity: i128, cost: Money| {
         let sums = Sums { quantity, cost, rows: 1, seqs: Some((entry.seq, entry.seq)) };
-        each(charge(entry, what, status), sums);
+        each(charge(entry, origin.clone(), what, status), sums);
     };
-    match entry.kind {
-        Kind::Refusal => {}
-        Kind::Adjustment => {
-            give(What::Adjustment, Status::Settled, 0, entry.cost.unwrap_or_default());
+    let Some(cost) = entry.cost else {
+        let sides = [
+            (MeterKind::Input, entry.usage.input_tokens()),
+            (MeterKind::Output, entry.usage.output_tokens()),
+        ];
+        for (meter, tokens) in sides.into_iter().filter(|(_, tokens)| *tokens > 0) {
+            give(What::Unpriced(meter), Status::Unknown, tokens.into(), Money::ZERO);
         }
-        Kind::Fixed => give(What::Fixed, Status::Settled, 0, entry.cost.unwrap_or_default()),
-        Kind::Usage | Kind::Probe if entry.cost.is_none() => {
-            let sides = [
-                (MeterKind::Input, entry.usage.input_tokens()),
-                (MeterKind::Output, entry.usage.output_tokens()),
-            ];
-            for (meter, tokens) in sides.into_iter().filter(|(_, tokens)| *tokens > 0) {
-                give(What::Unpriced(meter), Status::Unknown, tokens, Money::ZERO);
-            }
-        }
-        Kind::Usage | Kind::Probe => {
-            let reported = entry.usage_source == UsageSource::Reported;
-            let status = if reported { Status::Settled } else { Status::Estimated };
-            for meter in &entry.meters {
-                let what = What::Metered {
-                    meter: meter.meter,
-                    unit_price: meter.unit_price,
-                    price_id: meter.price_id.clone(),
-                };
-                give(what, status, meter.quantity, meter.cost);
-            }
-        }
+        return;
+    };
+    let reported = entry.usage_source == UsageSource::Reported || entry.usage == Usage::default();
+    let status = if reported { Status::Settled } else { Status::Estimated };
+    for meter in &entry.meters {
+        let (what, quantity) = metered(meter);
+        give(what, status, quantity, meter.cost);
+    }
+    let rest = cost - entry.meters.iter().map(|meter| meter.cost).sum::<Money>();
+    if !rest.is_zero() {
+        give(What::Lump(rest), status, 1, rest);
     }
 }
 
-fn charge(entry: &Entry, what: What, status: Status) -> Charge {
+/// Why a row charges; none when it does not.
+fn origin(entry: &Entry) -> Option<Origin> {
+    let reason = || Name::from(&*entry.operation);
+    let hour = || hour_of(entry.adjusts.map_or(entry.started_at, |original| original.started_at()));
+    match entry.kind {
+        Kind::Refusal => None,
+        Kind::Usage | Kind::Probe => Some(Origin::Request),
+        Kind::Fixed => Some(Origin::Capacity(reason())),
+        Kind::Adjustment if entry.usage == Usage::default() => {
+            Some(Origin::Correction { hour: hour(), reason: reason() })
+        }
+        Kind::Adjustment => Some(Origin::Late { hour: hour() }),
+    }
+}
+
+/// A meter as it is charged: the price without its sign, which goes to the quantity.
+fn metered(meter: &Meter) -> (What, i128) {
+    let quantity = i128::from(meter.quantity);
+    let taken_back = meter.unit_price.pico() < 0;
+    let unit_price = match taken_back {
+        true => UnitPrice::from_pico(meter.unit_price.pico().saturating_neg()),
+        false => meter.unit_price,
+    };
+    let what = What::Metered { meter: meter.meter, unit_price, price_id: meter.price_id.clone() };
+    (what, if taken_back { -quantity } else { quantity })
+}
+
+fn charge(entry: &Entry, origin: Origin, what: What, status: Status) -> Charge {
     let identity = &entry.identity;
     Charge {
         organization: identity.organization.clone(),
@@ -124,7 +158,8 @@ fn charge(entry: &Entry, what: What, status: Status) -> Charge {
         project: identity.project.name().clone(),
         key: identity.key.name().clone(),
         cost_center: identity.cost_center.clone(),
-        tags: identity.tags.iter().chain(&entry.request_tags).cloned().collect(),
+        // The identity's tags come last, since a request cannot replace them.
+        tags: entry.request_tags.iter().chain(&identity.tags).cloned().collect(),
         alias: entry.model.name().clone(),
         currency: entry.currency.clone(),
         served: entry.place.as_ref().map(|place| Served {
@@ -133,6 +168,7 @@ fn charge(entry: &Entry, what: What, status: Status) -> Charge {
             model: place.upstream_model.name().clone(),
             tier: entry.service_tier.clone(),
         }),
+        origin,
         what,
         status,
     }

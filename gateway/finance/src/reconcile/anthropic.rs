@@ -10,8 +10,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{
-    invoice::{Amount, InvoiceError, Line, Side, Told, day},
+    invoice::{InvoiceError, Line, Side, Told},
     pages::{self, Page},
+    written::{Amount, day},
 };
 use crate::minor_unit;
 

@@ -101,7 +101,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::reconcile::invoice::Amount;
+    use crate::reconcile::written::Amount;
 
     fn lines(file: &str) -> Result<(Vec<Line>, u64), InvoiceError> {
         let mut lines = Vec::new();

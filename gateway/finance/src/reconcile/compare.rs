@@ -39,7 +39,7 @@ pub(super) fn compare(invoice: &Invoice, mut ledger: Ledger, terms: &Terms) -> R
         let shown = Line { model, billed, ours: &ours, used, places: invoice.places, terms };
         found.compare_model(&shown);
     }
-    found.report(terms, (lines, lines_outside, invoice.other_lines))
+    found.report(invoice, terms, (lines, lines_outside))
 }
 
 /// The sums of all models under one name.
@@ -131,7 +131,7 @@ impl Found {
         }
     }
 
-    fn report(self, terms: &Terms, (lines, lines_outside, other_lines): (u64, u64, u64)) -> Reconciliation {
+    fn report(self, invoice: &Invoice, terms: &Terms, (lines, lines_outside): (u64, u64)) -> Reconciliation {
         let totals: Vec<Totals> = self
             .totals
             .into_iter()
@@ -150,9 +150,10 @@ impl Found {
             from: date(days.start),
             to: date(days.end),
             tolerance: terms.tolerance,
+            files: invoice.files.clone(),
             lines,
             lines_outside,
-            other_lines,
+            other_lines: invoice.other_lines,
             requests: self.requests,
             within_tolerance: covered && self.items.iter().all(|item| !item.material),
             totals,

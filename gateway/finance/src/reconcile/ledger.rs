@@ -9,6 +9,7 @@ use tollgate_accounting::{
 use tollgate_domain::{ModelAlias, Money, Name, UnixMillis, UpstreamModel, UpstreamName};
 
 use super::{Terms, invoice::Side, models::plain};
+use crate::walk::each_row;
 
 /// Milliseconds of an hour.
 const HOUR: i64 = 3_600_000;
@@ -94,7 +95,10 @@ pub(super) fn read(store: &dyn LedgerStore, terms: &Terms) -> Result<Ledger, Sto
     let within = RowQuery { kind: None, from: Some(from), to: Some(to), ..RowQuery::default() };
     let later = RowQuery { kind: Some(Kind::Adjustment), from: Some(to), ..RowQuery::default() };
     for query in [within, later] {
-        crate::each_row(store, &query, |entry| rows.take(entry))?;
+        each_row(store, &query, |entry| {
+            rows.take(entry);
+            Ok::<_, StoreError>(())
+        })?;
     }
     Ok(rows.finish())
 }

@@ -16,13 +16,14 @@ mod reason;
 mod report;
 mod shift;
 mod table;
+mod written;
 
 use std::{collections::BTreeMap, ops::Range};
 
 use tollgate_accounting::ledger::{LedgerStore, StoreError};
 use tollgate_domain::{Name, UnixMillis};
 
-pub use invoice::{FileError, Format, Invoice, InvoiceError, InvoiceFile};
+pub use invoice::{FileDigest, FileError, Format, Invoice, InvoiceError, InvoiceFile};
 pub use report::{Difference, Reason, Reconciliation, Summed, Tolerance, ToleranceError, Totals};
 
 /// Milliseconds of a day.

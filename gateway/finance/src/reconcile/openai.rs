@@ -12,8 +12,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{
-    invoice::{Amount, InvoiceError, Line, Side, Told},
+    invoice::{InvoiceError, Line, Side, Told},
     pages::{self, Page},
+    written::Amount,
 };
 use crate::price_list::amount::times_ten_to;
 

@@ -65,7 +65,7 @@ impl Cell<'_> {
 
     pub(super) fn is_rounding(&self, currency: &Name) -> bool {
         let both = self.theirs.is_some() && self.ours.is_some();
-        both && self.difference(currency).pico().abs() <= self.allowance().pico()
+        both && self.difference(currency).pico().unsigned_abs() <= self.allowance().pico().unsigned_abs()
     }
 
     /// The same but for a thousandth.
@@ -142,7 +142,7 @@ fn unmetered(cell: &Cell<'_>, theirs: &Billed, difference: Money) -> Option<Verd
 
 fn unpriced(ours: &Used, difference: Money) -> Option<Verdict> {
     let explains = ours.unpriced > 0 && difference > Money::ZERO;
-    explains.then(|| verdict(Reason::Unpriced, format!("{} rows have no price", ours.unpriced)))
+    explains.then(|| verdict(Reason::Unpriced, format!("rows without a price: {}", ours.unpriced)))
 }
 
 fn usage_or_price(cell: &Cell<'_>, theirs: &Billed, ours: &Used, difference: Money) -> Verdict {

@@ -6,6 +6,8 @@ use jiff::civil::Date;
 use serde::{Serialize, Serializer};
 use tollgate_domain::{Money, Name};
 
+use super::invoice::FileDigest;
+
 /// A provider's invoice beside the ledger.
 #[derive(Clone, Debug, Serialize)]
 pub struct Reconciliation {
@@ -19,6 +21,8 @@ pub struct Reconciliation {
     pub to: Date,
     /// What may differ.
     pub tolerance: Tolerance,
+    /// The files of the invoice.
+    pub files: Vec<FileDigest>,
     /// Lines of the invoice that were compared.
     pub lines: u64,
     /// Lines of days outside the range.

@@ -74,7 +74,7 @@ pub(super) fn find(line: &Line<'_>) -> Shift {
     let mut midnights = BTreeMap::new();
     for pair in differences.windows(2) {
         let [(day, one), (next, other)] = pair else { continue };
-        let cancels = near(*one, -*other, Money::from_pico(one.pico().abs() / 1_000_000));
+        let cancels = near(*one, -*other, Money::from_pico(one.pico() / 1_000_000));
         if *next == day + 1 && cancels && !midnights.contains_key(day) {
             midnights.insert(*day, *next);
             midnights.insert(*next, *day);

@@ -8,7 +8,10 @@ use std::collections::BTreeMap;
 
 use csv::StringRecord;
 
-use super::invoice::{Amount, InvoiceError, Line, Side, Told, day};
+use super::{
+    invoice::{InvoiceError, Line, Side, Told},
+    written::{Amount, day},
+};
 
 /// A file without the mark that spreadsheets put before UTF-8.
 pub(super) fn without_mark(file: &[u8]) -> &[u8] {

@@ -38,7 +38,7 @@ pub enum FolderError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// A paper was changed since it was signed.
+    /// A paper was changed since it was sealed.
     #[error("{what} {fault}")]
     Changed {
         /// Which paper, and where.
@@ -50,7 +50,7 @@ pub enum FolderError {
 
 impl Folder<'_> {
     /// Keeps a paper in both places, or finds that it is kept. Of a paper that one place has already,
-    /// that one counts, whatever `paper` says: nothing is signed twice. `stored` is what the store has.
+    /// that one counts, whatever `paper` says: nothing is sealed twice. `stored` is what the store has.
     pub(crate) fn keep<T: Sealed>(
         &self,
         store: &dyn LedgerStore,
@@ -143,7 +143,7 @@ impl Folder<'_> {
     ///
     /// # Errors
     /// A file that says up to when the books are closed is damaged, and the store does not know it
-    /// either: rows would change what is signed.
+    /// either: rows would change what is sealed.
     pub(crate) fn restore(&self, store: &dyn LedgerStore) -> Result<Vec<FolderError>, FolderError> {
         let mut faults = Vec::new();
         let (known, papers, months) = (store.closings()?, Papers::load(store)?, self.months()?);

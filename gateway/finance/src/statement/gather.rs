@@ -9,9 +9,9 @@ use tollgate_accounting::{
 use tollgate_domain::{Money, Name, UnixMillis};
 
 use super::{Line, RowRange, Total};
-use crate::{each_row, minor_unit};
+use crate::{minor_unit, walk::each_row};
 
-/// What a team's statement says, before it is signed.
+/// What a team's statement says, before it is sealed.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Gathered {
     pub(crate) rows: RowRange,
@@ -29,6 +29,7 @@ pub(crate) fn gather(
     let mut teams: BTreeMap<Name, Team> = BTreeMap::new();
     each_row(store, &query, |entry| {
         teams.entry(entry.identity.team.name().clone()).or_default().take(entry);
+        Ok::<_, StoreError>(())
     })?;
     Ok(teams.into_iter().map(|(name, team)| (name, team.gathered())).collect())
 }

@@ -1,4 +1,4 @@
-//! The statement: what a team is charged for a month, signed by its hash.
+//! The statement: what a team is charged for a month, sealed by its hash.
 //!
 //! A statement holds the hash of the team's statement before it, so that none can be changed, left out
 //! or put in without breaking the chain. It lies in the store and, with the same bytes, in a file; either
@@ -96,7 +96,7 @@ pub struct Total {
     pub amount: Money,
 }
 
-/// A paper that is signed by the hash of all but its hash.
+/// A paper that is sealed by the hash of all but its hash.
 pub(crate) trait Sealed: Serialize + DeserializeOwned {
     /// Its name among those of its kind.
     fn name(&self) -> &str;
@@ -118,7 +118,7 @@ impl Sealed for Statement {
     }
 }
 
-/// Signs a paper.
+/// Seals a paper.
 pub(crate) fn seal<T: Sealed>(mut paper: T) -> T {
     let hash = hash_of(to_value(&paper));
     paper.set_hash(hash);
@@ -130,7 +130,7 @@ pub(crate) fn text_of<T: Sealed>(paper: &T) -> String {
     canonical::text(&to_value(paper))
 }
 
-/// Reads a paper that was kept, and checks that it is what was signed.
+/// Reads a paper that was kept, and checks that it is what was sealed.
 ///
 /// # Errors
 /// What is wrong with it, if a single byte is not as it was written.

@@ -27,8 +27,8 @@ fn amount(text: &str) -> Money {
 fn every_team_has_a_statement_whose_lines_are_its_rows() {
     let stage = Stage::of_october();
     let close = stage.books().close(&order("2026-10", NOVEMBER.plus(DAY))).expect("closed");
-    let signed: Vec<&str> = close.statements.iter().map(|signed| signed.team.as_str()).collect();
-    assert_eq!((signed, close.without_reconciliation.as_deref()), (vec!["hr", "retail"], Some("a test")));
+    let sealed: Vec<&str> = close.statements.iter().map(|sealed| sealed.team.as_str()).collect();
+    assert_eq!((sealed, close.without_reconciliation.as_deref()), (vec!["hr", "retail"], Some("a test")));
     let papers = statements(&stage.store).expect("read");
     let retail = &papers[1];
     assert_eq!((retail.id.as_str(), retail.rows.rows, retail.rows.refusals), ("2026-10.retail", 4, 1));
@@ -188,7 +188,7 @@ fn what_comes_after_the_close_lands_in_open_time_and_the_month_stays_as_it_was()
 
     stage.books().close(&order("2026-11", NOVEMBER.plus(40 * DAY))).expect("closed");
     let papers = statements(&stage.store).expect("read");
-    let november = papers.iter().find(|paper| paper.id == "2026-11.retail").expect("signed");
+    let november = papers.iter().find(|paper| paper.id == "2026-11.retail").expect("sealed");
     let kinds: BTreeSet<&str> = november.lines.iter().map(|line| line.kind.as_str()).collect();
     assert_eq!(kinds, BTreeSet::from(["usage", "adjustment", "rounding"]));
     assert_eq!(november.totals[0].exact, stage.team_cost("retail", NOVEMBER, NOVEMBER.plus(30 * DAY)));
@@ -229,8 +229,8 @@ fn whatever_is_changed_afterwards_is_found() {
             "statement 2026-10.hr has no file",
         ),
         (
-            "a statement that was signed anew",
-            |stage| stage.sign_anew("2026-10/team-retail.json", "0.010005", "0.020005"),
+            "a statement that was sealed anew",
+            |stage| stage.seal_anew("2026-10/team-retail.json", "0.010005", "0.020005"),
             "is not what the ledger has",
         ),
         (

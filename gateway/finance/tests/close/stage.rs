@@ -152,7 +152,7 @@ impl Stage {
     }
 
     /// Changes a statement's figures and gives it a hash that fits them.
-    pub(crate) fn sign_anew(&self, file: &str, from: &str, to: &str) {
+    pub(crate) fn seal_anew(&self, file: &str, from: &str, to: &str) {
         let path = self.folder().join(file);
         let text = fs::read_to_string(&path).expect("a file");
         assert!(text.contains(from), "{text}");

@@ -9,8 +9,8 @@ use tollgate_accounting::{
     ledger::{Entry, Kind},
     price::{Meter, MeterKind},
 };
-use tollgate_domain::{Money, RequestId, UnitPrice, UsageSource};
-use tollgate_finance::{FocusVersion, export_focus};
+use tollgate_domain::{Money, RequestId, UnitPrice, UnixMillis, Usage, UsageSource};
+use tollgate_finance::{FocusForm, FocusVersion, export_focus};
 
 use crate::ground::{NOON, all_kinds, entry, store_of};
 
@@ -19,7 +19,8 @@ type Row = HashMap<String, String>;
 fn exported(entries: &[Entry], version: FocusVersion) -> Vec<Row> {
     let (_folder, store) = store_of(entries);
     let mut file = Vec::new();
-    let lines = export_focus(&store, &all_kinds(), version, &TimeZone::UTC, &mut file).expect("exported");
+    let lines = export_focus(&store, &all_kinds(), (version, FocusForm::Csv), &TimeZone::UTC, &mut file)
+        .expect("exported");
     let mut reader = csv::Reader::from_reader(&*file);
     let rows: Vec<Row> = reader.deserialize().map(|row| row.expect("a row of named fields")).collect();
     assert_eq!(rows.len() as u64, lines);
@@ -53,7 +54,7 @@ fn tokens_are_priced_by_the_million_and_every_equation_holds() {
     assert_eq!(told(&rows[0]), ["5000000", "Tokens", "5", "1000000 Tokens", "3", "15"]);
     assert_eq!(told(&rows[1]), ["1500000", "Tokens", "1.5", "1000000 Tokens", "15", "22.5"]);
     let row = &rows[0];
-    assert_eq!((row["BilledCost"].as_str(), row["EffectiveCost"].as_str()), ("0", "15"));
+    assert_eq!((row["BilledCost"].as_str(), row["EffectiveCost"].as_str()), ("0.0", "15"));
     assert_eq!(
         (row["ChargePeriodStart"].as_str(), row["ChargePeriodEnd"].as_str()),
         ("2026-10-01T12:00:00Z", "2026-10-01T13:00:00Z")
@@ -129,6 +130,87 @@ fn what_has_no_price_is_told_as_unknown_and_refusals_are_no_charges() {
             ["Usage", "Unknown", "0", "5", ""],
             ["Adjustment", "Settled", "-0.5", "", ""],
         ]
+    );
+}
+
+/// 2026-09-30T12:00:00Z, a day before the rows of `entry`: its month is closed to them.
+const SEPTEMBER: UnixMillis = UnixMillis::new(NOON.get() - 86_400_000);
+
+fn told(row: &Row) -> [&str; 9] {
+    [
+        "ChargeCategory",
+        "ChargeClass",
+        "ChargePeriodStart",
+        "BillingPeriodStart",
+        "ListUnitPrice",
+        "PricingQuantity",
+        "ConsumedQuantity",
+        "EffectiveCost",
+        "x_ChargeReason",
+    ]
+    .map(|column| row[column].as_str())
+}
+
+#[test]
+fn a_price_corrected_after_the_close_is_taken_back_and_charged_anew() {
+    let meters =
+        [meter(MeterKind::Input, 1_000_000, -3_000_000), meter(MeterKind::Input, 1_000_000, 2_000_000)];
+    let correction = |original| Entry {
+        kind: Kind::Adjustment,
+        usage: Usage::default(),
+        operation: "rerate".into(),
+        adjusts: Some(RequestId::new(original, 1)),
+        ..metered(1, &meters)
+    };
+    let (october, september) = ("2026-10-01T00:00:00Z", "2026-09-30T12:00:00Z");
+    let rows = exported(&[correction(SEPTEMBER)], FocusVersion::V1_4);
+    assert_eq!(
+        rows.iter().map(told).collect::<Vec<_>>(),
+        [
+            ["Usage", "Correction", september, october, "2", "1", "", "2", "rerate"],
+            ["Usage", "Correction", september, october, "3", "-1", "", "-3", "rerate"],
+        ]
+    );
+    // Within its own month it is no correction of something closed.
+    let rows = exported(&[correction(NOON)], FocusVersion::V1_4);
+    let noon = "2026-10-01T12:00:00Z";
+    assert_eq!(told(&rows[0]), ["Adjustment", "", noon, october, "2", "1", "", "2", "rerate"]);
+}
+
+#[test]
+fn a_request_that_is_told_after_the_close_keeps_its_hour_and_its_tokens() {
+    let late = Entry {
+        kind: Kind::Adjustment,
+        adjusts: Some(RequestId::new(SEPTEMBER, 1)),
+        ..metered(1, &[meter(MeterKind::Output, 500_000, 4_000_000)])
+    };
+    let rows = exported(&[late], FocusVersion::V1_2);
+    let (october, september) = ("2026-10-01T00:00:00Z", "2026-09-30T12:00:00Z");
+    assert_eq!(
+        told(&rows[0]),
+        ["Usage", "Correction", september, october, "4", "0.5", "500000", "2", "late"]
+    );
+}
+
+#[test]
+fn capacity_is_committed_usage_whoever_uses_it() {
+    let fixed = |number| Entry {
+        kind: Kind::Fixed,
+        usage: Usage::default(),
+        meters: smallvec![],
+        cost: Some(amount("12.5")),
+        operation: "idle".into(),
+        ..entry(number)
+    };
+    let rows = exported(&[fixed(1), fixed(2)], FocusVersion::V1_4);
+    let (october, noon) = ("2026-10-01T00:00:00Z", "2026-10-01T12:00:00Z");
+    assert_eq!(
+        rows.iter().map(told).collect::<Vec<_>>(),
+        [["Usage", "", noon, october, "12.5", "2", "2", "25", "idle"]]
+    );
+    assert_eq!(
+        (rows[0]["PricingCategory"].as_str(), rows[0]["PricingUnit"].as_str()),
+        ("Committed", "Charges")
     );
 }
 

@@ -3,3 +3,10 @@
 mod csv;
 mod focus;
 mod ground;
+mod mixed;
+mod parquet;
+mod readers;
+mod rules;
+mod same_total;
+mod validator;
+mod xlsx;

@@ -4,10 +4,13 @@
 #[allow(dead_code, reason = "each test file uses its part of it")]
 mod ground;
 mod month;
+mod places;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use proptest::prelude::*;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use tollgate_domain::Money;
 use tollgate_finance::reconcile::{
     Format, Invoice, InvoiceFile, RangeError, Reason, Reconciliation, Terms, Tolerance, reconcile,
@@ -228,7 +231,46 @@ fn the_report_is_json_with_amounts_as_text() {
     let report = reconcile(&store, &invoice(Format::OpenAi, &bill.openai()), &november()).expect("compared");
     let told: Value = serde_json::to_value(&report).expect("JSON");
     assert_eq!((&told["from"], &told["to"]), (&json!("2026-11-01"), &json!("2026-12-01")));
+    let digest = hex::encode(Sha256::digest(bill.openai()));
+    assert_eq!(told["files"], json!([{ "name": "invoice", "sha256": digest }]));
     let item = &told["items"][0];
     assert_eq!((&item["day"], &item["reason"]), (&json!("2026-11-03"), &json!("usage_differs")), "{item}");
     assert!(item["difference"].as_str().is_some_and(|text| text.starts_with('-')), "{item}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+
+    /// Whatever the invoice says, the differences add up to that of the sums, and every one has a reason.
+    #[test]
+    fn differences_explain_the_whole(
+        changes in prop::collection::vec(
+            (0_usize..300, prop_oneof![Just(i64::MAX), Just(i64::MIN), -9_000_000_000_000..9_000_000_000_000_i64], any::<u64>()),
+            1..12,
+        ),
+        euros in any::<bool>(),
+        tells_tokens in any::<bool>(),
+    ) {
+        let uses: Vec<Use> = uses().into_iter().step_by(5).collect();
+        let (_folder, store) = stored(&uses);
+        let mut bill = Bill::of(&uses);
+        bill.tells_tokens = tells_tokens;
+        for (place, pico, tokens) in changes {
+            let key = *bill.lines.keys().nth(place % bill.lines.len()).expect("a line");
+            let line = bill.lines.get_mut(&key).expect("a line");
+            line.cost += Money::from_pico(pico.into());
+            line.tokens = tokens;
+        }
+        if euros {
+            bill.currency = "EUR";
+        }
+        let report = reconcile(&store, &invoice(Format::OpenAi, &bill.openai()), &november()).expect("compared");
+        for sums in &report.totals {
+            let items = report.items.iter().filter(|item| item.currency == sums.currency);
+            prop_assert_eq!(items.map(|item| item.difference).sum::<Money>(), sums.difference);
+            prop_assert_eq!(sums.theirs - sums.ours, sums.difference);
+        }
+        let ours = uses.iter().map(Use::cost).sum::<Money>();
+        prop_assert_eq!(report.totals.iter().map(|sums| sums.ours).sum::<Money>(), ours);
+    }
 }

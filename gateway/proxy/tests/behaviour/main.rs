@@ -5,6 +5,7 @@ mod harness;
 
 mod arrows;
 mod bills;
+mod disk;
 mod exits;
 mod failover;
 mod health;

@@ -1,6 +1,7 @@
 //! A simulator as its callers see it.
 
 mod answers;
+mod books;
 mod client;
 mod faults;
 mod process;

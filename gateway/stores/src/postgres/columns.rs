@@ -19,11 +19,8 @@ pub(super) fn write_line(to: &mut String, row: &BatchRow, seq: i64, encoded: &[u
     for column in COLUMNS {
         match (column.name, column.value(entry)) {
             ("seq", _) => write_display(to, seq),
-            // Both as the table can hold them; the start as the id has it, which the key relies on.
+            // As the id has it, which the key relies on.
             ("started_at", _) => to.push_str(&rfc3339(months::started(entry.id))),
-            ("ended_at", _) => {
-                to.push_str(&rfc3339(UnixMillis::new(entry.ended_at.get().clamp(FIRST, LAST))));
-            }
             (_, value) => write_value(to, &value),
         }
         to.push('\t');
@@ -42,6 +39,8 @@ fn write_value(to: &mut String, value: &Value<'_>) {
     match value {
         Value::Null => to.push_str("\\N"),
         Value::Text(text) => write_escaped(to, text),
+        Value::Amount(amount) => to.push_str(amount.to_text().as_str()),
+        Value::Instant(at) => to.push_str(&rfc3339(clamped(*at))),
         Value::Number(number) => write_display(to, number),
         Value::Truth(truth) => to.push(if *truth { 't' } else { 'f' }),
         Value::Tags(_) | Value::Meters(_) | Value::Attempts(_) | Value::Flags(_) => {
@@ -50,6 +49,11 @@ fn write_value(to: &mut String, value: &Value<'_>) {
             write_escaped(to, &json.replace("\\u0000", "\\ufffd"));
         }
     }
+}
+
+/// The nearest instant that the table can hold.
+fn clamped(at: UnixMillis) -> UnixMillis {
+    UnixMillis::new(at.get().clamp(FIRST, LAST))
 }
 
 fn write_display(to: &mut String, value: impl std::fmt::Display) {

@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
-use metrics::{Gauge, Histogram};
+use metrics::{Counter, Gauge, Histogram};
 
-use crate::catalogue::{JOURNAL_APPEND, JOURNAL_SYNC, LEDGER_LAG, RECOVERED, RESERVATIONS_OPEN};
+use crate::catalogue::{
+    JOURNAL_ABANDONED, JOURNAL_APPEND, JOURNAL_STATE, JOURNAL_SYNC, JOURNAL_UNSYNCED, LEDGER_LAG, RECOVERED,
+    RESERVATIONS_OPEN,
+};
 
 /// Open reservations.
 pub struct ReservationSeries(Gauge);
@@ -53,6 +56,56 @@ impl JournalSeries {
 }
 
 impl Default for JournalSeries {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// How the journal's disk does.
+#[derive(Debug)]
+pub struct JournalDiskSeries {
+    state: Gauge,
+    unsynced: Gauge,
+    abandoned: Counter,
+}
+
+/// Whether the journal takes records.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum JournalState {
+    /// It does.
+    Writable,
+    /// There is no space for more requests.
+    Full,
+    /// The disk does not keep up.
+    Slow,
+    /// No disk takes records.
+    Failing,
+}
+
+impl JournalDiskSeries {
+    /// Resolves the series.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            state: JOURNAL_STATE.gauge(Vec::new()),
+            unsynced: JOURNAL_UNSYNCED.gauge(Vec::new()),
+            abandoned: JOURNAL_ABANDONED.counter(Vec::new()),
+        }
+    }
+
+    /// Tells whether the journal takes records now, and how many bytes the disk has not confirmed.
+    pub fn set(&self, state: JournalState, unsynced_bytes: u64) {
+        self.state.set(f64::from(state as u8));
+        self.unsynced.set(unsynced_bytes as f64);
+    }
+
+    /// A file of the journal was given up.
+    pub fn abandoned(&self) {
+        self.abandoned.increment(1);
+    }
+}
+
+impl Default for JournalDiskSeries {
     fn default() -> Self {
         Self::new()
     }

@@ -13,7 +13,9 @@ mod upstream;
 
 pub use budget::{BudgetSeries, alert_made, alert_tried};
 pub use gateway::{ConfigSeries, QuotaSeries, RegionSeries, RegionState, ReloadResult, build_info};
-pub use ledger::{JournalSeries, LoaderSeries, ReservationSeries, recovered_requests};
+pub use ledger::{
+    JournalDiskSeries, JournalSeries, JournalState, LoaderSeries, ReservationSeries, recovered_requests,
+};
 pub use request::{RequestFacts, RequestLabels, RequestSeries};
 pub use upstream::{BreakerSeries, BreakerState, RetrySeries, UpstreamSeries};
 

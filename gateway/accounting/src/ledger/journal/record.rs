@@ -96,6 +96,29 @@ pub(in crate::ledger) fn parse(bytes: &[u8], seed: u32) -> Option<Record<'_>> {
     Some(Record { kind, lsn, payload: &whole[HEADER..] })
 }
 
+/// The frames that lie one after the other in `bytes`, as [`finish`] made them.
+pub(super) fn frames(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = bytes;
+    std::iter::from_fn(move || {
+        let length = u32::from_le_bytes(*rest.get(8..)?.first_chunk()?) as usize;
+        let (frame, behind) = rest.split_at_checked(HEADER + length)?;
+        rest = behind;
+        Some(frame)
+    })
+}
+
+/// The number of a finished frame.
+pub(super) fn lsn_of(frame: &[u8]) -> u64 {
+    let header: &[u8; HEADER] = frame.first_chunk().expect("a frame has a header");
+    u64::from_le_bytes(*header.last_chunk().expect("longer than a number"))
+}
+
+/// Makes a finished frame one of the segment with this seed.
+pub(super) fn reseal(frame: &mut [u8], seed: u32) {
+    let sum = checksum(frame, seed);
+    frame[12..16].copy_from_slice(&sum.to_le_bytes());
+}
+
 /// The next place at or after `from` where a record could begin.
 pub(super) fn next_magic(bytes: &[u8], from: usize) -> Option<usize> {
     memchr::memmem::find(bytes.get(from..)?, &MAGIC).map(|at| from + at)

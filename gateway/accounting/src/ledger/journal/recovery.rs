@@ -6,7 +6,6 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    fs::{self, File},
     io,
     path::Path,
 };
@@ -15,10 +14,11 @@ use smallvec::SmallVec;
 use tollgate_domain::{LogId, Money, RequestId, UnixMillis, Usage, UsageSource};
 
 use super::{
-    Journal, JournalError,
-    reader::{Item, SegmentBytes},
-    record::{Record, RecordType},
-    segment::{self, SegmentFile},
+    Journal, JournalError, RolledBack,
+    disk::{self, Disk},
+    reader::{Item, Part, Scan, SegmentBytes, Segments, Walk},
+    record::{self, Record, RecordType},
+    segment::SegmentFile,
 };
 use crate::{
     ledger::{
@@ -44,6 +44,8 @@ pub struct Recovered {
     pub torn_tails: u64,
     /// Damage that no crash explains. The journal goes on after it; what it held is lost.
     pub gaps: Vec<Gap>,
+    /// Why the journal seems to be an older copy of itself; see [`Journal::recover_beside`].
+    pub rolled_back: Vec<RolledBack>,
 }
 
 /// A place in a log where records are missing.
@@ -65,84 +67,103 @@ impl Journal {
     /// # Errors
     /// The folder cannot be read or written. What was done stays; call again.
     pub fn recover(&self, now: UnixMillis) -> Result<Recovered, JournalError> {
-        let fail = |source| JournalError::Io { path: self.folder().to_owned(), source };
+        self.read_dead_logs()?.close(self, now, |_| Ok(None))
+    }
+
+    /// Reads what former processes have left, and makes sure that it stays.
+    pub(super) fn read_dead_logs(&self) -> Result<Recovery, JournalError> {
+        let fail = |source| self.shared.failed(source);
         let live: HashSet<LogId> = self.shared.logs.read().iter().map(|log| log.id()).collect();
-        let mut scan = Recovery::default();
-        let files = segment::list(self.folder()).map_err(fail)?;
-        let dead = files.iter().filter(|file| !live.contains(&file.log)).collect::<Vec<_>>();
-        for (at, file) in dead.iter().enumerate() {
-            let last = dead.get(at + 1).is_none_or(|next| next.log != file.log);
-            scan.segment(self.folder(), file, last).map_err(fail)?;
+        let disk = self.shared.folders.disk();
+        // What is found is relied on from here on, and so its names must last, too.
+        self.shared.folders.sync_all_names().map_err(fail)?;
+        let (mut recovery, mut walk) = (Recovery::default(), Walk::default());
+        for part in Segments::of(disk, self.folder(), |log| live.contains(&log)).map_err(fail)? {
+            recovery.part(disk, &mut walk, &part.map_err(fail)?).map_err(fail)?;
         }
-        let mut open: Vec<OpenRequest> = scan.open.into_values().collect();
-        open.retain(|request| !scan.closed.contains(&request.row.id));
-        open.sort_by_key(|request| request.row.id);
-        if !open.is_empty() {
-            let mut writer = self.writer(RECOVERY_CORE)?;
-            for request in open {
-                writer.end(&row_of(request, now))?;
-                scan.found.rows += 1;
-            }
-            drop(writer);
-            self.sync()?;
-        }
-        Ok(scan.found)
+        Ok(recovery)
     }
 }
 
+/// The former processes' logs, read.
 #[derive(Default)]
-struct Recovery {
-    found: Recovered,
+pub(super) struct Recovery {
+    pub(super) found: Recovered,
     decoder: Decoder,
     open: HashMap<RequestId, OpenRequest>,
     /// Rows whose START has not been seen: it may come in another log, or be lost.
     closed: HashSet<RequestId>,
-    /// The log being read, and the number that its next record should have.
-    expected: Option<(LogId, u64)>,
+    /// The last record of each log.
+    pub(super) ends: HashMap<LogId, u64>,
 }
 
 impl Recovery {
-    fn segment(&mut self, folder: &Path, file: &SegmentFile, last: bool) -> io::Result<()> {
-        self.found.segments += 1;
-        let Some(segment) = SegmentBytes::read(&file.path)? else {
-            return self.headless(file, last);
-        };
-        let first = segment.header.first_lsn;
-        let next_lsn = match self.expected {
-            Some((log, lsn)) if log == file.log => lsn,
-            _ => first,
-        };
-        let mut scan = segment.scan(next_lsn);
-        for item in scan.by_ref() {
-            match item {
-                Item::Record(record) => self.record(&record),
-                Item::Gap { lost } => self.gap(file, lost),
-            }
+    /// Gives each open request its row: the one that is `known` elsewhere, else one from its START.
+    pub(super) fn close<E: From<JournalError>>(
+        mut self,
+        journal: &Journal,
+        now: UnixMillis,
+        mut known: impl FnMut(RequestId) -> Result<Option<Entry>, E>,
+    ) -> Result<Recovered, E> {
+        let mut open: Vec<OpenRequest> = self.open.into_values().collect();
+        open.retain(|request| !self.closed.contains(&request.row.id));
+        if open.is_empty() {
+            return Ok(self.found);
         }
-        self.expected = Some((file.log, scan.next_lsn));
-        let tail = segment.tail(scan.at);
-        if last {
-            if !tail.is_empty() {
-                self.found.torn_tails += 1;
-                quarantine(folder, file, scan.at, tail)?;
-            }
-            truncate(&file.path, scan.at as u64)?;
-        } else if !tail.is_empty() {
-            self.gap(file, 0);
+        open.sort_by_key(|request| request.row.id);
+        let mut writer = journal.writer(RECOVERY_CORE)?;
+        for request in open {
+            let row = match known(request.row.id)? {
+                Some(row) => row,
+                None => row_of(request, now),
+            };
+            writer.end(&row).map_err(E::from)?;
+            self.found.rows += 1;
+        }
+        drop(writer);
+        journal.sync()?;
+        Ok(self.found)
+    }
+
+    fn part(&mut self, disk: &dyn Disk, walk: &mut Walk, part: &Part) -> io::Result<()> {
+        self.found.segments += 1;
+        let Some(segment) = &part.segment else {
+            return self.headless(disk, part);
+        };
+        confirm(disk, &part.file, segment)?;
+        let end = walk.through(part, segment, |item| match item {
+            Item::Record(record) => self.record(&record),
+            Item::Gap { lost } => self.gap(&part.file, lost),
+        });
+        self.ends.insert(part.file.log, walk.last());
+        let tail = segment.tail(end);
+        // The unfinished end of a log is what a crash leaves. Behind the end of another segment may
+        // stand what later ones tell again; if something is missing, their numbers show it.
+        if part.last && !tail.is_empty() {
+            self.found.torn_tails += 1;
+            quarantine(disk, &part.file, end, tail)?;
+        }
+        if part.last || !tail.is_empty() {
+            truncate(disk, &part.file.path, end as u64)?;
         }
         Ok(())
     }
 
-    /// A file without a segment's header: the crash came before its first byte was on the device,
-    /// or the file is damaged.
-    fn headless(&mut self, file: &SegmentFile, last: bool) -> io::Result<()> {
-        let blank = fs::read(&file.path)?.iter().all(|byte| *byte == 0);
-        if !blank {
-            self.gap(file, 0);
-        } else if last {
-            fs::remove_file(&file.path)?;
+    /// A file without a segment's header. Where no record is in it either, the crash came before its
+    /// first bytes were on the device, or its log has given it up; if anything is missing, the numbers
+    /// of the log's other records show it. Else the file is damaged.
+    fn headless(&mut self, disk: &dyn Disk, part: &Part) -> io::Result<()> {
+        let bytes = disk.read(&part.file.path)?;
+        let seed = record::seed(part.file.log, part.file.number);
+        if (Scan { bytes: &bytes, at: 0, seed, next_lsn: 0 }).resume() {
+            self.gap(&part.file, 0);
+            return Ok(());
         }
-        Ok(())
+        if bytes.iter().any(|byte| *byte != 0) {
+            self.found.torn_tails += 1;
+            quarantine(disk, &part.file, 0, &bytes)?;
+        }
+        disk.remove(&part.file.path)
     }
 
     fn record(&mut self, record: &Record<'_>) {
@@ -208,23 +229,31 @@ fn row_of(open: OpenRequest, now: UnixMillis) -> Entry {
     row
 }
 
-/// Keeps the unfinished end of a log for people to look at.
-fn quarantine(folder: &Path, file: &SegmentFile, at: usize, tail: &[u8]) -> io::Result<()> {
-    let folder = folder.join("quarantine");
-    fs::create_dir_all(&folder)?;
-    let name = file.path.file_stem().unwrap_or_default().to_string_lossy();
-    let copy = folder.join(format!("{name}-{at}.torn"));
-    fs::write(&copy, tail)?;
-    File::open(&copy)?.sync_all()
+/// Makes sure that what was read stays: the former process may have died with records that only the
+/// system's memory held, and from here on others rely on them.
+fn confirm(disk: &dyn Disk, file: &SegmentFile, segment: &SegmentBytes) -> io::Result<()> {
+    match disk.open(&file.path)?.sync() {
+        Ok(()) => Ok(()),
+        // The device has refused some of it, and the next sync would not tell. The bytes are here.
+        Err(_) => disk::replace(disk, &file.path, segment.bytes()),
+    }
 }
 
-fn truncate(path: &Path, length: u64) -> io::Result<()> {
-    let file = File::options().write(true).open(path)?;
-    if file.metadata()?.len() != length {
-        file.set_len(length)?;
-        file.sync_all()?;
+/// Keeps the unfinished end of a log for people to look at.
+fn quarantine(disk: &dyn Disk, file: &SegmentFile, at: usize, tail: &[u8]) -> io::Result<()> {
+    let folder = file.path.parent().unwrap_or_else(|| Path::new(".")).join("quarantine");
+    disk.make_folder(&folder)?;
+    let name = file.path.file_stem().unwrap_or_default().to_string_lossy();
+    disk::replace(disk, &folder.join(format!("{name}-{at}.torn")), tail)
+}
+
+fn truncate(disk: &dyn Disk, path: &Path, length: u64) -> io::Result<()> {
+    if disk.about(path)?.length == length {
+        return Ok(());
     }
-    Ok(())
+    let file = disk.open(path)?;
+    file.set_len(length)?;
+    file.sync()
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    fs, io,
+    io,
     path::Path,
     time::{Duration, SystemTime},
 };
@@ -10,7 +10,8 @@ use std::{
 use tollgate_domain::{LogId, UnixMillis};
 
 use super::{
-    Journal, JournalError,
+    Journal, JournalError, SystemDisk,
+    disk::{self, Disk},
     segment::{self, SegmentFile},
 };
 use crate::ledger::store::Cursor;
@@ -44,17 +45,18 @@ impl Journal {
         let cursors: HashMap<LogId, &Cursor> = cursors.iter().map(|cursor| (cursor.log, cursor)).collect();
         let live: Vec<LogId> = self.shared.logs.read().iter().map(|log| log.id()).collect();
         let mut removed = Pruned::default();
-        for file in segment::list(self.folder())? {
+        let disk = self.shared.folders.disk();
+        for file in segment::list(disk, self.folder())? {
             let Some(cursor) = cursors.get(&file.log) else { continue };
-            let about = fs::metadata(&file.path)?;
-            let written = unix_millis(about.modified()?);
-            if written >= before || !is_loaded(&file, about.len(), cursor, live.contains(&file.log)) {
+            let about = disk.about(&file.path)?;
+            let written = unix_millis(about.modified);
+            if written >= before || !is_loaded(&file, about.length, cursor, live.contains(&file.log)) {
                 continue;
             }
-            remember_horizon(self.folder(), written)?;
-            fs::remove_file(&file.path)?;
+            remember_horizon(disk, self.folder(), written)?;
+            disk.remove(&file.path)?;
             removed.segments += 1;
-            removed.bytes += about.len();
+            removed.bytes += about.length;
         }
         Ok(removed)
     }
@@ -62,8 +64,15 @@ impl Journal {
 
 /// Rows that began at this time or earlier may be in a store and no more in the journal.
 pub(in crate::ledger) fn pruned_before(folder: &Path) -> io::Result<Option<UnixMillis>> {
-    match fs::read_to_string(folder.join(HORIZON)) {
-        Ok(text) => text.trim().parse().map(|millis| Some(UnixMillis::new(millis))).map_err(io::Error::other),
+    horizon(&SystemDisk, folder)
+}
+
+fn horizon(disk: &dyn Disk, folder: &Path) -> io::Result<Option<UnixMillis>> {
+    match disk.read(&folder.join(HORIZON)) {
+        Ok(bytes) => {
+            let text = String::from_utf8(bytes).map_err(io::Error::other)?;
+            text.trim().parse().map(|millis| Some(UnixMillis::new(millis))).map_err(io::Error::other)
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
@@ -73,14 +82,12 @@ fn is_loaded(file: &SegmentFile, length: u64, cursor: &Cursor, live: bool) -> bo
     file.number < cursor.segment || (!live && file.number == cursor.segment && cursor.offset >= length)
 }
 
-fn remember_horizon(folder: &Path, written: UnixMillis) -> io::Result<()> {
-    if pruned_before(folder)?.is_some_and(|known| known >= written) {
+/// On the device before any segment goes, or an audit would miss rows that nobody has lost.
+fn remember_horizon(disk: &dyn Disk, folder: &Path, written: UnixMillis) -> io::Result<()> {
+    if horizon(disk, folder)?.is_some_and(|known| known >= written) {
         return Ok(());
     }
-    let draft = folder.join(format!("{HORIZON}.new"));
-    fs::write(&draft, written.get().to_string())?;
-    fs::File::open(&draft)?.sync_all()?;
-    fs::rename(draft, folder.join(HORIZON))
+    disk::replace(disk, &folder.join(HORIZON), written.get().to_string().as_bytes())
 }
 
 fn unix_millis(time: SystemTime) -> UnixMillis {

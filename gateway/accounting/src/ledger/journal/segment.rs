@@ -4,14 +4,17 @@
 //! only orders them.
 
 use std::{
-    fs::{self, File, OpenOptions},
     io,
-    os::unix::fs::FileExt,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
-use fs4::FileExt as _;
 use tollgate_domain::LogId;
+
+use super::{
+    disk::{Disk, DiskFile},
+    folders,
+};
 
 const MAGIC: [u8; 8] = *b"TGJOURN1";
 /// Bytes before the first record.
@@ -71,37 +74,31 @@ pub(in crate::ledger) fn path(folder: &Path, log: LogId, number: u32) -> PathBuf
     folder.join(format!("{log}-{number:08}.{EXTENSION}"))
 }
 
-/// Every segment in the folder, by log and number.
-pub(in crate::ledger) fn list(folder: &Path) -> io::Result<Vec<SegmentFile>> {
+/// Every segment of the journal whose first folder is `home`, by log and number.
+pub(in crate::ledger) fn list(disk: &dyn Disk, home: &Path) -> io::Result<Vec<SegmentFile>> {
     let mut found = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        let named = path.file_name().and_then(|name| name.to_str()).and_then(parse_name);
-        if let Some((log, number)) = named {
-            found.push(SegmentFile { log, number, path });
+    for folder in folders::all_of(disk, home)? {
+        let paths = disk
+            .list(&folder)
+            .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", folder.display())))?;
+        for path in paths {
+            let named = path.file_name().and_then(|name| name.to_str()).and_then(parse_name);
+            if let Some((log, number)) = named {
+                found.push(SegmentFile { log, number, path });
+            }
         }
     }
     found.sort();
     Ok(found)
 }
 
-/// Makes a file with `size` bytes reserved on the device, so that writing into it cannot fail for
-/// want of space.
-pub(super) fn reserve(path: &Path, size: u64) -> io::Result<File> {
-    let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path)?;
-    if let Err(error) = file.allocate(size) {
-        drop(file);
-        // Nobody refers to the file; if even this fails, the next start removes it.
-        let _ = fs::remove_file(path);
-        return Err(error);
-    }
-    Ok(file)
-}
-
-/// Gives a reserved file its header and its name.
-pub(super) fn adopt(file: &File, reserved: &Path, folder: &Path, header: &SegmentHeader) -> io::Result<()> {
-    file.write_all_at(&header.encode(), 0)?;
-    fs::rename(reserved, path(folder, header.log, header.number))
+/// A segment that is open for writing.
+#[derive(Clone, Debug)]
+pub(super) struct Segment {
+    pub(super) file: Arc<dyn DiskFile>,
+    pub(super) path: PathBuf,
+    /// The folder that it lies in.
+    pub(super) folder: usize,
 }
 
 fn parse_name(name: &str) -> Option<(LogId, u32)> {

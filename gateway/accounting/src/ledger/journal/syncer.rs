@@ -1,4 +1,5 @@
-//! The background thread: brings records to the device and keeps segments ready.
+//! The background thread: brings records to the device, keeps segments ready, and tries again what
+//! could not be written.
 //!
 //! It sleeps while nothing is written. A log that turns dirty wakes it once, not once per record.
 
@@ -12,9 +13,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Shared, writer::LogState};
+use super::{Shared, log::Log};
 
-/// How long the thread waits before it tries again to reserve space that the device did not have.
+/// How long the thread waits before it tries again what the device has refused.
 const RETRY: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
@@ -29,7 +30,7 @@ impl Syncer {
         let run = Run { shared, signals: signals.clone() };
         let thread =
             thread::Builder::new().name("journal-sync".to_owned()).spawn(move || run.until_stopped())?;
-        let waker = SyncWaker { signals, thread: thread.thread().clone() };
+        let waker = SyncWaker { signals, thread: Some(thread.thread().clone()) };
         Ok(Self { waker, thread: Some(thread) })
     }
 
@@ -42,7 +43,7 @@ impl Drop for Syncer {
     /// Waits for the last sync.
     fn drop(&mut self) {
         self.waker.signals.stop.store(true, Ordering::Release);
-        self.waker.thread.unpark();
+        self.waker.wake();
         if let Some(thread) = self.thread.take() {
             // A panic of the thread has been reported by then; there is nothing left to undo.
             let _ = thread.join();
@@ -54,27 +55,40 @@ impl Drop for Syncer {
 #[derive(Clone, Debug)]
 pub(super) struct SyncWaker {
     signals: Arc<Signals>,
-    thread: Thread,
+    /// None in tests that do its work by hand.
+    thread: Option<Thread>,
 }
 
 impl SyncWaker {
+    /// Reaches nobody.
+    #[cfg(test)]
+    pub(super) fn of_nobody() -> Self {
+        Self { signals: Arc::default(), thread: None }
+    }
+
     /// A record was written.
-    pub(super) fn written(&self, log: &LogState) {
+    pub(super) fn written(&self, log: &Log) {
         if log.mark_dirty() {
-            self.thread.unpark();
+            self.wake();
         }
     }
 
     /// Somebody waits for a record: do not wait for the interval.
     pub(super) fn request_sync(&self) {
         if !self.signals.sync_now.swap(true, Ordering::AcqRel) {
-            self.thread.unpark();
+            self.wake();
         }
     }
 
     /// A reserved file was taken.
     pub(super) fn request_spares(&self) {
-        self.thread.unpark();
+        self.wake();
+    }
+
+    fn wake(&self) {
+        if let Some(thread) = &self.thread {
+            thread.unpark();
+        }
     }
 }
 
@@ -93,23 +107,26 @@ impl Run {
     fn until_stopped(self) {
         let interval = self.shared.options.sync_interval;
         let mut last_sync = Instant::now();
+        let mut last_try = last_sync;
         loop {
             let stop = self.signals.stop.load(Ordering::Acquire);
             let urgent = self.signals.sync_now.swap(false, Ordering::AcqRel) || stop;
-            let spares_ready = stop || self.make_spares();
-            let dirty = self.is_dirty();
-            if dirty && (urgent || last_sync.elapsed() >= interval) && self.shared.is_healthy() {
+            let spares_ready = stop || self.shared.make_spares();
+            if self.shared.is_failing() && (stop || last_try.elapsed() >= RETRY) {
+                last_try = Instant::now();
+                self.shared.revive();
+            }
+            if self.shared.is_dirty() && (urgent || last_sync.elapsed() >= interval) {
                 last_sync = Instant::now();
-                // A failure has poisoned the journal and woken all who wait; there is no retry.
+                // A failure has been told to all who wait; what is left is tried again later.
                 let _ = self.shared.sync_all();
-                self.shared.logs.write().retain(|log| !log.is_done());
             }
             if stop {
                 return;
             }
-            let pause = if self.is_dirty() && self.shared.is_healthy() {
+            let pause = if self.shared.is_dirty() {
                 interval.saturating_sub(last_sync.elapsed())
-            } else if spares_ready {
+            } else if spares_ready && !self.shared.is_failing() {
                 Duration::MAX
             } else {
                 RETRY
@@ -118,19 +135,5 @@ impl Run {
                 thread::park_timeout(pause);
             }
         }
-    }
-
-    /// A log that somebody waits for counts too: its record may have been synced in between.
-    fn is_dirty(&self) -> bool {
-        self.shared.logs.read().iter().any(|log| log.is_dirty() || log.has_waiting())
-    }
-
-    fn make_spares(&self) -> bool {
-        while self.shared.is_healthy() && self.shared.spares.lock().len() < self.shared.spares_wanted() {
-            if self.shared.make_spare().is_err() {
-                return false;
-            }
-        }
-        true
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
+use tollgate_accounting::ledger::JournalOptions;
 use tollgate_domain::Name;
 use tollgate_proxy::Durability;
 
@@ -35,6 +36,10 @@ pub struct Settings {
     pub status: Option<ListenerSettings>,
     /// Folder of the journal, the embedded ledger and the history.
     pub data_dir: PathBuf,
+    /// Folder for the journal when the one in `data_dir` takes no records.
+    pub second_journal: Option<PathBuf>,
+    /// How the journal works.
+    pub journal: JournalOptions,
     /// Who may use the admin API.
     pub admin_tokens: Vec<AdminToken>,
     /// Where the ledger's rows are kept.
@@ -86,6 +91,8 @@ pub(super) fn compile(document: &Document, problems: &mut Vec<Problem>) -> Setti
         admin: listener("admin", &file.listen.admin),
         status: file.listen.status.as_ref().map(|status| listener("status", status)),
         data_dir: document.sources().resolve(&file.data_dir),
+        journal: journal(document, problems),
+        second_journal: file.ledger.journal.second_dir.as_deref().map(|dir| document.sources().resolve(dir)),
         admin_tokens: file.admin.tokens.clone(),
         ledger: place,
         durability: match file.ledger.durability {
@@ -99,6 +106,16 @@ pub(super) fn compile(document: &Document, problems: &mut Vec<Problem>) -> Setti
         timezone: file.calendar.timezone.clone(),
         webhooks: alerts::compile(document, problems),
     }
+}
+
+fn journal(document: &Document, problems: &mut Vec<Problem>) -> JournalOptions {
+    let usual = JournalOptions::default();
+    let Some(segment) = document.file.ledger.journal.segment else { return usual };
+    if !(JournalOptions::MIN_SEGMENT..=JournalOptions::MAX_SEGMENT).contains(&segment.0) {
+        let path = Path::default().field("ledger").field("journal").field("segment");
+        problems.push(document.problem(path, "a segment has between 256KiB and 1GiB"));
+    }
+    JournalOptions { segment_bytes: segment.0, ..usual }
 }
 
 /// The configured name, else the host's.
@@ -129,6 +146,7 @@ pub fn restart_only(running: &ConfigFile, next: &Document) -> Vec<Problem> {
         (root.field("workers"), running.workers != file.workers),
         (root.field("access_log").field("to"), running.access_log != file.access_log),
         (ledger.field("durability"), running.ledger.durability != file.ledger.durability),
+        (ledger.field("journal"), running.ledger.journal != file.ledger.journal),
         (ledger.field("store"), running.ledger.store != file.ledger.store),
         (ledger.field("url"), !same_secret(running.ledger.url.as_ref(), file.ledger.url.as_ref())),
         (ledger.field("retention"), running.ledger.retention != file.ledger.retention),

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{SecretText, Span};
+use super::{JournalSection, SecretText, Span};
 
 /// How requests are recorded. A change needs a restart.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -15,6 +15,9 @@ pub struct LedgerSection {
     /// Where rows are kept for questions. Default: `sqlite`.
     #[serde(default)]
     pub store: Store,
+    /// Where the journal goes when its own disk takes no records.
+    #[serde(default)]
+    pub journal: JournalSection,
     /// The server of the store `postgres`: `postgres://USER:PASSWORD@HOST:PORT/DATABASE`. May follow
     /// after a `?`: `sslmode` (`disable`; `require` or `verify-full`, which both check the server's
     /// certificate; default: `disable` on this machine, else `require`), `sslrootcert` (a PEM file of

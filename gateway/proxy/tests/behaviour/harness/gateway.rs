@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Instant};
 
 use tempfile::TempDir;
 use tollgate_accounting::{
-    ledger::{Journal, JournalOptions},
+    ledger::{Event, Journal, JournalOptions, Observer},
     quota::{Calendar, Quotas},
 };
 use tollgate_domain::UnixMillis;
@@ -26,8 +26,14 @@ pub(crate) struct Gateway {
 impl Gateway {
     pub(crate) fn start(setup: Setup) -> Self {
         let folder = TempDir::new().expect("a temporary folder");
-        let options = JournalOptions { segment_bytes: 256 << 10, ..JournalOptions::default() };
-        let journal = Arc::new(Journal::open(&folder.path().join("journal"), options).expect("a journal"));
+        let options = JournalOptions {
+            segment_bytes: 256 << 10,
+            slow_sync: setup.slow_sync,
+            ..JournalOptions::default()
+        };
+        let (disk, folders) = (Arc::new(setup.disk.clone()), [folder.path().join("journal")]);
+        let journal = Journal::open_on(disk, &folders, options, Arc::new(Deaf)).expect("a journal");
+        let journal = Arc::new(journal);
         let live = Arc::new(Live::new(Quotas::new(Calendar::utc(), "USD".into())));
         let shared = Arc::new(Shared {
             snapshot: Arc::new(arc_swap::ArcSwap::from_pointee(setup.snapshot(&live))),
@@ -97,6 +103,16 @@ impl Gateway {
         drop(self.journal);
         Ledger::read(self.folder)
     }
+}
+
+/// No test here looks at what the journal tells.
+#[derive(Debug)]
+struct Deaf;
+
+impl Observer for Deaf {
+    fn synced(&self, _: std::time::Duration) {}
+
+    fn happened(&self, _: &Event<'_>) {}
 }
 
 /// An operator's word, without an end.

@@ -5,6 +5,7 @@
 //! the passing of time.
 
 pub(crate) mod client;
+pub(crate) mod disk;
 pub(crate) mod gateway;
 pub(crate) mod ledger;
 pub(crate) mod setup;
@@ -15,6 +16,7 @@ use std::{future::Future, net::SocketAddr, time::Duration};
 use socket2::{Domain, Socket, Type};
 
 pub(crate) use client::{Answer, Ask, Raw};
+pub(crate) use disk::DiskInHand;
 pub(crate) use gateway::Gateway;
 pub(crate) use ledger::Ledger;
 pub(crate) use setup::{Setup, TargetSetup};

@@ -52,6 +52,9 @@ pub(crate) struct Setup {
     pub(crate) edge: EdgeLimits,
     pub(crate) trap: Option<fn(&str)>,
     pub(crate) durability: Durability,
+    pub(crate) disk: DiskInHand,
+    /// A sync that takes longer stops admission.
+    pub(crate) slow_sync: Duration,
     pub(crate) tls: Option<tollgate_proxy::ListenerTls>,
     /// Whether the models have prices.
     pub(crate) priced: bool,
@@ -128,6 +131,8 @@ impl Setup {
             edge: EdgeLimits::default(),
             trap: None,
             durability: Durability::Process,
+            disk: DiskInHand::default(),
+            slow_sync: Duration::from_secs(3_600),
             tls: None,
             priced: true,
         }

@@ -9,7 +9,10 @@ use super::{
     tests::{crashed_log, recovered, whole},
     *,
 };
-use crate::ledger::samples::{entry, id};
+use crate::ledger::{
+    journal::segment,
+    samples::{entry, id},
+};
 
 /// The end of the log that is damaged.
 const END_BYTES: usize = 64 << 10;

@@ -1,11 +1,17 @@
-use std::{collections::BTreeMap, path::PathBuf, sync::LazyLock, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::PathBuf,
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::*;
 use crate::ledger::{
-    journal::JournalOptions,
+    journal::{JournalOptions, SystemDisk, list_segments, segment, simulation::SimulatedDisk},
     samples::{NOON, StartParts, entry, id},
 };
 
@@ -14,29 +20,34 @@ fn open(folder: &Path) -> Journal {
 }
 
 fn small_segments() -> JournalOptions {
-    JournalOptions { segment_bytes: 1, sync_interval: Duration::from_millis(1) }
+    JournalOptions { segment_bytes: 1, sync_interval: Duration::from_millis(1), ..JournalOptions::default() }
 }
 
 /// Every row in the folder, by id; panics on a row that is there twice.
 fn rows(folder: &Path) -> BTreeMap<RequestId, Entry> {
-    let mut decoder = Decoder::new();
+    rows_on(&SystemDisk, folder)
+}
+
+fn rows_on(disk: &dyn Disk, folder: &Path) -> BTreeMap<RequestId, Entry> {
+    let (mut decoder, mut walk) = (Decoder::new(), Walk::default());
     let mut rows = BTreeMap::new();
-    for file in segment::list(folder).expect("listed") {
-        let Some(segment) = SegmentBytes::read(&file.path).expect("read") else { continue };
-        for item in segment.scan(segment.header.first_lsn) {
+    for part in Segments::of(disk, folder, |_| false).expect("listed") {
+        let part = part.expect("read");
+        let Some(segment) = &part.segment else { continue };
+        walk.through(&part, segment, |item| {
             if let Item::Record(record) = item
                 && record.kind == RecordType::End
             {
                 let row = decoder.entry(record.payload).expect("an undamaged row");
                 assert!(rows.insert(row.id, row).is_none(), "a row is there twice");
             }
-        }
+        });
     }
     rows
 }
 
 fn only_segment(folder: &Path) -> PathBuf {
-    let mut files = segment::list(folder).expect("listed");
+    let mut files = list_segments(folder).expect("listed");
     assert_eq!(files.len(), 1);
     files.remove(0).path
 }
@@ -126,7 +137,7 @@ fn a_log_goes_on_over_many_segments() {
     for number in 0..2_000 {
         writer.end(&entry(number)).expect("written");
     }
-    assert!(segment::list(folder.path()).expect("listed").len() > 2);
+    assert!(list_segments(folder.path()).expect("listed").len() > 2);
     drop((writer, journal));
     let found = open(folder.path()).recover(NOON).expect("recovered");
     assert!(found.gaps.is_empty(), "{found:?}");
@@ -142,7 +153,7 @@ fn a_lost_segment_is_a_gap_and_what_follows_is_read() {
         writer.end(&entry(number)).expect("written");
     }
     drop((writer, journal));
-    let files = segment::list(folder.path()).expect("listed");
+    let files = list_segments(folder.path()).expect("listed");
     fs::remove_file(&files[1].path).expect("removed");
     let found = open(folder.path()).recover(NOON).expect("recovered");
     assert_eq!(found.gaps.len(), 1);
@@ -173,11 +184,11 @@ fn a_live_log_is_not_touched() {
 
 /// Recovers a folder that holds one log of these bytes.
 pub(super) fn recovered(name: &str, bytes: &[u8]) -> (Recovered, BTreeMap<RequestId, Entry>) {
-    let folder = TempDir::new().expect("a folder");
-    fs::write(folder.path().join(name), bytes).expect("written");
-    let journal = Journal::open(folder.path(), small_segments()).expect("opened");
-    let found = journal.recover(NOON).expect("recovered");
-    (found, rows(folder.path()))
+    let (disk, folder) = (SimulatedDisk::default(), Path::new("/journal"));
+    disk.create(&folder.join(name)).and_then(|file| file.write_at(bytes, 0)).expect("written");
+    let journal = Journal::open_still(Arc::new(disk.clone()), &[folder.to_owned()], small_segments());
+    let found = journal.expect("opened").recover(NOON).expect("recovered");
+    (found, rows_on(&disk, folder))
 }
 
 /// What is whole in these bytes: the rows, and the requests that were begun.

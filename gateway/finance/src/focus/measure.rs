@@ -1,0 +1,75 @@
+//! Quantities and prices as the specification counts them: tokens are priced by the million.
+
+use std::borrow::Cow;
+
+use tollgate_domain::Money;
+
+use super::charge::{Charge, Origin, What};
+
+/// Tokens that are priced together.
+const BLOCK: u64 = 1_000_000;
+/// Pico-units of one.
+const PICO: i128 = 1_000_000_000_000;
+
+/// Quantities and the price of one pricing unit. Priced quantity times unit price is the cost, exactly.
+#[derive(Default)]
+pub(super) struct Measure {
+    pub(super) unit_price: Option<Money>,
+    pub(super) priced: Option<Money>,
+    pub(super) pricing_unit: Cow<'static, str>,
+    pub(super) consumed: Option<Money>,
+    pub(super) consumed_unit: Cow<'static, str>,
+}
+
+impl Measure {
+    /// What `quantity` of a charge is.
+    pub(super) fn of(charge: &Charge, quantity: i128) -> Self {
+        let (meter, unit_price) = match &charge.what {
+            What::Lump(amount) if matches!(charge.origin, Origin::Capacity(_)) => {
+                return Self::charges(*amount, quantity);
+            }
+            What::Lump(_) => return Self::default(),
+            What::Unpriced(meter) => (*meter, None),
+            What::Metered { meter, unit_price, .. } => (*meter, Some(*unit_price)),
+        };
+        let unit = unit_of(meter.unit());
+        let (block, pricing_unit) = match meter.unit() {
+            "token" => (BLOCK, Cow::Borrowed("1000000 Tokens")),
+            _ => (1, unit.clone()),
+        };
+        Self {
+            unit_price: unit_price.map(|price| price.times(block)),
+            // Exact: both are whole, and a block is a power of ten.
+            priced: Some(Money::from_pico(quantity.saturating_mul(PICO / i128::from(block)))),
+            pricing_unit,
+            consumed: Some(Money::from_pico(quantity.saturating_mul(PICO))),
+            consumed_unit: unit,
+        }
+    }
+
+    /// Capacity that is charged by the piece; one that is given back counts below zero.
+    fn charges(amount: Money, quantity: i128) -> Self {
+        let taken_back = amount < Money::ZERO;
+        let quantity = if taken_back { -quantity } else { quantity };
+        Self {
+            unit_price: Some(if taken_back { -amount } else { amount }),
+            priced: Some(Money::from_pico(quantity.saturating_mul(PICO))),
+            pricing_unit: Cow::Borrowed("Charges"),
+            consumed: Some(Money::from_pico(quantity.saturating_mul(PICO))),
+            consumed_unit: Cow::Borrowed("Charges"),
+        }
+    }
+}
+
+/// A unit in the plural and with a capital, as the specification's unit format asks.
+fn unit_of(unit: &'static str) -> Cow<'static, str> {
+    match unit {
+        "token" => Cow::Borrowed("Tokens"),
+        "request" => Cow::Borrowed("Requests"),
+        "search" => Cow::Borrowed("Searches"),
+        other => {
+            let (first, rest) = other.split_at(1);
+            Cow::Owned(format!("{}{rest}s", first.to_uppercase()))
+        }
+    }
+}
