@@ -5,7 +5,7 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Write},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::Arc,
@@ -85,19 +85,21 @@ impl Export {
         let started = Instant::now();
         make_ledger(&data.join("ledger.db"), self.rows)?;
         let took = started.elapsed().as_secs_f64();
-        println!("{} rows loaded in {took:.1} s", self.rows);
+        let mut out = std::io::stdout().lock();
+        writeln!(out, "{} rows loaded in {took:.1} s", self.rows)?;
         for form in self.forms {
             // A process for each form: the peak of its memory is then that of the form.
             let gateway = Gateway::start(&program, folder.path())?;
             let file = folder.path().join(form.name());
             let took = gateway.export(&program, form, &file)?;
-            println!(
+            writeln!(
+                out,
                 "{}: {took:.1} s, {:.0} rows a second, peak memory of the gateway {} MiB, file {} MiB",
                 form.name(),
                 self.rows as f64 / took,
                 peak(Pid(gateway.0.id()))? >> 20,
                 fs::metadata(&file)?.len() >> 20,
-            );
+            )?;
             fs::remove_file(file)?;
         }
         Ok(())

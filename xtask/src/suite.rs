@@ -71,6 +71,7 @@ fn require_tools(workspace: &Workspace, long: bool) -> Result<()> {
     for tool in [&COMPILER, &PYTHON, &NODE, &NPM] {
         environment::require(workspace, tool)?;
     }
+    environment::prepare_postgres(workspace)?;
     if long {
         environment::require(workspace, &NGINX)?;
     }

@@ -8,6 +8,7 @@ mod admin;
 mod background;
 mod books;
 mod journal_watch;
+mod ledger;
 mod signals;
 
 use std::{
@@ -206,7 +207,7 @@ impl Stewards {
 type ListenerTlsSlot = Arc<std::sync::OnceLock<ListenerTls>>;
 
 /// Settings that are needed before the first configuration can be compiled for good.
-fn first_look(document: &Document) -> anyhow::Result<Settings> {
+pub(crate) fn first_look(document: &Document) -> anyhow::Result<Settings> {
     let nothing = Live::new(config::quotas(document));
     let compiled = config::compile(document, 0, [0; 32], &nothing).map_err(ChangeError::Refused)?;
     Ok(compiled.settings)

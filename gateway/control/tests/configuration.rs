@@ -230,7 +230,26 @@ fn semantic_faults_are_found_at_the_value_at_fault() {
         ),
         (
             with("regions:\n", "ledger: { store: postgres }\nregions:\n"),
-            "1:18: ledger.store: the store `postgres` is not available yet",
+            "1:18: ledger.store: the store `postgres` needs a `url`",
+        ),
+        (
+            with("regions:\n", "ledger: { store: postgres, url: \"postgres://host/db\" }\nregions:\n"),
+            "1:33: ledger.url: the URL names no user",
+        ),
+        (
+            with("regions:\n", "ledger: { url: \"postgres://u@host/db\" }\nregions:\n"),
+            "1:16: ledger.url: is for the store `postgres`",
+        ),
+        (
+            with(
+                "regions:\n",
+                "ledger: { store: postgres, retention: 30d, url: \"postgres://u@h/db\" }\nregions:\n",
+            ),
+            "1:39: ledger.retention: must be at least 31d",
+        ),
+        (
+            with("regions:\n", "ledger: { retention: 90d }\nregions:\n"),
+            "1:22: ledger.retention: is for the store `postgres`",
         ),
         (
             with("regions:\n", "calendar: { timezone: Mars/Base }\nregions:\n"),

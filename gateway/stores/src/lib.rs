@@ -3,6 +3,8 @@
 //! One file, with a folder of the same name, per store. A store can be lost: the journal rebuilds
 //! the rows, and [`LedgerStore`](tollgate_accounting::ledger::LedgerStore) says what else it keeps.
 
+mod postgres;
 mod sqlite;
 
+pub use postgres::{PostgresStore, ServerUrl, UrlError};
 pub use sqlite::SqliteStore;

@@ -1,39 +1,43 @@
 //! What every ledger store must do, whatever it is made of.
 
+mod ground;
 mod rows;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use jiff::tz::TimeZone;
 use proptest::{
     prelude::*,
     test_runner::{Config, TestRunner},
 };
-use tempfile::TempDir;
 use tollgate_accounting::ledger::{
     AuditEntry, Batch, ConfigVersion, Cursor, DeadLetter, Dimension, Document, End, Entry, Kind, LedgerStore,
     Loaded, Order, Override, RowQuery, RuntimeKey, StoreError, UsageFilter, UsageGroup, UsageQuery,
     encode_entry,
 };
 use tollgate_domain::{LogId, Money, UnixMillis};
-use tollgate_stores::SqliteStore;
+use tollgate_test_support::PostgresServer;
 
+use ground::Ground;
 use rows::{HOUR, MIDNIGHT, Shape, row};
-
-/// A store, and what it stands on for as long as the test runs.
-type Opened = (Box<dyn LedgerStore>, Box<dyn std::any::Any>);
 
 #[test]
 fn sqlite_is_a_ledger_store() {
-    suite(&|| {
-        let folder = TempDir::new().expect("a folder");
-        let store = SqliteStore::open(&folder.path().join("ledger.sqlite")).expect("opened");
-        (Box::new(store), Box::new(folder))
-    });
+    suite(&Ground::sqlite, 24);
 }
 
-/// Everything that is asked of a store. Each part begins with an empty one.
-fn suite(open: &dyn Fn() -> Opened) {
+#[test]
+fn postgres_is_a_ledger_store() {
+    let server = PostgresServer::shared().expect("a server");
+    suite(&|| Ground::on(Arc::clone(&server)), 8);
+}
+
+/// Everything that is asked of a store. Each part begins with an empty one, and so does each of the
+/// random cases.
+fn suite(open: &dyn Fn() -> Ground, cases: u32) {
     let parts: &[fn(&dyn LedgerStore)] = &[
         a_batch_is_taken_once,
         known_rows_are_left_out_of_a_large_batch,
@@ -55,10 +59,9 @@ fn suite(open: &dyn Fn() -> Opened) {
         closed_time_does_not_change_any_more,
     ];
     for part in parts {
-        let (store, _ground) = open();
-        part(&*store);
+        part(&*open().store);
     }
-    sums_are_those_of_the_rows(open);
+    sums_are_those_of_the_rows(open, cases);
 }
 
 const LOG: LogId = LogId::new(7);
@@ -296,14 +299,14 @@ fn a_filter_limits_what_is_counted(store: &dyn LedgerStore) {
 
 /// The law of sums: whatever rows there are, in whatever batches they came, for whatever range and
 /// groups are asked, the answer is the sum of the rows.
-fn sums_are_those_of_the_rows(open: &dyn Fn() -> Opened) {
+fn sums_are_those_of_the_rows(open: &dyn Fn() -> Ground, cases: u32) {
     let shape = (0_i64..5 * HOUR, 0..3_usize, 0..2_usize, 0..3_usize);
     let edge = proptest::option::of(prop_oneof![-HOUR..6 * HOUR, (0_i64..6).prop_map(|hour| hour * HOUR)]);
     let by = proptest::collection::btree_set(0..DIMENSIONS.len(), 0..4);
     let question = (edge.clone(), edge, by, 0..ZONES.len());
     let input =
         (proptest::collection::vec(shape, 1..60), 1_usize..20, proptest::collection::vec(question, 1..8));
-    let mut runner = TestRunner::new(Config { cases: 24, failure_persistence: None, ..Config::default() });
+    let mut runner = TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() });
     runner
         .run(&input, |(shapes, batch_size, questions)| {
             let rows: Vec<Entry> = (1..)
@@ -319,9 +322,10 @@ fn sums_are_those_of_the_rows(open: &dyn Fn() -> Opened) {
                     entry
                 })
                 .collect();
-            let (store, _ground) = open();
+            let ground = open();
+            let store = &ground.store;
             for part in rows.chunks(batch_size) {
-                load(&*store, part);
+                load(&**store, part);
             }
             for (from, to, by, zone) in questions {
                 let query = UsageQuery {
@@ -331,7 +335,7 @@ fn sums_are_those_of_the_rows(open: &dyn Fn() -> Opened) {
                     filter: UsageFilter::default(),
                     time_zone: TimeZone::get(ZONES[zone]).expect("a zone"),
                 };
-                prop_assert_eq!(usage(&*store, &query), summed(&rows, &query), "{:?}", query);
+                prop_assert_eq!(usage(&**store, &query), summed(&rows, &query), "{:?}", query);
             }
             Ok(())
         })

@@ -1,5 +1,5 @@
 //! What the tests of the whole gateway share: the real binary as a child process, a raw HTTP
-//! client that hides nothing, a client of the admin API, the comparison of ledger rows with what
+//! client that hides nothing, a client of the admin API, a real PostgreSQL server, the comparison of ledger rows with what
 //! the simulated providers say they served, and runners of the official SDKs.
 //!
 //! A development dependency only. Everything returns errors instead of panicking, so that a task
@@ -10,6 +10,7 @@ mod client;
 mod config_text;
 mod events;
 mod gateway;
+mod postgres;
 mod sdk;
 mod tally;
 
@@ -19,6 +20,7 @@ pub use self::{
     config_text::{ConfigText, Side},
     events::{Event, events_of},
     gateway::{Gateway, Launch},
+    postgres::{PostgresPrograms, PostgresServer, PostgresSession},
     sdk::{Check, Sdk, assess, python},
     tally::LedgerTally,
 };

@@ -1,9 +1,11 @@
-//! What the tests need from outside cargo: tools, SDK packages for Python and Node, readers of finance files.
+//! What the tests need from outside cargo: tools, a PostgreSQL server, SDK packages for Python and Node,
+//! readers of finance files.
 //!
 //! Everything is installed below the target folder and only when its list has changed; what
 //! cannot be installed is an error that names it.
 
 mod node;
+mod postgres;
 mod python;
 mod readers;
 mod tools;
@@ -17,6 +19,7 @@ use anyhow::{Context as _, Result};
 
 pub(crate) use self::{
     node::prepare as prepare_node,
+    postgres::prepare as prepare_postgres,
     python::prepare as prepare_python,
     readers::prepare as prepare_readers,
     tools::{Tool, require, require_rust_components},

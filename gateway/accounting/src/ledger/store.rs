@@ -9,6 +9,7 @@ use tollgate_domain::{LogId, RequestId, UnixMillis};
 
 use super::{
     closing::Closing,
+    columns::rfc3339,
     entry::Entry,
     query::{Page, RowQuery, UsageGroup, UsageQuery},
     state::{AuditEntry, ConfigVersion, Document, Override, RuntimeKey},
@@ -272,6 +273,12 @@ pub enum StoreError {
         id: RequestId,
         /// What is wrong with it.
         reason: String,
+    },
+    /// Only rows could answer, and some of them were dropped when their time was over.
+    #[error("rows from before {} were dropped by `ledger.retention`; ask from then on", rfc3339(*.before))]
+    RowsDropped {
+        /// The first instant from which on every row is there.
+        before: UnixMillis,
     },
     /// What should be new is there already.
     #[error("{0} exists already")]

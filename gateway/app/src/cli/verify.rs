@@ -8,37 +8,75 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use tollgate_accounting::ledger::{self, Report};
-use tollgate_stores::SqliteStore;
+use tollgate_accounting::ledger::{self, LedgerStore, Report};
+use tollgate_control::config::{Document, LedgerPlace, Sources};
+use tollgate_stores::{PostgresStore, SqliteStore};
 
 use super::output;
+use crate::run::first_look;
 
 #[derive(Args, Debug)]
 pub(super) struct VerifyArgs {
     /// The gateway's data folder.
     #[arg(long, default_value = "./data", value_name = "DIR")]
     dir: PathBuf,
+    /// The gateway's configuration, which names its data folder and its ledger; needed where the
+    /// ledger is on a PostgreSQL server.
+    #[arg(short, long, conflicts_with = "dir", value_name = "FILE")]
+    config: Option<PathBuf>,
     /// Print the report as JSON.
     #[arg(long)]
     json: bool,
 }
 
 pub(super) fn verify(args: &VerifyArgs) -> Result<ExitCode> {
-    let report = audit(&args.dir)?;
+    let report = match &args.config {
+        Some(config) => audit_configured(config)?,
+        None => audit(&args.dir)?,
+    };
     let mut text = if args.json { serde_json::to_string_pretty(&report)? } else { report.to_string() };
     text.push('\n');
     output::write(text.as_bytes())?;
     Ok(if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
+/// The journal and the ledger that a configuration names.
+fn audit_configured(config: &Path) -> Result<Report> {
+    let document = Document::load(config, &Sources::process())?;
+    let settings = first_look(&document)?;
+    let journal = settings.data_dir.join("journal").join(&*settings.instance);
+    if !journal.is_dir() {
+        bail!("no journal at {}", journal.display());
+    }
+    match &settings.ledger {
+        LedgerPlace::File(ledger) => audit_file(&journal, ledger),
+        LedgerPlace::Server { url, .. } => {
+            let store = PostgresStore::open(url)?;
+            let instances = store.instances()?;
+            // Rows of the others would look invented, since their journals are elsewhere.
+            if instances.iter().any(|instance| **instance != *settings.instance) {
+                bail!("not available yet: the ledger at {url} holds rows of {}", instances.join(", "));
+            }
+            audit_store(&journal, &store)
+        }
+    }
+}
+
+/// The only journal in a data folder and the embedded ledger beside it.
 fn audit(dir: &Path) -> Result<Report> {
-    let journal = journal_folder(dir)?;
-    let ledger = dir.join("ledger.db");
+    audit_file(&journal_folder(dir)?, &dir.join("ledger.db"))
+}
+
+fn audit_file(journal: &Path, ledger: &Path) -> Result<Report> {
     // Opening would make an empty one, and that would differ from any journal.
     if !ledger.is_file() {
         bail!("no ledger at {}", ledger.display());
     }
-    Ok(ledger::verify(&journal, &SqliteStore::open(&ledger)?)?)
+    audit_store(journal, &SqliteStore::open(ledger)?)
+}
+
+fn audit_store(journal: &Path, store: &dyn LedgerStore) -> Result<Report> {
+    Ok(ledger::verify(journal, store)?)
 }
 
 /// The one instance's folder. The ledger of several instances cannot be held against the journal of

@@ -52,6 +52,9 @@ impl Background {
         if let Some(loader) = books.take_loader() {
             background.spawn("ledger-loader", move |stop| load(loader, &stop))?;
         }
+        if let Some(retention) = books.take_retention() {
+            background.spawn("ledger-retention", move |stop| retention.run(&stop))?;
+        }
         let (journal, store) = (books.journal(), books.store());
         let gauge = ConditionGauge::new(books.journal());
         background.spawn("journal-retention", move |stop| prune(&journal, &*store, &stop))?;
@@ -96,7 +99,7 @@ impl Background {
 }
 
 /// Waits for the next turn; false when it is time to end.
-fn goes_on(stop: &Receiver<()>, pause: Duration) -> bool {
+pub(super) fn goes_on(stop: &Receiver<()>, pause: Duration) -> bool {
     matches!(stop.recv_timeout(pause), Err(RecvTimeoutError::Timeout))
 }
 

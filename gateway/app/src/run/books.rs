@@ -17,9 +17,12 @@ use tollgate_accounting::{
 use tollgate_control::config::Settings;
 use tollgate_domain::UnixMillis;
 use tollgate_proxy::Live;
-use tollgate_stores::SqliteStore;
 
-use super::{journal_watch::JournalWatch, wall_clock};
+use super::{
+    journal_watch::JournalWatch,
+    ledger::{Ledger, Retention},
+    wall_clock,
+};
 
 /// What the process writes money into.
 pub(super) struct Books {
@@ -28,6 +31,8 @@ pub(super) struct Books {
     postings: Arc<Postings>,
     /// Taken by the thread that keeps the ledger up to date.
     loader: Option<Loader>,
+    /// Taken by the thread that looks after it.
+    retention: Option<Retention>,
     pepper: [u8; 32],
 }
 
@@ -41,7 +46,7 @@ impl Books {
             .with_context(|| format!("cannot create {}", settings.data_dir.display()))?;
         let pepper = pepper(&settings.data_dir.join("pepper")).context("pepper of the key digests")?;
         let journal = Arc::new(open_journal(settings)?);
-        let store: Arc<dyn LedgerStore> = Arc::new(SqliteStore::open(&settings.data_dir.join("ledger.db"))?);
+        let Ledger { store, retention } = Ledger::open(&settings.ledger)?;
         let recovered = journal.recover_beside(&*store, &settings.instance, wall_clock())?;
         if recovered.rows > 0 || recovered.torn_tails > 0 {
             tracing::warn!(
@@ -67,7 +72,7 @@ impl Books {
         let live = Arc::clone(live);
         let tell = move |row: &Entry| charge(&live.quotas, row, wall_clock());
         let postings = Arc::new(Postings::new(Arc::clone(&journal), Arc::clone(&store), tell));
-        Ok(Self { journal, store, postings, loader: Some(loader), pepper })
+        Ok(Self { journal, store, postings, loader: Some(loader), retention, pepper })
     }
 
     pub(super) fn journal(&self) -> Arc<Journal> {
@@ -84,6 +89,10 @@ impl Books {
 
     pub(super) fn take_loader(&mut self) -> Option<Loader> {
         self.loader.take()
+    }
+
+    pub(super) fn take_retention(&mut self) -> Option<Retention> {
+        self.retention.take()
     }
 
     /// Tells the limits what was spent before this process began.

@@ -19,6 +19,7 @@ mod ledger_file;
 mod load;
 mod metrics;
 mod mixed;
+mod postgres;
 mod prices;
 mod rebuild;
 mod recompute;

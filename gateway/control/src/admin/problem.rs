@@ -126,7 +126,7 @@ impl IntoResponse for Problem {
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::BadCursor(_) => Self::invalid(error.to_string()),
+            StoreError::BadCursor(_) | StoreError::RowsDropped { .. } => Self::invalid(error.to_string()),
             StoreError::Exists(_) => Self::conflict(error.to_string()),
             StoreError::Failed { .. } | StoreError::TooNew { .. } | StoreError::BadRow { .. } => {
                 Self::ledger_unavailable(error.to_string())

@@ -7,6 +7,7 @@ mod allocation;
 mod budgets;
 mod capacity;
 mod exchange;
+mod ledger;
 mod models;
 mod names;
 mod secrets;
@@ -15,11 +16,9 @@ mod upstreams;
 
 use std::collections::HashSet;
 
-use tollgate_accounting::ledger::JournalOptions;
-
 use super::{
     currency::is_currency,
-    file::{ConfigFile, Listener, Store},
+    file::{ConfigFile, Listener},
     prices::PriceFile,
     problem::{Path, Problem, Severity, nearest},
     tree::{Node, Value},
@@ -32,7 +31,7 @@ const MIN_SECRET_BYTES: usize = 16;
 pub(super) fn check(file: &ConfigFile, prices: &PriceFile, tree: &Node) -> Vec<Problem> {
     let mut check = Check { file, prices, tree, problems: Vec::new() };
     check.general();
-    check.journal();
+    check.ledger();
     check.listeners();
     check.regions_and_upstreams();
     check.models();
@@ -134,25 +133,8 @@ impl Check<'_> {
                 "expected stdout, stderr, off or the name of a file",
             );
         }
-        if file.ledger.store == Store::Postgres {
-            self.later(root.field("ledger").field("store"), "the store `postgres`");
-        } else if file.ledger.url.is_some() {
-            self.error(
-                root.field("ledger").field("url"),
-                "is for the store `postgres`, which is not available yet",
-            );
-        }
         if file.fleet.is_some() {
             self.later(root.field("fleet"), "`fleet`");
-        }
-    }
-
-    fn journal(&mut self) {
-        let segment = self.file.ledger.journal.segment;
-        let sizes = JournalOptions::MIN_SEGMENT..=JournalOptions::MAX_SEGMENT;
-        if segment.is_some_and(|size| !sizes.contains(&size.0)) {
-            let path = Path::default().field("ledger").field("journal").field("segment");
-            self.error(path, "a segment has between 256KiB and 1GiB");
         }
     }
 

@@ -6,6 +6,7 @@
 
 mod alerts;
 mod keys;
+mod ledger;
 mod routes;
 mod settings;
 mod tls;
@@ -20,7 +21,10 @@ use tollgate_accounting::{
 use tollgate_domain::{Name, UnixMillis};
 use tollgate_proxy::{EdgeLimits, Live, Snapshot};
 
-pub use self::settings::{ListenerSettings, Settings, restart_only};
+pub use self::{
+    ledger::LedgerPlace,
+    settings::{ListenerSettings, Settings, restart_only},
+};
 use super::{
     document::Document,
     problem::{Errors, Problem},

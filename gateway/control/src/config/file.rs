@@ -9,6 +9,7 @@ mod budget;
 mod capacity;
 mod exchange;
 mod journal;
+mod ledger;
 mod listen;
 mod model;
 mod quantities;
@@ -29,6 +30,7 @@ pub use self::{
     capacity::{Billing, Capacity},
     exchange::ExchangeRate,
     journal::JournalSection,
+    ledger::{Durability, LedgerSection, Store},
     listen::{AccessLog, AdminSection, AdminToken, Edge, Listen, Listener, Role, ServerTls, TokenScope},
     model::{Balance, Model, Target},
     quantities::{Instant, Percent, Share, Size, Span},
@@ -130,45 +132,6 @@ impl Default for CalendarSection {
     fn default() -> Self {
         Self { timezone: utc() }
     }
-}
-
-/// How requests are recorded. A change needs a restart.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct LedgerSection {
-    /// What a recorded request survives. Default: `process`.
-    #[serde(default)]
-    pub durability: Durability,
-    /// Where rows are kept for questions. Default: `sqlite`.
-    #[serde(default)]
-    pub store: Store,
-    /// Where the journal goes when its own disk takes no records.
-    #[serde(default)]
-    pub journal: JournalSection,
-    /// Connection of a PostgreSQL store. Not available yet.
-    pub url: Option<SecretText>,
-}
-
-/// What a recorded request survives.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq)]
-#[serde(rename_all = "snake_case")]
-pub enum Durability {
-    /// The end of the process, `kill -9` included; a power loss may cost the last 10 milliseconds.
-    #[default]
-    Process,
-    /// A power loss too: the last byte of an answer waits for the disk.
-    Power,
-}
-
-/// Where rows are kept for questions.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq)]
-#[serde(rename_all = "snake_case")]
-pub enum Store {
-    /// An embedded database in `data_dir`.
-    #[default]
-    Sqlite,
-    /// A PostgreSQL server. Not available yet.
-    Postgres,
 }
 
 /// How the gateway ends.

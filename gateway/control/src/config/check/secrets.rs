@@ -118,7 +118,8 @@ impl Check<'_> {
         }
     }
 
-    fn literal(&mut self, path: &Path) {
+    /// Warns of a secret that is no reference.
+    pub(super) fn literal(&mut self, path: &Path) {
         let written = self.tree.find(path).map(|node| &node.value);
         if matches!(written, Some(Value::Text(text)) if !text.expanded) {
             self.warn(path.clone(), "this secret stands in the file: use ${env:NAME} or ${file:PATH}");

@@ -10,12 +10,16 @@ use crate::{
     alerts::Webhook,
     config::{
         document::Document,
-        file::{self, AccessLog, AdminToken, ConfigFile, Listener},
+        file::{self, AccessLog, AdminToken, ConfigFile, Listener, SecretText},
         problem::{Path, Problem},
     },
 };
 
-use super::{alerts, tls};
+use super::{
+    alerts,
+    ledger::{self, LedgerPlace},
+    tls,
+};
 
 /// Settings of the process around the data plane.
 #[derive(Clone, Debug)]
@@ -38,6 +42,8 @@ pub struct Settings {
     pub journal: JournalOptions,
     /// Who may use the admin API.
     pub admin_tokens: Vec<AdminToken>,
+    /// Where the ledger's rows are kept.
+    pub ledger: LedgerPlace,
     /// What a recorded request survives.
     pub durability: Durability,
     /// How long requests in flight may go on after SIGTERM.
@@ -66,6 +72,7 @@ pub struct ListenerSettings {
 pub(super) fn compile(document: &Document, problems: &mut Vec<Problem>) -> Settings {
     let file = &document.file;
     let listen = Path::default().field("listen");
+    let place = ledger::compile(document, problems);
     let mut listener = |name: &str, listener: &Listener| {
         let path = listen.field(name).field("tls");
         let tls = listener.tls.as_ref().and_then(|files| match tls::server(files, document.sources()) {
@@ -87,6 +94,7 @@ pub(super) fn compile(document: &Document, problems: &mut Vec<Problem>) -> Setti
         journal: journal(document),
         second_journal: file.ledger.journal.second_dir.as_deref().map(|dir| document.sources().resolve(dir)),
         admin_tokens: file.admin.tokens.clone(),
+        ledger: place,
         durability: match file.ledger.durability {
             file::Durability::Process => Durability::Process,
             file::Durability::Power => Durability::Power,
@@ -136,6 +144,8 @@ pub fn restart_only(running: &ConfigFile, next: &Document) -> Vec<Problem> {
         (ledger.field("durability"), running.ledger.durability != file.ledger.durability),
         (ledger.field("journal"), running.ledger.journal != file.ledger.journal),
         (ledger.field("store"), running.ledger.store != file.ledger.store),
+        (ledger.field("url"), !same_secret(running.ledger.url.as_ref(), file.ledger.url.as_ref())),
+        (ledger.field("retention"), running.ledger.retention != file.ledger.retention),
         (listen.field("data").field("address"), running.listen.data.address != file.listen.data.address),
         (listen.field("admin").field("address"), running.listen.admin.address != file.listen.admin.address),
         (
@@ -147,4 +157,11 @@ pub fn restart_only(running: &ConfigFile, next: &Document) -> Vec<Problem> {
     ];
     let changed = differ.into_iter().filter(|(_, differs)| *differs);
     changed.map(|(path, _)| next.problem(path, "a change of this field needs a restart")).collect()
+}
+
+fn same_secret(one: Option<&SecretText>, other: Option<&SecretText>) -> bool {
+    match (one, other) {
+        (Some(one), Some(other)) => one.0.matches(other.0.expose().as_bytes()),
+        (one, other) => one.is_none() && other.is_none(),
+    }
 }
