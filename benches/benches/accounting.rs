@@ -43,9 +43,11 @@ fn price() -> Arc<Price> {
         id: None,
         model: "gpt-5-mini".into(),
         upstream: None,
+        region: None,
         from: UnixMillis::new(0),
         currency: "USD".into(),
         per: 1_000_000,
+        discount: 0,
         rates: Rates {
             input: Some(money("0.25")),
             cached_input: Some(money("0.025")),
@@ -60,7 +62,7 @@ fn price() -> Arc<Price> {
         per_hour: None,
     };
     let book = PriceBook::build(vec![entry]).expect("a good price");
-    let line = book.line(None, &"any".into(), &"gpt-5-mini".into()).expect("the price");
+    let line = book.line(None, &"any".into(), &"north".into(), &"gpt-5-mini".into()).expect("the price");
     Arc::clone(line.at(NOON).expect("in force"))
 }
 

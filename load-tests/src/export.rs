@@ -317,5 +317,5 @@ impl Cast {
 fn meter(meter: MeterKind, quantity: u64, pico: i64) -> Meter {
     let unit_price = UnitPrice::from_pico(pico);
     let cost = unit_price.times(quantity);
-    Meter { meter, quantity, unit_price, cost, price_id: "gpt-5-mini-2025-08".into() }
+    Meter { meter, quantity, unit_price, cost, price_id: "gpt-5-mini-2025-08".into(), list_price: None }
 }

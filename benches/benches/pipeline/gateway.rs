@@ -1,11 +1,7 @@
 //! A data plane of one core with one key, its limits and its budget at three levels, one model and
 //! one priced target.
 
-use std::{
-    collections::{HashMap, HashSet},
-    net::SocketAddr,
-    sync::Arc,
-};
+use std::{net::SocketAddr, sync::Arc};
 
 use arc_swap::ArcSwap;
 use sha2::{Digest, Sha256};
@@ -71,11 +67,11 @@ fn snapshot(live: &Live, provider: SocketAddr) -> Snapshot {
         max_output_tokens: Some(1_000),
         retries: live.fleet.retries(&"chat".into()),
     };
-    let by_alias = HashMap::from([("chat".into(), Arc::new(route))]);
+    let by_alias = std::iter::once(("chat".into(), Arc::new(route))).collect();
     Snapshot {
         version: 1,
         keys,
-        routes: Routes { by_alias, deployments: HashMap::new() },
+        routes: Routes { by_alias, ..Routes::default() },
         ..Snapshot::empty("USD".into())
     }
 }
@@ -92,7 +88,7 @@ fn principal(live: &Live) -> Principal {
             tags: Vec::new(),
         }),
         scopes: scopes(&live.quotas),
-        models: HashSet::from(["chat".into()]),
+        models: std::iter::once("chat".into()).collect(),
         zones: None,
         expires: None,
         revoked: false,
@@ -172,9 +168,11 @@ fn price() -> PriceLine {
         id: None,
         model: MODEL.into(),
         upstream: None,
+        region: None,
         from: UnixMillis::new(0),
         currency: "USD".into(),
         per: 1_000_000,
+        discount: 0,
         rates: Rates {
             input: Some(money("0.25")),
             cached_input: Some(money("0.025")),
@@ -189,7 +187,7 @@ fn price() -> PriceLine {
         per_hour: None,
     };
     let book = PriceBook::build(vec![entry]).expect("a good price");
-    book.line(None, &UPSTREAM.into(), &MODEL.into()).expect("the price")
+    book.line(None, &UPSTREAM.into(), &"north".into(), &MODEL.into()).expect("the price")
 }
 
 fn money(text: &str) -> Money {

@@ -147,6 +147,10 @@ fn semantic_faults_are_found_at_the_value_at_fault() {
             "6:13: upstreams[0].region: there is no region `eastsu`; did you mean `eastus`?",
         ),
         (
+            format!("{BASE}ledger:\n  journal: {{ segment: 4KiB }}\n"),
+            "21:23: ledger.journal.segment: a segment has between 256KiB and 1GiB",
+        ),
+        (
             with("upstream: openai", "upstream: opnai"),
             "12:21: models[0].targets[0].upstream: there is no upstream `opnai`; did you mean `openai`?",
         ),
@@ -252,6 +256,67 @@ fn semantic_faults_are_found_at_the_value_at_fault() {
             "1:23: calendar.timezone: there is no time zone `Mars/Base`",
         ),
         (with("regions:\n", "version: 2\nregions:\n"), "1:10: version: version 2 is not known"),
+        (
+            with("regions:\n", "allocation: { idle: { method: shares } }\nregions:\n"),
+            "1:31: allocation.idle.method: `shares` needs the teams' `shares`",
+        ),
+        (
+            with("regions:\n", "allocation: { idle: { shares: { retail: 10% } } }\nregions:\n"),
+            "1:31: allocation.idle.shares: are for the method `shares`",
+        ),
+        (
+            with(
+                "regions:\n",
+                "allocation: { used: { method: shares, shares: { retial: 60% } } }\nregions:\n",
+            ),
+            "1:57: allocation.used.shares.retial: there is no team `retial`; did you mean `retail`?",
+        ),
+        (
+            with("regions:\n", "allocation: { used: { method: half } }\nregions:\n"),
+            "1:31: allocation.used.method: ",
+        ),
+        (
+            with("  - name: openai\n", "  - name: openai\n    billing: provisioned\n"),
+            "5:14: upstreams[0].billing: reserved capacity needs `capacity",
+        ),
+        (
+            with("  - name: openai\n", "  - name: openai\n    capacity: { tokens_per_minute: 0 }\n"),
+            "5:36: upstreams[0].capacity.tokens_per_minute: must be at least 1",
+        ),
+        (
+            with(
+                "  - name: openai\n",
+                "  - name: openai\n    billing: provisioned\n    capacity: { tokens_per_minute: 9 }\n",
+            ),
+            "5:14: upstreams[0].billing: none of the upstream's models has a price with `per_hour`",
+        ),
+        (
+            with("teams:\n  - name: retail", "teams:\n  - name: (shared)"),
+            "14:11: teams[0].name: this name is kept",
+        ),
+        (
+            with("regions:\n", "fx: [{ currency: DEM, from: 2026-01-01, rate: \"0.5\" }]\nregions:\n"),
+            "1:18: fx[0].currency: not a currency",
+        ),
+        (
+            with("regions:\n", "fx: [{ currency: USD, from: 2026-01-01, rate: \"1\" }]\nregions:\n"),
+            "1:18: fx[0].currency: this is the configuration's own currency",
+        ),
+        (
+            with("regions:\n", "fx: [{ currency: EUR, from: 2026-01-01, rate: \"-1.1\" }]\nregions:\n"),
+            "1:47: fx[0].rate: expected a decimal above 0",
+        ),
+        (
+            with("regions:\n", "fx: [{ currency: EUR, from: 2026-01-01, rate: 1.1e0 }]\nregions:\n"),
+            "1:47: fx[0].rate: expected a text, found a number: put it in quotes",
+        ),
+        (
+            with(
+                "regions:\n",
+                "fx:\n  - { currency: EUR, from: 2026-01-01, rate: \"1.1\" }\n  - { currency: EUR, from: 2026-01-01, rate: \"1.2\" }\nregions:\n",
+            ),
+            "3:28: fx[1].from: `EUR` has a rate for this date already, at main.yaml:2:5",
+        ),
     ];
     for (text, want) in cases {
         let found = problems(&[("main.yaml", &text)]);
@@ -461,6 +526,18 @@ fn included_files_merge_and_keep_their_own_places() {
 }
 
 #[test]
+fn a_price_in_another_currency_needs_a_rate_on_its_date() {
+    let rate = |from: &str| {
+        format!("prices: [p.yaml]\nfx: [{{ currency: EUR, from: {from}, rate: \"1.1\" }}]\n{BASE}")
+    };
+    let prices =
+        "prices:\n  - { model: m, from: 2026-03-01, currency: EUR, input: \"1\", discount: 12.5% }\n";
+    let found = problems(&[("main.yaml", &rate("2026-03-02")), ("p.yaml", prices)]);
+    assert!(found[0].contains("needs an `fx` entry that counts on its date"), "{found:#?}");
+    assert_eq!(problems(&[("main.yaml", &rate("2026-03-01")), ("p.yaml", prices)]), [""; 0]);
+}
+
+#[test]
 fn price_files_name_their_own_places() {
     let main = format!("prices: [p.yaml]\n{}", BASE);
     let cases = [
@@ -479,7 +556,23 @@ fn price_files_name_their_own_places() {
         ),
         (
             "prices:\n  - { model: m, from: 2025-01-01, currency: EUR }\n",
-            "p.yaml:2:5: prices[0].currency: a price in another currency than USD needs an `fx` entry",
+            "p.yaml:2:5: prices[0].currency: a price in EUR needs an `fx` entry that counts on its date",
+        ),
+        (
+            "prices:\n  - { model: m, from: 2025-01-01, discount: 12.5 }\n",
+            "p.yaml:2:45: prices[0].discount: expected a percentage with at most four decimal places",
+        ),
+        (
+            "prices:\n  - { model: m, from: 2025-01-01, discount: 100% }\n",
+            "p.yaml:2:45: prices[0].discount: must be below 100%",
+        ),
+        (
+            "prices:\n  - { model: m, region: eastsu, from: 2025-01-01 }\n",
+            "p.yaml:2:5: prices[0].region: there is no region `eastsu`; did you mean `eastus`?",
+        ),
+        (
+            "prices:\n  - { model: m, upstream: openai, region: eastus, from: 2025-01-01 }\n",
+            "p.yaml:2:43: prices[0].region: an upstream has its own region: give one of them",
         ),
         (
             "prices:\n  - { model: m, upstream: opena, from: 2025-01-01 }\n",

@@ -36,6 +36,18 @@ impl Value<'_> {
     }
 }
 
+/// What cannot stand in a number or literal: one look for each byte, where comparing takes nine.
+const ENDS_SCALAR: [bool; 256] = {
+    let mut ends = [false; 256];
+    let delimiters = b",}]\" \t\n\r\x0c";
+    let mut at = 0;
+    while at < delimiters.len() {
+        ends[delimiters[at] as usize] = true;
+        at += 1;
+    }
+    ends
+};
+
 pub(crate) struct Walk<'a> {
     bytes: &'a [u8],
     at: usize,
@@ -87,7 +99,8 @@ impl<'a> Walk<'a> {
     }
 
     fn blanks_from(&self, mut at: usize) -> usize {
-        while self.bytes.get(at).is_some_and(u8::is_ascii_whitespace) {
+        // Nearly nobody writes blanks here, and everything else that may stand here is above them.
+        while self.bytes.get(at).is_some_and(|byte| *byte <= b' ' && byte.is_ascii_whitespace()) {
             at += 1;
         }
         at
@@ -107,8 +120,7 @@ impl<'a> Walk<'a> {
             }
             _ => {
                 let rest = &self.bytes[at..];
-                let ends =
-                    |byte: &u8| matches!(byte, b',' | b'}' | b']' | b'"') || byte.is_ascii_whitespace();
+                let ends = |byte: &u8| ENDS_SCALAR[usize::from(*byte)];
                 let length = rest.iter().position(ends).unwrap_or(rest.len());
                 self.at = at + length;
                 Some(Value::Scalar(&rest[..length]))

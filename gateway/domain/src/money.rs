@@ -256,12 +256,19 @@ impl UnitPrice {
     /// `None` when `per` is zero or the result does not fit.
     #[must_use]
     pub fn of(amount: Money, per: u64) -> Option<Self> {
-        let per = i128::from(per);
-        if per == 0 {
+        Self::of_part(amount, per.into())
+    }
+
+    /// The same for a number of units that an exact factor of the amount may have made larger.
+    ///
+    /// `None` when `per` is not above zero or the result does not fit.
+    #[must_use]
+    pub fn of_part(amount: Money, per: i128) -> Option<Self> {
+        if per <= 0 {
             return None;
         }
         let (quotient, rest) = (amount.pico().div_euclid(per), amount.pico().rem_euclid(per));
-        let round_up = match (rest * 2).cmp(&per) {
+        let round_up = match rest.cmp(&(per - rest)) {
             std::cmp::Ordering::Less => false,
             std::cmp::Ordering::Greater => true,
             std::cmp::Ordering::Equal => quotient % 2 != 0,

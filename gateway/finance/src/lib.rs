@@ -7,6 +7,7 @@
 //! place. [`reconcile`] holds a provider's invoice against the rows, [`rerate`] corrects what was
 //! charged by wrong prices, and [`close`] ends a month with a sealed [`Statement`] for each team.
 
+pub mod allocation;
 pub mod close;
 mod csv;
 mod export;

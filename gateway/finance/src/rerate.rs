@@ -247,12 +247,12 @@ impl Run<'_> {
     fn row(&mut self, entry: &Entry, earlier: &Earlier) -> Result<(), RerateError> {
         self.found.rows += 1;
         let bill = match rate(entry, self.rating.price_of) {
-            Rate::Bill(bill) => bill,
-            Rate::Unpriced => {
+            Ok(bill) => bill,
+            Err(Unrated::Unpriced) => {
                 self.found.unpriced += 1;
                 return Ok(());
             }
-            Rate::Left => {
+            Err(Unrated::Left) => {
                 self.found.left += 1;
                 return Ok(());
             }
@@ -303,31 +303,33 @@ impl Run<'_> {
     }
 }
 
-/// What a row costs by now.
-enum Rate {
-    Bill(Box<Bill>),
+/// Why nobody can tell what a row costs by now.
+enum Unrated {
+    /// It has no price.
     Unpriced,
+    /// Its charge cannot be made again, and stays.
     Left,
 }
 
-fn rate(entry: &Entry, price_of: &dyn Fn(&Entry, UnixMillis) -> Option<Arc<Price>>) -> Rate {
+/// What a row costs by now.
+fn rate(entry: &Entry, price_of: &dyn Fn(&Entry, UnixMillis) -> Option<Arc<Price>>) -> Result<Bill, Unrated> {
     if entry.end == Some(End::Recovered) {
-        return Rate::Left;
+        return Err(Unrated::Left);
     }
     if entry.usage == Usage::default() {
         // What consumed nothing costs nothing; what was billed beside is not known any more.
-        return if entry.meters.is_empty() { Rate::Bill(Box::default()) } else { Rate::Left };
+        return if entry.meters.is_empty() { Ok(Bill::default()) } else { Err(Unrated::Left) };
     }
     // A row that came late for closed time is an adjustment of itself: its price is that of its begin.
     let began = entry.adjusts.map_or(entry.started_at, RequestId::started_at);
     let Some(price) = price_of(entry, began) else {
         // Its price is gone from the book: the charge stands as it was made.
-        return if entry.cost.is_some() { Rate::Left } else { Rate::Unpriced };
+        return Err(if entry.cost.is_some() { Unrated::Left } else { Unrated::Unpriced });
     };
     if price.currency != entry.currency || has_more_than_its_usage(entry) {
-        return Rate::Left;
+        return Err(Unrated::Left);
     }
-    Rate::Bill(Box::new(price.bill(&entry.usage)))
+    Ok(price.bill(&entry.usage))
 }
 
 /// True when meters charge more of something than the row's usage has: a pass of another model,

@@ -67,7 +67,7 @@ impl Ground {
     ) -> Result<Rerated, RerateError> {
         let price_of = |entry: &Entry, began| {
             let place = entry.place.as_deref()?;
-            let line = book.line(None, &place.upstream, &place.upstream_model)?;
+            let line = book.line(None, &place.upstream, &place.region, &place.upstream_model)?;
             line.at(began).cloned()
         };
         let rating = Rerating {
@@ -100,9 +100,11 @@ fn book(input: u32, output: u32) -> PriceBook {
         id: Some(format!("gpt-{input}-{output}")),
         model: "gpt".into(),
         upstream: None,
+        region: None,
         from: UnixMillis::new(0),
         currency: "USD".into(),
         per: 1,
+        discount: 0,
         rates: Rates { input: per_token(input), output: per_token(output), ..Rates::default() },
         tiers: Vec::new(),
         batch_multiplier: None,
@@ -115,7 +117,7 @@ fn book(input: u32, output: u32) -> PriceBook {
 }
 
 fn price(book: &PriceBook) -> Arc<Price> {
-    let line = book.line(None, &"east".into(), &"gpt".into()).expect("priced");
+    let line = book.line(None, &"east".into(), &"eastus".into(), &"gpt".into()).expect("priced");
     line.at(NOON).expect("priced").clone()
 }
 

@@ -6,16 +6,12 @@
 use std::{collections::HashMap, sync::Arc};
 
 use hmac::{Hmac, KeyInit, Mac};
-use http::{HeaderMap, HeaderName, Uri, header};
+use http::{HeaderValue, Uri};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq;
 use tollgate_domain::UnixMillis;
 
-use crate::{rejection::Rejection, snapshot::Principal};
-
-static X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
-static API_KEY: HeaderName = HeaderName::from_static("api-key");
-static X_GOOG_API_KEY: HeaderName = HeaderName::from_static("x-goog-api-key");
+use crate::{edge::Said, rejection::Rejection, snapshot::Principal};
 
 /// HMAC-SHA-256 under the instance's pepper of the SHA-256 of a secret: what is kept of a key.
 ///
@@ -27,7 +23,7 @@ pub struct KeyDigest([u8; 32]);
 /// Known keys by digest.
 pub struct KeyRing {
     keyed: Hmac<Sha256>,
-    keys: HashMap<KeyDigest, Arc<Principal>>,
+    keys: HashMap<KeyDigest, Arc<Principal>, foldhash::fast::RandomState>,
 }
 
 impl KeyRing {
@@ -35,7 +31,7 @@ impl KeyRing {
     #[must_use]
     pub fn new(pepper: [u8; 32]) -> Self {
         let keyed = Hmac::new_from_slice(&pepper).expect("HMAC takes keys of any length");
-        Self { keyed, keys: HashMap::new() }
+        Self { keyed, keys: HashMap::default() }
     }
 
     /// The digest of a secret whose SHA-256 is given.
@@ -71,11 +67,11 @@ impl KeyRing {
 /// No credential, an unknown one, two that differ, or one that is revoked or expired.
 pub(crate) fn identify(
     keys: &KeyRing,
-    headers: &HeaderMap,
+    said: &Said<'_>,
     uri: &Uri,
     now: UnixMillis,
 ) -> Result<Arc<Principal>, Rejection> {
-    let secret = credential(headers, uri)?;
+    let secret = credential(said, uri)?;
     let principal = keys.find(secret).ok_or(Rejection::UnknownKey)?;
     if principal.revoked {
         return Err(Rejection::RevokedKey);
@@ -88,13 +84,13 @@ pub(crate) fn identify(
 
 /// The credential of a request. Clients of every dialect are taken in: the same value may stand in
 /// several places (a coding agent's key helper fills two headers), differing values are refused.
-fn credential<'a>(headers: &'a HeaderMap, uri: &'a Uri) -> Result<&'a [u8], Rejection> {
-    let bearer = headers.get(header::AUTHORIZATION).and_then(|value| bearer_token(value.as_bytes()));
+fn credential<'a>(said: &Said<'a>, uri: &'a Uri) -> Result<&'a [u8], Rejection> {
+    let bearer = said.authorization.and_then(|value| bearer_token(value.as_bytes()));
     let mut found: Option<(&'static str, &[u8])> = bearer.map(|token| ("authorization", token));
     let others = [
-        ("x-api-key", header_value(headers, &X_API_KEY)),
-        ("api-key", header_value(headers, &API_KEY)),
-        ("x-goog-api-key", header_value(headers, &X_GOOG_API_KEY)),
+        ("x-api-key", said.x_api_key.and_then(key)),
+        ("api-key", said.api_key.and_then(key)),
+        ("x-goog-api-key", said.x_goog_api_key.and_then(key)),
         ("key", query_key(uri)),
     ];
     for (place, value) in others {
@@ -108,8 +104,8 @@ fn credential<'a>(headers: &'a HeaderMap, uri: &'a Uri) -> Result<&'a [u8], Reje
     found.map(|(_, value)| value).ok_or(Rejection::MissingKey)
 }
 
-fn header_value<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a [u8]> {
-    headers.get(name).map(|value| value.as_bytes().trim_ascii()).filter(|value| !value.is_empty())
+fn key(value: &HeaderValue) -> Option<&[u8]> {
+    Some(value.as_bytes().trim_ascii()).filter(|key| !key.is_empty())
 }
 
 fn bearer_token(value: &[u8]) -> Option<&[u8]> {
@@ -128,6 +124,8 @@ fn query_key(uri: &Uri) -> Option<&[u8]> {
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderMap;
+
     use super::*;
 
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
@@ -135,7 +133,9 @@ mod tests {
     }
 
     fn read(pairs: &[(&'static str, &str)], uri: &str) -> Result<Vec<u8>, String> {
-        credential(&headers(pairs), &uri.parse().unwrap()).map(<[u8]>::to_vec).map_err(|e| e.to_string())
+        credential(&Said::by(&headers(pairs)), &uri.parse().unwrap())
+            .map(<[u8]>::to_vec)
+            .map_err(|e| e.to_string())
     }
 
     #[test]

@@ -1,18 +1,11 @@
 //! What a request says about who and what is behind it, for the ledger's attribution columns.
 
-use http::{HeaderMap, HeaderName, header};
 use tollgate_domain::Name;
 
-use crate::snapshot::Principal;
+use crate::{edge::Said, snapshot::Principal};
 
 /// Longest text taken from a header into a row, in bytes.
 const LONGEST: usize = 256;
-
-static TAGS: HeaderName = HeaderName::from_static("x-tollgate-tags");
-static USER: HeaderName = HeaderName::from_static("x-tollgate-user");
-static SESSION: HeaderName = HeaderName::from_static("x-tollgate-session");
-static CLAUDE_CODE_SESSION: HeaderName = HeaderName::from_static("x-claude-code-session-id");
-static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// Attribution of one request; never used to authorise.
 #[derive(Default)]
@@ -26,15 +19,17 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
-    /// Reads the headers that say so.
-    pub(crate) fn of(headers: &HeaderMap, principal: &Principal) -> Self {
-        let text = |name| header_text(headers, name);
+    /// Reads the fields that say so.
+    pub(crate) fn of(said: &Said<'_>, principal: &Principal) -> Self {
+        let text = Said::text;
+        let tags = said.tags.and_then(text).map(|list| permitted_tags(list, &principal.request_tags));
+        let session = said.session.and_then(text).or_else(|| said.claude_code_session.and_then(text));
         Self {
-            tags: text(&TAGS).map(|list| permitted_tags(list, &principal.request_tags)).unwrap_or_default(),
-            end_user: text(&USER).map(short),
-            session: text(&SESSION).or_else(|| text(&CLAUDE_CODE_SESSION)).map(short),
-            client: text(&header::USER_AGENT).map(short),
-            trace_id: text(&TRACEPARENT).and_then(trace_id).map(Into::into),
+            tags: tags.unwrap_or_default(),
+            end_user: said.user.and_then(text).map(short),
+            session: session.map(short),
+            client: said.user_agent.and_then(text).map(short),
+            trace_id: said.traceparent.and_then(text).and_then(trace_id).map(Into::into),
         }
     }
 
@@ -43,10 +38,6 @@ impl Caller {
         self.end_user = self.end_user.or_else(|| named.map(short));
         self
     }
-}
-
-fn header_text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
-    headers.get(name)?.to_str().ok().map(str::trim).filter(|text| !text.is_empty())
 }
 
 fn short(text: &str) -> Box<str> {

@@ -3,6 +3,8 @@
 //! Gives the request its identity and its clock readings, and renders every refusal in the dialect
 //! of the caller. What is not a call (health checks, an SDK's look at the root) ends here.
 
+mod said;
+
 use std::{cell::Cell, net::SocketAddr, sync::Arc, time::Instant};
 
 use bytes::Bytes;
@@ -15,6 +17,8 @@ use crate::{
     rejection::{Advice, Rejection},
     snapshot::Target,
 };
+
+pub(crate) use said::Said;
 
 /// Identity and beginning of one request.
 #[derive(Clone, Copy, Debug)]
@@ -49,6 +53,11 @@ pub(crate) struct Fate {
 
 fn millis(duration: std::time::Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// A duration as rows tell it.
+pub(crate) fn row_millis(duration: std::time::Duration) -> u32 {
+    u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)
 }
 
 pub(crate) mod name {

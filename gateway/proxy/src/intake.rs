@@ -21,13 +21,13 @@ const FIRST_RESERVE: usize = 64 << 10;
 pub(crate) struct Envelope {
     pub(crate) dialect: Dialect,
     pub(crate) operation: Operation,
-    /// The model as the client names it, from the path where the dialect has it there.
-    pub(crate) model: String,
-    /// The name came from an Azure deployment path.
-    pub(crate) is_deployment: bool,
+    /// The model in the path, where the dialect has it there.
+    in_path: Option<String>,
     pub(crate) head: Head,
     pub(crate) headers: HeaderMap,
     pub(crate) query: Option<String>,
+    /// The zone that the client narrows its own call to; it can never widen what the project permits.
+    pub(crate) zone: Option<Box<str>>,
     pub(crate) body: Bytes,
 }
 
@@ -35,6 +35,17 @@ pub(crate) struct Envelope {
 const LARGEST_KEPT: usize = 64 << 10;
 
 impl Envelope {
+    /// The model as the client names it.
+    pub(crate) fn model(&self) -> &str {
+        let named = self.in_path.as_deref().or(self.head.model.as_ref().map(|model| model.value.as_str()));
+        named.expect("a request that names no model is not opened")
+    }
+
+    /// The name came from an Azure deployment path.
+    pub(crate) fn is_deployment(&self) -> bool {
+        self.in_path.is_some()
+    }
+
     /// State that a provider keeps is bound to the account that keeps it; it is not followed yet.
     pub(crate) fn refuse_stored_state(&self) -> Result<(), Rejection> {
         match self.head.stored_state {
@@ -57,6 +68,7 @@ pub(crate) fn open(
     call: &Call<'_>,
     headers: HeaderMap,
     query: Option<String>,
+    zone: Option<Box<str>>,
     body: Bytes,
 ) -> Result<Envelope, Rejection> {
     let head = call
@@ -64,19 +76,18 @@ pub(crate) fn open(
         .codec()
         .peek(call.operation, &body)
         .map_err(|malformed| Rejection::Invalid { message: malformed.message, param: malformed.param })?;
-    let in_path = call.model.as_deref();
-    let Some(model) = in_path.or(head.model.as_ref().map(|model| model.value.as_str())).map(str::to_owned)
-    else {
+    let in_path = call.model.as_deref().map(str::to_owned);
+    if in_path.is_none() && head.model.is_none() {
         return Err(Rejection::Invalid { message: "`model` is missing".into(), param: Some("model") });
-    };
+    }
     Ok(Envelope {
         dialect: call.dialect,
         operation: call.operation,
-        model,
-        is_deployment: in_path.is_some(),
+        in_path,
         head,
         headers,
         query,
+        zone,
         body,
     })
 }

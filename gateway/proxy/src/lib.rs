@@ -28,6 +28,7 @@ mod settle;
 
 mod live;
 mod snapshot;
+mod unpriced;
 mod worker;
 
 pub use auth::{KeyDigest, KeyRing};
@@ -40,7 +41,7 @@ pub use live::{
 pub use rejection::{Advice, Rejection, UpstreamCode};
 pub use server::{DataPlane, Listen, StartError};
 pub use snapshot::{
-    Balance, EdgeLimits, InjectUsage, Prepared, Principal, Route, Routes, Snapshot, Target, Timeouts,
+    Balance, ByName, EdgeLimits, InjectUsage, Prepared, Principal, Route, Routes, Snapshot, Target, Timeouts,
     Upstream,
 };
 pub use upstream::{

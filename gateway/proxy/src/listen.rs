@@ -4,6 +4,7 @@
 //! ALPN or by the HTTP/2 preface, TLS optional. A connection lives on the core that accepted it.
 
 mod activity;
+mod aside;
 mod client_io;
 
 use std::{
@@ -38,6 +39,7 @@ use crate::{
 };
 
 use activity::Activity;
+use aside::Aside;
 use client_io::ClientIo;
 
 pub(crate) use activity::InFlight;
@@ -239,13 +241,17 @@ macro_rules! drive {
         let mut unused = pin!($unused);
         let mut stage = $stage;
         let draining = {
-            let drain = pin!(stage.wait_for(|stage| *stage != Stage::Serving));
+            let aside = Aside::new(async {
+                tokio::select! {
+                    () = unused.as_mut() => false,
+                    _ = stage.wait_for(|stage| *stage != Stage::Serving) => true,
+                }
+            });
             tokio::select! {
                 biased;
                 // An error here is the client's connection breaking; its requests have been settled.
                 _ = connection.as_mut() => false,
-                () = unused.as_mut() => false,
-                _ = drain => true,
+                draining = aside => draining,
             }
         };
         if draining {

@@ -17,7 +17,10 @@ use parking_lot::Mutex;
 use tollgate_accounting::quota::Quotas;
 use tollgate_domain::{Name, RegionName, UnixMillis, UpstreamModel, UpstreamName};
 
-use crate::failover::{Breaker, BreakerState, Hold, LoadEstimate, RetryBudget};
+use crate::{
+    failover::{Breaker, BreakerState, Hold, LoadEstimate, RetryBudget},
+    unpriced::Unpriced,
+};
 
 /// All live state of one process.
 pub struct Live {
@@ -27,13 +30,20 @@ pub struct Live {
     pub fleet: Fleet,
     /// Requests between their head and their settlement, over all cores.
     pub in_flight: AtomicUsize,
+    /// Models without a price that were used lately.
+    pub(crate) unpriced: Unpriced,
 }
 
 impl Live {
     /// Live state around restored quotas.
     #[must_use]
     pub fn new(quotas: Quotas) -> Self {
-        Self { quotas, fleet: Fleet::default(), in_flight: AtomicUsize::new(0) }
+        Self {
+            quotas,
+            fleet: Fleet::default(),
+            in_flight: AtomicUsize::new(0),
+            unpriced: Unpriced::default(),
+        }
     }
 }
 

@@ -24,7 +24,7 @@ use tollgate_domain::ModelAlias;
 use crate::{
     admission, auth,
     caller::Caller,
-    edge::{self, Exchange, Fate, Tried},
+    edge::{self, Exchange, Fate, Said, Tried},
     failover, intake,
     rejection::Rejection,
     relay::{self, Body},
@@ -132,6 +132,8 @@ struct Passage {
     call: Call<'static>,
     headers: HeaderMap,
     query: Option<String>,
+    /// The zone that the client narrows its call to.
+    zone: Option<Box<str>>,
     body: Option<Incoming>,
     known: Known,
 }
@@ -199,7 +201,8 @@ fn identify(
     body: Incoming,
 ) -> Received {
     let snapshot = worker.shared.snapshot.load_full();
-    let principal = match auth::identify(&snapshot.keys, &parts.headers, &parts.uri, exchange.started) {
+    let said = Said::by(&parts.headers);
+    let principal = match auth::identify(&snapshot.keys, &said, &parts.uri, exchange.started) {
         Ok(principal) => principal,
         Err(rejection) => {
             let operation = call.operation.as_str();
@@ -210,7 +213,8 @@ fn identify(
     if matches!(call.operation, Operation::ListModels | Operation::GetModel) {
         return Received::Answered(own(models(&snapshot, &principal, &call, exchange)));
     }
-    let known = Known { caller: Caller::of(&parts.headers, &principal), ..Known::default() };
+    let known = Known { caller: Caller::of(&said, &principal), ..Known::default() };
+    let zone = said.zone.and_then(Said::text).map(Into::into);
     Received::Call(Box::new(Passage {
         worker: Rc::clone(worker),
         exchange,
@@ -219,6 +223,7 @@ fn identify(
         call,
         headers: parts.headers,
         query: parts.uri.query().map(str::to_owned),
+        zone,
         body: Some(body),
         known,
     }))
@@ -240,7 +245,7 @@ async fn answer(passage: &mut Passage, fate: &Rc<Fate>) -> Response<Body> {
                 exchange: *exchange,
                 principal,
                 caller: std::mem::take(&mut known.caller),
-                model: known.model.clone(),
+                model: known.model.clone().unwrap_or_else(|| "".into()),
                 dialect: call.dialect.as_str(),
                 operation: Cow::Borrowed(call.operation.as_str()),
                 stream: known.stream,
@@ -254,39 +259,29 @@ async fn answer(passage: &mut Passage, fate: &Rc<Fate>) -> Response<Body> {
 }
 
 /// What a refusal's row and answer tell of a request that did not get through.
+#[derive(Default)]
 struct Known {
     caller: Caller,
-    model: ModelAlias,
+    model: Option<ModelAlias>,
     stream: bool,
     /// From admission on, the trip makes the row.
     admitted: bool,
     tried: Tried,
 }
 
-impl Default for Known {
-    fn default() -> Self {
-        Self {
-            caller: Caller::default(),
-            model: "".into(),
-            stream: false,
-            admitted: false,
-            tried: Tried::default(),
-        }
-    }
-}
-
 /// The way through the stations.
 async fn travel(passage: &mut Passage, fate: &Rc<Fate>) -> Result<Response<Body>, Rejection> {
-    let Passage { worker, exchange, snapshot, principal, call, headers, query, body, known } = passage;
+    let Passage { worker, exchange, snapshot, principal, call, headers, query, zone, body, known } = passage;
     let body = body.take().expect("a call travels once");
     let body = intake::body(headers, body, &snapshot.edge).await?;
-    let envelope = intake::open(call, std::mem::take(headers), query.take(), body)?;
-    known.model = envelope.model.as_str().into();
+    let envelope = intake::open(call, std::mem::take(headers), query.take(), zone.take(), body)?;
     known.stream = envelope.head.stream;
-    envelope.refuse_stored_state()?;
-    let plan = route::plan(&snapshot.routes, principal, &envelope, exchange.started)?;
+    let plan = envelope
+        .refuse_stored_state()
+        .and_then(|()| route::plan(&snapshot.routes, principal, &envelope, exchange.started))
+        .inspect_err(|_| known.model = Some(envelope.model().into()))?;
     let asked = plan.route.alias.clone();
-    known.model = asked.clone();
+    known.model = Some(asked.clone());
     let plan = admission::step_down(plan, principal, &envelope, exchange.started, |model| {
         route::instead(&snapshot.routes, model, principal, &envelope, exchange.started)
     });
@@ -308,7 +303,7 @@ async fn travel(passage: &mut Passage, fate: &Rc<Fate>) -> Result<Response<Body>
     let admitted = admission::admit(worker, principal, ticket, &plan, &envelope);
     // The ticket is gone with the refusal, and the refusal's row tells who was behind it.
     let mut trip = admitted.inspect_err(|_| {
-        known.caller = Caller::of(&envelope.headers, principal).or_end_user(end_user);
+        known.caller = Caller::of(&Said::by(&envelope.headers), principal).or_end_user(end_user);
     })?;
     known.admitted = true;
     worker.trap("admitted");

@@ -4,7 +4,11 @@ use std::{collections::HashMap, rc::Rc, sync::Arc};
 
 use tollgate_accounting::ledger::Place;
 use tollgate_domain::{ModelAlias, Name, ProjectName, TeamName, UpstreamName};
-use tollgate_telemetry::{QuotaSeries, RequestLabels, RequestSeries, RetrySeries, UpstreamSeries};
+use tollgate_telemetry::{
+    QuotaSeries, RequestLabels, RequestSeries, RetrySeries, UnpricedSeries, UpstreamSeries,
+};
+
+use crate::snapshot::ByName;
 
 /// Beyond this many combinations the cache starts anew; configurations that are gone leave that way.
 const MOST: usize = 4_096;
@@ -13,10 +17,11 @@ const MOST: usize = 4_096;
 /// beside the handles, so that no address is ever reused while it is a key.
 #[derive(Default)]
 pub(crate) struct SeriesCache {
-    requests: HashMap<RequestKey, (Kept, Rc<RequestSeries>)>,
-    upstreams: HashMap<UpstreamName, Rc<UpstreamSeries>>,
-    quotas: HashMap<(TeamName, ProjectName), Rc<QuotaSeries>>,
+    requests: ByName<RequestKey, (Kept, Rc<RequestSeries>)>,
+    upstreams: ByName<UpstreamName, Rc<UpstreamSeries>>,
+    quotas: ByName<(TeamName, ProjectName), Rc<QuotaSeries>>,
     retries: Option<Rc<RetrySeries>>,
+    unpriced: HashMap<(ModelAlias, Box<str>), Rc<UnpricedSeries>>,
 }
 
 /// What the metrics of a request are labelled with.
@@ -82,6 +87,11 @@ impl SeriesCache {
     pub(crate) fn quota(&mut self, team: &TeamName, project: &ProjectName) -> Rc<QuotaSeries> {
         let make = || Rc::new(QuotaSeries::new(team.as_str(), project.as_str()));
         Rc::clone(self.quotas.entry((team.clone(), project.clone())).or_insert_with(make))
+    }
+
+    pub(crate) fn unpriced(&mut self, model: &ModelAlias, upstream: &str) -> Rc<UnpricedSeries> {
+        let make = || Rc::new(UnpricedSeries::new(model.as_str(), upstream));
+        Rc::clone(self.unpriced.entry((model.clone(), upstream.into())).or_insert_with(make))
     }
 
     pub(crate) fn retries(&mut self) -> Rc<RetrySeries> {

@@ -8,7 +8,7 @@
 mod progress;
 mod row;
 
-use std::{borrow::Cow, rc::Rc, sync::Arc};
+use std::{borrow::Cow, rc::Rc, sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use smallvec::SmallVec;
@@ -22,7 +22,7 @@ use tollgate_domain::{ModelAlias, Money, Name, UnixMillis};
 
 use crate::{
     caller::Caller,
-    edge::{Exchange, Fate, Tried},
+    edge::{Exchange, Fate, Tried, row_millis},
     rejection::Rejection,
     snapshot::{Principal, Target},
     worker::{Presence, Worker},
@@ -218,11 +218,10 @@ impl Trip {
         }
     }
 
-    /// The first content came now.
-    pub(crate) fn first_content(&mut self) {
+    /// The first content came at `now`.
+    pub(crate) fn first_content(&mut self, now: Instant) {
         let open = self.open_mut();
-        let took = open.ticket.exchange.began.elapsed().as_millis();
-        open.ttft_ms = Some(u32::try_from(took).unwrap_or(u32::MAX));
+        open.ttft_ms = Some(row_millis(now.duration_since(open.ticket.exchange.began)));
     }
 
     /// True once this trip was settled.
@@ -261,9 +260,9 @@ impl Drop for Trip {
 }
 
 impl Open {
-    fn settle(self: Box<Self>, exit: Exit) -> Result<Settled, JournalError> {
+    fn settle(mut self: Box<Self>, exit: Exit) -> Result<Settled, JournalError> {
         let now = self.ticket.exchange.now();
-        let entry = row::entry(&self, exit, now.wall);
+        let entry = row::entry(&mut self, exit, now.wall);
         let written = self.worker.write_end(&entry);
         let actual = Actual {
             input_tokens: entry.usage.input_tokens(),

@@ -68,7 +68,7 @@ pub struct Principal {
     /// Limits to pass, in the order key, project, team.
     pub scopes: Vec<Arc<Scope>>,
     /// Models that this key may call.
-    pub models: HashSet<ModelAlias>,
+    pub models: HashSet<ModelAlias, foldhash::fast::RandomState>,
     /// Residency: the only zones where its data may be processed. `None` is anywhere.
     pub zones: Option<Vec<ZoneName>>,
     /// From when on the key is refused.
@@ -85,13 +85,17 @@ pub struct Principal {
     pub request_tags: Vec<Name>,
 }
 
+/// A table that is looked into by every request. Its keys are the configuration's own and no client can
+/// add one, so that a hash made to withstand that would only cost.
+pub type ByName<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
+
 /// Routes by alias, and aliases by the deployment names that Azure clients put into the path.
 #[derive(Default)]
 pub struct Routes {
     /// Every alias with its route.
-    pub by_alias: HashMap<ModelAlias, Arc<Route>>,
+    pub by_alias: ByName<ModelAlias, Arc<Route>>,
     /// Deployment name to alias.
-    pub deployments: HashMap<Name, ModelAlias>,
+    pub deployments: ByName<Name, ModelAlias>,
 }
 
 /// One alias: what serves it, in levels.

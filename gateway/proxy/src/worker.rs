@@ -1,6 +1,8 @@
 //! What one core owns: its connections, its journal file, its buffers. Nothing here is shared, so
 //! nothing here is locked.
 
+mod deadlines;
+
 use std::{
     cell::{Cell, RefCell},
     collections::HashMap,
@@ -23,6 +25,8 @@ use crate::{
     snapshot::Snapshot,
     upstream::Pools,
 };
+
+use deadlines::Deadlines;
 
 /// Refusal rows kept per project and second on one core; beyond it they are counted only.
 const REFUSALS_A_SECOND: u32 = 100;
@@ -67,6 +71,7 @@ pub(crate) struct Worker {
     refusals: RefCell<HashMap<Name, (u64, u32)>>,
     cut: Cell<bool>,
     streams: RefCell<Streams>,
+    deadlines: RefCell<Deadlines>,
 }
 
 impl Worker {
@@ -83,6 +88,7 @@ impl Worker {
             refusals: RefCell::default(),
             cut: Cell::new(false),
             streams: RefCell::default(),
+            deadlines: RefCell::default(),
             shared,
         }
     }
@@ -220,12 +226,14 @@ impl Worker {
         }
     }
 
-    /// What a core does now and then: old connections go, buffered lines are handed on.
+    /// What a core does now and then: old connections go, buffered lines are handed on, calls whose time is
+    /// over are told.
     pub(crate) async fn housekeeping(self: Rc<Self>) {
         let mut ticks = 0u32;
         loop {
             tokio::time::sleep(Duration::from_millis(100)).await;
             self.flush_access();
+            self.deadlines.borrow_mut().look(Instant::now());
             ticks = ticks.wrapping_add(1);
             if ticks.is_multiple_of(20) {
                 self.pools.sweep(Instant::now());

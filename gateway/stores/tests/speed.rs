@@ -8,7 +8,7 @@ mod rows;
 
 use std::time::{Duration, Instant};
 
-use tollgate_accounting::ledger::{Batch, Cursor, Dimension, LedgerStore, UsageQuery, encode_entry};
+use tollgate_accounting::ledger::{Batch, Cursor, Dimension, UsageQuery, encode_entry};
 use tollgate_domain::LogId;
 
 use ground::{Ground, write};

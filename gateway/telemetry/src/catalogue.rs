@@ -75,6 +75,8 @@ catalogue! {
     INFLIGHT = "tollgate_inflight_requests", Kind::Gauge, "Attempts that an upstream is working on.";
     QUOTA_REFUSALS = "tollgate_quota_refusals_total", Kind::Counter,
         "Requests refused by a limit or a budget.";
+    UNPRICED = "tollgate_unpriced_requests_total", Kind::Counter,
+        "Requests of models without a price: their cost is unknown, not zero.";
     RESERVATIONS_OPEN = "tollgate_reservations_open", Kind::Gauge,
         "Requests whose worst case is reserved and not yet settled.";
     BUDGET_AMOUNT = "tollgate_budget_amount", Kind::Gauge,

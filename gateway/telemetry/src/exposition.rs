@@ -187,8 +187,8 @@ mod tests {
     use super::*;
     use crate::{
         BreakerSeries, BreakerState, BudgetSeries, ConfigSeries, QuotaSeries, RegionSeries, RegionState,
-        ReloadResult, RequestFacts, RequestLabels, RequestSeries, RetrySeries, UpstreamSeries, alert_made,
-        alert_tried, build_info, catalogue::QUOTA_REFUSALS,
+        ReloadResult, RequestFacts, RequestLabels, RequestSeries, RetrySeries, UnpricedSeries,
+        UpstreamSeries, alert_made, alert_tried, build_info, catalogue::QUOTA_REFUSALS,
     };
 
     const LABELS: RequestLabels<'_> = RequestLabels {
@@ -232,6 +232,7 @@ mod tests {
             ("region_state", "gauge"),
             ("inflight_requests", "gauge"),
             ("quota_refusals_total", "counter"),
+            ("unpriced_requests_total", "counter"),
             ("reservations_open", "gauge"),
             ("journal_append_seconds", "histogram"),
             ("journal_sync_seconds", "histogram"),
@@ -257,6 +258,7 @@ mod tests {
             UpstreamSeries::new("aoai-eastus").attempt_ended("success");
             RetrySeries::new().record("throttled", "success");
             QuotaSeries::new("retail", "search").refused("budget");
+            UnpricedSeries::new("gpt-5-mini", "aoai-eastus").count();
             let _breaker = BreakerSeries::new("aoai-eastus", "gpt-5-mini");
             let _region = RegionSeries::new("eastus");
             let _config = ConfigSeries::new();

@@ -16,6 +16,6 @@ pub use process_log::{LogFormat, ProcessLogError, init_process_log};
 pub use series::{
     BreakerSeries, BreakerState, BudgetSeries, ConfigSeries, JournalDiskSeries, JournalSeries, JournalState,
     LoaderSeries, QuotaSeries, RegionSeries, RegionState, ReloadResult, RequestFacts, RequestLabels,
-    RequestSeries, ReservationSeries, RetrySeries, UpstreamSeries, alert_made, alert_tried, build_info,
-    recovered_requests,
+    RequestSeries, ReservationSeries, RetrySeries, UnpricedSeries, UpstreamSeries, alert_made, alert_tried,
+    build_info, recovered_requests,
 };

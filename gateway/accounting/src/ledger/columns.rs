@@ -193,13 +193,16 @@ struct MeterColumns<'a>(&'a Meter);
 impl Serialize for MeterColumns<'_> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         let meter = self.0;
-        let mut map = to.serialize_map(Some(6))?;
+        let mut map = to.serialize_map(None)?;
         map.serialize_entry("meter", meter.meter.as_str())?;
         map.serialize_entry("unit", meter.meter.unit())?;
         map.serialize_entry("quantity", &meter.quantity)?;
         map.serialize_entry("unit_price", &meter.unit_price.to_string())?;
         map.serialize_entry("cost", &meter.cost)?;
         map.serialize_entry("price_id", &*meter.price_id)?;
+        if let Some(list) = meter.list_price {
+            map.serialize_entry("list_price", &list.to_string())?;
+        }
         map.end()
     }
 }

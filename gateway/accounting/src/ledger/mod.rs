@@ -32,7 +32,7 @@ pub use journal::{
     JournalOptions, Lock, Observer, Pruned, RecoverError, Recovered, RolledBack, SystemDisk, Writer,
 };
 pub use loader::{LoadError, Loader, Progress};
-pub use posting::{Adjustment, PostError, Posted, Postings, posted_id, standing};
+pub use posting::{Adjustment, CapacityHour, PostError, Posted, Postings, SHARED, posted_id, standing};
 pub use query::{Dimension, Order, Page, RowQuery, UnknownDimension, UsageFilter, UsageGroup, UsageQuery};
 pub use state::{AuditEntry, ConfigVersion, Document, Override, RuntimeKey};
 pub use store::{Batch, BatchRow, Cursor, DeadLetter, LedgerStore, Loaded, StoreError};

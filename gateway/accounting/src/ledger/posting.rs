@@ -5,6 +5,7 @@
 //! row. Its id is made of what it is for, so that posting it again posts nothing.
 
 mod adjustment;
+mod fixed;
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -19,6 +20,7 @@ use super::{
 };
 
 pub use adjustment::{Adjustment, standing};
+pub use fixed::{CapacityHour, SHARED};
 
 /// The core number of the log that postings are written to.
 const POSTING_CORE: usize = u32::MAX as usize - 1;

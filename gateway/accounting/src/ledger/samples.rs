@@ -32,6 +32,7 @@ pub(super) fn entry(number: u64) -> Entry {
         meter: kind,
         quantity,
         unit_price: UnitPrice::from_pico(price),
+        list_price: (quantity == 10).then(|| UnitPrice::from_pico(price * 2)),
         cost: UnitPrice::from_pico(price).times(quantity),
         price_id: "gpt-2026".into(),
     };

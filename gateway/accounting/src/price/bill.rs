@@ -21,7 +21,14 @@ impl Bill {
     pub(super) fn add(&mut self, meter: MeterKind, quantity: u64, unit_price: UnitPrice, price_id: &Name) {
         let cost = unit_price.times(quantity);
         self.cost += cost;
-        self.meters.push(Meter { meter, quantity, unit_price, cost, price_id: price_id.clone() });
+        self.meters.push(Meter {
+            meter,
+            quantity,
+            unit_price,
+            list_price: None,
+            cost,
+            price_id: price_id.clone(),
+        });
     }
 }
 
@@ -34,6 +41,8 @@ pub struct Meter {
     pub quantity: u64,
     /// What one of it costs.
     pub unit_price: UnitPrice,
+    /// What one of it costs by the provider's list, where something else was agreed.
+    pub list_price: Option<UnitPrice>,
     /// Quantity times unit price.
     pub cost: Money,
     /// The price entry that was applied.
@@ -68,11 +77,15 @@ pub enum MeterKind {
     Request,
     /// Server-side searches.
     Search,
+    /// The part of an hour of reserved capacity that was used.
+    CapacityUsed,
+    /// The part of it that was paid for and not used.
+    CapacityIdle,
 }
 
 impl MeterKind {
     /// Every kind, in the order in which a bill lists them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::Input,
         Self::CachedInput,
         Self::CacheWrite5m,
@@ -84,6 +97,8 @@ impl MeterKind {
         Self::AudioOutput,
         Self::Request,
         Self::Search,
+        Self::CapacityUsed,
+        Self::CapacityIdle,
     ];
 
     /// The name used in rows and exports.
@@ -101,6 +116,8 @@ impl MeterKind {
             Self::AudioOutput => "audio_output",
             Self::Request => "request",
             Self::Search => "search",
+            Self::CapacityUsed => "capacity_used",
+            Self::CapacityIdle => "capacity_idle",
         }
     }
 
@@ -125,6 +142,8 @@ impl MeterKind {
             Self::AudioOutput => usage.output_audio,
             Self::Request => 1,
             Self::Search => usage.web_searches,
+            // Capacity is no call's.
+            Self::CapacityUsed | Self::CapacityIdle => 0,
         }
     }
 
@@ -134,6 +153,7 @@ impl MeterKind {
         match self {
             Self::Request => "request",
             Self::Search => "search",
+            Self::CapacityUsed | Self::CapacityIdle => "hour",
             _ => "token",
         }
     }

@@ -1,6 +1,6 @@
 //! A price as it is written down, and what can be wrong with it.
 
-use tollgate_domain::{Money, Name, UnixMillis, UpstreamModel, UpstreamName};
+use tollgate_domain::{Money, Name, RegionName, UnixMillis, UpstreamModel, UpstreamName};
 
 /// One entry of a price file: what a model costs from a day on.
 #[derive(Clone, Debug)]
@@ -11,12 +11,17 @@ pub struct PriceEntry {
     pub model: UpstreamModel,
     /// The only upstream that the entry is for; `None` is every upstream.
     pub upstream: Option<UpstreamName>,
+    /// The only region that the entry is for; `None` is every region. Not beside an upstream, which
+    /// has a region of its own.
+    pub region: Option<RegionName>,
     /// The first instant at which it counts: 00:00 UTC of its date.
     pub from: UnixMillis,
     /// The currency of all its amounts.
     pub currency: Name,
     /// How many tokens the rates are for, usually 1,000,000. The fees `per_…` are for one each.
     pub per: u64,
+    /// What was agreed to be taken off every amount, in millionths; 0 is nothing.
+    pub discount: u32,
     /// Prices of tokens.
     pub rates: Rates,
     /// Dearer classes for long inputs. The whole request is billed at the highest one that it reaches.
@@ -110,7 +115,7 @@ pub struct PriceError {
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum PriceFault {
     /// Another entry says the same for the same date.
-    #[error("entry {other} has the same model, upstream and date")]
+    #[error("entry {other} has the same model, upstream, region and date")]
     Duplicate {
         /// Position of the earlier entry.
         other: usize,
@@ -152,6 +157,18 @@ pub enum PriceFault {
     DuplicateTier {
         /// The threshold of both.
         above_input_tokens: u64,
+    },
+    /// A region beside an upstream.
+    #[error("`region` beside `upstream`: an upstream has its own region, so give one of them")]
+    UpstreamAndRegion,
+    /// A discount of everything, or more.
+    #[error("`discount` must be below 100%")]
+    Discount,
+    /// A price in another currency without a rate.
+    #[error("there is no rate of {currency} that counts on the price's date")]
+    NoRate {
+        /// The currency of the price.
+        currency: Name,
     },
     /// A factor of zero or less.
     #[error("`batch_multiplier` must be above zero")]

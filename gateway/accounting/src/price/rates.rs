@@ -4,7 +4,10 @@ use tollgate_domain::{Money, Name, UnitPrice, UnixMillis, Usage};
 
 use super::{
     bill::{Bill, MeterKind},
-    entry::{PriceEntry, PriceFault, Rates},
+    class::{Class, classes},
+    entry::{PriceEntry, PriceFault},
+    exchange::Rate,
+    scale::Scale,
 };
 
 /// What a model costs from a date on.
@@ -28,27 +31,8 @@ pub struct Price {
     pub per_hour: Option<UnitPrice>,
     /// By ascending threshold; the first is for every request.
     classes: Vec<Class>,
-}
-
-/// Unit prices of requests whose input is longer than a threshold.
-#[derive(Debug)]
-struct Class {
-    /// The class is for requests with strictly more input than this; the first has none.
-    above: Option<u64>,
-    input: Option<UnitPrice>,
-    cached_input: Option<UnitPrice>,
-    /// Cached input had no price of its own and is billed as input.
-    cached_as_input: bool,
-    cache_write: Option<UnitPrice>,
-    cache_write_5m: Option<UnitPrice>,
-    cache_write_1h: Option<UnitPrice>,
-    output: Option<UnitPrice>,
-    audio_input: Option<UnitPrice>,
-    audio_output: Option<UnitPrice>,
-    /// The dearest that one input token can cost in this class or one below.
-    dearest_input: UnitPrice,
-    /// The same for output.
-    dearest_output: UnitPrice,
+    /// The same without what was agreed to be taken off.
+    list: Option<Box<Self>>,
 }
 
 impl Price {
@@ -56,6 +40,17 @@ impl Price {
     /// reaches, cached input included.
     #[must_use]
     pub fn bill(&self, usage: &Usage) -> Bill {
+        let mut bill = self.bill_here(usage);
+        if let Some(list) = &self.list {
+            // The list prices the same dimensions, so its bill has the same meters.
+            for (meter, listed) in bill.meters.iter_mut().zip(list.bill_here(usage).meters) {
+                meter.list_price = Some(listed.unit_price);
+            }
+        }
+        bill
+    }
+
+    fn bill_here(&self, usage: &Usage) -> Bill {
         let class = self.class(usage.input_tokens());
         let prices = [
             (MeterKind::Input, class.input),
@@ -70,11 +65,13 @@ impl Price {
             (MeterKind::Search, self.per_search),
         ];
         let mut bill = Bill { incomplete: class.cached_as_input && usage.cache_read > 0, ..Bill::default() };
+        // What is paid by the hour costs nothing more by the token.
+        let by_hour = self.per_hour.is_some() && class.is_empty();
         let counts = prices.into_iter().map(|(meter, price)| (meter, meter.quantity(usage), price));
         for (meter, quantity, unit_price) in counts.filter(|(_, quantity, _)| *quantity > 0) {
             match unit_price {
                 Some(unit_price) => bill.add(meter, quantity, unit_price, &self.id),
-                None => bill.incomplete = true,
+                None => bill.incomplete |= !by_hour,
             }
         }
         if let Some(fee) = self.per_request {
@@ -105,8 +102,31 @@ impl Price {
         self.classes.iter().rev().find(reached).expect("the first class is for every request")
     }
 
-    /// Rounds an entry's amounts and decides its fall-backs.
-    pub(super) fn build(entry: &PriceEntry, id: Name) -> Result<Self, PriceFault> {
+    /// Rounds an entry's amounts, as agreed and converted, and decides its fall-backs. The price
+    /// counts from `from` on, in the currency of the conversion if there is one.
+    pub(super) fn build(
+        entry: &PriceEntry,
+        from: UnixMillis,
+        conversion: Option<(Rate, &Name)>,
+        id: Name,
+    ) -> Result<Self, PriceFault> {
+        let scale = Scale::of(entry.discount, conversion.map(|(rate, _)| rate))?;
+        let currency = conversion.map_or(&entry.currency, |(_, currency)| currency).clone();
+        let mut price = Self::scaled(entry, from, currency.clone(), id.clone(), scale)?;
+        if entry.discount > 0 {
+            let list = Scale::of(0, conversion.map(|(rate, _)| rate))?;
+            price.list = Some(Box::new(Self::scaled(entry, from, currency, id, list)?));
+        }
+        Ok(price)
+    }
+
+    fn scaled(
+        entry: &PriceEntry,
+        from: UnixMillis,
+        currency: Name,
+        id: Name,
+        scale: Scale,
+    ) -> Result<Self, PriceFault> {
         if entry.per == 0 {
             return Err(PriceFault::PerZero);
         }
@@ -115,14 +135,15 @@ impl Price {
         }
         let price = Self {
             id,
-            currency: entry.currency.clone(),
-            from: entry.from,
+            currency,
+            from,
             batch_multiplier: entry.batch_multiplier,
-            per_request: unit_price("per_request", entry.per_request, 1)?,
-            per_image: unit_price("per_image", entry.per_image, 1)?,
-            per_search: unit_price("per_search", entry.per_search, 1)?,
-            per_hour: unit_price("per_hour", entry.per_hour, 1)?,
-            classes: classes(entry)?,
+            per_request: scale.unit_price("per_request", entry.per_request, 1)?,
+            per_image: scale.unit_price("per_image", entry.per_image, 1)?,
+            per_search: scale.unit_price("per_search", entry.per_search, 1)?,
+            per_hour: scale.unit_price("per_hour", entry.per_hour, 1)?,
+            classes: classes(entry, scale)?,
+            list: None,
         };
         let fees = [price.per_request, price.per_image, price.per_search, price.per_hour];
         let tokens = entry.rates.named().into_iter().any(|(_, rate)| rate.is_some());
@@ -133,98 +154,12 @@ impl Price {
     }
 }
 
-/// The entry's classes from the base upwards, each with what it does not name filled in from the
-/// one below.
-fn classes(entry: &PriceEntry) -> Result<Vec<Class>, PriceFault> {
-    let mut tiers = entry.tiers.clone();
-    tiers.sort_by_key(|tier| tier.above_input_tokens);
-    let mut rates = entry.rates;
-    let mut classes = vec![Class::build(None, &rates, entry.per)?];
-    for tier in tiers {
-        let above = Some(tier.above_input_tokens);
-        let below = classes.last().expect("the base class is there");
-        if below.above == above {
-            return Err(PriceFault::DuplicateTier { above_input_tokens: tier.above_input_tokens });
-        }
-        let (dearest_input, dearest_output) = (below.dearest_input, below.dearest_output);
-        rates = tier.rates.over(&rates);
-        let mut class = Class::build(above, &rates, entry.per)?;
-        class.dearest_input = class.dearest_input.max(dearest_input);
-        class.dearest_output = class.dearest_output.max(dearest_output);
-        classes.push(class);
-    }
-    Ok(classes)
-}
-
-impl Class {
-    fn build(above: Option<u64>, rates: &Rates, per: u64) -> Result<Self, PriceFault> {
-        let price = |field, amount| unit_price(field, amount, per);
-        let input = price("input", rates.input)?;
-        let cached_input = price("cached_input", rates.cached_input)?;
-        let write = price("cache_write", rates.cache_write)?;
-        let write_5m = price("cache_write_5m", rates.cache_write_5m)?;
-        let write_1h = price("cache_write_1h", rates.cache_write_1h)?;
-        let output = price("output", rates.output)?;
-        let audio_input = price("audio_input", rates.audio_input)?;
-        let audio_output = price("audio_output", rates.audio_output)?;
-        let one_hour_of_five_minutes = match rates.cache_write_5m {
-            // Anthropic and Bedrock price an hour at 1.6 times the five-minute write: 2 against
-            // 1.25 times the input.
-            Some(amount) => {
-                UnitPrice::of(Money::from_pico(amount.pico().saturating_mul(8)), per.saturating_mul(5))
-            }
-            None => None,
-        };
-        let mut class = Self {
-            above,
-            input,
-            cached_input: cached_input.or(input),
-            cached_as_input: cached_input.is_none(),
-            cache_write: write.or(write_5m).or(input),
-            cache_write_5m: write_5m.or(write).or(input),
-            cache_write_1h: write_1h.or(one_hour_of_five_minutes).or(write).or(input),
-            output,
-            audio_input: audio_input.or(input),
-            audio_output: audio_output.or(output),
-            dearest_input: UnitPrice::default(),
-            dearest_output: UnitPrice::default(),
-        };
-        class.dearest_input = dearest(&[
-            class.input,
-            class.cached_input,
-            class.cache_write,
-            class.cache_write_5m,
-            class.cache_write_1h,
-            class.audio_input,
-        ]);
-        class.dearest_output = dearest(&[class.output, class.audio_output]);
-        Ok(class)
-    }
-}
-
-fn dearest(prices: &[Option<UnitPrice>]) -> UnitPrice {
-    prices.iter().flatten().copied().max().unwrap_or_default()
-}
-
-/// The price of one unit when `per` cost `amount`; refuses what rounding would falsify.
-fn unit_price(field: &'static str, amount: Option<Money>, per: u64) -> Result<Option<UnitPrice>, PriceFault> {
-    let Some(amount) = amount else { return Ok(None) };
-    if amount < Money::ZERO {
-        return Err(PriceFault::Negative { field });
-    }
-    let price = UnitPrice::of(amount, per).ok_or(PriceFault::TooLarge { field })?;
-    if price.pico() == 0 && !amount.is_zero() {
-        return Err(PriceFault::RoundsToZero { field });
-    }
-    Ok(Some(price))
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::price::{TierEntry, book::tests::entry};
+    use crate::price::{Rates, TierEntry, book::tests::entry};
 
     fn money(text: &str) -> Money {
         text.parse().expect("a decimal")
@@ -235,7 +170,7 @@ mod tests {
     }
 
     fn build(entry: &PriceEntry) -> Price {
-        Price::build(entry, "test".into()).expect("a sound entry")
+        Price::build(entry, entry.from, None, "test".into()).expect("a sound entry")
     }
 
     /// What each meter of a bill costs, as text.
@@ -379,9 +314,47 @@ mod tests {
             ),
         ];
         for (entry, fault) in cases {
-            assert_eq!(Price::build(&entry, "test".into()).expect_err("refused"), fault);
+            assert_eq!(Price::build(&entry, entry.from, None, "test".into()).expect_err("refused"), fault);
         }
-        assert!(Price::build(&one(rates("0", "0"), 1), "free".into()).is_ok());
+        let free = one(rates("0", "0"), 1);
+        assert!(Price::build(&free, free.from, None, "free".into()).is_ok());
+    }
+
+    #[test]
+    fn capacity_by_the_hour_is_free_by_the_token() {
+        let hourly = PriceEntry { per_hour: Some(money("36")), ..entry("m", Rates::default()) };
+        let usage = Usage { input_uncached: 10, cache_read: 5, output_text: 3, ..Usage::default() };
+        let bill = build(&hourly).bill(&usage);
+        assert_eq!((bill.cost, bill.meters.len(), bill.incomplete), (Money::ZERO, 0, false));
+        let mixed = PriceEntry { rates: rates("1", "2"), ..hourly };
+        assert_eq!(build(&mixed).bill(&usage).cost.to_string(), "0.000021", "unless it is priced too");
+    }
+
+    #[test]
+    fn an_agreed_price_is_charged_and_the_list_price_kept() {
+        let agreed = PriceEntry {
+            discount: 125_000,
+            per_request: Some(money("0.01")),
+            ..entry("m", rates("3.00", "0.000007"))
+        };
+        let bill = build(&agreed).bill(&Usage { input_uncached: 1_000, output_text: 10, ..Usage::default() });
+        let shown: Vec<_> = bill
+            .meters
+            .iter()
+            .map(|m| (m.meter.as_str(), m.unit_price.pico(), m.list_price.map(UnitPrice::pico)))
+            .collect();
+        let want = [
+            ("input", 2_625_000, Some(3_000_000)),
+            ("output", 6, Some(7)),
+            ("request", 8_750_000_000, Some(10_000_000_000)),
+        ];
+        assert_eq!(shown, want, "6.125 is rounded once");
+        assert_eq!(bill.cost, bill.meters.iter().map(|m| m.unit_price.times(m.quantity)).sum());
+        for discount in [1_000_000, 1_000_001] {
+            let all = PriceEntry { discount, ..agreed.clone() };
+            let fault = Price::build(&all, all.from, None, "test".into()).expect_err("refused");
+            assert_eq!(fault, PriceFault::Discount);
+        }
     }
 
     fn any_rate() -> impl Strategy<Value = Option<Money>> {
@@ -428,7 +401,7 @@ mod tests {
         ) {
             let tiers = vec![TierEntry { above_input_tokens: above, rates: tier }];
             let priced = PriceEntry { per: 7, tiers, per_request: fee, per_search: Some(money("0.01")), ..entry("m", base) };
-            let price = Price::build(&priced, "test".into()).expect("sound");
+            let price = Price::build(&priced, priced.from, None, "test".into()).expect("sound");
             let bill = price.bill(&usage);
             prop_assert_eq!(bill.meters.iter().map(|meter| meter.cost).sum::<Money>(), bill.cost);
             for meter in &bill.meters {

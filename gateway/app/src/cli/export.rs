@@ -64,9 +64,15 @@ pub(super) struct ExportArgs {
     server: ServerArgs,
 }
 
+/// A call to the server: the parts of its path, and its query.
+struct Call<'a> {
+    path: [&'static str; 2],
+    query: Vec<(&'static str, &'a str)>,
+}
+
 impl ExportArgs {
-    /// The path and the query of the call.
-    fn call(&self) -> Result<([&'static str; 2], Vec<(&str, &str)>)> {
+    /// What is asked of the server.
+    fn call(&self) -> Result<Call<'_>> {
         if self.kind != Kind::Focus && (self.focus_version.is_some() || self.format.is_some()) {
             bail!("--focus-version and --format are for FOCUS files: tollgate export focus");
         }
@@ -86,7 +92,7 @@ impl ExportArgs {
             FocusFormat::Parquet => ("format", "parquet"),
         }));
         query.extend(self.detail.then_some(("detail", "true")));
-        Ok((["export", name], query))
+        Ok(Call { path: ["export", name], query })
     }
 
     fn is_text(&self) -> bool {
@@ -99,7 +105,7 @@ impl ExportArgs {
 }
 
 pub(super) fn export(args: &ExportArgs) -> Result<()> {
-    let (path, query) = args.call()?;
+    let Call { path, query } = args.call()?;
     let client = Client::new(&args.server)?;
     let file = args.out.as_deref().filter(|file| *file != Path::new("-"));
     let Some(file) = file else {

@@ -20,13 +20,15 @@ use super::{
     output::{self, OutputArgs},
 };
 
-const COLUMNS: [&str; 11] = [
+const COLUMNS: [&str; 13] = [
     "model",
     "upstream",
+    "region",
     "from",
     "until",
     "currency",
     "per",
+    "discount",
     "input",
     "cached_input",
     "cache_write",
@@ -169,9 +171,9 @@ fn check(args: CheckArgs) -> ExitCode {
 fn show(args: ShowArgs) -> Result<ExitCode> {
     let Some((prices, currency)) = read(args.from) else { return Ok(ExitCode::FAILURE) };
     let wanted = |item: &&PriceItem| args.model.as_ref().is_none_or(|text| item.model.contains(text));
-    let mut lines: BTreeMap<(&str, Option<&str>), Vec<&PriceItem>> = BTreeMap::new();
+    let mut lines: BTreeMap<_, Vec<&PriceItem>> = BTreeMap::new();
     for item in prices.items.iter().filter(wanted) {
-        lines.entry((&item.model, item.upstream.as_deref())).or_default().push(item);
+        lines.entry((&item.model, &item.upstream, &item.region)).or_default().push(item);
     }
     let mut items = Vec::new();
     for line in lines.values_mut() {
@@ -197,10 +199,12 @@ fn row(item: &PriceItem, until: Option<Instant>, currency: &Name) -> Value {
         "id": item.id,
         "model": item.model,
         "upstream": item.upstream,
+        "region": item.region,
         "from": day(item.from),
         "until": until.map(day),
         "currency": item.currency.as_deref().unwrap_or(currency),
         "per": item.per,
+        "discount": item.discount.map(|discount| discount.to_string()),
         "tiers": item.tiers.iter().map(|tier| tier.above_input_tokens).collect::<Vec<_>>(),
     });
     for (name, amount) in item.amounts() {

@@ -21,11 +21,16 @@ const FIGURES: [&str; 10] = [
     "unpriced_requests",
 ];
 
+const BEARERS: [&str; 6] = ["team", "currency", "direct", "used_capacity", "idle_capacity", "total"];
+
 #[derive(Args, Debug)]
 pub(super) struct UsageArgs {
     /// Groups: team, project, key, model, upstream, region, zone, end_user, day, hour, month, tag:NAME.
-    #[arg(long, default_value = "team", value_name = "GROUP,…")]
+    #[arg(long, default_value = "team", value_name = "GROUP,…", conflicts_with = "allocated")]
     by: String,
+    /// What each team bears, its part of shared costs included.
+    #[arg(long)]
+    allocated: bool,
     /// From this time on: RFC 3339, a date, a month, or relative (-7d, today, this-month).
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     from: Option<String>,
@@ -39,6 +44,9 @@ pub(super) struct UsageArgs {
 }
 
 pub(super) fn usage(args: &UsageArgs) -> Result<()> {
+    if args.allocated {
+        return allocated(args);
+    }
     let query: Vec<(&str, &str)> =
         [("by", Some(&args.by)), ("from", args.from.as_ref()), ("to", args.to.as_ref())]
             .into_iter()
@@ -52,4 +60,13 @@ pub(super) fn usage(args: &UsageArgs) -> Result<()> {
     }
     let columns: Vec<&str> = groups.iter().copied().chain(FIGURES).collect();
     output::rows(&answer, &columns, Some(&total), args.output.output)
+}
+
+fn allocated(args: &UsageArgs) -> Result<()> {
+    let query: Vec<(&str, &str)> = [("from", args.from.as_ref()), ("to", args.to.as_ref())]
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?.as_str())))
+        .collect();
+    let answer = Client::new(&args.server)?.get(&["allocation"], &query)?;
+    output::rows(&answer, &BEARERS, None, args.output.output)
 }

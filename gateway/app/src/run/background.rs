@@ -14,6 +14,7 @@ use anyhow::Context;
 use tollgate_accounting::ledger::{Journal, LedgerStore, Loader};
 use tollgate_control::{
     alerts::{self, Watched},
+    capacity::CapacityClerk,
     operate::Operators,
     reload::Reloader,
 };
@@ -26,6 +27,9 @@ use super::{Metrics, Stewards, books::Books, journal_watch::ConditionGauge, wall
 const LOAD_EVERY: Duration = Duration::from_millis(200);
 /// Breaker states and open reservations are read this often.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Hours of reserved capacity are looked for this often.
+const CHARGE_EVERY: Duration = Duration::from_secs(60);
 
 const PRUNE_EVERY: Duration = Duration::from_secs(600);
 /// Loaded segments are kept for a week: so far back a lost ledger can be rebuilt.
@@ -54,6 +58,9 @@ impl Background {
         let (journal, store) = (books.journal(), books.store());
         let gauge = ConditionGauge::new(books.journal());
         background.spawn("journal-retention", move |stop| prune(&journal, &*store, &stop))?;
+        let clerk = CapacityClerk::new(books.store(), books.postings());
+        let running = Arc::clone(reloader);
+        background.spawn("capacity", move |stop| charge(&clerk, &running, &stop))?;
         let watched = Watched {
             alerts: Arc::clone(&stewards.alerts),
             foresight: Arc::clone(&stewards.foresight),
@@ -149,6 +156,17 @@ fn prune(journal: &Journal, store: &dyn LedgerStore, stop: &Receiver<()>) {
             }
             Ok(_) => {}
             Err(error) => tracing::error!(%error, "old journal segments cannot be removed"),
+        }
+    }
+}
+
+/// Charges the hours of reserved capacity that are over.
+fn charge(clerk: &CapacityClerk, reloader: &Reloader, stop: &Receiver<()>) {
+    while goes_on(stop, CHARGE_EVERY) {
+        match clerk.catch_up(&reloader.running(), &reloader.snapshot().load(), wall_clock()) {
+            Ok(0) => {}
+            Ok(hours) => tracing::info!(hours, "hours of reserved capacity are charged"),
+            Err(error) => tracing::error!(%error, "reserved capacity is not charged yet"),
         }
     }
 }

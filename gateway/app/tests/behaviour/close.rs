@@ -204,7 +204,7 @@ fn row(number: i64, at: UnixMillis) -> Entry {
     let meter = |meter, quantity, pico| {
         let unit_price = UnitPrice::from_pico(pico);
         let price_id = "gpt-5-mini@2020-01-01".into();
-        Meter { meter, quantity, unit_price, cost: unit_price.times(quantity), price_id }
+        Meter { meter, quantity, unit_price, list_price: None, cost: unit_price.times(quantity), price_id }
     };
     let meters = [meter(MeterKind::Input, input, INPUT), meter(MeterKind::Output, output, OUTPUT)];
     Entry {

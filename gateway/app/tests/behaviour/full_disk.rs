@@ -17,8 +17,8 @@ use tollgate_test_support::ConfigText;
 
 use crate::stage::{Stage, chat, short_or_long, text, until};
 
-/// Two segments of 256 KiB and some small files; the third has no space.
-const FULL_SOON: &str = "size=640k";
+/// One segment of 256 KiB and some small files; the next has no space.
+const FULL_SOON: &str = "size=320k";
 const ENOUGH: &str = "size=8m";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -3,6 +3,10 @@
 //!
 //! Every test starts its own gateway and its own simulated providers. The short form is for every
 //! day; `TOLLGATE_LONG=1` repeats more often and loads more.
+#![allow(
+    clippy::print_stdout,
+    reason = "a test that measures tells its figures on stdout, for `--show-output`"
+)]
 
 mod budget;
 mod cli;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use http::StatusCode;
 use tollgate_simulator::Behaviour;
-use tollgate_test_support::{Admin, ConfigText, Gateway, LedgerTally, PostgresServer};
+use tollgate_test_support::{Admin, ConfigText, LedgerTally, PostgresServer};
 
 use crate::{
     load::{Call, Load},

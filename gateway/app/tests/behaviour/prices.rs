@@ -1,10 +1,13 @@
-//! `tollgate prices`: judged with places, imported from a list of others, shown through time.
+//! `tollgate prices`: judged with places, imported from a list of others, shown through time, and rows
+//! of the past charged by what they say now.
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
+use tollgate_domain::Money;
 use tollgate_simulator::Behaviour;
+use tollgate_test_support::ConfigText;
 
-use crate::stage::{Stage, text};
+use crate::stage::{Stage, chat, text, until};
 
 const LIST: &str = r#"{
     "gpt-a": {"litellm_provider": "openai", "mode": "chat", "input_cost_per_token": 2.5e-06,
@@ -69,7 +72,10 @@ async fn a_price_file_is_refused_at_the_place_of_its_fault() -> Result<()> {
         ("input: \"1\", currency: DEM", "currency"),
         ("input: \"1\", per: 0", "per"),
         ("input: \"1\", putput: \"2\"", "output"),
-        ("input: \"1\" }\n  - { model: m, from: 2026-01-01, input: \"2\"", "same model, upstream and date"),
+        (
+            "input: \"1\" }\n  - { model: m, from: 2026-01-01, input: \"2\"",
+            "same model, upstream, region and date",
+        ),
     ];
     for (members, told) in cases {
         let file = format!("prices:\n  - {{ model: m, from: 2026-01-01, {members} }}\n");
@@ -86,4 +92,84 @@ async fn a_price_file_is_refused_at_the_place_of_its_fault() -> Result<()> {
         ensure!(refused.status.code() == Some(1) && refused.stdout.is_empty(), "{arguments:?}");
     }
     stage.close().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_corrected_price_is_charged_by_corrections_and_counts_in_budgets() -> Result<()> {
+    let budget = "    budget: { amount: \"100\", period: month, mode: hard }\n    projects:";
+    let mut stage = Stage::with(Behaviour::default(), |config| {
+        config.teams = config.teams.replacen("    projects:", budget, 1);
+    })?;
+    let (caller, admin) = (stage.gateway.caller(ConfigText::KEY), stage.gateway.admin());
+    for _ in 0..5 {
+        caller.chat(&chat("gpt-5-mini", false)).await?;
+    }
+    admin.rows("", 5).await?;
+    let before: Money = cost(&admin.usage("team").await?)?;
+
+    let dearer = stage.config.prices.replace("\"0.25\"", "\"0.50\"").replace("\"2.00\"", "\"4.00\"");
+    std::fs::write(stage.gateway.folder().join("prices.yaml"), dearer)?;
+    ensure!(admin.reload().await?.status.is_success(), "{}", stage.gateway.log());
+    let rerate = ["prices", "rerate", "--from", "-1d", "--to", "now", "-o", "json"];
+    let preview = stage.gateway.command(&[&rerate[..], &["--preview"]].concat())?;
+    ensure!(preview.status.success(), "{}", text(&preview.stderr));
+    let preview: Value = serde_json::from_slice(&preview.stdout).context("no JSON")?;
+    ensure!(preview["items"][0]["delta"].as_str() == Some(&before.to_string()), "{preview}");
+    ensure!(preview["posted"] == 0 && cost(&admin.usage("team").await?)? == before, "{preview}");
+
+    for posted in [5, 0] {
+        let found = stage.gateway.command(&[&rerate[..], &["--reason", "list was wrong"]].concat())?;
+        ensure!(found.status.success(), "{}", text(&found.stderr));
+        let found: Value = serde_json::from_slice(&found.stdout).context("no JSON")?;
+        ensure!(found["posted"] == posted, "{found}");
+        let doubled = before + before;
+        until(
+            "the corrections are in the ledger",
+            async || Ok(cost(&admin.usage("team").await?)? == doubled),
+        )
+        .await?;
+        let budgets = admin.budgets().await?;
+        ensure!(budgets[0]["spent"].as_str() == Some(&doubled.to_string()), "{budgets:?}");
+    }
+    let audit = admin.get("/audit").await?;
+    ensure!(audit["items"][0]["action"] == "prices.rerated", "{audit}");
+    let backwards = stage.gateway.command(&["prices", "rerate", "--from", "now", "--to", "-1d"])?;
+    ensure!(!backwards.status.success(), "{}", text(&backwards.stdout));
+
+    stage.gateway.kill()?;
+    stage.gateway.restart()?;
+    let spent = stage.gateway.admin().budgets().await?;
+    ensure!(spent[0]["spent"].as_str() == Some(&(before + before).to_string()), "{spent:?}");
+    stage.close().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_model_without_a_price_is_told_at_once_and_is_never_free() -> Result<()> {
+    let mut stage = Stage::with(Behaviour::default(), |config| {
+        config.prices = config
+            .prices
+            .lines()
+            .filter(|line| !line.contains("gpt-5-mini"))
+            .fold(String::new(), |text, line| text + line + "\n");
+    })?;
+    let (caller, admin) = (stage.gateway.caller(ConfigText::KEY), stage.gateway.admin());
+    for _ in 0..3 {
+        ensure!(caller.chat(&chat("gpt-5-mini", false)).await?.status.is_success(), "it is served");
+    }
+    for row in admin.rows("", 3).await? {
+        ensure!(row["cost"].is_null() && row["flags"].to_string().contains("unpriced"), "{row}");
+    }
+    let usage = admin.usage("model").await?;
+    ensure!(usage["items"][0]["unpriced_requests"] == 3, "{usage}");
+    let metrics = text(&admin.root("/metrics").await?.body);
+    let counted = "tollgate_unpriced_requests_total{model=\"gpt-5-mini\",upstream=\"openai-east\"} 3";
+    ensure!(metrics.contains(counted), "{metrics}");
+    let told = stage.gateway.log().matches("a model without a price is used").count();
+    // The minute may turn between the calls.
+    ensure!((1..=2).contains(&told), "told {told} times:\n{}", stage.gateway.log());
+    stage.close().await
+}
+
+fn cost(usage: &Value) -> Result<Money> {
+    Ok(usage["total"]["cost"].as_str().context("no cost")?.parse()?)
 }

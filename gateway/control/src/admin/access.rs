@@ -14,6 +14,7 @@ use crate::config::file::{AdminToken, Role};
 const fn grants(role: Role, permission: Permission) -> bool {
     match permission {
         Permission::ReadDocument | Permission::ReadSpend => true,
+        Permission::ReadAllocation => matches!(role, Role::Admin | Role::Finance | Role::Viewer),
         Permission::Export
         | Permission::RaiseBudgets
         | Permission::Reconcile
@@ -46,6 +47,7 @@ const fn role_name(role: Role) -> &'static str {
 pub(super) enum Permission {
     ReadDocument,
     ReadSpend,
+    ReadAllocation,
     Export,
     RaiseBudgets,
     Reconcile,
@@ -76,6 +78,7 @@ impl fmt::Display for Permission {
         f.write_str(match self {
             Self::ReadDocument => "read the API's description",
             Self::ReadSpend => "read usage, requests and budgets",
+            Self::ReadAllocation => "read what all teams bear",
             Self::Export => "take exports",
             Self::RaiseBudgets => "raise budgets",
             Self::Reconcile => "reconcile invoices",

@@ -6,6 +6,7 @@
 
 mod access;
 mod alerts;
+mod allocation;
 mod audit;
 mod budgets;
 mod close;

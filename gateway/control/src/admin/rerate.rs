@@ -100,9 +100,8 @@ fn price_of(snapshot: &Snapshot, prices: &PriceBook, entry: &Entry, began: UnixM
         targets.find(|target| target.upstream.name == place.upstream && target.model == place.upstream_model);
     let line = match target {
         Some(target) => target.price.clone(),
-        None => {
-            charged_by(prices, entry).or_else(|| prices.line(None, &place.upstream, &place.upstream_model))
-        }
+        None => charged_by(prices, entry)
+            .or_else(|| prices.line(None, &place.upstream, &place.region, &place.upstream_model)),
     };
     line?.at(began).cloned()
 }
@@ -111,7 +110,7 @@ fn price_of(snapshot: &Snapshot, prices: &PriceBook, entry: &Entry, began: UnixM
 fn charged_by(prices: &PriceBook, entry: &Entry) -> Option<PriceLine> {
     let place = entry.place.as_deref()?;
     let id = &*entry.meters.first()?.price_id;
-    prices.line(Some(id), &place.upstream, &place.upstream_model)
+    prices.line(Some(id), &place.upstream, &place.region, &place.upstream_model)
 }
 
 impl From<RerateError> for Problem {

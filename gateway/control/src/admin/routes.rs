@@ -18,7 +18,7 @@ use tollgate_accounting::quota::ScopeKind;
 use super::{
     AdminState,
     access::{self, Access, Caller, Permission},
-    alerts, audit, budgets, close, config, export, fleet, health, openapi,
+    alerts, allocation, audit, budgets, close, config, export, fleet, health, openapi,
     problem::Problem,
     reconcile, requests, rerate, usage,
 };
@@ -57,6 +57,7 @@ fn spend_rules() -> Vec<Rule> {
         get("/alerts", Permission::ReadSpend, alerts::list),
         get("/export/csv", Permission::Export, export::csv),
         get("/export/focus", Permission::Export, export::focus),
+        get("/allocation", Permission::ReadAllocation, allocation::allocation),
         post("/prices/rerate", Permission::Correct, rerate::rerate),
         get("/export/parquet", Permission::Export, export::parquet),
         get("/export/xlsx", Permission::Export, export::xlsx),

@@ -3,7 +3,10 @@
 //! Every rule runs over the whole configuration, so one run reports all that is wrong.
 
 mod alerts;
+mod allocation;
 mod budgets;
+mod capacity;
+mod exchange;
 mod ledger;
 mod models;
 mod names;
@@ -12,6 +15,8 @@ mod teams;
 mod upstreams;
 
 use std::collections::HashSet;
+
+use tollgate_accounting::ledger::JournalOptions;
 
 use super::{
     currency::is_currency,
@@ -29,12 +34,15 @@ pub(super) fn check(file: &ConfigFile, prices: &PriceFile, tree: &Node) -> Vec<P
     let mut check = Check { file, prices, tree, problems: Vec::new() };
     check.general();
     check.ledger();
+    check.journal();
     check.listeners();
     check.regions_and_upstreams();
     check.models();
     check.teams();
     check.alerts();
     check.secrets();
+    check.exchange();
+    check.allocation();
     check.price_entries();
     check.problems
 }
@@ -128,10 +136,17 @@ impl Check<'_> {
                 "expected stdout, stderr, off or the name of a file",
             );
         }
-        for (field, given) in [("fx", file.fx.is_some()), ("fleet", file.fleet.is_some())] {
-            if given {
-                self.later(root.field(field), &format!("`{field}`"));
-            }
+        if file.fleet.is_some() {
+            self.later(root.field("fleet"), "`fleet`");
+        }
+    }
+
+    fn journal(&mut self) {
+        let segment = self.file.ledger.journal.segment;
+        let sizes = JournalOptions::MIN_SEGMENT..=JournalOptions::MAX_SEGMENT;
+        if segment.is_some_and(|size| !sizes.contains(&size.0)) {
+            let path = Path::default().field("ledger").field("journal").field("segment");
+            self.error(path, "a segment has between 256KiB and 1GiB");
         }
     }
 
@@ -166,12 +181,21 @@ impl Check<'_> {
                 let path = path.field(field);
                 self.problems.push(Problem { path, suggestion, ..Problem::at(Some(place.clone()), message) });
             };
-            if item.currency.as_ref().is_some_and(|currency| *currency != self.file.currency) {
+            if let Some(currency) = &item.currency
+                && *currency != self.file.currency
+                && !self.file.fx.iter().any(|rate| rate.currency == *currency && rate.from <= item.from)
+            {
                 let message = format!(
-                    "a price in another currency than {} needs an `fx` entry, which is not available yet",
+                    "a price in {currency} needs an `fx` entry that counts on its date: budgets and totals are in {}",
                     self.file.currency
                 );
                 push("currency", message, None);
+            }
+            if let Some(region) = &item.region
+                && !self.file.regions.iter().any(|known| known.name == *region)
+            {
+                let suggestion = nearest(region, self.file.regions.iter().map(|known| known.name.as_str()));
+                push("region", format!("there is no region `{region}`"), suggestion);
             }
             if let Some(upstream) = &item.upstream
                 && !self.file.upstreams.iter().any(|known| known.name == *upstream)

@@ -15,10 +15,10 @@ mod upstreams;
 use std::sync::Arc;
 
 use tollgate_accounting::{
-    price::PriceBook,
+    price::{Exchange, PriceBook, Rate},
     quota::{Calendar, Quotas, Scope},
 };
-use tollgate_domain::Name;
+use tollgate_domain::{Name, UnixMillis};
 use tollgate_proxy::{EdgeLimits, Live, Snapshot};
 
 pub use self::{
@@ -95,10 +95,21 @@ pub fn quotas(document: &Document) -> Quotas {
 }
 
 fn price_book(document: &Document, currency: &Name, problems: &mut Vec<Problem>) -> PriceBook {
-    PriceBook::build(document.prices.entries(currency)).unwrap_or_else(|error| {
+    let entries = document.prices.entries(currency);
+    PriceBook::build_in(&exchange(document, currency), entries).unwrap_or_else(|error| {
         problems.push(document.prices.problem(&error));
         PriceBook::default()
     })
+}
+
+fn exchange(document: &Document, currency: &Name) -> Exchange {
+    let mut exchange = Exchange::new(currency.clone());
+    for given in &document.file.fx {
+        let rate = Rate::from_decimal(given.rate).expect("checked with the document");
+        let from = UnixMillis::new(given.from.millis);
+        exchange.add(given.currency.as_str().into(), from, rate).expect("checked with the document");
+    }
+    exchange
 }
 
 fn edge_limits(document: &Document) -> EdgeLimits {

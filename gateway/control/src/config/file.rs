@@ -4,7 +4,10 @@
 //! in the JSON Schema: what it means, its unit, its default, an example.
 
 mod alerts;
+mod allocation;
 mod budget;
+mod capacity;
+mod exchange;
 mod journal;
 mod ledger;
 mod listen;
@@ -22,12 +25,15 @@ use serde::Deserialize;
 use self::quantities::decimal_schema;
 pub use self::{
     alerts::{AlertKind, AlertsSection, Webhook},
+    allocation::{AllocationMethod, AllocationRule, AllocationSection},
     budget::{Budget, BudgetAction, BudgetMode, Period, Reserve},
+    capacity::{Billing, Capacity},
+    exchange::ExchangeRate,
     journal::JournalSection,
     ledger::{Durability, LedgerSection, Store},
     listen::{AccessLog, AdminSection, AdminToken, Edge, Listen, Listener, Role, ServerTls, TokenScope},
     model::{Balance, Model, Target},
-    quantities::{Instant, Share, Size, Span},
+    quantities::{Instant, Percent, Share, Size, Span},
     secret::SecretText,
     team::{Key, Limits, Project, Team},
     upstream::{
@@ -103,8 +109,12 @@ pub struct ConfigFile {
     /// Who is told when a budget comes to a threshold.
     #[serde(default)]
     pub alerts: AlertsSection,
-    /// Exchange rates for prices in other currencies. Not available yet.
-    pub fx: Option<Later>,
+    /// Rates of exchange for prices in other currencies. Default: none.
+    #[serde(default)]
+    pub fx: Vec<ExchangeRate>,
+    /// Who bears what nobody of the teams has caused.
+    #[serde(default)]
+    pub allocation: AllocationSection,
     /// Several gateways that share limits. Not available yet.
     pub fleet: Option<Later>,
 }

@@ -4,12 +4,12 @@ use std::{path::PathBuf, sync::Arc};
 
 use serde::Deserialize;
 use tollgate_accounting::price::{PriceBook, PriceEntry, PriceError, Rates, TierEntry};
-use tollgate_domain::{Money, Name, UnixMillis, UpstreamName};
+use tollgate_domain::{Money, Name, RegionName, UnixMillis, UpstreamName};
 
 use super::{
     currency::is_currency,
     document,
-    file::Instant,
+    file::{Instant, Percent},
     problem::{Errors, Path, Place, Problem},
     sources::Sources,
     tree::Node,
@@ -42,6 +42,8 @@ pub struct PriceItem {
     pub model: String,
     /// Only at this upstream. Default: at all.
     pub upstream: Option<String>,
+    /// Only in this region; not beside an upstream. Default: in all.
+    pub region: Option<String>,
     /// From when on, at midnight UTC.
     pub from: Instant,
     /// Currency, an ISO 4217 code. Default: the configuration's.
@@ -49,6 +51,8 @@ pub struct PriceItem {
     /// Units that the prices are for. Default: 1000000.
     #[serde(default = "million")]
     pub per: u64,
+    /// What was agreed to be taken off every amount of the entry. Example: `"12.5%"`.
+    pub discount: Option<Percent>,
     /// Input tokens.
     pub input: Option<Money>,
     /// Input tokens read from a cache.
@@ -110,9 +114,11 @@ impl PriceItem {
             id: self.id.clone(),
             model: self.model.as_str().into(),
             upstream: self.upstream.as_deref().map(UpstreamName::from),
+            region: self.region.as_deref().map(RegionName::from),
             from: UnixMillis::new(self.from.millis),
             currency: self.currency.as_deref().map_or_else(|| currency.clone(), Name::from),
             per: self.per,
+            discount: self.discount.map_or(0, |discount| discount.millionths),
             rates: Rates {
                 input: self.input,
                 cached_input: self.cached_input,
@@ -172,13 +178,16 @@ impl TierItem {
 }
 
 impl PriceFile {
-    /// True when a target has a price, by its own choice or by the entries' upstream and model.
+    /// True when a target has a price, by its own choice or by the entries' upstream or region and
+    /// model.
     #[must_use]
-    pub fn has(&self, explicit: Option<&str>, upstream: &str, model: &str) -> bool {
+    pub fn has(&self, explicit: Option<&str>, upstream: &str, region: &str, model: &str) -> bool {
         match explicit {
             Some(id) => self.items.iter().any(|item| item.id.as_deref() == Some(id)),
             None => self.items.iter().any(|item| {
-                item.model == model && item.upstream.as_deref().is_none_or(|only| only == upstream)
+                item.model == model
+                    && item.upstream.as_deref().is_none_or(|only| only == upstream)
+                    && item.region.as_deref().is_none_or(|only| only == region)
             }),
         }
     }
@@ -240,6 +249,12 @@ pub(super) fn read(file: &Arc<str>, text: &str, into: &mut PriceFile, problems: 
             item.amounts().iter().filter(|(_, amount)| amount.is_some_and(|amount| amount < Money::ZERO))
         {
             refuse(here.field(name), "a price cannot be negative");
+        }
+        if item.discount.is_some_and(|discount| discount.millionths >= 1_000_000) {
+            refuse(here.field("discount"), "must be below 100%");
+        }
+        if item.upstream.is_some() && item.region.is_some() {
+            refuse(here.field("region"), "an upstream has its own region: give one of them");
         }
         if item.per == 0 {
             refuse(here.field("per"), "must be at least 1");

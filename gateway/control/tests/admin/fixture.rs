@@ -14,13 +14,13 @@ use parking_lot::Mutex;
 use serde_json::Value;
 use tempfile::TempDir;
 use tollgate_accounting::ledger::{
-    End, Entry, Flags, Identity, Journal, JournalOptions, Kind, Place, Postings, ServedBy,
+    End, Entry, Flags, Identity, Journal, JournalOptions, Kind, Loader, Place, Postings, ServedBy,
 };
 use tollgate_control::{
     admin::{self, AdminState, Check},
     alerts::{Alerts, Foresight},
     config::{self, Document, Sources},
-    history::History,
+    history::{History, Source},
     operate::Operators,
     raises::Raises,
     reload::Reloader,
@@ -114,7 +114,34 @@ impl Gateway {
 
     /// Changes the configuration file.
     pub(crate) fn edit_config(&self, from: &str, to: &str) {
-        let path = self.folder.path().join("tollgate.yaml");
+        self.edit("tollgate.yaml", from, to);
+    }
+
+    /// Changes the price file.
+    pub(crate) fn edit_prices(&self, from: &str, to: &str) {
+        self.edit("prices.yaml", from, to);
+    }
+
+    pub(crate) fn reload(&self) {
+        self.reloader.reload(Source::File, "test").unwrap_or_else(|errors| panic!("{errors}"));
+    }
+
+    pub(crate) fn postings(&self) -> Arc<Postings> {
+        Arc::clone(&self.state.postings)
+    }
+
+    /// What carries posted rows into the store.
+    pub(crate) fn loader(&self) -> Loader {
+        Loader::new(&self.folder.path().join("journal"), Arc::clone(&self.store) as _)
+    }
+
+    /// Loses what the store keeps beside the rows.
+    pub(crate) fn forget_papers(&self) {
+        self.store.documents.lock().clear();
+    }
+
+    fn edit(&self, file: &str, from: &str, to: &str) {
+        let path = self.folder.path().join(file);
         let text = fs::read_to_string(&path).expect("it is ours");
         assert!(text.contains(from), "{from:?} stands in the file");
         fs::write(&path, text.replace(from, to)).expect("it is ours");

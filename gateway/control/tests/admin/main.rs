@@ -1,6 +1,7 @@
 //! The admin API: who may ask, what is answered, and what stays after a change.
 
 mod budgets;
+mod capacity;
 mod close;
 mod fixture;
 mod memory;
@@ -19,13 +20,15 @@ const EVERYONE: [&str; 5] = ["root", "ops", "money", "eyes", "retail-lead"];
 #[tokio::test]
 async fn a_route_opens_only_to_the_roles_of_its_rule() {
     let gateway = Gateway::new();
-    let cases: [(&str, &str, &[&str]); 11] = [
+    let cases: [(&str, &str, &[&str]); 13] = [
         ("GET", "/api/v1/usage", &EVERYONE),
         ("GET", "/api/v1/alerts", &EVERYONE),
         ("POST", "/api/v1/budgets/team/retail/raise", &["root", "money"]),
         ("GET", "/api/v1/budgets", &EVERYONE),
         ("GET", "/api/v1/openapi.json", &EVERYONE),
         ("GET", "/api/v1/export/csv?from=2026-11&to=2026-12", &["root", "money", "retail-lead"]),
+        ("GET", "/api/v1/allocation", &["root", "money", "eyes"]),
+        ("POST", "/api/v1/prices/rerate", &["root", "money"]),
         ("GET", "/api/v1/regions", &["root", "ops", "eyes"]),
         ("GET", "/api/v1/audit", &["root", "ops", "eyes"]),
         ("POST", "/api/v1/regions/eu/enable", &["root", "ops"]),

@@ -18,7 +18,7 @@ pub(crate) struct MemoryStore {
     pub(crate) overrides: Mutex<Vec<Override>>,
     pub(crate) audit: Mutex<Vec<AuditEntry>>,
     versions: Mutex<Vec<ConfigVersion>>,
-    documents: Mutex<Vec<Document>>,
+    pub(crate) documents: Mutex<Vec<Document>>,
     /// While it stands, every change fails.
     pub(crate) full: AtomicBool,
     /// While it stands, rows can be read only up to the end of their first page.

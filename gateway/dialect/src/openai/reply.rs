@@ -2,7 +2,7 @@
 
 use std::{sync::LazyLock, time::Duration};
 
-use memchr::memmem::Finder;
+use memchr::{memchr_iter, memmem::Finder};
 use serde_json::json;
 
 use crate::{
@@ -24,35 +24,71 @@ pub(crate) struct Members<'a> {
     usage: Option<usize>,
     error: Option<usize>,
     status: &'a [u8],
-    /// `choices` of chat completions, `output` of responses.
-    output: Option<usize>,
+    output: Option<Output>,
+}
+
+/// Where what was generated stands.
+#[derive(Clone, Copy)]
+enum Output {
+    /// `choices` of chat completions.
+    Choices(usize),
+    /// `output` of responses, where hosted tools leave their traces too.
+    Items(usize),
+}
+
+impl Output {
+    const fn at(self) -> usize {
+        match self {
+            Self::Choices(at) | Self::Items(at) => at,
+        }
+    }
 }
 
 impl<'a> Members<'a> {
     /// The members of a whole answer.
     ///
-    /// Searching for the few names is several times cheaper than walking a long answer. A quoted name
-    /// before a colon is never inside a string, since a string's own quotes are escaped; where a name
-    /// stands but once it is taken, and anything less plain is walked.
+    /// Looking at what stands before each colon is several times cheaper than walking a long answer. A
+    /// quote before a colon never ends a value, and a name inside a text has its own quotes escaped; so
+    /// a name that stands but once is taken, and anything less plain is walked.
     pub(crate) fn of_answer(bytes: &'a [u8]) -> Self {
         Self::by_name(bytes).unwrap_or_else(|| Self::of(bytes))
     }
 
     fn by_name(bytes: &'a [u8]) -> Option<Self> {
-        let names = &*NAMES;
-        if names.needs_a_walk.iter().any(|name| name.find(bytes).is_some()) {
-            return None;
+        let [mut model, mut service_tier, mut usage, mut choices] = [Stands::Nowhere; 4];
+        for colon in memchr_iter(b':', bytes) {
+            let before = match bytes[..colon].split_last()? {
+                (b'"', before) => before,
+                // Who writes blanks before colons is walked.
+                (b' ' | b'\t' | b'\n' | b'\r', _) => return None,
+                _ => continue,
+            };
+            let value = colon + 1;
+            // Most names differ from these in their last letter already.
+            match before.last()? {
+                b'l' if before.ends_with(b"\"model") => model.meet(value),
+                b'e' if before.ends_with(b"\"usage") => usage.meet(value),
+                b's' if before.ends_with(b"\"choices") => choices.meet(value),
+                b's' if before.ends_with(b"\"status") => return None,
+                b'r' if before.ends_with(b"\"service_tier") => service_tier.meet(value),
+                b'r' if before.ends_with(b"\"error") => return None,
+                b't' if before.ends_with(b"\"output") => return None,
+                _ => {}
+            }
         }
-        let service_tier = match the_only(bytes, &names.service_tier) {
-            Stands::Once(at) => Some(text_at(bytes, at)?),
+        let (usage, choices) = (usage.once()?, choices.once());
+        let opens = |at: usize, bracket| bytes.get(at) == Some(&bracket);
+        let plain = opens(usage, b'{') && choices.is_none_or(|at| opens(at, b'['));
+        let service_tier = match service_tier {
             Stands::Nowhere => None,
+            Stands::Once(at) => Some(text_at(bytes, at)?),
             Stands::Often => return None,
         };
-        Some(Self {
-            model: Some(text_at(bytes, the_only(bytes, &names.model).once()?)?),
+        plain.then_some(Self {
+            model: Some(text_at(bytes, model.once()?)?),
             service_tier,
-            usage: Some(the_only(bytes, &names.usage).once()?),
-            output: the_only(bytes, &names.choices).once(),
+            usage: Some(usage),
+            output: choices.map(Output::Choices),
             ..Self::default()
         })
     }
@@ -71,7 +107,8 @@ impl<'a> Members<'a> {
                 (b"status", Value::Text(raw)) => members.status = raw,
                 (b"usage", Value::Open) => members.usage = Some(found.at),
                 (b"error", value) if !value.is_null() => members.error = Some(found.at),
-                (b"choices" | b"output", Value::Open) => members.output = Some(found.at),
+                (b"choices", Value::Open) => members.output = Some(Output::Choices(found.at)),
+                (b"output", Value::Open) => members.output = Some(Output::Items(found.at)),
                 _ => {}
             }
             if found.value == Value::Open {
@@ -85,8 +122,8 @@ impl<'a> Members<'a> {
     pub(crate) fn take_usage(&self, bytes: &[u8], reported: &mut Reported) {
         let Some(raw) = self.usage.and_then(|at| bytes.get(at..)) else { return };
         usage::take(raw, reported);
-        let (Some(usage), Some(at)) = (&mut reported.usage, self.output) else { return };
-        if NAMES.web_search.find(&bytes[at..]).is_some() {
+        let (Some(usage), Some(Output::Items(at))) = (&mut reported.usage, self.output) else { return };
+        if WEB_SEARCH.find(&bytes[at..]).is_some() {
             usage.web_searches = parse_at(bytes, at).map_or(0, |output| web_searches(&output));
         }
     }
@@ -100,26 +137,8 @@ impl<'a> Members<'a> {
     }
 }
 
-/// Searchers for the few names; making one costs as much as several searches of an answer.
-static NAMES: LazyLock<Names> = LazyLock::new(|| Names {
-    needs_a_walk: [Finder::new("\"error\""), Finder::new("\"status\""), Finder::new("\"output\"")],
-    model: Finder::new("\"model\":\""),
-    service_tier: Finder::new("\"service_tier\":\""),
-    usage: Finder::new("\"usage\":{"),
-    choices: Finder::new("\"choices\":["),
-    web_search: Finder::new("\"web_search_call\""),
-});
-
-struct Names {
-    needs_a_walk: [Finder<'static>; 3],
-    model: Finder<'static>,
-    service_tier: Finder<'static>,
-    usage: Finder<'static>,
-    choices: Finder<'static>,
-    web_search: Finder<'static>,
-}
-
 /// How often a name stands in an answer.
+#[derive(Clone, Copy)]
 enum Stands {
     Nowhere,
     /// With the index of its value's first byte.
@@ -128,6 +147,13 @@ enum Stands {
 }
 
 impl Stands {
+    fn meet(&mut self, value: usize) {
+        *self = match self {
+            Self::Nowhere => Self::Once(value),
+            Self::Once(_) | Self::Often => Self::Often,
+        };
+    }
+
     fn once(self) -> Option<usize> {
         match self {
             Self::Once(at) => Some(at),
@@ -136,18 +162,14 @@ impl Stands {
     }
 }
 
-/// Looks for a name with the first byte of its value behind it.
-fn the_only(bytes: &[u8], name: &Finder<'_>) -> Stands {
-    let Some(at) = name.find(bytes) else { return Stands::Nowhere };
-    let value = at + name.needle().len() - 1;
-    if name.find(&bytes[value..]).is_some() { Stands::Often } else { Stands::Once(value) }
-}
-
 /// The raw text of the string that begins at `at`.
 fn text_at(bytes: &[u8], at: usize) -> Option<&[u8]> {
-    let after = after_string(bytes, at)?;
+    let after = (bytes.get(at) == Some(&b'"')).then(|| after_string(bytes, at))??;
     Some(&bytes[at + 1..after - 1])
 }
+
+/// Making a searcher costs as much as several searches of an answer.
+static WEB_SEARCH: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"web_search_call\""));
 
 /// Searches among the output items; opening a found page is free.
 fn web_searches(output: &serde_json::Value) -> u64 {
@@ -170,11 +192,12 @@ pub(crate) fn read(operation: Operation, body: &[u8], rules: &FaultRules) -> Rep
     };
     members.take_usage(body, &mut reported);
     if reported.usage.is_none() && reported.fault.is_none() && operation.generates() {
-        reported.counted_output = members.output.and_then(|at| parse_at(body, at)).map(|value| {
-            let mut output = OutputText::default();
-            output.push_visible(&value);
-            output.count()
-        });
+        reported.counted_output =
+            members.output.and_then(|output| parse_at(body, output.at())).map(|value| {
+                let mut output = OutputText::default();
+                output.push_visible(&value);
+                output.count()
+            });
     }
     reported
 }

@@ -143,7 +143,7 @@ struct Added {
 impl Added {
     fn member(&mut self, splices: &mut Splices, name: &str, value: &str) {
         let comma = if std::mem::take(&mut self.first) { "" } else { "," };
-        splices.insert(self.at, format!("{comma}\"{name}\":{value}"));
+        splices.insert(self.at, [comma, "\"", name, "\":", value].concat());
     }
 }
 

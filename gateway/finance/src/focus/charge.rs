@@ -53,8 +53,9 @@ pub(super) enum Origin {
 /// What is charged.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) enum What {
-    /// A priced quantity. What is taken back is a quantity below zero, never a price below zero.
-    Metered { meter: MeterKind, unit_price: UnitPrice, price_id: Name },
+    /// A priced quantity, and what one of it costs by the provider's list. What is taken back is a
+    /// quantity below zero, never a price below zero.
+    Metered { meter: MeterKind, unit_price: UnitPrice, list_price: UnitPrice, price_id: Name },
     /// A quantity that has no price: its cost is unknown, not zero.
     Unpriced(MeterKind),
     /// An amount that no quantity explains.
@@ -142,11 +143,16 @@ fn origin(entry: &Entry) -> Option<Origin> {
 fn metered(meter: &Meter) -> (What, i128) {
     let quantity = i128::from(meter.quantity);
     let taken_back = meter.unit_price.pico() < 0;
-    let unit_price = match taken_back {
-        true => UnitPrice::from_pico(meter.unit_price.pico().saturating_neg()),
-        false => meter.unit_price,
+    let unsigned = |price: UnitPrice| match taken_back {
+        true => UnitPrice::from_pico(price.pico().saturating_neg()),
+        false => price,
     };
-    let what = What::Metered { meter: meter.meter, unit_price, price_id: meter.price_id.clone() };
+    let what = What::Metered {
+        meter: meter.meter,
+        unit_price: unsigned(meter.unit_price),
+        list_price: unsigned(meter.list_price.unwrap_or(meter.unit_price)),
+        price_id: meter.price_id.clone(),
+    };
     (what, if taken_back { -quantity } else { quantity })
 }
 

@@ -138,9 +138,9 @@ fn money(charge: &Charge, class: Class, sums: &Sums, line: &mut Line) {
     line.zero("BilledCost");
     line.decimal("EffectiveCost", sums.cost);
     line.decimal("ContractedCost", sums.cost);
-    line.decimal("ListCost", sums.cost);
+    line.decimal("ListCost", measure.list_cost.unwrap_or(sums.cost));
     line.decimal("ContractedUnitPrice", measure.unit_price);
-    line.decimal("ListUnitPrice", measure.unit_price);
+    line.decimal("ListUnitPrice", measure.list_price);
     line.text("BillingCurrency", &*charge.currency);
     line.decimal("PricingQuantity", measure.priced);
     line.text("PricingUnit", measure.pricing_unit);

@@ -15,6 +15,9 @@ const PICO: i128 = 1_000_000_000_000;
 #[derive(Default)]
 pub(super) struct Measure {
     pub(super) unit_price: Option<Money>,
+    pub(super) list_price: Option<Money>,
+    /// What the quantity costs by the provider's list; none where there is no list price.
+    pub(super) list_cost: Option<Money>,
     pub(super) priced: Option<Money>,
     pub(super) pricing_unit: Cow<'static, str>,
     pub(super) consumed: Option<Money>,
@@ -24,13 +27,13 @@ pub(super) struct Measure {
 impl Measure {
     /// What `quantity` of a charge is.
     pub(super) fn of(charge: &Charge, quantity: i128) -> Self {
-        let (meter, unit_price) = match &charge.what {
+        let (meter, prices) = match &charge.what {
             What::Lump(amount) if matches!(charge.origin, Origin::Capacity(_)) => {
                 return Self::charges(*amount, quantity);
             }
             What::Lump(_) => return Self::default(),
             What::Unpriced(meter) => (*meter, None),
-            What::Metered { meter, unit_price, .. } => (*meter, Some(*unit_price)),
+            What::Metered { meter, unit_price, list_price, .. } => (*meter, Some((*unit_price, *list_price))),
         };
         let unit = unit_of(meter.unit());
         let (block, pricing_unit) = match meter.unit() {
@@ -38,7 +41,10 @@ impl Measure {
             _ => (1, unit.clone()),
         };
         Self {
-            unit_price: unit_price.map(|price| price.times(block)),
+            unit_price: prices.map(|(price, _)| price.times(block)),
+            list_price: prices.map(|(_, list)| list.times(block)),
+            list_cost: prices
+                .map(|(_, list)| Money::from_pico(quantity.saturating_mul(i128::from(list.pico())))),
             // Exact: both are whole, and a block is a power of ten.
             priced: Some(Money::from_pico(quantity.saturating_mul(PICO / i128::from(block)))),
             pricing_unit,
@@ -51,8 +57,11 @@ impl Measure {
     fn charges(amount: Money, quantity: i128) -> Self {
         let taken_back = amount < Money::ZERO;
         let quantity = if taken_back { -quantity } else { quantity };
+        let price = Some(if taken_back { -amount } else { amount });
         Self {
-            unit_price: Some(if taken_back { -amount } else { amount }),
+            unit_price: price,
+            list_price: price,
+            list_cost: None,
             priced: Some(Money::from_pico(quantity.saturating_mul(PICO))),
             pricing_unit: Cow::Borrowed("Charges"),
             consumed: Some(Money::from_pico(quantity.saturating_mul(PICO))),

@@ -101,7 +101,7 @@ pub fn export_focus(
             hour.start = start;
         }
         charge::of_entry(entry, |charge, sums| hour.charges.entry(charge).or_default().add(&sums));
-        Ok(())
+        Ok::<(), ExportError>(())
     })?;
     lines += hour.write(&columns, &mut *file)?;
     file.finish()?;

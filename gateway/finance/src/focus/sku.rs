@@ -72,6 +72,8 @@ pub(super) fn meter_name(meter: MeterKind) -> &'static str {
         MeterKind::AudioOutput => "Audio Output Tokens",
         MeterKind::Request => "Requests",
         MeterKind::Search => "Web Searches",
+        MeterKind::CapacityUsed => "Used Capacity",
+        MeterKind::CapacityIdle => "Idle Capacity",
     }
 }
 
@@ -90,6 +92,6 @@ fn token_keys(meter: MeterKind) -> &'static [(&'static str, &'static str)] {
         MeterKind::Output | MeterKind::Reasoning => &[("x_TokenDirection", "Output")],
         MeterKind::AudioInput => &[("x_TokenDirection", "Input"), ("x_Modality", "Audio")],
         MeterKind::AudioOutput => &[("x_TokenDirection", "Output"), ("x_Modality", "Audio")],
-        MeterKind::Request | MeterKind::Search => &[],
+        MeterKind::Request | MeterKind::Search | MeterKind::CapacityUsed | MeterKind::CapacityIdle => &[],
     }
 }

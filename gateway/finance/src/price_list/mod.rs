@@ -109,7 +109,8 @@ fn in_force<'a>(present: &'a [PriceEntry], entry: &PriceEntry) -> Option<&'a Pri
     let newest = |upstream: Option<&UpstreamName>| {
         present
             .iter()
-            .filter(|known| known.model == entry.model && known.upstream.as_ref() == upstream)
+            .filter(|known| known.model == entry.model && known.region.is_none())
+            .filter(|known| known.upstream.as_ref() == upstream)
             .filter(|known| known.from <= entry.from)
             .max_by_key(|known| known.from)
     };

@@ -18,9 +18,9 @@ use tollgate_accounting::{
 };
 use tollgate_domain::{LogId, Money, RequestId, UnitPrice, UnixMillis};
 use tollgate_finance::{
-    FocusVersion,
+    FocusForm, FocusVersion, XlsxDetail,
     close::{Books, Order, Proof},
-    export_csv, export_focus,
+    export_csv, export_focus, export_parquet, export_xlsx,
 };
 use tollgate_stores::SqliteStore;
 
@@ -119,14 +119,22 @@ impl Stage {
         (self.papers(), documents, rows, self.store.audit(None, 100).expect("read").len())
     }
 
-    /// The exports of a range: CSV, and FOCUS in both versions.
-    pub(crate) fn exports(&self, from: UnixMillis, to: UnixMillis) -> [Vec<u8>; 3] {
+    /// Every export of a range, by what it is.
+    pub(crate) fn exports(&self, from: UnixMillis, to: UnixMillis) -> BTreeMap<&'static str, Vec<u8>> {
         let query = RowQuery { from: Some(from), to: Some(to), ..all_kinds() };
-        let mut files = [Vec::new(), Vec::new(), Vec::new()];
-        let [csv, old, new] = &mut files;
-        export_csv(&self.store, &query, csv).expect("exported");
-        for (version, file) in [(FocusVersion::V1_2, old), (FocusVersion::V1_4, new)] {
-            export_focus(&self.store, &query, version, &TimeZone::UTC, file).expect("exported");
+        let mut files: BTreeMap<&str, Vec<u8>> = BTreeMap::new();
+        export_csv(&self.store, &query, files.entry("csv").or_default()).expect("exported");
+        export_parquet(&self.store, &query, files.entry("parquet").or_default()).expect("exported");
+        let book = files.entry("xlsx").or_default();
+        export_xlsx(&self.store, &query, XlsxDetail::Requests, &TimeZone::UTC, book).expect("exported");
+        let charges = [
+            ("focus 1.2", FocusVersion::V1_2, FocusForm::Csv),
+            ("focus 1.4", FocusVersion::V1_4, FocusForm::Csv),
+            ("focus 1.4 parquet", FocusVersion::V1_4, FocusForm::Parquet),
+        ];
+        for (name, version, form) in charges {
+            let file = files.entry(name).or_default();
+            export_focus(&self.store, &query, (version, form), &TimeZone::UTC, file).expect("exported");
         }
         files
     }
@@ -195,6 +203,7 @@ pub(crate) fn row(number: u64, team: &str, at: UnixMillis) -> Entry {
             meter: MeterKind::Input,
             quantity,
             unit_price,
+            list_price: None,
             cost,
             price_id: "gpt-2026".into()
         }],

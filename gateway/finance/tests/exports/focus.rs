@@ -29,7 +29,14 @@ fn exported(entries: &[Entry], version: FocusVersion) -> Vec<Row> {
 
 fn meter(meter: MeterKind, quantity: u64, pico: i64) -> Meter {
     let unit_price = UnitPrice::from_pico(pico);
-    Meter { meter, quantity, unit_price, cost: unit_price.times(quantity), price_id: "gpt-2026".into() }
+    Meter {
+        meter,
+        quantity,
+        unit_price,
+        list_price: None,
+        cost: unit_price.times(quantity),
+        price_id: "gpt-2026".into(),
+    }
 }
 
 fn metered(number: u64, meters: &[Meter]) -> Entry {
@@ -67,6 +74,18 @@ fn tokens_are_priced_by_the_million_and_every_equation_holds() {
     );
     assert_eq!(row["Tags"], r#"{"env":"prod","feature":"a,b\"c","tollgate:team":"retail"}"#);
     assert_eq!((row["x_RequestCount"].as_str(), row["x_CostStatus"].as_str()), ("1", "Settled"));
+}
+
+#[test]
+fn an_agreed_price_stands_beside_the_list_price_and_both_equations_hold() {
+    let agreed = Meter {
+        list_price: Some(UnitPrice::from_pico(3_000_000)),
+        ..meter(MeterKind::Input, 2_000_000, 2_625_000)
+    };
+    let row = exported(&[metered(1, &[agreed])], FocusVersion::V1_4).remove(0);
+    let told = ["ListUnitPrice", "ListCost", "ContractedUnitPrice", "ContractedCost", "EffectiveCost"]
+        .map(|column| row[column].as_str());
+    assert_eq!(told, ["3", "6", "2.625", "5.25", "5.25"]);
 }
 
 #[test]

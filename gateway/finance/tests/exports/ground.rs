@@ -67,6 +67,7 @@ pub(crate) fn entry(number: u64) -> Entry {
             meter: MeterKind::Input,
             quantity: 10,
             unit_price: price,
+            list_price: None,
             cost: price.times(10),
             price_id: "gpt-2026".into(),
         }],

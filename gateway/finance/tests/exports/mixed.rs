@@ -132,7 +132,7 @@ fn meter(dice: &mut Dice) -> Meter {
     let unit_price = UnitPrice::from_pico(pico);
     let kind = *dice.pick(&MeterKind::ALL);
     let price_id = (*dice.pick(&["gpt-5-2026-10", "claude-2026-09"])).into();
-    Meter { meter: kind, quantity, unit_price, cost: unit_price.times(quantity), price_id }
+    Meter { meter: kind, quantity, unit_price, cost: unit_price.times(quantity), price_id, list_price: None }
 }
 
 /// The charge of an earlier request taken back, and another one in its place.

@@ -68,7 +68,14 @@ pub(crate) fn stored(uses: &[Use]) -> (TempDir, SqliteStore) {
 fn row(number: u64, used: &Use) -> Entry {
     let meter = |meter, quantity, pico| {
         let unit_price = UnitPrice::from_pico(pico);
-        Meter { meter, quantity, unit_price, cost: unit_price.times(quantity), price_id: "p".into() }
+        Meter {
+            meter,
+            quantity,
+            unit_price,
+            list_price: None,
+            cost: unit_price.times(quantity),
+            price_id: "p".into(),
+        }
     };
     Entry {
         id: RequestId::new(used.at, number.into()),

@@ -30,7 +30,14 @@ fn place(provider: &str, account: Option<&str>, model: &str) -> Option<Arc<Place
 
 fn input(quantity: u64) -> Meter {
     let cost = PRICE.times(quantity);
-    Meter { meter: MeterKind::Input, quantity, unit_price: PRICE, cost, price_id: "p".into() }
+    Meter {
+        meter: MeterKind::Input,
+        quantity,
+        unit_price: PRICE,
+        cost,
+        price_id: "p".into(),
+        list_price: None,
+    }
 }
 
 /// A request of so many tokens on the second day of the month, by its number.

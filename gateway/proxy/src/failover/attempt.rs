@@ -3,7 +3,7 @@
 use std::{future::poll_fn, pin::pin, time::Duration};
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, HeaderName, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use hyper::body::Incoming;
 use tokio::time::timeout;
 use tollgate_dialect::{Fault, Operation, Reported};
@@ -68,7 +68,7 @@ impl Reply {
             Self::Plain(plain) => &plain.headers,
             Self::Stream(stream) => &stream.headers,
         };
-        upstream_request_id(headers).map(Into::into)
+        upstream_request_id(headers).and_then(|id| id.to_str().ok()).map(Into::into)
     }
 
     pub(super) fn answer(self, visit: Visit) -> Answer {
@@ -80,13 +80,13 @@ impl Reply {
 }
 
 /// The id that the provider gave the request, by the names that these dialects use.
-pub(crate) fn upstream_request_id(headers: &HeaderMap) -> Option<&str> {
+pub(crate) fn upstream_request_id(headers: &HeaderMap) -> Option<&HeaderValue> {
     static NAMES: [HeaderName; 3] = [
         HeaderName::from_static("x-request-id"),
         HeaderName::from_static("request-id"),
         HeaderName::from_static("apim-request-id"),
     ];
-    NAMES.iter().find_map(|name| headers.get(name)?.to_str().ok())
+    NAMES.iter().find_map(|name| headers.get(name).filter(|id| id.to_str().is_ok()))
 }
 
 pub(super) async fn run(

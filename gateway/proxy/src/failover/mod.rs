@@ -20,9 +20,9 @@ use std::{
 };
 
 use smallvec::SmallVec;
-use tokio::time::timeout_at;
 
 use crate::{
+    edge::row_millis,
     intake::Envelope,
     rejection::Rejection,
     route::{self, Choice, RoutePlan},
@@ -37,7 +37,7 @@ pub use retries::RetryBudget;
 pub(crate) use attempt::{Answer, upstream_request_id};
 pub(crate) use commit::Stream;
 pub(crate) use failure::{Class, Failure, Passed};
-pub(crate) use visit::{Visit, millis};
+pub(crate) use visit::Visit;
 
 use failure::Retry;
 
@@ -105,15 +105,16 @@ impl<'a> Tries<'a> {
     async fn run(&mut self, trip: &mut Trip) -> Result<Answer, Rejection> {
         self.plan.route.retries.earn();
         loop {
-            let place = match self.next(trip) {
-                Next::Try(place) => place,
+            let now = Instant::now();
+            let (place, now) = match self.next(trip, now) {
+                Next::Try(place) => (place, now),
                 Next::TryAfter(place, pause) => {
                     tokio::time::sleep(pause).await;
-                    place
+                    (place, Instant::now())
                 }
                 Next::Done(last_word) => return last_word,
             };
-            match self.attempt(trip, place).await {
+            match self.attempt(trip, place, now).await {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => {
                     if let Some(answer) = self.take_in(trip, place, failure)? {
@@ -124,9 +125,8 @@ impl<'a> Tries<'a> {
         }
     }
 
-    async fn attempt(&mut self, trip: &mut Trip, place: usize) -> Result<Answer, Failure> {
+    async fn attempt(&mut self, trip: &mut Trip, place: usize, now: Instant) -> Result<Answer, Failure> {
         let candidate = &self.plan.candidates[place];
-        let now = Instant::now();
         let worker = trip.worker().clone();
         let Some(mut visit) = Visit::enter(&worker, &candidate.target, now) else {
             return Err(Failure::of(Class::Saturated));
@@ -142,18 +142,19 @@ impl<'a> Tries<'a> {
             // Pinned first: a timer around the future itself would move all of it once more.
             let run =
                 pin!(attempt::run(&worker, self.plan, candidate, self.envelope, trip.principal(), &progress));
-            timeout_at(self.deadline.into(), run).await
+            worker.within(self.deadline, now, run).await
         };
         let now = Instant::now();
-        match outcome.unwrap_or_else(|_| Err(Failure::of(Class::Deadline))) {
+        match outcome.unwrap_or_else(|| Err(Failure::of(Class::Deadline))) {
             Ok(reply) => {
                 visit.answered(now);
                 let mut story = visit.story(n, "ok", Some(reply.status()), now);
-                story.upstream_request_id = reply.upstream_request_id();
-                story.ttft_ms = Some(millis(now.duration_since(visit.began)));
+                let upstream_request_id = reply.upstream_request_id();
+                story.upstream_request_id.clone_from(&upstream_request_id);
+                story.ttft_ms = Some(row_millis(now.duration_since(visit.began)));
                 trip.attempted(story);
-                trip.answered(reply.status(), reply.upstream_request_id());
-                trip.first_content();
+                trip.answered(reply.status(), upstream_request_id);
+                trip.first_content(now);
                 Ok(reply.answer(visit))
             }
             Err(failure) => {
@@ -212,14 +213,9 @@ impl<'a> Tries<'a> {
     }
 
     /// Which target is next, or what the client is told.
-    fn next(&mut self, trip: &mut Trip) -> Next {
-        let worker = trip.worker().clone();
-        let choice = route::choose(
-            self.plan,
-            |place| self.failed.contains(&place),
-            Instant::now(),
-            || worker.random(),
-        );
+    fn next(&mut self, trip: &mut Trip, now: Instant) -> Next {
+        let worker = trip.worker();
+        let choice = route::choose(self.plan, |place| self.failed.contains(&place), now, || worker.random());
         let alias = || self.plan.route.alias.clone();
         match (choice, self.again.take()) {
             (Choice::Candidate(place), _) => Next::Try(place),

@@ -4,7 +4,7 @@
 use std::{
     rc::Rc,
     sync::{Arc, atomic::Ordering},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use tollgate_accounting::ledger::Attempt;
@@ -14,7 +14,7 @@ use super::{
     breaker::Sample,
     failure::{Failure, HoldScope},
 };
-use crate::{snapshot::Target, worker::Worker};
+use crate::{edge::row_millis, snapshot::Target, worker::Worker};
 
 pub(crate) struct Visit {
     worker: Rc<Worker>,
@@ -116,7 +116,7 @@ impl Visit {
             status,
             upstream_request_id: None,
             ttft_ms: None,
-            duration_ms: millis(now.duration_since(self.began)),
+            duration_ms: row_millis(now.duration_since(self.began)),
             meters: Default::default(),
             waste: Default::default(),
         }
@@ -168,8 +168,4 @@ impl Drop for Visit {
             self.target.live.breaker(super::Breaker::no_sample);
         }
     }
-}
-
-pub(crate) fn millis(duration: Duration) -> u32 {
-    u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)
 }

@@ -14,7 +14,7 @@ const OURS: usize = 13;
 /// Turns an upstream's headers into the client's: hop-by-hop fields, cookies, server
 /// banners and the upstream's own limits (they tell about other tenants) go, ours come.
 pub(super) fn for_client(headers: &mut HeaderMap, trip: &Trip) {
-    let upstream_id = failover::upstream_request_id(headers).and_then(|id| HeaderValue::from_str(id).ok());
+    let upstream_id = failover::upstream_request_id(headers).cloned();
     remove_named_by_connection(headers);
     keep_wanted(headers);
     if let Some(id) = upstream_id {
@@ -30,22 +30,19 @@ pub(super) fn for_client(headers: &mut HeaderMap, trip: &Trip) {
     limits::put(headers, &trip.headroom(), trip.asked().dialect, trip.exchange().started);
 }
 
-/// Most fields go, so those that stay are moved over: no name is copied, no gap is closed.
+/// Most fields go, so those that stay are moved over: no gap is closed.
 fn keep_wanted(headers: &mut HeaderMap) {
     let mut kept = HeaderMap::with_capacity(headers.len() + OURS);
-    let mut fields = headers.drain().peekable();
     let mut current = None;
-    while let Some((name, value)) = fields.next() {
+    for (name, value) in headers.drain() {
+        // Further values of a name come without it.
         if let Some(name) = name {
             current = Some(name).filter(|name| !is_unwanted(name));
         }
-        // Further values of a name come without it.
-        let more = fields.peek().is_some_and(|(name, _)| name.is_none());
-        if let Some(name) = if more { current.clone() } else { current.take() } {
-            kept.append(name, value);
+        if let Some(name) = &current {
+            kept.append(name.clone(), value);
         }
     }
-    drop(fields);
     *headers = kept;
 }
 
@@ -96,6 +93,7 @@ fn is_unwanted(name: &HeaderName) -> bool {
             | "x-ms-retry-after-ms"
             | "x-should-retry"
             | "request-id"
+            | "x-request-id"
             | "apim-request-id"
             | "openai-organization"
             | "openai-project"

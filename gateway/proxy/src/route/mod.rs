@@ -8,7 +8,6 @@ mod choose;
 
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderName};
 use smallvec::SmallVec;
 use tollgate_accounting::price::Price;
 use tollgate_domain::{ModelAlias, UnixMillis};
@@ -20,8 +19,6 @@ use crate::{
 };
 
 pub(crate) use choose::{Choice, choose};
-
-static ZONE: HeaderName = HeaderName::from_static("x-tollgate-zone");
 
 /// Permitted targets of one request.
 pub(crate) struct RoutePlan {
@@ -47,7 +44,7 @@ pub(crate) fn plan(
     envelope: &Envelope,
     started: UnixMillis,
 ) -> Result<RoutePlan, Rejection> {
-    let route = find(routes, envelope).ok_or_else(|| Rejection::UnknownModel(envelope.model.clone()))?;
+    let route = find(routes, envelope).ok_or_else(|| Rejection::UnknownModel(envelope.model().to_owned()))?;
     along(route, principal, envelope, started)
 }
 
@@ -72,7 +69,7 @@ fn along(
     if !principal.models.contains(&route.alias) {
         return Err(Rejection::ModelNotAllowed(route.alias.clone()));
     }
-    let narrowed = narrowed_zone(&envelope.headers);
+    let narrowed = envelope.zone.as_deref();
     let mut candidates = SmallVec::<[Candidate; 4]>::new();
     for (level, targets) in route.levels.iter().enumerate() {
         for target in targets.iter().filter(|target| is_permitted(target, principal, narrowed)) {
@@ -96,18 +93,13 @@ fn along(
 }
 
 fn find<'a>(routes: &'a Routes, envelope: &Envelope) -> Option<&'a Arc<Route>> {
-    let name = envelope.model.as_str();
-    if envelope.is_deployment
+    let name = envelope.model();
+    if envelope.is_deployment()
         && let Some(alias) = routes.deployments.get(name)
     {
         return routes.by_alias.get(alias);
     }
     routes.by_alias.get(name)
-}
-
-/// The zone that a client narrows its own call to; it can never widen what the project permits.
-fn narrowed_zone(headers: &HeaderMap) -> Option<&str> {
-    headers.get(&ZONE).and_then(|value| value.to_str().ok()).map(str::trim).filter(|zone| !zone.is_empty())
 }
 
 fn is_permitted(target: &Target, principal: &Principal, narrowed: Option<&str>) -> bool {

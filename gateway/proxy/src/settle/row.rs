@@ -62,9 +62,8 @@ impl Consumption {
     }
 }
 
-/// The row of an exchange.
-pub(super) fn entry(open: &Open, exit: Exit, ended_at: UnixMillis) -> Entry {
-    let Ticket { exchange, caller, asked, stamp, .. } = &open.ticket;
+/// The row of an exchange, which takes over what only the row still needs.
+pub(super) fn entry(open: &mut Open, exit: Exit, ended_at: UnixMillis) -> Entry {
     let known = open.status.unwrap_or(CLIENT_CLOSED);
     let (end, status, code, reading, whole) = match exit {
         // The client left while the answer was on its way; the call went on for its bill's sake.
@@ -89,7 +88,12 @@ pub(super) fn entry(open: &Open, exit: Exit, ended_at: UnixMillis) -> Entry {
     let reported = reading.reported.unwrap_or_default();
     let bill = bill(open, &consumed.usage, &reported);
     let flags = flags(open, &consumed, &reported, bill.as_ref());
-    let server = open.server.as_ref();
+    let attempts = std::mem::take(&mut open.attempts);
+    let waste_cost = attempts.iter().map(|attempt| attempt.waste).sum();
+    let Ticket { exchange, caller, asked, stamp, .. } = &mut open.ticket;
+    let caller = std::mem::take(caller);
+    let server = open.server.as_mut();
+    let place = server.as_ref().map(|server| Arc::clone(&server.target.place));
     Entry {
         id: exchange.id,
         seq: 0,
@@ -97,12 +101,12 @@ pub(super) fn entry(open: &Open, exit: Exit, ended_at: UnixMillis) -> Entry {
         started_at: exchange.started,
         ended_at,
         identity: Arc::clone(&open.principal.identity),
-        request_tags: caller.tags.clone(),
-        end_user: caller.end_user.clone(),
-        session: caller.session.clone(),
-        client: caller.client.clone(),
+        request_tags: caller.tags,
+        end_user: caller.end_user,
+        session: caller.session,
+        client: caller.client,
         model: asked.alias.clone(),
-        place: server.map(|server| Arc::clone(&server.target.place)),
+        place,
         served_model: reported.served_model,
         dialect: Cow::Borrowed(asked.dialect.as_str()),
         operation: Cow::Borrowed(asked.operation.as_str()),
@@ -118,10 +122,10 @@ pub(super) fn entry(open: &Open, exit: Exit, ended_at: UnixMillis) -> Entry {
         service_tier: reported.service_tier,
         currency: stamp.currency.clone(),
         reserved_cost: open.reservation.cost(),
-        waste_cost: open.attempts.iter().map(|attempt| attempt.waste).sum(),
-        attempts: open.attempts.clone(),
-        upstream_request_id: server.and_then(|server| server.upstream_request_id.clone()),
-        trace_id: caller.trace_id.clone(),
+        waste_cost,
+        attempts,
+        upstream_request_id: server.and_then(|server| server.upstream_request_id.take()),
+        trace_id: caller.trace_id,
         ttft_ms: open.ttft_ms,
         duration_ms: u32::try_from(ended_at.since(exchange.started)).unwrap_or(u32::MAX),
         config_version: stamp.config_version,
@@ -179,7 +183,23 @@ fn flags(open: &Open, consumed: &Consumption, reported: &Reported, bill: Option<
 /// Metrics and the access line of a row.
 pub(super) fn publish(worker: &Worker, entry: &Entry, exchange: Exchange) {
     record(worker, entry, &entry.model);
+    if entry.flags.contains(Flags::UNPRICED) {
+        warn_unpriced(worker, entry);
+    }
     write_line(worker, entry, exchange);
+}
+
+fn warn_unpriced(worker: &Worker, entry: &Entry) {
+    let upstream = entry.place.as_ref().map_or("", |place| place.upstream.as_str());
+    worker.series.borrow_mut().unpriced(&entry.model, upstream).count();
+    if worker.shared.live.unpriced.is_news(&entry.model, entry.ended_at) {
+        tracing::warn!(
+            model = entry.model.as_str(),
+            upstream,
+            upstream_model = entry.place.as_ref().map_or("", |place| place.upstream_model.as_str()),
+            "a model without a price is used; what it costs is unknown"
+        );
+    }
 }
 
 fn record(worker: &Worker, entry: &Entry, model: &ModelAlias) {

@@ -5,7 +5,6 @@
 
 use std::{
     cell::RefCell,
-    collections::HashMap,
     future::poll_fn,
     rc::Rc,
     sync::Arc,
@@ -19,14 +18,14 @@ use super::{
     connect::ConnectError,
     connection::{Connection, H1, RequestBody},
 };
-use crate::snapshot::Upstream;
+use crate::snapshot::{ByName, Upstream};
 
 /// Idle connections kept per upstream and core; more would only wait to be closed.
 const MOST_IDLE: usize = 1_024;
 
 /// The pools of one core.
 #[derive(Clone, Default)]
-pub(crate) struct Pools(Rc<RefCell<HashMap<Arc<str>, Pool>>>);
+pub(crate) struct Pools(Rc<RefCell<ByName<Arc<str>, Pool>>>);
 
 #[derive(Default)]
 struct Pool {

@@ -97,6 +97,7 @@ pub(crate) fn row(shape: Shape) -> Entry {
             meter: MeterKind::Input,
             quantity: usage.input_tokens(),
             unit_price: price,
+            list_price: None,
             cost: price.times(usage.input_tokens()),
             price_id: "p".into(),
         }],

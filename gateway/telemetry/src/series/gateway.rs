@@ -1,9 +1,9 @@
-//! The state of the gateway itself: refusals, regions, configuration, build.
+//! The state of the gateway itself: refusals, unknown costs, regions, configuration, build.
 
-use metrics::{Gauge, Label};
+use metrics::{Counter, Gauge, Label};
 
 use super::{counters::Counters, labels};
-use crate::catalogue::{BUILD, CONFIG_LAST_RELOAD, CONFIG_VERSION, QUOTA_REFUSALS, REGION_STATE};
+use crate::catalogue::{BUILD, CONFIG_LAST_RELOAD, CONFIG_VERSION, QUOTA_REFUSALS, REGION_STATE, UNPRICED};
 
 /// Refusals of one project by limits and budgets.
 pub struct QuotaSeries(Counters<&'static str>);
@@ -18,6 +18,22 @@ impl QuotaSeries {
     /// A request was refused by this limit, as the configuration names it.
     pub fn refused(&self, limit: &'static str) {
         self.0.count(limit, || vec![Label::from_static_parts("limit", limit)]);
+    }
+}
+
+/// Requests of one model without a price at one upstream.
+pub struct UnpricedSeries(Counter);
+
+impl UnpricedSeries {
+    /// Resolves the series of this model, as clients call it, at this upstream.
+    #[must_use]
+    pub fn new(model: &str, upstream: &str) -> Self {
+        Self(UNPRICED.counter(labels([("model", model), ("upstream", upstream)])))
+    }
+
+    /// One was served.
+    pub fn count(&self) {
+        self.0.increment(1);
     }
 }
 

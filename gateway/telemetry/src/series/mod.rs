@@ -12,7 +12,9 @@ mod request;
 mod upstream;
 
 pub use budget::{BudgetSeries, alert_made, alert_tried};
-pub use gateway::{ConfigSeries, QuotaSeries, RegionSeries, RegionState, ReloadResult, build_info};
+pub use gateway::{
+    ConfigSeries, QuotaSeries, RegionSeries, RegionState, ReloadResult, UnpricedSeries, build_info,
+};
 pub use ledger::{
     JournalDiskSeries, JournalSeries, JournalState, LoaderSeries, ReservationSeries, recovered_requests,
 };

@@ -235,7 +235,7 @@ impl Decoder {
     }
 
     fn meter(&mut self, field: Field<'_>) -> Result<Meter, DecodeError> {
-        let (mut meter, mut price_id) = (None, None);
+        let (mut meter, mut price_id, mut list_price) = (None, None, None);
         let (mut quantity, mut unit_price, mut cost) = (0, UnitPrice::default(), Money::ZERO);
         for part in Fields(field.content) {
             let part = part?;
@@ -245,11 +245,12 @@ impl Decoder {
                 3 => unit_price = UnitPrice::from_pico(part.signed()?),
                 4 => cost = part.money()?,
                 5 => price_id = Some(self.name(part)?),
+                6 => list_price = Some(UnitPrice::from_pico(part.signed()?)),
                 _ => {}
             }
         }
         let (meter, price_id) = meter.zip(price_id).ok_or(field.malformed())?;
-        Ok(Meter { meter, quantity, unit_price, cost, price_id })
+        Ok(Meter { meter, quantity, unit_price, list_price, cost, price_id })
     }
 
     fn attempt(&mut self, field: Field<'_>) -> Result<Attempt, DecodeError> {

@@ -216,6 +216,9 @@ fn write_meter(to: &mut FieldWriter<'_>, number: u64, meter: &Meter) {
         to.signed(3, meter.unit_price.pico());
         to.money(4, meter.cost);
         to.text(5, &meter.price_id);
+        if let Some(list) = meter.list_price {
+            to.present_signed(6, list.pico());
+        }
     });
 }
 

@@ -54,7 +54,12 @@ impl FieldWriter<'_> {
     /// A number that may be negative, sign in the lowest bit.
     #[inline]
     pub(super) fn signed(&mut self, field: u64, number: i64) {
-        self.number(field, ((number << 1) ^ (number >> 63)).cast_unsigned());
+        self.number(field, folded(number));
+    }
+
+    /// The same where absence means something else than zero.
+    pub(super) fn present_signed(&mut self, field: u64, number: i64) {
+        self.present_number(field, folded(number));
     }
 
     #[inline]
@@ -110,6 +115,10 @@ impl FieldWriter<'_> {
         }
         self.0.push(number as u8);
     }
+}
+
+const fn folded(number: i64) -> u64 {
+    ((number << 1) ^ (number >> 63)).cast_unsigned()
 }
 
 /// One field as it was found.

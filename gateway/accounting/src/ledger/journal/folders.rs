@@ -252,7 +252,13 @@ fn remember(disk: &dyn Disk, home: &Path, others: &[PathBuf]) -> io::Result<()> 
     if known.len() == count {
         return Ok(());
     }
-    let lines = known[1..].iter().map(|path| format!("{}\n", path.display())).collect::<String>();
+    let mut lines = String::new();
+    for path in &known[1..] {
+        let line = path.to_str().filter(|text| !text.contains('\n'));
+        let unfit = || io::Error::other(format!("{} cannot be written into a line", path.display()));
+        lines.push_str(line.ok_or_else(unfit)?);
+        lines.push('\n');
+    }
     disk::replace(disk, &home.join(ELSEWHERE), lines.as_bytes())
 }
 

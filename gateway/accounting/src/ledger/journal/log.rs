@@ -179,7 +179,7 @@ impl Log {
             let (segments, written, moves) = {
                 let mut tail = self.tail.lock();
                 if tail.is_poisoned() {
-                    return Ok(());
+                    return Err(io::Error::other("records wait for a disk that takes them"));
                 }
                 tail.unsynced.begin_sync();
                 (tail.segments(), self.written.load(Ordering::Acquire), tail.moves())

@@ -220,6 +220,7 @@ fn row_of(open: OpenRequest, now: UnixMillis) -> Entry {
             meter,
             quantity,
             unit_price,
+            list_price: None,
             cost: unit_price.times(quantity),
             price_id: price.price_id.clone(),
         })

@@ -113,8 +113,13 @@ pub fn standing<C: FromIterator<Meter>>(meters: impl IntoIterator<Item = Meter>)
 
 /// The same quantity at the price with its sign turned.
 fn reversed(meter: &Meter) -> Meter {
-    let unit_price = UnitPrice::from_pico(meter.unit_price.pico().saturating_neg());
-    Meter { unit_price, cost: -meter.cost, ..meter.clone() }
+    let turned = |price: UnitPrice| UnitPrice::from_pico(price.pico().saturating_neg());
+    Meter {
+        unit_price: turned(meter.unit_price),
+        list_price: meter.list_price.map(turned),
+        cost: -meter.cost,
+        ..meter.clone()
+    }
 }
 
 #[cfg(test)]
@@ -135,7 +140,7 @@ mod tests {
     fn meter(kind: MeterKind, quantity: u64, pico: i64, price_id: &str) -> Meter {
         let unit_price = UnitPrice::from_pico(pico);
         let cost = unit_price.times(quantity);
-        Meter { meter: kind, quantity, unit_price, cost, price_id: price_id.into() }
+        Meter { meter: kind, quantity, unit_price, list_price: None, cost, price_id: price_id.into() }
     }
 
     fn shown(meters: &[Meter]) -> Vec<(&str, u64, i64, &str)> {

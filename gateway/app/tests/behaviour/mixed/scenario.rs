@@ -191,7 +191,7 @@ fn fate(dice: &mut Dice, api: Api, stream: bool) -> Fate {
             Fate::Refused(refusals[dice.below(3) as usize])
         }
         70..100 if stream => Fate::Breaks(break_after_words(dice)),
-        100..130 if stream => Fate::Leaves(dice.from_one_to(MOST_WORDS - 3) as u32),
+        100..130 if stream => Fate::Leaves(dice.up_to(MOST_WORDS - 3) as u32),
         130..155 => Fate::LeavesEarly,
         155..157 => Fate::Unknown,
         _ => Fate::Whole,
@@ -215,7 +215,7 @@ fn trouble(dice: &mut Dice, api: Api, stream: bool) -> Trouble {
 }
 
 fn break_after_words(dice: &mut Dice) -> Fault {
-    let words = dice.from_one_to(MOST_WORDS - 3) as u32;
+    let words = dice.up_to(MOST_WORDS - 3) as u32;
     match dice.below(40) {
         0..13 => Fault::Close(At::Chunk(words)),
         13..26 => Fault::EndEarly(words),
@@ -252,7 +252,7 @@ impl Dice {
         (mixed ^ (mixed >> 31)) % bound
     }
 
-    fn from_one_to(&mut self, last: u64) -> u64 {
+    fn up_to(&mut self, last: u64) -> u64 {
         1 + self.below(last)
     }
 }

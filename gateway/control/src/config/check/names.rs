@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use tollgate_accounting::ledger::SHARED;
+
 use crate::config::problem::Path;
 
 use super::Check;
@@ -21,6 +23,8 @@ impl Check<'_> {
             "a name cannot have `/`, `\\` or `@`"
         } else if name.contains(char::is_control) || name.trim() != name || name.starts_with('.') {
             "a name cannot start with a dot, have control characters, or spaces at its ends"
+        } else if name == SHARED {
+            "this name is kept for costs that nobody of the teams has caused"
         } else {
             return;
         };

@@ -118,7 +118,9 @@ impl Check<'_> {
             };
             let targets: Vec<_> = model.targets.iter().filter(|target| permitted(&target.upstream)).collect();
             let priced = |target: &&crate::config::file::Target| {
-                self.prices.has(target.price.as_deref(), &target.upstream, &target.model)
+                let upstream = self.file.upstreams.iter().find(|known| known.name == target.upstream);
+                let region = upstream.map_or("", |upstream| &upstream.region);
+                self.prices.has(target.price.as_deref(), &target.upstream, region, &target.model)
             };
             if targets.is_empty() && !model.targets.is_empty() {
                 self.warn(path, format!("no target of `{name}` is processed in the project's zones only"));

@@ -85,13 +85,7 @@ impl Check<'_> {
                 None => {}
             }
         }
-        for (field, given) in
-            [("capacity", upstream.capacity.is_some()), ("billing", upstream.billing.is_some())]
-        {
-            if given {
-                self.later(here.field(field), &format!("`{field}`"));
-            }
-        }
+        self.capacity(here, upstream);
         for (index, zone) in upstream.processing.iter().flatten().enumerate() {
             self.name(here.field("processing").index(index), zone);
         }

@@ -1,6 +1,6 @@
 //! Keys: who may call, with the limits of key, project and team.
 
-use std::{collections::HashSet, sync::Arc};
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 use tollgate_accounting::{
@@ -79,7 +79,7 @@ fn principal(
             .map(|(name, value)| (name.as_str().into(), value.as_str().into()))
             .collect(),
     };
-    let models: HashSet<_> =
+    let models =
         key.models.as_ref().unwrap_or(&project.models).iter().map(|name| name.as_str().into()).collect();
     let budgets = || scopes.iter().filter_map(|scope| scope.rules().budget.as_ref());
     let hard_budget = budgets().any(quota::Budget::refuses);

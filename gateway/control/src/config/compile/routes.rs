@@ -63,7 +63,7 @@ fn target(given: &file::Target, endpoint: &Endpoint, prices: &PriceBook, live: &
         .unwrap_or_else(|| format!("{}/{model}/{}", upstream.dialect.as_str(), upstream.region).into());
     Target {
         weight: given.weight,
-        price: prices.line(given.price.as_deref(), &upstream.name, &model),
+        price: prices.line(given.price.as_deref(), &upstream.name, &upstream.region, &model),
         place: Arc::new(place),
         live: live.fleet.target(&upstream.name, &model),
         fate: live.fleet.fate_group(&fate),

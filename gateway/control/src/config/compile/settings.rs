@@ -91,7 +91,7 @@ pub(super) fn compile(document: &Document, problems: &mut Vec<Problem>) -> Setti
         admin: listener("admin", &file.listen.admin),
         status: file.listen.status.as_ref().map(|status| listener("status", status)),
         data_dir: document.sources().resolve(&file.data_dir),
-        journal: journal(document, problems),
+        journal: journal(document),
         second_journal: file.ledger.journal.second_dir.as_deref().map(|dir| document.sources().resolve(dir)),
         admin_tokens: file.admin.tokens.clone(),
         ledger: place,
@@ -108,14 +108,10 @@ pub(super) fn compile(document: &Document, problems: &mut Vec<Problem>) -> Setti
     }
 }
 
-fn journal(document: &Document, problems: &mut Vec<Problem>) -> JournalOptions {
+fn journal(document: &Document) -> JournalOptions {
     let usual = JournalOptions::default();
-    let Some(segment) = document.file.ledger.journal.segment else { return usual };
-    if !(JournalOptions::MIN_SEGMENT..=JournalOptions::MAX_SEGMENT).contains(&segment.0) {
-        let path = Path::default().field("ledger").field("journal").field("segment");
-        problems.push(document.problem(path, "a segment has between 256KiB and 1GiB"));
-    }
-    JournalOptions { segment_bytes: segment.0, ..usual }
+    let segment = document.file.ledger.journal.segment;
+    JournalOptions { segment_bytes: segment.map_or(usual.segment_bytes, |size| size.0), ..usual }
 }
 
 /// The configured name, else the host's.

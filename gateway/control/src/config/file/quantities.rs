@@ -83,6 +83,29 @@ impl FromStr for Share {
     }
 }
 
+/// A part of a hundred in millionths of the whole, written with its sign, such as `12.5%`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Percent {
+    /// Millionths; 1,000,000 is all of it.
+    pub millionths: u32,
+}
+
+impl FromStr for Percent {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        const WRONG: &str = "expected a percentage with at most four decimal places, such as 12.5%";
+        let number = text.strip_suffix('%').ok_or(WRONG)?;
+        let (whole, places) = number.split_once('.').unwrap_or((number, "0"));
+        let all_digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+        if !all_digits(whole) || !all_digits(places) || places.len() > 4 || whole.len() > 3 {
+            return Err(WRONG);
+        }
+        let digits: u32 = format!("{whole}{places:0<4}").parse().map_err(|_| WRONG)?;
+        if digits > 1_000_000 { Err(WRONG) } else { Ok(Self { millionths: digits }) }
+    }
+}
+
 /// An instant: a date (midnight UTC) or a date and time with an offset (RFC 3339).
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Instant {
@@ -142,6 +165,22 @@ impl<'de> Deserialize<'de> for Share {
     }
 }
 
+impl fmt::Display for Percent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (whole, places) = (self.millionths / 10_000, self.millionths % 10_000);
+        if places == 0 {
+            return write!(f, "{whole}%");
+        }
+        write!(f, "{whole}.{}%", format!("{places:04}").trim_end_matches('0'))
+    }
+}
+
+impl<'de> Deserialize<'de> for Percent {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Written(std::marker::PhantomData))
+    }
+}
+
 impl<'de> Deserialize<'de> for Instant {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
@@ -191,6 +230,21 @@ impl JsonSchema for Share {
             "minimum": 0,
             "maximum": 1,
             "examples": [0.25, "0.25", 1],
+        })
+    }
+}
+
+impl JsonSchema for Percent {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Percent".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "description": "A percentage with its sign and at most four decimal places.",
+            "pattern": r"^[0-9]{1,3}(\.[0-9]{1,4})?%$|\$\{",
+            "examples": ["12.5%"],
         })
     }
 }
@@ -253,6 +307,17 @@ mod tests {
         }
         for text in ["", "1.1", "2", "-0.1", "0.0000001", ".5", "1e-3"] {
             assert!(text.parse::<Share>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn percentages_are_whole_millionths_and_carry_their_sign() {
+        for (text, millionths) in [("12.5%", 125_000), ("100%", 1_000_000), ("0.0001%", 1), ("0%", 0)] {
+            assert_eq!(text.parse(), Ok(Percent { millionths }), "{text}");
+            assert_eq!(Percent { millionths }.to_string(), text);
+        }
+        for text in ["", "12.5", "0.125", "-1%", "101%", "1e1%", "0.00001%", ".5%", "%", "12,5%", "12.5 %"] {
+            assert!(text.parse::<Percent>().is_err(), "{text}");
         }
     }
 

@@ -9,7 +9,7 @@ use serde::{
 };
 use tollgate_domain::Secret;
 
-use super::{Later, SecretText, Span};
+use super::{Billing, Capacity, Later, SecretText, Span};
 
 /// Where upstreams' endpoints stand.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -70,10 +70,12 @@ pub struct Upstream {
     pub timeouts: Timeouts,
     /// Certificates. Default: the system's authorities, no client certificate.
     pub tls: Option<UpstreamTls>,
-    /// The provider's own limits. Not available yet.
-    pub capacity: Option<Later>,
-    /// How the provider is paid. Not available yet.
-    pub billing: Option<Later>,
+    /// How much it can serve: what hours of reserved capacity are split by into their used and their
+    /// idle part. Default: unknown.
+    pub capacity: Option<Capacity>,
+    /// How the provider is paid. Default: `usage`.
+    #[serde(default)]
+    pub billing: Billing,
 }
 
 /// What an upstream speaks.

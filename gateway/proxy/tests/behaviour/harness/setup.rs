@@ -1,10 +1,6 @@
 //! A snapshot made by hand, with what a test wants to be different.
 
-use std::{
-    collections::{HashMap, HashSet},
-    net::SocketAddr,
-    sync::Arc,
-};
+use std::{collections::HashMap, net::SocketAddr, sync::Arc};
 
 use sha2::{Digest, Sha256};
 use tollgate_accounting::{
@@ -15,8 +11,8 @@ use tollgate_accounting::{
 use tollgate_dialect::Dialect;
 use tollgate_domain::{ModelAlias, Secret, UnixMillis};
 use tollgate_proxy::{
-    Balance, Credential, Durability, EdgeLimits, InjectUsage, KeyRing, Live, OperatorState, Origin, Prepared,
-    Presentation, Principal, Route, Routes, Scheme, Snapshot, Target, Timeouts, Upstream,
+    Balance, ByName, Credential, Durability, EdgeLimits, InjectUsage, KeyRing, Live, OperatorState, Origin,
+    Prepared, Presentation, Principal, Route, Routes, Scheme, Snapshot, Target, Timeouts, Upstream,
 };
 use tollgate_simulator::Simulator;
 
@@ -52,9 +48,9 @@ pub(crate) struct Setup {
     pub(crate) edge: EdgeLimits,
     pub(crate) trap: Option<fn(&str)>,
     pub(crate) durability: Durability,
-    pub(crate) disk: DiskInHand,
+    pub(crate) disk: super::DiskInHand,
     /// A sync that takes longer stops admission.
-    pub(crate) slow_sync: Duration,
+    pub(crate) slow_sync: std::time::Duration,
     pub(crate) tls: Option<tollgate_proxy::ListenerTls>,
     /// Whether the models have prices.
     pub(crate) priced: bool,
@@ -131,8 +127,8 @@ impl Setup {
             edge: EdgeLimits::default(),
             trap: None,
             durability: Durability::Process,
-            disk: DiskInHand::default(),
-            slow_sync: Duration::from_secs(3_600),
+            disk: super::DiskInHand::default(),
+            slow_sync: std::time::Duration::from_secs(3_600),
             tls: None,
             priced: true,
         }
@@ -155,7 +151,7 @@ impl Setup {
         Snapshot {
             version: 1,
             keys,
-            routes: Routes { by_alias: self.routes(live), deployments: HashMap::new() },
+            routes: Routes { by_alias: self.routes(live), ..Routes::default() },
             edge: self.edge,
             ..Snapshot::empty("USD".into())
         }
@@ -182,7 +178,7 @@ impl Setup {
                 scope(ScopeKind::Project, "search/assistant", rules[1]),
                 scope(ScopeKind::Team, "search", rules[2]),
             ],
-            models: HashSet::from(["chat".into(), "claude".into(), "nowhere".into()]),
+            models: ["chat", "claude", "nowhere"].into_iter().map(ModelAlias::from).collect(),
             zones: self.zones.as_ref().map(|zones| zones.iter().map(|zone| (*zone).into()).collect()),
             expires: None,
             revoked: false,
@@ -193,7 +189,7 @@ impl Setup {
         }
     }
 
-    fn routes(&self, live: &Live) -> HashMap<ModelAlias, Arc<Route>> {
+    fn routes(&self, live: &Live) -> ByName<ModelAlias, Arc<Route>> {
         let mut levels: HashMap<&str, Vec<Vec<Arc<Target>>>> = HashMap::new();
         for target in &self.targets {
             levels.entry(target.alias()).or_default().push(vec![Arc::new(self.target(target, live))]);
@@ -216,7 +212,7 @@ impl Setup {
         let name = setup.name.as_str().into();
         let model = setup.model().into();
         Target {
-            price: self.priced.then(|| prices().line(None, &name, &model)).flatten(),
+            price: self.priced.then(|| prices().line(None, &name, &"north".into(), &model)).flatten(),
             weight: 1,
             place: Arc::new(Place {
                 provider: setup.dialect.as_str().into(),
@@ -273,9 +269,11 @@ fn prices() -> PriceBook {
         id: None,
         model: model.into(),
         upstream: None,
+        region: None,
         from: UnixMillis::new(0),
         currency: "USD".into(),
         per: 1_000_000,
+        discount: 0,
         rates: Rates {
             input: Some("1".parse().expect("a decimal")),
             cached_input: Some("0.1".parse().expect("a decimal")),

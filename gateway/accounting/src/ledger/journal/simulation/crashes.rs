@@ -27,7 +27,7 @@ type Rows = BTreeMap<RequestId, Entry>;
 #[test]
 fn no_crash_breaks_a_promise() {
     let long = std::env::var_os("TOLLGATE_LONG").is_some_and(|value| value == "1");
-    let (lives, every, at_least) = if long { (160, 1, 100_000) } else { (8, 11, 1_000) };
+    let (lives, every, at_least) = if long { (72, 1, 100_000) } else { (8, 11, 1_000) };
     let mut states = 0;
     for seed in 0..lives {
         states += Trial::new(seed).every_moment(every);
