@@ -1,5 +1,7 @@
 //! From the journal into a store, and the audit of both; every test once for each store.
 
+#![expect(clippy::duplicate_mod, reason = "the same tests, on another store")]
+
 mod ground;
 mod rows;
 
