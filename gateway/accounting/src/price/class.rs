@@ -81,7 +81,7 @@ impl Class {
             above,
             input,
             cached_input: cached_input.or(input),
-            cached_as_input: cached_input.is_none(),
+            cached_as_input: cached_input.is_none() && input.is_some(),
             cache_write: write.or(write_5m).or(input),
             cache_write_5m: write_5m.or(write).or(input),
             cache_write_1h: write_1h.or(one_hour_of_five_minutes).or(write).or(input),

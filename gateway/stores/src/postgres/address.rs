@@ -18,7 +18,7 @@ const UNACKNOWLEDGED: Duration = Duration::from_secs(20);
 /// A PostgreSQL server, a database of it, and the right to use it.
 #[derive(Clone)]
 pub struct ServerUrl {
-    pub(super) config: tokio_postgres::Config,
+    pub(super) config: Box<tokio_postgres::Config>,
     pub(super) encryption: Encryption,
     shown: String,
 }
@@ -120,7 +120,7 @@ impl ServerUrl {
             Place::Host(name) => config.host(name),
             Place::Folder(folder) => config.host_path(folder),
         };
-        Ok(Self { config, encryption, shown })
+        Ok(Self { config: Box::new(config), encryption, shown })
     }
 }
 

@@ -238,7 +238,10 @@ fn is_whole_hours(at: UnixMillis, zone: &TimeZone) -> bool {
 mod tests {
     use super::*;
 
-    fn parts(from: i64, to: i64, by: &[Dimension]) -> Vec<(&'static str, i64, i64)> {
+    /// A table, and the hours that are taken from it.
+    type Part = (&'static str, i64, i64);
+
+    fn parts(from: i64, to: i64, by: &[Dimension]) -> Vec<Part> {
         let query = UsageQuery {
             from: Some(UnixMillis::new(from)),
             to: Some(UnixMillis::new(to)),
@@ -254,8 +257,7 @@ mod tests {
     #[test]
     fn a_range_is_covered_once_by_days_and_hours() {
         let (hours, days) = ("usage_by_hour", "usage_by_day");
-        type Case<'a> = (i64, i64, &'a [Dimension], &'a [(&'a str, i64, i64)]);
-        let cases: [Case<'_>; 6] = [
+        let cases: [(i64, i64, &[Dimension], &[Part]); 6] = [
             (HOUR / 2, HOUR, &[], &[]),
             (HOUR / 2, 3 * HOUR, &[], &[(hours, 1, 3)]),
             (0, 2 * DAY, &[Dimension::Day], &[(days, 0, 48)]),
