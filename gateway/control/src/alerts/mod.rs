@@ -1,7 +1,7 @@
 //! Who is told when: budgets at their thresholds, models without a price.
 //!
 //! Nothing here is on a request's path. A beat looks at the quotas and at the ledger's rollups; what
-//! is news becomes an alert in the [`book`], which is kept in the ledger store under a revision, so
+//! is news becomes an alert in the book, which is kept in the ledger store under a revision, so
 //! that of several processes, and over restarts, one alone makes it. Then it is delivered to webhooks,
 //! in order, until the receiver takes it or a day has passed: at least once, under the same id.
 
