@@ -5,6 +5,7 @@
 
 mod postgres;
 mod sqlite;
+mod sums;
 
 pub use postgres::{PostgresStore, ServerUrl, UrlError};
 pub use sqlite::SqliteStore;

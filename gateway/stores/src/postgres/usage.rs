@@ -1,38 +1,35 @@
 //! Sums for any time range: whole days and hours from the rollups, what is left at the edges from rows.
 
-use std::{collections::BTreeMap, fmt::Write as _, ops::ControlFlow, time::SystemTime};
+use std::{fmt::Write as _, ops::ControlFlow, time::SystemTime};
 
-use jiff::{Timestamp, tz::TimeZone};
 use tokio_postgres::{Client, Row, types::Type};
 use tollgate_accounting::ledger::{Dimension, StoreError, UsageGroup, UsageQuery};
-use tollgate_domain::{Name, UnixMillis};
+use tollgate_domain::UnixMillis;
 
 use super::{
     Bound, FIRST, LAST, Outcome, instant, millis, months,
     rollup::{DAY, HOUR, SUMS, group_of},
     rows, text,
 };
-
-/// A range of time; none is open on that side.
-type Range = (Option<UnixMillis>, Option<UnixMillis>);
+use crate::sums::{Range, Rollups, Sums, column, is_whole_hours};
 
 /// The groups that the query asks for.
 pub(super) async fn groups(from: &Client, query: &UsageQuery) -> Outcome<Vec<UsageGroup>> {
-    let mut sums = Sums { query, groups: BTreeMap::new() };
+    let mut sums = Sums::new(query);
     match Spans::within(query) {
         Some(spans) if sums.can_use_rollups() => {
-            if sums.add_spans(from, &spans).await? == Rollups::DoNotFit {
-                sums.groups.clear();
-                sums.add_rows(from, (query.from, query.to)).await?;
+            if add_spans(&mut sums, from, &spans).await? == Rollups::DoNotFit {
+                sums.clear();
+                add_rows(&mut sums, from, (query.from, query.to)).await?;
             } else {
                 for edge in spans.edges(query) {
-                    sums.add_rows(from, edge).await?;
+                    add_rows(&mut sums, from, edge).await?;
                 }
             }
         }
-        _ => sums.add_rows(from, (query.from, query.to)).await?,
+        _ => add_rows(&mut sums, from, (query.from, query.to)).await?,
     }
-    Ok(sums.groups.into_values().collect())
+    Ok(sums.into_groups())
 }
 
 /// The whole hours of a range, and the whole days of UTC within them, in milliseconds.
@@ -91,90 +88,64 @@ fn days_will_do(query: &UsageQuery) -> bool {
     !by_hour && (!by_calendar || is_utc)
 }
 
-#[derive(Eq, PartialEq)]
-enum Rollups {
-    Added,
-    /// A day of the calendar does not begin with an hour of UTC.
-    DoNotFit,
+async fn add_rows(sums: &mut Sums<'_>, from: &Client, range: Range) -> Outcome<()> {
+    months::require_all_rows_since(from, range.0).await?;
+    let filter = &sums.query.filter;
+    rows::each(from, range, filter, |entry| {
+        sums.count(&entry);
+        ControlFlow::Continue(())
+    })
+    .await
 }
 
-struct Sums<'a> {
-    query: &'a UsageQuery,
-    groups: BTreeMap<(Vec<String>, Name), UsageGroup>,
+async fn add_spans(sums: &mut Sums<'_>, from: &Client, spans: &Spans) -> Outcome<Rollups> {
+    for part in spans.parts() {
+        if add_rollups(sums, from, part).await? == Rollups::DoNotFit {
+            return Ok(Rollups::DoNotFit);
+        }
+    }
+    Ok(Rollups::Added)
 }
 
-impl Sums<'_> {
-    fn can_use_rollups(&self) -> bool {
-        !self.query.by.iter().any(|by| matches!(by, Dimension::EndUser | Dimension::Tag(_)))
-    }
-
-    fn group(&mut self, values: Vec<String>, currency: Name) -> &mut UsageGroup {
-        let by = &self.query.by;
-        self.groups.entry((values, currency)).or_insert_with_key(|(values, currency)| {
-            UsageGroup::empty(by.iter().cloned().zip(values.iter().cloned()).collect(), currency.clone())
-        })
-    }
-
-    async fn add_rows(&mut self, from: &Client, range: Range) -> Outcome<()> {
-        months::require_all_rows_since(from, range.0).await?;
-        let filter = &self.query.filter;
-        rows::each(from, range, filter, |entry| {
-            let zone = &self.query.time_zone;
-            let values = self.query.by.iter().map(|by| by.value(&entry, zone).into_owned()).collect();
-            self.group(values, entry.currency.clone()).count(&entry);
-            ControlFlow::Continue(())
-        })
-        .await
-    }
-
-    async fn add_spans(&mut self, from: &Client, spans: &Spans) -> Outcome<Rollups> {
-        for part in spans.parts() {
-            if self.add_rollups(from, part).await? == Rollups::DoNotFit {
-                return Ok(Rollups::DoNotFit);
-            }
+async fn add_rollups(
+    sums: &mut Sums<'_>,
+    from: &Client,
+    (table, begin, end): (&str, i64, i64),
+) -> Outcome<Rollups> {
+    let query = sums.query;
+    let filter = &query.filter;
+    let columns: Vec<&str> = query.by.iter().filter_map(column).collect();
+    let by_time = columns.len() < query.by.len();
+    let (begin, end) = (instant(UnixMillis::new(begin)), instant(UnixMillis::new(end)));
+    let teams: Vec<_> = filter.teams.iter().map(|team| text(team.as_str())).collect();
+    let project = filter.project.as_ref().map(|project| text(project.as_str()));
+    let key = filter.key.as_ref().map(|key| text(key.as_str()));
+    let values: [Bound<'_>; 5] = [
+        (&begin, Type::TIMESTAMPTZ),
+        (&end, Type::TIMESTAMPTZ),
+        (&teams, Type::TEXT_ARRAY),
+        (&project, Type::TEXT),
+        (&key, Type::TEXT),
+    ];
+    for row in from.query_typed(&statement(table, &columns, by_time), &values).await? {
+        let since = row.try_get::<_, Option<SystemTime>>("since")?.map(millis);
+        if since.is_some_and(|since| !is_whole_hours(since, &query.time_zone)) {
+            return Ok(Rollups::DoNotFit);
         }
-        Ok(Rollups::Added)
+        let part = read_sums(&row)?;
+        let values = values_of(query, &row, since)?;
+        sums.group(values, part.currency.clone()).add(&part);
     }
+    Ok(Rollups::Added)
+}
 
-    async fn add_rollups(
-        &mut self,
-        from: &Client,
-        (table, begin, end): (&str, i64, i64),
-    ) -> Outcome<Rollups> {
-        let filter = &self.query.filter;
-        let columns: Vec<&str> = self.query.by.iter().filter_map(column).collect();
-        let by_time = columns.len() < self.query.by.len();
-        let (begin, end) = (instant(UnixMillis::new(begin)), instant(UnixMillis::new(end)));
-        let teams: Vec<_> = filter.teams.iter().map(|team| text(team.as_str())).collect();
-        let project = filter.project.as_ref().map(|project| text(project.as_str()));
-        let key = filter.key.as_ref().map(|key| text(key.as_str()));
-        let values: [Bound<'_>; 5] = [
-            (&begin, Type::TIMESTAMPTZ),
-            (&end, Type::TIMESTAMPTZ),
-            (&teams, Type::TEXT_ARRAY),
-            (&project, Type::TEXT),
-            (&key, Type::TEXT),
-        ];
-        for row in from.query_typed(&statement(table, &columns, by_time), &values).await? {
-            let since = row.try_get::<_, Option<SystemTime>>("since")?.map(millis);
-            if since.is_some_and(|since| !is_whole_hours(since, &self.query.time_zone)) {
-                return Ok(Rollups::DoNotFit);
-            }
-            let sums = read_sums(&row)?;
-            let values = self.values(&row, since)?;
-            self.group(values, sums.currency.clone()).add(&sums);
-        }
-        Ok(Rollups::Added)
-    }
-
-    fn values(&self, row: &Row, since: Option<UnixMillis>) -> Outcome<Vec<String>> {
-        let value = |by: &Dimension| match (column(by), since) {
-            (Some(name), _) => row.try_get(name),
-            (None, Some(since)) => Ok(by.period(since, &self.query.time_zone).unwrap_or_default()),
-            (None, None) => Ok(String::new()),
-        };
-        Ok(self.query.by.iter().map(value).collect::<Result<_, _>>()?)
-    }
+fn values_of(query: &UsageQuery, row: &Row, since: Option<UnixMillis>) -> Outcome<Vec<String>> {
+    let value = |by: &Dimension| match (column(by), since) {
+        (Some(name), _) => row.try_get(name),
+        (None, Some(since)) => Ok(by.period(since, &query.time_zone).unwrap_or_default()),
+        (None, None) => Ok(String::new()),
+    };
+    Ok(query.by.iter().map(value).collect::<Result<_, _>>()?)
 }
 
 /// Sums of a part of a table, by columns and, if so asked, by its spans of time. Values: begin, end,
@@ -202,23 +173,6 @@ fn statement(table: &str, columns: &[&str], by_time: bool) -> String {
     sql
 }
 
-/// The rollups' column of a dimension that is no time; all dimensions that need rows are excluded
-/// before.
-fn column(by: &Dimension) -> Option<&'static str> {
-    Some(match by {
-        Dimension::Team => "team",
-        Dimension::Project => "project",
-        Dimension::Key => "key",
-        Dimension::Model => "model",
-        Dimension::Upstream => "upstream",
-        Dimension::Region => "region",
-        Dimension::Zone => "zone",
-        Dimension::EndUser | Dimension::Tag(_) | Dimension::Day | Dimension::Hour | Dimension::Month => {
-            return None;
-        }
-    })
-}
-
 fn read_sums(row: &Row) -> Outcome<UsageGroup> {
     let mut sums = [""; SUMS.len()];
     for (sum, name) in sums.iter_mut().zip(SUMS) {
@@ -230,12 +184,10 @@ fn read_sums(row: &Row) -> Outcome<UsageGroup> {
     Ok(group_of(sums, blank).ok_or_else(unreadable)?)
 }
 
-fn is_whole_hours(at: UnixMillis, zone: &TimeZone) -> bool {
-    Timestamp::from_millisecond(at.get()).is_ok_and(|at| zone.to_offset(at).seconds() % 3_600 == 0)
-}
-
 #[cfg(test)]
 mod tests {
+    use jiff::tz::TimeZone;
+
     use super::*;
 
     /// A table, and the hours that are taken from it.

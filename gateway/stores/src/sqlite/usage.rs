@@ -1,39 +1,36 @@
 //! Sums for any time range: whole hours from the rollups, what is left at the edges from rows.
 
-use std::{collections::BTreeMap, fmt::Write as _, ops::ControlFlow};
+use std::{fmt::Write as _, ops::ControlFlow};
 
-use jiff::{Timestamp, tz::TimeZone};
 use rusqlite::{Row, Transaction, params_from_iter, types::Value};
-use tollgate_accounting::ledger::{Dimension, UsageGroup, UsageQuery};
-use tollgate_domain::{Name, UnixMillis};
+use tollgate_accounting::ledger::{UsageGroup, UsageQuery};
+use tollgate_domain::UnixMillis;
 
 use super::{
     Outcome, count,
     rollup::{HOUR, join},
     rows,
 };
-
-/// A range of time; none is open on that side.
-type Range = (Option<UnixMillis>, Option<UnixMillis>);
+use crate::sums::{Range, Rollups, Sums, column, is_whole_hours};
 
 /// The groups that the query asks for.
 pub(super) fn groups(from: &Transaction<'_>, query: &UsageQuery) -> Outcome<Vec<UsageGroup>> {
-    let mut sums = Sums { query, groups: BTreeMap::new() };
+    let mut sums = Sums::new(query);
     let whole = (query.from, query.to);
     match hours(query) {
         Some(hours) if sums.can_use_rollups() => {
-            if sums.add_rollups(from, hours)? == Rollups::DoNotFit {
-                sums.groups.clear();
-                sums.add_rows(from, whole)?;
+            if add_rollups(&mut sums, from, hours)? == Rollups::DoNotFit {
+                sums.clear();
+                add_rows(&mut sums, from, whole)?;
             } else {
                 for edge in edges(query, hours) {
-                    sums.add_rows(from, edge)?;
+                    add_rows(&mut sums, from, edge)?;
                 }
             }
         }
-        _ => sums.add_rows(from, whole)?,
+        _ => add_rows(&mut sums, from, whole)?,
     }
-    Ok(sums.groups.into_values().collect())
+    Ok(sums.into_groups())
 }
 
 /// The whole hours inside the range, as numbers; none when there is no whole hour.
@@ -52,125 +49,81 @@ fn edges(query: &UsageQuery, (first, past): (i64, i64)) -> impl Iterator<Item = 
     begin.into_iter().chain(end).filter(|(begin, end)| begin != end)
 }
 
-#[derive(Eq, PartialEq)]
-enum Rollups {
-    Added,
-    /// A day of the calendar does not begin with an hour of UTC.
-    DoNotFit,
-}
-
-struct Sums<'a> {
-    query: &'a UsageQuery,
-    groups: BTreeMap<(Vec<String>, Name), UsageGroup>,
-}
-
-impl Sums<'_> {
-    fn can_use_rollups(&self) -> bool {
-        !self.query.by.iter().any(|by| matches!(by, Dimension::EndUser | Dimension::Tag(_)))
-    }
-
-    fn group(&mut self, values: Vec<String>, currency: Name) -> &mut UsageGroup {
-        let by = &self.query.by;
-        self.groups.entry((values, currency)).or_insert_with_key(|(values, currency)| {
-            UsageGroup::empty(by.iter().cloned().zip(values.iter().cloned()).collect(), currency.clone())
-        })
-    }
-
-    fn add_rows(&mut self, from: &Transaction<'_>, range: Range) -> Outcome<()> {
-        let filter = &self.query.filter;
-        let project = filter.project.as_ref().map(|project| project.as_str());
-        rows::each(from, range, project, |entry| {
-            let identity = &entry.identity;
-            if filter.admits(identity.team.as_str(), identity.project.as_str(), identity.key.as_str()) {
-                let zone = &self.query.time_zone;
-                let values = self.query.by.iter().map(|by| by.value(&entry, zone).into_owned()).collect();
-                self.group(values, entry.currency.clone()).count(&entry);
-            }
-            ControlFlow::Continue(())
-        })
-    }
-
-    fn add_rollups(&mut self, from: &Transaction<'_>, (first, past): (i64, i64)) -> Outcome<Rollups> {
-        let columns: Vec<&str> = self.query.by.iter().filter_map(column).collect();
-        let by_time = columns.len() < self.query.by.len();
-        let (sql, filters) = self.statement(&columns, by_time);
-        let parameters = [Value::from(first), Value::from(past)].into_iter().chain(filters);
-        let mut select = from.prepare_cached(&sql)?;
-        let mut rows = select.query(params_from_iter(parameters))?;
-        while let Some(row) = rows.next()? {
-            let start = UnixMillis::new(row.get::<_, i64>("hour")?.saturating_mul(HOUR));
-            if by_time && !is_whole_hours(start, &self.query.time_zone) {
-                return Ok(Rollups::DoNotFit);
-            }
-            let values = self
-                .query
-                .by
-                .iter()
-                .map(|by| match column(by) {
-                    Some(name) => row.get(name),
-                    None => Ok(by.period(start, &self.query.time_zone).unwrap_or_default()),
-                })
-                .collect::<Result<_, _>>()?;
-            let sums = read_sums(row)?;
-            self.group(values, sums.currency.clone()).add(&sums);
+fn add_rows(sums: &mut Sums<'_>, from: &Transaction<'_>, range: Range) -> Outcome<()> {
+    let filter = &sums.query.filter;
+    let project = filter.project.as_ref().map(|project| project.as_str());
+    rows::each(from, range, project, |entry| {
+        let identity = &entry.identity;
+        if filter.admits(identity.team.as_str(), identity.project.as_str(), identity.key.as_str()) {
+            sums.count(&entry);
         }
-        Ok(Rollups::Added)
-    }
-
-    /// The statement and the values of its filters, in order.
-    fn statement(&self, columns: &[&str], by_time: bool) -> (String, Vec<Value>) {
-        let mut groups = columns.to_vec();
-        groups.push("currency");
-        if by_time {
-            groups.push("rollups.hour");
-        }
-        let mut sql = "SELECT ".to_owned();
-        for column in columns {
-            let _ = write!(sql, "{column}, ");
-        }
-        let _ = write!(
-            sql,
-            "{} AS hour, currency, sum(requests), sum(refusals), sum(input_tokens),
-             sum(cached_input_tokens), sum(cache_write_tokens), sum(output_tokens), sum(reasoning_tokens),
-             sum(unpriced_requests), sum(cost_units), sum(cost_pico)
-             FROM rollups WHERE rollups.hour >= ? AND rollups.hour < ?",
-            if by_time { "rollups.hour" } else { "0" }
-        );
-        let filter = &self.query.filter;
-        let mut values: Vec<Value> = Vec::new();
-        if !filter.teams.is_empty() {
-            let marks = vec!["?"; filter.teams.len()].join(", ");
-            let _ = write!(sql, " AND team IN ({marks})");
-            values.extend(filter.teams.iter().map(|team| Value::from(team.to_string())));
-        }
-        if let Some(project) = &filter.project {
-            sql.push_str(" AND project = ?");
-            values.push(project.to_string().into());
-        }
-        if let Some(key) = &filter.key {
-            sql.push_str(" AND key = ?");
-            values.push(key.to_string().into());
-        }
-        let _ = write!(sql, " GROUP BY {}", groups.join(", "));
-        (sql, values)
-    }
-}
-
-/// The rollups' column of a dimension that is no time; all dimensions that need rows are excluded
-/// before.
-fn column(by: &Dimension) -> Option<&'static str> {
-    Some(match by {
-        Dimension::Team => "team",
-        Dimension::Project => "project",
-        Dimension::Key => "key",
-        Dimension::Model => "model",
-        Dimension::Upstream => "upstream",
-        Dimension::Region => "region",
-        Dimension::Zone => "zone",
-        Dimension::EndUser | Dimension::Tag(_) | Dimension::Day | Dimension::Hour | Dimension::Month => {
-            return None;
-        }
+        ControlFlow::Continue(())
     })
+}
+
+fn add_rollups(sums: &mut Sums<'_>, from: &Transaction<'_>, (first, past): (i64, i64)) -> Outcome<Rollups> {
+    let query = sums.query;
+    let columns: Vec<&str> = query.by.iter().filter_map(column).collect();
+    let by_time = columns.len() < query.by.len();
+    let (sql, filters) = statement(query, &columns, by_time);
+    let parameters = [Value::from(first), Value::from(past)].into_iter().chain(filters);
+    let mut select = from.prepare_cached(&sql)?;
+    let mut rows = select.query(params_from_iter(parameters))?;
+    while let Some(row) = rows.next()? {
+        let start = UnixMillis::new(row.get::<_, i64>("hour")?.saturating_mul(HOUR));
+        if by_time && !is_whole_hours(start, &query.time_zone) {
+            return Ok(Rollups::DoNotFit);
+        }
+        let values = query
+            .by
+            .iter()
+            .map(|by| match column(by) {
+                Some(name) => row.get(name),
+                None => Ok(by.period(start, &query.time_zone).unwrap_or_default()),
+            })
+            .collect::<Result<_, _>>()?;
+        let part = read_sums(row)?;
+        sums.group(values, part.currency.clone()).add(&part);
+    }
+    Ok(Rollups::Added)
+}
+
+/// The statement and the values of its filters, in order.
+fn statement(query: &UsageQuery, columns: &[&str], by_time: bool) -> (String, Vec<Value>) {
+    let mut groups = columns.to_vec();
+    groups.push("currency");
+    if by_time {
+        groups.push("rollups.hour");
+    }
+    let mut sql = "SELECT ".to_owned();
+    for column in columns {
+        let _ = write!(sql, "{column}, ");
+    }
+    let _ = write!(
+        sql,
+        "{} AS hour, currency, sum(requests), sum(refusals), sum(input_tokens),
+         sum(cached_input_tokens), sum(cache_write_tokens), sum(output_tokens), sum(reasoning_tokens),
+         sum(unpriced_requests), sum(cost_units), sum(cost_pico)
+         FROM rollups WHERE rollups.hour >= ? AND rollups.hour < ?",
+        if by_time { "rollups.hour" } else { "0" }
+    );
+    let filter = &query.filter;
+    let mut values: Vec<Value> = Vec::new();
+    if !filter.teams.is_empty() {
+        let marks = vec!["?"; filter.teams.len()].join(", ");
+        let _ = write!(sql, " AND team IN ({marks})");
+        values.extend(filter.teams.iter().map(|team| Value::from(team.to_string())));
+    }
+    if let Some(project) = &filter.project {
+        sql.push_str(" AND project = ?");
+        values.push(project.to_string().into());
+    }
+    if let Some(key) = &filter.key {
+        sql.push_str(" AND key = ?");
+        values.push(key.to_string().into());
+    }
+    let _ = write!(sql, " GROUP BY {}", groups.join(", "));
+    (sql, values)
 }
 
 fn read_sums(row: &Row<'_>) -> rusqlite::Result<UsageGroup> {
@@ -188,8 +141,4 @@ fn read_sums(row: &Row<'_>) -> rusqlite::Result<UsageGroup> {
         cost: join(row.get("sum(cost_units)")?, row.get("sum(cost_pico)")?),
         ..UsageGroup::empty(Vec::new(), currency.into())
     })
-}
-
-fn is_whole_hours(at: UnixMillis, zone: &TimeZone) -> bool {
-    Timestamp::from_millisecond(at.get()).is_ok_and(|at| zone.to_offset(at).seconds() % 3_600 == 0)
 }
