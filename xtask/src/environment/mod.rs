@@ -4,6 +4,7 @@
 //! Everything is installed below the target folder and only when its list has changed; what
 //! cannot be installed is an error that names it.
 
+mod mount;
 mod node;
 mod postgres;
 mod python;
@@ -18,6 +19,7 @@ use std::{
 use anyhow::{Context as _, Result};
 
 pub(crate) use self::{
+    mount::try_mount,
     node::prepare as prepare_node,
     postgres::prepare as prepare_postgres,
     python::prepare as prepare_python,
