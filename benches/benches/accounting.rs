@@ -7,12 +7,9 @@ use std::{
 };
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use smallvec::SmallVec;
 use tollgate_accounting::{
     Now,
-    ledger::{
-        End, Entry, Flags, Identity, Journal, JournalOptions, Kind, Place, ServedBy, Start, StartPrice,
-    },
+    ledger::{End, Entry, Identity, Journal, JournalOptions, Kind, Place, Start, StartPrice},
     price::{Price, PriceBook, PriceEntry, Rates},
     quota::{
         Actual, Ask, Budget, BudgetMode, Calendar, Limits, Period, Quotas, Scope, ScopeId, ScopeKind,
@@ -134,17 +131,8 @@ fn identity() -> Identity {
 fn row(price: &Price) -> Entry {
     let bill = price.bill(&usage());
     Entry {
-        id: RequestId::new(NOON, 1),
-        seq: 0,
-        kind: Kind::Usage,
-        started_at: NOON,
         ended_at: NOON.plus(900),
-        identity: Arc::new(identity()),
-        request_tags: Vec::new(),
-        end_user: None,
-        session: None,
         client: Some("OpenAI/Python 2.0.0".into()),
-        model: "chat".into(),
         place: Some(Arc::new(Place {
             provider: "openai".into(),
             account: None,
@@ -156,27 +144,19 @@ fn row(price: &Price) -> Entry {
         served_model: Some("gpt-5-mini-2025-08-07".into()),
         dialect: "openai".into(),
         operation: "chat_completions".into(),
-        stream: false,
         status: 200,
-        error_code: None,
         end: Some(End::Completed),
-        served_by: ServedBy::Upstream,
         usage: usage(),
         usage_source: UsageSource::Reported,
         meters: bill.meters,
         service_tier: Some("default".into()),
         cost: Some(bill.cost),
-        currency: "USD".into(),
         reserved_cost: money("0.002"),
-        waste_cost: Money::ZERO,
-        attempts: SmallVec::new(),
         upstream_request_id: Some("req_0123456789abcdef".into()),
-        trace_id: None,
         ttft_ms: Some(400),
         duration_ms: 900,
         config_version: 1,
-        adjusts: None,
-        flags: Flags::default(),
+        ..Entry::new(Kind::Usage, RequestId::new(NOON, 1), Arc::new(identity()), "chat".into(), "USD".into())
     }
 }
 

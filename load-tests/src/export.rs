@@ -16,9 +16,7 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, ValueEnum};
 use smallvec::smallvec;
 use tollgate_accounting::{
-    ledger::{
-        Attempt, Batch, Cursor, End, Entry, Flags, Identity, Kind, LedgerStore, Place, ServedBy, encode_entry,
-    },
+    ledger::{Attempt, Batch, Cursor, End, Entry, Identity, Kind, LedgerStore, Place, encode_entry},
     price::{Meter, MeterKind},
 };
 use tollgate_domain::{LogId, Money, RequestId, UnitPrice, UnixMillis, Usage, UsageSource};
@@ -265,34 +263,23 @@ impl Cast {
         let id = RequestId::new(at, u128::from(noise) << 64 | u128::from(number));
         let duration_ms = 300 + (noise % 9_000) as u32;
         Entry {
-            id,
-            seq: 0,
-            kind: Kind::Usage,
-            started_at: at,
             ended_at: at.plus(duration_ms.into()),
-            identity: Arc::clone(&self.identities[(noise % 100) as usize]),
             request_tags: vec![("feature".into(), "chat".into())],
             end_user: Some(format!("user-{}", noise % 50_000).into()),
-            session: None,
             client: Some("OpenAI/Python 2.8.0".into()),
-            model: "gpt-5-mini".into(),
             place: Some(Arc::clone(place)),
             served_model: Some("gpt-5-mini-2025-08-07".into()),
             dialect: "openai".into(),
             operation: "chat_completions".into(),
             stream: noise.is_multiple_of(2),
             status: 200,
-            error_code: None,
             end: Some(End::Completed),
-            served_by: ServedBy::Upstream,
             usage,
             usage_source: UsageSource::Reported,
             cost: Some(meters.iter().map(|meter| meter.cost).sum()),
             meters: meters.into_iter().collect(),
             service_tier: Some("default".into()),
-            currency: "USD".into(),
             reserved_cost: Money::from_pico(8_192_000_000),
-            waste_cost: Money::ZERO,
             attempts: smallvec![Attempt {
                 n: 1,
                 upstream: place.upstream.clone(),
@@ -306,12 +293,16 @@ impl Cast {
                 waste: Money::ZERO,
             }],
             upstream_request_id: Some(format!("chatcmpl-{noise:016x}").into()),
-            trace_id: None,
             ttft_ms: Some(duration_ms / 3),
             duration_ms,
             config_version: 1,
-            adjusts: None,
-            flags: Flags::default(),
+            ..Entry::new(
+                Kind::Usage,
+                id,
+                Arc::clone(&self.identities[(noise % 100) as usize]),
+                "gpt-5-mini".into(),
+                "USD".into(),
+            )
         }
     }
 }

@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use smallvec::SmallVec;
 use tempfile::TempDir;
 use tollgate_accounting::{
     ledger::{
         End, Entry, Flags, Identity, Journal, JournalOptions, Kind, LedgerStore, Loader, Place, Postings,
-        RowQuery, ServedBy, UsageQuery, closed_until, verify,
+        RowQuery, UsageQuery, closed_until, verify,
     },
     price::{Price, PriceBook, PriceEntry, Rates},
 };
@@ -144,42 +143,26 @@ fn row(number: u64, days: i64, price: Option<&Price>) -> Entry {
         zone: "us".into(),
     };
     Entry {
-        id: RequestId::new(at, number.into()),
-        seq: 0,
-        kind: Kind::Usage,
-        started_at: at,
         ended_at: at.plus(900),
-        identity: Arc::new(identity),
-        request_tags: Vec::new(),
-        end_user: None,
-        session: None,
-        client: None,
-        model: "small".into(),
         place: Some(Arc::new(place)),
-        served_model: None,
         dialect: "openai".into(),
         operation: "chat_completions".into(),
-        stream: false,
         status: 200,
-        error_code: None,
         end: Some(End::Completed),
-        served_by: ServedBy::Upstream,
         usage,
         usage_source: UsageSource::Reported,
         cost: bill.as_ref().map(|bill| bill.cost),
         meters: bill.map(|bill| bill.meters).unwrap_or_default(),
-        service_tier: None,
-        currency: "USD".into(),
-        reserved_cost: Money::ZERO,
-        waste_cost: Money::ZERO,
-        attempts: SmallVec::new(),
-        upstream_request_id: None,
-        trace_id: None,
-        ttft_ms: None,
         duration_ms: 900,
         config_version: 1,
-        adjusts: None,
         flags: if price.is_none() { Flags::UNPRICED } else { Flags::default() },
+        ..Entry::new(
+            Kind::Usage,
+            RequestId::new(at, number.into()),
+            Arc::new(identity),
+            "small".into(),
+            "USD".into(),
+        )
     }
 }
 

@@ -91,6 +91,56 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// A row of which no more is known than who asked for what, and when, as the id tells: nothing was
+    /// consumed, charged or sent.
+    #[must_use]
+    pub fn new(
+        kind: Kind,
+        id: RequestId,
+        identity: Arc<Identity>,
+        model: ModelAlias,
+        currency: Name,
+    ) -> Self {
+        Self {
+            id,
+            seq: 0,
+            kind,
+            started_at: id.started_at(),
+            ended_at: id.started_at(),
+            identity,
+            request_tags: Vec::new(),
+            end_user: None,
+            session: None,
+            client: None,
+            model,
+            place: None,
+            served_model: None,
+            dialect: Cow::Borrowed(""),
+            operation: Cow::Borrowed(""),
+            stream: false,
+            status: 0,
+            error_code: None,
+            end: None,
+            served_by: ServedBy::Upstream,
+            usage: Usage::default(),
+            usage_source: UsageSource::Counted,
+            meters: SmallVec::new(),
+            service_tier: None,
+            cost: Some(Money::ZERO),
+            currency,
+            reserved_cost: Money::ZERO,
+            waste_cost: Money::ZERO,
+            attempts: SmallVec::new(),
+            upstream_request_id: None,
+            trace_id: None,
+            ttft_ms: None,
+            duration_ms: 0,
+            config_version: 0,
+            adjusts: None,
+            flags: Flags::default(),
+        }
+    }
+
     /// The tags: first the identity's, then those of the request that the identity does not set.
     pub fn tags(&self) -> impl Iterator<Item = (&str, &str)> {
         let fixed = &self.identity.tags;

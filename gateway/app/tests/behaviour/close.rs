@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, ensure};
 use jiff::{Timestamp, ToSpan, civil::Date, tz::TimeZone};
 use serde_json::Value;
 use tollgate_accounting::{
-    ledger::{End, Entry, Flags, Identity, Journal, JournalOptions, Kind, Place, ServedBy},
+    ledger::{End, Entry, Identity, Journal, JournalOptions, Kind, Place},
     price::{Meter, MeterKind},
 };
 use tollgate_domain::{Money, RequestId, UnitPrice, UnixMillis, Usage, UsageSource};
@@ -208,25 +208,7 @@ fn row(number: i64, at: UnixMillis) -> Entry {
     };
     let meters = [meter(MeterKind::Input, input, INPUT), meter(MeterKind::Output, output, OUTPUT)];
     Entry {
-        id: RequestId::new(at, u128::from(number)),
-        seq: 0,
-        kind: Kind::Usage,
-        started_at: at,
         ended_at: at.plus(900),
-        identity: Arc::new(Identity {
-            organization: "contoso".into(),
-            instance: "gw-test".into(),
-            team: "retail".into(),
-            project: "search".into(),
-            key: "prod".into(),
-            cost_center: None,
-            tags: Vec::new(),
-        }),
-        request_tags: Vec::new(),
-        end_user: None,
-        session: None,
-        client: None,
-        model: "gpt-5-mini".into(),
         place: Some(Arc::new(Place {
             provider: "openai".into(),
             account: None,
@@ -235,29 +217,30 @@ fn row(number: i64, at: UnixMillis) -> Entry {
             region: "east".into(),
             zone: "us".into(),
         })),
-        served_model: None,
         dialect: "openai".into(),
         operation: "chat_completions".into(),
-        stream: false,
         status: 200,
-        error_code: None,
         end: Some(End::Completed),
-        served_by: ServedBy::Upstream,
         usage: Usage { input_uncached: input, output_text: output, ..Usage::default() },
         usage_source: UsageSource::Reported,
         cost: Some(meters.iter().map(|meter| meter.cost).sum()),
         meters: meters.into_iter().collect(),
-        service_tier: None,
-        currency: "USD".into(),
-        reserved_cost: Money::ZERO,
-        waste_cost: Money::ZERO,
-        attempts: Default::default(),
-        upstream_request_id: None,
-        trace_id: None,
-        ttft_ms: None,
         duration_ms: 900,
         config_version: 1,
-        adjusts: None,
-        flags: Flags::default(),
+        ..Entry::new(
+            Kind::Usage,
+            RequestId::new(at, u128::from(number)),
+            Arc::new(Identity {
+                organization: "contoso".into(),
+                instance: "gw-test".into(),
+                team: "retail".into(),
+                project: "search".into(),
+                key: "prod".into(),
+                cost_center: None,
+                tags: Vec::new(),
+            }),
+            "gpt-5-mini".into(),
+            "USD".into(),
+        )
     }
 }

@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 use serde_json::Value;
 use tempfile::TempDir;
 use tollgate_accounting::ledger::{
-    End, Entry, Flags, Identity, Journal, JournalOptions, Kind, Loader, Place, Postings, ServedBy,
+    End, Entry, Identity, Journal, JournalOptions, Kind, Loader, Place, Postings,
 };
 use tollgate_control::{
     admin::{self, AdminState, Check},
@@ -300,41 +300,24 @@ fn identity(team: &str) -> Identity {
 
 fn row(team: &str, at: UnixMillis, cost: Money, seq: u64) -> Entry {
     Entry {
-        id: RequestId::new(at, u128::from(seq)),
         seq,
-        kind: Kind::Usage,
-        started_at: at,
         ended_at: at.plus(100),
-        identity: Arc::new(identity(team)),
-        request_tags: Vec::new(),
-        end_user: None,
-        session: None,
-        client: None,
-        model: "gpt".into(),
         place: Some(Arc::new(place(&"openai".into(), "us"))),
-        served_model: None,
         dialect: "openai".into(),
         operation: "chat_completions".into(),
-        stream: false,
         status: 200,
-        error_code: None,
         end: Some(End::Completed),
-        served_by: ServedBy::Upstream,
         usage: Usage { input_uncached: 10, output_text: 5, ..Usage::default() },
         usage_source: UsageSource::Reported,
-        meters: Default::default(),
-        service_tier: None,
         cost: Some(cost),
-        currency: "USD".into(),
-        reserved_cost: Money::ZERO,
-        waste_cost: Money::ZERO,
-        attempts: Default::default(),
-        upstream_request_id: None,
-        trace_id: None,
-        ttft_ms: None,
         duration_ms: 100,
         config_version: 1,
-        adjusts: None,
-        flags: Flags::default(),
+        ..Entry::new(
+            Kind::Usage,
+            RequestId::new(at, u128::from(seq)),
+            Arc::new(identity(team)),
+            "gpt".into(),
+            "USD".into(),
+        )
     }
 }

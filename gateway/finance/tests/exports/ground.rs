@@ -5,13 +5,10 @@ use std::sync::Arc;
 use smallvec::smallvec;
 use tempfile::TempDir;
 use tollgate_accounting::{
-    ledger::{
-        Batch, Cursor, End, Entry, Flags, Identity, Kind, LedgerStore, Place, RowQuery, ServedBy,
-        encode_entry,
-    },
+    ledger::{Batch, Cursor, End, Entry, Flags, Identity, Kind, LedgerStore, Place, RowQuery, encode_entry},
     price::{Meter, MeterKind},
 };
-use tollgate_domain::{LogId, Money, RequestId, UnitPrice, UnixMillis, Usage, UsageSource};
+use tollgate_domain::{LogId, RequestId, UnitPrice, UnixMillis, Usage, UsageSource};
 use tollgate_stores::SqliteStore;
 
 pub(crate) const NOON: UnixMillis = UnixMillis::new(1_790_856_000_000);
@@ -20,25 +17,8 @@ pub(crate) fn entry(number: u64) -> Entry {
     let at = NOON.plus(number as i64);
     let price = UnitPrice::from_pico(2_500_000);
     Entry {
-        id: RequestId::new(at, number.into()),
-        seq: 0,
-        kind: Kind::Usage,
-        started_at: at,
         ended_at: at.plus(1_500),
-        identity: Arc::new(Identity {
-            organization: "contoso".into(),
-            instance: "gw-1".into(),
-            team: "retail".into(),
-            project: "search".into(),
-            key: "ci".into(),
-            cost_center: None,
-            tags: vec![("env".into(), "prod".into())],
-        }),
         request_tags: vec![("feature".into(), "a,b\"c".into())],
-        end_user: None,
-        session: None,
-        client: None,
-        model: "small".into(),
         place: Some(Arc::new(Place {
             provider: "openai".into(),
             account: None,
@@ -47,14 +27,11 @@ pub(crate) fn entry(number: u64) -> Entry {
             region: "eastus".into(),
             zone: "us".into(),
         })),
-        served_model: None,
         dialect: "openai".into(),
         operation: "chat_completions".into(),
         stream: true,
         status: 200,
-        error_code: None,
         end: Some(End::Completed),
-        served_by: ServedBy::Upstream,
         usage: Usage {
             input_uncached: 10,
             cache_read: 4,
@@ -71,19 +48,25 @@ pub(crate) fn entry(number: u64) -> Entry {
             cost: price.times(10),
             price_id: "gpt-2026".into(),
         }],
-        service_tier: None,
         cost: Some(price.times(10)),
-        currency: "USD".into(),
-        reserved_cost: Money::ZERO,
-        waste_cost: Money::ZERO,
-        attempts: smallvec![],
-        upstream_request_id: None,
-        trace_id: None,
-        ttft_ms: None,
         duration_ms: 1_500,
         config_version: 3,
-        adjusts: None,
         flags: Flags::SERVED_MODEL_DIFFERS,
+        ..Entry::new(
+            Kind::Usage,
+            RequestId::new(at, number.into()),
+            Arc::new(Identity {
+                organization: "contoso".into(),
+                instance: "gw-1".into(),
+                team: "retail".into(),
+                project: "search".into(),
+                key: "ci".into(),
+                cost_center: None,
+                tags: vec![("env".into(), "prod".into())],
+            }),
+            "small".into(),
+            "USD".into(),
+        )
     }
 }
 

@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use smallvec::smallvec;
 use tollgate_accounting::{
-    ledger::{End, Entry, Flags, Identity, Kind, Place, ServedBy},
+    ledger::{End, Entry, Flags, Identity, Kind, Place},
     price::{Meter, MeterKind},
 };
-use tollgate_domain::{Money, RequestId, UnitPrice, UnixMillis, Usage, UsageSource};
+use tollgate_domain::{RequestId, UnitPrice, UnixMillis, Usage, UsageSource};
 
 pub(crate) const HOUR: i64 = 3_600_000;
 /// 2026-10-01T00:00:00Z.
@@ -54,25 +54,10 @@ pub(crate) fn row(shape: Shape) -> Entry {
     };
     let unpriced = number.is_multiple_of(5);
     Entry {
-        id: RequestId::new(at, number.into()),
-        seq: 0,
-        kind: Kind::Usage,
-        started_at: at,
         ended_at: at.plus(700),
-        identity: Arc::new(Identity {
-            organization: "contoso".into(),
-            instance: "gw-1".into(),
-            team: shape.team.into(),
-            project: shape.project.into(),
-            key: shape.key.into(),
-            cost_center: None,
-            tags: vec![],
-        }),
         request_tags: vec![("feature".into(), format!("f{}", number % 3).into())],
         end_user: number.is_multiple_of(3).then(|| format!("user-{}", number % 2).into()),
-        session: None,
         client: Some("sdk/1.0".into()),
-        model: shape.model.into(),
         place: (!number.is_multiple_of(4)).then(|| {
             Arc::new(Place {
                 provider: "openai".into(),
@@ -83,14 +68,10 @@ pub(crate) fn row(shape: Shape) -> Entry {
                 zone: "us".into(),
             })
         }),
-        served_model: None,
         dialect: "openai".into(),
         operation: "chat_completions".into(),
-        stream: false,
         status: 200,
-        error_code: None,
         end: Some(End::Completed),
-        served_by: ServedBy::Upstream,
         usage,
         usage_source: UsageSource::Reported,
         meters: smallvec![Meter {
@@ -101,18 +82,25 @@ pub(crate) fn row(shape: Shape) -> Entry {
             cost: price.times(usage.input_tokens()),
             price_id: "p".into(),
         }],
-        service_tier: None,
         cost: (!unpriced).then(|| price.times(usage.input_tokens())),
-        currency: "USD".into(),
-        reserved_cost: Money::ZERO,
-        waste_cost: Money::ZERO,
-        attempts: smallvec![],
-        upstream_request_id: None,
-        trace_id: None,
         ttft_ms: Some(120),
         duration_ms: 700,
         config_version: number,
-        adjusts: None,
         flags: if unpriced { Flags::UNPRICED } else { Flags::default() },
+        ..Entry::new(
+            Kind::Usage,
+            RequestId::new(at, number.into()),
+            Arc::new(Identity {
+                organization: "contoso".into(),
+                instance: "gw-1".into(),
+                team: shape.team.into(),
+                project: shape.project.into(),
+                key: shape.key.into(),
+                cost_center: None,
+                tags: vec![],
+            }),
+            shape.model.into(),
+            "USD".into(),
+        )
     }
 }

@@ -6,11 +6,11 @@
 use std::{borrow::Cow, sync::Arc};
 
 use smallvec::SmallVec;
-use tollgate_domain::{Money, UnitPrice, UnixMillis, Usage};
+use tollgate_domain::{Money, UnitPrice, UnixMillis};
 
 use super::posted_id;
 use crate::{
-    ledger::entry::{Entry, Flags, Kind, ServedBy},
+    ledger::entry::{Entry, Kind},
     price::Meter,
 };
 
@@ -55,42 +55,28 @@ impl Adjustment<'_> {
             &[b"adjustment", &original.id.to_bytes(), self.reason.as_bytes(), &self.earlier.to_le_bytes()],
         );
         Some(Entry {
-            id,
-            seq: 0,
-            kind: Kind::Adjustment,
-            started_at: at,
             ended_at: now,
-            identity: Arc::clone(&original.identity),
             request_tags: original.request_tags.clone(),
             end_user: original.end_user.clone(),
             session: original.session.clone(),
-            client: None,
-            model: original.model.clone(),
             place: original.place.clone(),
             served_model: original.served_model.clone(),
             dialect: original.dialect.clone(),
             operation: Cow::Borrowed(self.reason),
             stream: original.stream,
-            status: 0,
-            error_code: None,
-            end: None,
-            served_by: ServedBy::Upstream,
-            usage: Usage::default(),
             usage_source: original.usage_source,
             cost: Some(meters.iter().map(|meter| meter.cost).sum::<Money>()),
             meters,
             service_tier: original.service_tier.clone(),
-            currency: original.currency.clone(),
-            reserved_cost: Money::ZERO,
-            waste_cost: Money::ZERO,
-            attempts: SmallVec::new(),
-            upstream_request_id: None,
-            trace_id: None,
-            ttft_ms: None,
-            duration_ms: 0,
             config_version,
             adjusts: Some(original.id),
-            flags: Flags::default(),
+            ..Entry::new(
+                Kind::Adjustment,
+                id,
+                Arc::clone(&original.identity),
+                original.model.clone(),
+                original.currency.clone(),
+            )
         })
     }
 }
@@ -125,6 +111,7 @@ fn reversed(meter: &Meter) -> Meter {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use tollgate_domain::Usage;
 
     use super::*;
     use crate::{

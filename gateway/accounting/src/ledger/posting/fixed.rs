@@ -2,12 +2,12 @@
 
 use std::{borrow::Cow, sync::Arc};
 
-use smallvec::{SmallVec, smallvec};
-use tollgate_domain::{Money, Name, UnitPrice, UnixMillis, Usage, UsageSource};
+use smallvec::SmallVec;
+use tollgate_domain::{Money, Name, UnitPrice, UnixMillis};
 
 use super::posted_id;
 use crate::{
-    ledger::entry::{Entry, Flags, Identity, Kind, Place, ServedBy},
+    ledger::entry::{Entry, Identity, Kind, Place},
     price::{Meter, MeterKind},
 };
 
@@ -59,42 +59,20 @@ impl CapacityHour<'_> {
             .collect();
         let upstream = self.place.upstream.as_str();
         Entry {
-            id: posted_id(self.begin, &[b"capacity", self.organization.as_bytes(), upstream.as_bytes()]),
-            seq: 0,
-            kind: Kind::Fixed,
-            started_at: self.begin,
             ended_at: self.begin.plus(HOUR),
-            identity: Arc::new(self.identity()),
-            request_tags: Vec::new(),
-            end_user: None,
-            session: None,
-            client: None,
-            model: self.place.upstream_model.as_str().into(),
             place: Some(Arc::clone(self.place)),
-            served_model: None,
-            dialect: Cow::Borrowed(""),
             operation: Cow::Borrowed("capacity"),
-            stream: false,
-            status: 0,
-            error_code: None,
-            end: None,
-            served_by: ServedBy::Upstream,
-            usage: Usage::default(),
-            usage_source: UsageSource::Counted,
             meters,
-            service_tier: None,
             cost: Some(whole),
-            currency: self.currency.clone(),
-            reserved_cost: Money::ZERO,
-            waste_cost: Money::ZERO,
-            attempts: smallvec![],
-            upstream_request_id: None,
-            trace_id: None,
-            ttft_ms: None,
             duration_ms: u32::try_from(now.since(self.begin)).unwrap_or(u32::MAX),
             config_version,
-            adjusts: None,
-            flags: Flags::default(),
+            ..Entry::new(
+                Kind::Fixed,
+                posted_id(self.begin, &[b"capacity", self.organization.as_bytes(), upstream.as_bytes()]),
+                Arc::new(self.identity()),
+                self.place.upstream_model.as_str().into(),
+                self.currency.clone(),
+            )
         }
     }
 
