@@ -20,12 +20,7 @@ fn on_power(disk: &DiskInHand, targets: impl IntoIterator<Item = impl Into<Targe
 async fn the_last_byte_of_a_stream_waits_for_the_disk() {
     let (disk, upstream) = (DiskInHand::default(), ByHand::listen().await);
     let gateway = on_power(&disk, [upstream.address()]);
-    let client = gateway.begin(&Ask::stream()).await;
-    let mut call = upstream.accept().await;
-    call.send_stream_head().await;
-    call.send_content("one").await;
-    let mut open = client.head().await;
-    open.read_until("one").await;
+    let (mut call, open) = gateway.stream_that_says("one", &upstream).await;
     disk.hold_syncs();
     call.send_stream_end().await;
     disk.holds_a_sync().await;
@@ -77,12 +72,7 @@ async fn while_the_disk_is_slow_requests_are_refused_before_they_go_upstream() {
     let (disk, upstream) = (DiskInHand::default(), ByHand::listen().await);
     let setup = Setup { disk: disk.clone(), slow_sync: Duration::ZERO, ..Setup::new([upstream.address()]) };
     let gateway = Gateway::start(setup);
-    let client = gateway.begin(&Ask::stream()).await;
-    let mut call = upstream.accept().await;
-    call.send_stream_head().await;
-    call.send_content("one").await;
-    let mut open = client.head().await;
-    open.read_until("one").await;
+    let (mut call, open) = gateway.stream_that_says("one", &upstream).await;
     disk.hold_syncs();
     call.send_stream_end().await;
     let answer = open.finish().await;
@@ -101,12 +91,7 @@ async fn on_a_full_disk_requests_in_flight_are_settled_and_new_ones_wait_for_spa
     let (disk, upstream) = (DiskInHand::default(), ByHand::listen().await);
     disk.leave_space_for(1);
     let gateway = Gateway::start(Setup { disk: disk.clone(), ..Setup::new([upstream.address()]) });
-    let client = gateway.begin(&Ask::stream()).await;
-    let mut call = upstream.accept().await;
-    call.send_stream_head().await;
-    call.send_content("one").await;
-    let mut open = client.head().await;
-    open.read_until("one").await;
+    let (mut call, open) = gateway.stream_that_says("one", &upstream).await;
     let mut served = 1;
     while let answer = ask(&gateway, &upstream).await
         && answer.status != 503

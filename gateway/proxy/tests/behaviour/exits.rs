@@ -99,12 +99,7 @@ async fn a_stream_whose_client_left_before_its_first_content_is_cancelled_upstre
 async fn a_stream_whose_client_left_in_the_middle_is_counted_and_cancelled_upstream() {
     let upstream = ByHand::listen().await;
     let gateway = Gateway::start(Setup::new([upstream.address()]));
-    let client = gateway.begin(&Ask::stream()).await;
-    let mut call = upstream.accept().await;
-    call.send_stream_head().await;
-    call.send_content("one two three four").await;
-    let mut open = client.head().await;
-    open.read_until("four").await;
+    let (mut call, open) = gateway.stream_that_says("one two three four", &upstream).await;
     open.leave();
     call.wait_for_close().await;
     let ledger = gateway.stop().await;
@@ -185,12 +180,7 @@ async fn a_refusal_of_the_request_itself_passes_byte_for_byte_and_costs_nothing(
 async fn a_stream_that_outlives_the_shutdowns_patience_ends_with_an_error_event() {
     let upstream = ByHand::listen().await;
     let gateway = Gateway::start(Setup::new([upstream.address()]));
-    let client = gateway.begin(&Ask::stream()).await;
-    let mut call = upstream.accept().await;
-    call.send_stream_head().await;
-    call.send_content("one").await;
-    let mut open = client.head().await;
-    open.read_until("one").await;
+    let (mut call, mut open) = gateway.stream_that_says("one", &upstream).await;
     gateway.drain();
     call.send_content("two").await;
     open.read_until("two").await;
@@ -254,12 +244,7 @@ async fn a_panic_in_the_middle_of_a_stream_ends_it_with_an_error_event_and_a_row
     let upstream = ByHand::listen().await;
     let trap = |point: &str| assert_ne!(point, "relayed", "the panic of a test");
     let gateway = Gateway::start(Setup { trap: Some(trap), ..Setup::new([upstream.address()]) });
-    let client = gateway.begin(&Ask::stream()).await;
-    let mut call = upstream.accept().await;
-    call.send_stream_head().await;
-    call.send_content("one").await;
-    let mut open = client.head().await;
-    open.read_until("one").await;
+    let (mut call, open) = gateway.stream_that_says("one", &upstream).await;
     call.send_content("two").await;
     let answer = open.finish().await;
     let text = answer.text();
@@ -290,12 +275,7 @@ async fn a_panic_ends_one_request_and_no_other() {
 async fn what_cannot_be_counted_is_not_delivered_and_not_begun() {
     let upstream = ByHand::listen().await;
     let gateway = Gateway::start(Setup::new([upstream.address()]));
-    let client = gateway.begin(&Ask::stream()).await;
-    let mut call = upstream.accept().await;
-    call.send_stream_head().await;
-    call.send_content("one").await;
-    let mut open = client.head().await;
-    open.read_until("one").await;
+    let (mut call, open) = gateway.stream_that_says("one", &upstream).await;
 
     std::fs::remove_dir_all(gateway.journal_folder()).expect("a folder");
     let mut refused = 0;

@@ -14,6 +14,7 @@ use super::{
     Answer, Ask, Ledger, Setup,
     client::{Connection, Open},
     until,
+    upstream::{ByHand, Call},
 };
 
 pub(crate) struct Gateway {
@@ -71,6 +72,17 @@ impl Gateway {
         let mut connection = Connection::http1(self.address()).await;
         connection.begin(ask);
         connection
+    }
+
+    /// A stream that has brought its client so much, with the provider's end of it.
+    pub(crate) async fn stream_that_says(&self, content: &str, upstream: &ByHand) -> (Call, Open) {
+        let client = self.begin(&Ask::stream()).await;
+        let mut call = upstream.accept().await;
+        call.send_stream_head().await;
+        call.send_content(content).await;
+        let mut open = client.head().await;
+        open.read_until(content).await;
+        (call, open)
     }
 
     /// What an operator sees of a target of the model `chat`.
