@@ -65,6 +65,7 @@ fn snapshot(live: &Live, provider: SocketAddr) -> Snapshot {
         levels: vec![vec![Arc::new(target(live, provider))]],
         balance: Balance::P2c,
         max_output_tokens: Some(1_000),
+        may_drop: Box::default(),
         retries: live.fleet.retries(&"chat".into()),
     };
     let by_alias = std::iter::once(("chat".into(), Arc::new(route))).collect();

@@ -11,7 +11,7 @@ use tollgate_domain::{UnixMillis, UpstreamModel};
 use crate::{
     fault::Fault,
     head::{Head, Malformed},
-    hub::{HubReply, HubRequest, Untranslatable},
+    hub::HubCodec,
     reader::StreamReader,
     reported::Reported,
     wire::{Dialect, Operation},
@@ -83,40 +83,9 @@ pub trait Codec: Send + Sync {
     /// The list of models, or with `one` that single model, in this dialect's shape.
     fn models(&self, names: &mut dyn Iterator<Item = &str>, one: Option<&str>) -> Vec<u8>;
 
-    /// Reads a request into the hub form, for an upstream of another family.
-    ///
-    /// # Errors
-    /// Always, until the dialect has its translation: nothing is dropped silently.
-    fn request_to_hub(&self, operation: Operation, _body: &[u8]) -> Result<HubRequest, Untranslatable> {
-        Err(Untranslatable::operation(self.dialect(), operation))
-    }
-
-    /// Writes a hub request as this dialect's body.
-    ///
-    /// # Errors
-    /// Always, until the dialect has its translation.
-    fn request_from_hub(
-        &self,
-        operation: Operation,
-        _request: &HubRequest,
-    ) -> Result<Vec<u8>, Untranslatable> {
-        Err(Untranslatable::operation(self.dialect(), operation))
-    }
-
-    /// Reads a plain answer into the hub form.
-    ///
-    /// # Errors
-    /// Always, until the dialect has its translation.
-    fn reply_to_hub(&self, operation: Operation, _body: &[u8]) -> Result<HubReply, Untranslatable> {
-        Err(Untranslatable::operation(self.dialect(), operation))
-    }
-
-    /// Writes a hub reply as this dialect's body.
-    ///
-    /// # Errors
-    /// Always, until the dialect has its translation.
-    fn reply_from_hub(&self, operation: Operation, _reply: &HubReply) -> Result<Vec<u8>, Untranslatable> {
-        Err(Untranslatable::operation(self.dialect(), operation))
+    /// The faces for translation, where the dialect has them.
+    fn hub(&self) -> Option<&'static dyn HubCodec> {
+        None
     }
 }
 

@@ -31,11 +31,12 @@ mod walk;
 
 pub use codec::{Codec, Edits, ErrorFace, InputEstimate, LimitNames, LimitShown, write_count};
 pub use estimate::count_input;
-pub use fault::Fault;
+pub use fault::{Fault, error_message};
 pub use head::{Head, Malformed, Member};
 pub use hub::{
-    HubBlock, HubEvent, HubMessage, HubReply, HubRequest, HubRole, HubSource, HubStop, HubTool,
-    Untranslatable,
+    Given, HubAsk, HubBlock, HubBody, HubChoice, HubCodec, HubEffort, HubEvent, HubEventReader,
+    HubEventWriter, HubFormat, HubMedia, HubReply, HubRequest, HubRole, HubSource, HubStop, HubThinking,
+    HubTold, HubTool, HubTurn, Sealed, StreamTranslation, Translation, Untranslatable,
 };
 pub use path::{Call, Recognised, recognise};
 pub use reader::{Seen, SeenKind, StreamReader};

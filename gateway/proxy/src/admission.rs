@@ -22,9 +22,6 @@ use crate::{
     worker::Worker,
 };
 
-/// Output tokens reserved when neither the client nor the model says how many there can be.
-const DEFAULT_OUTPUT_CAP: u64 = 16_384;
-
 /// The plan that a request goes on with: the one that it asked for, or, from a share of a budget on,
 /// that of a model which costs less in this request's worst case. `instead` plans for another model.
 pub(crate) fn step_down(
@@ -98,7 +95,7 @@ impl Estimate {
         }
         let codec = envelope.dialect.codec();
         let input = codec.estimate_input(envelope.operation, &envelope.body, &envelope.head);
-        let output = output_cap(plan, envelope).saturating_mul(envelope.head.choices.max(1));
+        let output = plan.output_cap(envelope).saturating_mul(envelope.head.choices.max(1));
         // Failover may move the call to the dearest target, and by then bytes are flowing.
         let cost = prices(plan).map(|price| price.worst_case(input.tokens, output)).max();
         Self { input: input.tokens, input_is_lower_bound: input.lower_bound, output, cost }
@@ -107,19 +104,6 @@ impl Estimate {
 
 fn prices(plan: &RoutePlan) -> impl Iterator<Item = &Arc<Price>> {
     plan.candidates.iter().filter_map(|candidate| candidate.price.as_ref())
-}
-
-/// The most output tokens of one answer: what the client says, bounded by what the model gives.
-pub(crate) fn output_cap(plan: &RoutePlan, envelope: &Envelope) -> u64 {
-    if !envelope.operation.generates() {
-        return 0;
-    }
-    let of_model = plan.route.max_output_tokens;
-    // Some servers take a cap of nothing for no cap at all.
-    match envelope.head.output_cap.as_ref().filter(|asked| asked.value > 0) {
-        Some(asked) => of_model.map_or(asked.value, |most| asked.value.min(most)),
-        None => of_model.map_or(DEFAULT_OUTPUT_CAP, |most| most.min(DEFAULT_OUTPUT_CAP)),
-    }
 }
 
 fn write_start(

@@ -12,7 +12,11 @@ use hyper::body::Incoming;
 use tokio::time::timeout;
 use tollgate_dialect::{Call, Dialect, Head, Operation};
 
-use crate::{rejection::Rejection, snapshot::EdgeLimits};
+use crate::{
+    rejection::Rejection,
+    snapshot::EdgeLimits,
+    translate::{Asking, HubForm},
+};
 
 /// What no body grows past before its first bytes have come, whatever it announces.
 const FIRST_RESERVE: usize = 64 << 10;
@@ -29,6 +33,8 @@ pub(crate) struct Envelope {
     /// The zone that the client narrows its own call to; it can never widen what the project permits.
     pub(crate) zone: Option<Box<str>>,
     pub(crate) body: Bytes,
+    /// The body for targets of other dialects.
+    pub(crate) hub: HubForm,
 }
 
 /// A larger prompt is not kept while its stream runs: thousands of streams may.
@@ -52,6 +58,11 @@ impl Envelope {
             Some(field) => Err(Rejection::Unsupported(format!("`{field}` (state stored at a provider)"))),
             None => Ok(()),
         }
+    }
+
+    /// What a target of another dialect would have to be asked.
+    pub(crate) fn asking(&self) -> Asking<'_> {
+        Asking { dialect: self.dialect, operation: self.operation, body: &self.body, form: &self.hub }
     }
 
     /// The bytes to keep while a stream runs, for the case that they have to be counted.
@@ -89,6 +100,7 @@ pub(crate) fn open(
         query,
         zone,
         body,
+        hub: HubForm::default(),
     })
 }
 

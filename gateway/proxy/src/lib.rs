@@ -17,6 +17,7 @@ mod route;
 
 mod admission;
 mod failover;
+mod translate;
 mod upstream;
 
 mod relay;

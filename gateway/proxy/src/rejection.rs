@@ -34,6 +34,9 @@ pub enum Rejection {
         /// The member at fault.
         param: Option<&'static str>,
     },
+    /// No target can be asked for a part of the request.
+    #[error("{0}")]
+    Untranslatable(Box<tollgate_dialect::Untranslatable>),
     /// The body is larger than this gateway takes.
     #[error("the request body is larger than {limit} bytes")]
     TooLarge {
@@ -152,7 +155,7 @@ impl Rejection {
             | Self::DifferingKeys(..)
             | Self::ExpiredKey
             | Self::RevokedKey => StatusCode::UNAUTHORIZED,
-            Self::Invalid { .. } => StatusCode::BAD_REQUEST,
+            Self::Invalid { .. } | Self::Untranslatable(_) => StatusCode::BAD_REQUEST,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::SlowBody => StatusCode::REQUEST_TIMEOUT,
             Self::UnknownPath { .. } | Self::UnknownModel(_) => StatusCode::NOT_FOUND,
@@ -185,6 +188,7 @@ impl Rejection {
             Self::Invalid { .. } | Self::SlowBody | Self::UnknownPath { .. } | Self::WrongMethod { .. } => {
                 "invalid_request"
             }
+            Self::Untranslatable(why) => why.code(),
             Self::TooLarge { .. } => "request_too_large",
             Self::Unsupported(_) => "unsupported_operation",
             Self::UnknownModel(_) => "model_not_found",
@@ -212,9 +216,10 @@ impl Rejection {
 
     /// The request member at fault, where there is one.
     #[must_use]
-    pub fn param(&self) -> Option<&'static str> {
+    pub fn param(&self) -> Option<&str> {
         match self {
             Self::Invalid { param, .. } => *param,
+            Self::Untranslatable(why) => Some(why.param()),
             Self::UnknownModel(_)
             | Self::ModelNotAllowed(_)
             | Self::Unpriced(_)

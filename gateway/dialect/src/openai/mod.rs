@@ -5,6 +5,7 @@
 
 pub(crate) mod chat_stream;
 pub(crate) mod error;
+pub(crate) mod hub;
 pub(crate) mod reply;
 pub(crate) mod request;
 pub(crate) mod response_stream;
@@ -18,6 +19,7 @@ use crate::{
     codec::{Codec, Edits, ErrorFace, InputEstimate, LimitNames, LimitShown},
     fault::Fault,
     head::{Head, Malformed},
+    hub::HubCodec,
     reader::StreamReader,
     reported::Reported,
     wire::{Dialect, Operation},
@@ -88,5 +90,9 @@ impl Codec for OpenAi {
 
     fn models(&self, names: &mut dyn Iterator<Item = &str>, one: Option<&str>) -> Vec<u8> {
         reply::models(names, one)
+    }
+
+    fn hub(&self) -> Option<&'static dyn HubCodec> {
+        Some(&hub::ChatHub)
     }
 }

@@ -7,7 +7,7 @@ mod body;
 mod headers;
 mod stream;
 
-use http::{HeaderValue, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
 
 use crate::{
     edge::name,
@@ -36,6 +36,7 @@ pub(crate) async fn respond(mut trip: Trip, answer: Answer) -> Result<Response<B
             *response.status_mut() = plain.status;
             *response.headers_mut() = plain.headers;
             headers::for_client(response.headers_mut(), &trip);
+            tell_dropped(response.headers_mut(), plain.dropped);
             let reading =
                 Reading { counted_output: plain.reported.counted_output, reported: Some(plain.reported) };
             let settled = settle(&mut trip, Exit::Completed(reading)).await?;
@@ -77,10 +78,18 @@ fn refusal(mut trip: Trip, passed: Passed) -> Result<Response<Body>, Rejection> 
     Ok(response)
 }
 
+/// What a translation left out, as the route permits.
+fn tell_dropped(headers: &mut HeaderMap, dropped: Option<HeaderValue>) {
+    if let Some(dropped) = dropped {
+        headers.insert(name::DROPPED, dropped);
+    }
+}
+
 fn begin_stream(trip: Trip, mut stream: crate::failover::Stream, visit: Visit) -> Response<Body> {
     let mut head = std::mem::take(&mut stream.headers);
     headers::for_client(&mut head, &trip);
     headers::for_stream(&mut head);
+    tell_dropped(&mut head, stream.dropped.take());
     let status = stream.status;
     let mut response = Response::new(Body::stream(StreamBody::new(trip, stream, visit)));
     *response.status_mut() = status;

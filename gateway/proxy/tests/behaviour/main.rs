@@ -14,5 +14,6 @@ mod pass_through;
 mod quotas;
 mod refusals;
 mod residency;
+mod translation;
 mod transport;
 mod waste;

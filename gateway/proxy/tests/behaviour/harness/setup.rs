@@ -54,6 +54,10 @@ pub(crate) struct Setup {
     pub(crate) tls: Option<tollgate_proxy::ListenerTls>,
     /// Whether the models have prices.
     pub(crate) priced: bool,
+    /// Every target serves both `chat` and `claude`, whatever it speaks.
+    pub(crate) mixed: bool,
+    /// Members that may be left out for a target of another dialect.
+    pub(crate) may_drop: Vec<&'static str>,
 }
 
 /// Rules at the three levels.
@@ -131,6 +135,8 @@ impl Setup {
             slow_sync: std::time::Duration::from_secs(3_600),
             tls: None,
             priced: true,
+            mixed: false,
+            may_drop: Vec::new(),
         }
     }
 
@@ -192,7 +198,12 @@ impl Setup {
     fn routes(&self, live: &Live) -> ByName<ModelAlias, Arc<Route>> {
         let mut levels: HashMap<&str, Vec<Vec<Arc<Target>>>> = HashMap::new();
         for target in &self.targets {
-            levels.entry(target.alias()).or_default().push(vec![Arc::new(self.target(target, live))]);
+            let made = Arc::new(self.target(target, live));
+            for alias in ["chat", "claude"] {
+                if self.mixed || alias == target.alias() {
+                    levels.entry(alias).or_default().push(vec![Arc::clone(&made)]);
+                }
+            }
         }
         // A model that exists and that no key may call.
         if let Some(some) = levels.values().next().cloned() {
@@ -203,6 +214,7 @@ impl Setup {
             levels,
             balance: Balance::P2c,
             max_output_tokens: self.max_output_tokens,
+            may_drop: self.may_drop.iter().map(|name| (*name).into()).collect(),
             retries: live.fleet.retries(&alias.into()),
         };
         levels.into_iter().map(|(alias, levels)| (alias.into(), Arc::new(route(alias, levels)))).collect()
