@@ -19,7 +19,7 @@ use crate::{
     route::RoutePlan,
     settle::{Ticket, Trip},
     snapshot::Principal,
-    worker::Worker,
+    worker::{Recorded, Worker},
 };
 
 /// The plan that a request goes on with: the one that it asked for, or, from a share of a budget on,
@@ -47,7 +47,10 @@ pub(crate) fn step_down(
 /// # Errors
 /// A limit or budget refuses, the process is at its limit, or the journal takes no records; nothing
 /// stays reserved then.
-pub(crate) fn admit(
+///
+/// # Cancel safety
+/// Dropping the future while START is on its way settles the trip: its END follows START.
+pub(crate) async fn admit(
     worker: &Rc<Worker>,
     principal: &Arc<Principal>,
     ticket: Ticket,
@@ -65,18 +68,20 @@ pub(crate) fn admit(
         refused: Box::new(refused),
         budget_status: principal.refusal_status,
     })?;
-    if write_start(worker, &ticket, principal, plan, &estimate, &reservation).is_err() {
-        reservation.release(ticket.exchange.now());
-        return Err(Rejection::MeterBackpressure);
-    }
-    Ok(Trip::begin(
+    let recorded = record_start(worker, &ticket, principal, plan, &estimate, &reservation);
+    let mut trip = Trip::begin(
         worker,
         principal,
         ticket,
         reservation,
         (estimate.input, estimate.input_is_lower_bound),
         presence,
-    ))
+    );
+    if recorded.await.is_err() {
+        trip.call_off();
+        return Err(Rejection::MeterBackpressure);
+    }
+    Ok(trip)
 }
 
 /// What the request could consume at most.
@@ -106,21 +111,21 @@ fn prices(plan: &RoutePlan) -> impl Iterator<Item = &Arc<Price>> {
     plan.candidates.iter().filter_map(|candidate| candidate.price.as_ref())
 }
 
-fn write_start(
+fn record_start(
     worker: &Worker,
     ticket: &Ticket,
     principal: &Principal,
     plan: &RoutePlan,
     estimate: &Estimate,
     reservation: &Reservation,
-) -> Result<(), tollgate_accounting::ledger::JournalError> {
+) -> Recorded {
     let dearest = prices(plan).max_by_key(|price| price.worst_case(estimate.input, estimate.output));
     let price = dearest.map(|price| {
         let (input, output) = price.unit_prices(estimate.input);
         StartPrice { price_id: &price.id, currency: &price.currency, input, output }
     });
     let caller = &ticket.caller;
-    worker.write_start(&Start {
+    worker.record_start(&Start {
         id: ticket.exchange.id,
         started_at: ticket.exchange.started,
         identity: &principal.identity,

@@ -300,7 +300,7 @@ async fn travel(passage: &mut Passage, fate: &Rc<Fate>) -> Result<Response<Body>
         prompt: envelope.prompt_to_keep(),
         fate: Rc::clone(fate),
     };
-    let admitted = admission::admit(worker, principal, ticket, &plan, &envelope);
+    let admitted = admission::admit(worker, principal, ticket, &plan, &envelope).await;
     // The ticket is gone with the refusal, and the refusal's row tells who was behind it.
     let mut trip = admitted.inspect_err(|_| {
         known.caller = Caller::of(&Said::by(&envelope.headers), principal).or_end_user(end_user);

@@ -13,7 +13,7 @@ use std::{borrow::Cow, rc::Rc, sync::Arc, time::Instant};
 use bytes::Bytes;
 use smallvec::SmallVec;
 use tollgate_accounting::{
-    ledger::{Appended, Attempt, End, JournalError},
+    ledger::{Appended, Attempt, End, Entry, JournalError},
     price::Price,
     quota::{Actual, Headroom, Reservation},
 };
@@ -25,7 +25,7 @@ use crate::{
     edge::{Exchange, Fate, Tried, row_millis},
     rejection::Rejection,
     snapshot::{Principal, Target},
-    worker::{Presence, Worker},
+    worker::{Presence, Recorded, Worker},
 };
 
 pub(crate) use progress::Progress;
@@ -84,10 +84,10 @@ pub(crate) struct Reading {
     pub(crate) counted_output: Option<u64>,
 }
 
-/// What settlement gives back.
-pub(crate) struct Settled {
-    /// Where END stands in the journal, for those who must wait until it is on disk.
-    pub(crate) appended: Appended,
+/// What settlement gives back whose END is written with those of others.
+pub(crate) struct Settling {
+    /// END on its way into the journal.
+    pub(crate) recorded: Recorded,
     /// What the call cost; `None` when unpriced.
     pub(crate) cost: Option<Money>,
 }
@@ -121,7 +121,7 @@ struct Open {
 }
 
 impl Trip {
-    /// START is written: from here on exactly one settlement is owed.
+    /// START is on its way into the journal: from here on exactly one settlement is owed.
     pub(crate) fn begin(
         worker: &Rc<Worker>,
         principal: &Arc<Principal>,
@@ -235,13 +235,30 @@ impl Trip {
         let _ = self.settle(Exit::Failed { status: rejection.status().as_u16(), code: rejection.code() });
     }
 
-    /// Settles the exchange; a second call does nothing and is answered `None`.
+    /// Takes back what [`begin`](Self::begin) has begun, since START could not be written: nothing is
+    /// reserved any more, and no settlement is owed.
+    pub(crate) fn call_off(&mut self) {
+        if let Some(open) = self.0.take() {
+            let now = open.ticket.exchange.now();
+            open.reservation.release(now);
+        }
+    }
+
+    /// Settles the exchange and gives the place of its END, for those who must wait until it is on disk;
+    /// a second call does nothing and is answered `None`.
     ///
     /// # Errors
     /// END could not be written. Balances are corrected all the same; the answer's last byte must
     /// not be released, and recovery makes the row.
-    pub(crate) fn settle(&mut self, exit: Exit) -> Option<Result<Settled, JournalError>> {
-        self.0.take().map(|open| open.settle(exit))
+    pub(crate) fn settle(&mut self, exit: Exit) -> Option<Result<Appended, JournalError>> {
+        self.0.take().map(|open| open.settle(exit, Worker::write_end).0)
+    }
+
+    /// As [`settle`](Self::settle), but END is written by the end of the turn, with the records of other
+    /// requests. The answer's last byte must wait for it.
+    pub(crate) fn settle_with_others(&mut self, exit: Exit) -> Option<Settling> {
+        let (recorded, cost) = self.0.take()?.settle(exit, Worker::record_end);
+        Some(Settling { recorded, cost })
     }
 }
 
@@ -260,10 +277,15 @@ impl Drop for Trip {
 }
 
 impl Open {
-    fn settle(mut self: Box<Self>, exit: Exit) -> Result<Settled, JournalError> {
+    /// Accounts for the exchange; `write` brings its row into the journal.
+    fn settle<W>(
+        mut self: Box<Self>,
+        exit: Exit,
+        write: impl FnOnce(&Worker, &Entry) -> W,
+    ) -> (W, Option<Money>) {
         let now = self.ticket.exchange.now();
         let entry = row::entry(&mut self, exit, now.wall);
-        let written = self.worker.write_end(&entry);
+        let written = write(&self.worker, &entry);
         let actual = Actual {
             input_tokens: entry.usage.input_tokens(),
             cached_input_tokens: entry.usage.cache_read,
@@ -272,7 +294,7 @@ impl Open {
         };
         self.reservation.settle(&actual, now);
         row::publish(&self.worker, &entry, self.ticket.exchange);
-        Ok(Settled { appended: written?, cost: entry.cost })
+        (written, entry.cost)
     }
 
     /// The consumption that is charged, and where its figures come from.

@@ -8,12 +8,13 @@ mod headers;
 mod stream;
 
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use tollgate_domain::Money;
 
 use crate::{
     edge::name,
     failover::{Answer, Passed, Visit},
     rejection::Rejection,
-    settle::{Exit, Reading, Settled, Trip},
+    settle::{Exit, Reading, Trip},
 };
 
 pub(crate) use body::Body;
@@ -39,8 +40,7 @@ pub(crate) async fn respond(mut trip: Trip, answer: Answer) -> Result<Response<B
             tell_dropped(response.headers_mut(), plain.dropped);
             let reading =
                 Reading { counted_output: plain.reported.counted_output, reported: Some(plain.reported) };
-            let settled = settle(&mut trip, Exit::Completed(reading)).await?;
-            if let Some(cost) = settled.cost {
+            if let Some(cost) = settle(&mut trip, Exit::Completed(reading)).await? {
                 let text =
                     HeaderValue::from_str(cost.to_text().as_str()).expect("a decimal is visible ASCII");
                 response.headers_mut().insert(name::COST, text);
@@ -51,13 +51,14 @@ pub(crate) async fn respond(mut trip: Trip, answer: Answer) -> Result<Response<B
 }
 
 /// Settles and waits until the record is as durable as the configuration asks.
-async fn settle(trip: &mut Trip, exit: Exit) -> Result<Settled, Rejection> {
+async fn settle(trip: &mut Trip, exit: Exit) -> Result<Option<Money>, Rejection> {
     let worker = trip.worker().clone();
-    let settled = trip.settle(exit).ok_or(Rejection::Internal)?.map_err(|_| Rejection::MeterBackpressure)?;
-    std::future::poll_fn(|cx| worker.poll_durable(settled.appended, cx))
+    let settling = trip.settle_with_others(exit).ok_or(Rejection::Internal)?;
+    let appended = settling.recorded.await.map_err(|_| Rejection::MeterBackpressure)?;
+    std::future::poll_fn(|cx| worker.poll_durable(appended, cx))
         .await
         .map_err(|_| Rejection::MeterBackpressure)?;
-    Ok(settled)
+    Ok(settling.cost)
 }
 
 /// An upstream's refusal of the request itself, in its own words.

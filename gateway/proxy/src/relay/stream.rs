@@ -225,9 +225,9 @@ impl StreamBody {
         let counted_output = if states_usage { None } else { Some(self.reader.count_output()) };
         let exit = Exit::Completed(Reading { reported, counted_output });
         match self.trip.settle(exit) {
-            Some(Ok(settled)) => {
+            Some(Ok(appended)) => {
                 self.out.hold_back();
-                self.phase = Phase::Syncing(settled.appended);
+                self.phase = Phase::Syncing(appended);
                 true
             }
             Some(Err(_)) => {
