@@ -7,8 +7,9 @@
 use std::{borrow::Cow, ops::Range};
 
 use smallvec::SmallVec;
+use tollgate_domain::Units;
 
-use crate::walk::whole_number;
+use crate::{codec::InputEstimate, walk::whole_number};
 
 /// A member that the gateway interprets, with the bytes of its value.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -45,6 +46,19 @@ pub struct Head {
     pub body_end: usize,
     /// The body is `{}`: a member added to it needs no comma.
     pub no_members: bool,
+    /// What the call asks for that is not counted in tokens: a bound where it can only be guessed.
+    pub units: Units,
+    /// The most output in tokens that an operation gives whose body has no cap for it.
+    pub uncapped_output: u64,
+    /// The body is a form with files, and no JSON.
+    pub form: Option<Form>,
+}
+
+/// What is known of a form's input, none of which is JSON.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Form {
+    /// Its input in tokens, if it is counted in tokens.
+    pub input: InputEstimate,
 }
 
 /// A request body that cannot be served.
@@ -94,6 +108,16 @@ impl<'a> Fields<'a> {
     /// The value as it stands in the body.
     pub(crate) fn raw(&self, span: &Range<usize>) -> &'a [u8] {
         &self.body[span.clone()]
+    }
+
+    /// The bytes of a value that is only looked at.
+    pub(crate) fn once_raw(
+        &mut self,
+        name: &'static str,
+        span: &Range<usize>,
+    ) -> Result<&'a [u8], Malformed> {
+        self.once(name)?;
+        Ok(self.raw(span))
     }
 
     /// A string, or nothing for `null`.

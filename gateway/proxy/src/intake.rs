@@ -10,7 +10,7 @@ use http::{HeaderMap, header};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::time::timeout;
-use tollgate_dialect::{Call, Dialect, Head, Operation};
+use tollgate_dialect::{Call, Dialect, Head, Malformed, Operation};
 
 use crate::{rejection::Rejection, snapshot::EdgeLimits};
 
@@ -56,7 +56,8 @@ impl Envelope {
 
     /// The bytes to keep while a stream runs, for the case that they have to be counted.
     pub(crate) fn prompt_to_keep(&self) -> Option<Bytes> {
-        (self.head.stream && self.body.len() <= LARGEST_KEPT).then(|| self.body.clone())
+        let is_text = self.head.form.is_none();
+        (self.head.stream && is_text && self.body.len() <= LARGEST_KEPT).then(|| self.body.clone())
     }
 }
 
@@ -71,10 +72,7 @@ pub(crate) fn open(
     zone: Option<Box<str>>,
     body: Bytes,
 ) -> Result<Envelope, Rejection> {
-    let head = call
-        .dialect
-        .codec()
-        .peek(call.operation, &body)
+    let head = head(call, &headers, &body)
         .map_err(|malformed| Rejection::Invalid { message: malformed.message, param: malformed.param })?;
     let in_path = call.model.as_deref().map(str::to_owned);
     if in_path.is_none() && head.model.is_none() {
@@ -90,6 +88,15 @@ pub(crate) fn open(
         zone,
         body,
     })
+}
+
+/// The head of a form where the operation takes one and the client says that it sends one, else of JSON.
+fn head(call: &Call<'_>, headers: &HeaderMap, body: &Bytes) -> Result<Head, Malformed> {
+    let content_type = headers.get(header::CONTENT_TYPE).filter(|_| call.operation.takes_form());
+    let content_type = content_type.and_then(|value| value.to_str().ok());
+    content_type
+        .and_then(|content_type| tollgate_dialect::peek_form(call.operation, content_type, body))
+        .unwrap_or_else(|| call.dialect.codec().peek(call.operation, body))
 }
 
 /// Reads a request's body.

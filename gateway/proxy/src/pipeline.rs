@@ -295,6 +295,7 @@ async fn travel(passage: &mut Passage, fate: &Rc<Fate>) -> Result<Response<Body>
             dialect: envelope.dialect,
             operation: envelope.operation,
             stream: envelope.head.stream,
+            units: envelope.head.units,
         },
         stamp: stamp(snapshot),
         prompt: envelope.prompt_to_keep(),

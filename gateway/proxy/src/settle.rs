@@ -18,7 +18,7 @@ use tollgate_accounting::{
     quota::{Actual, Headroom, Reservation},
 };
 use tollgate_dialect::{Dialect, Operation, Reported};
-use tollgate_domain::{ModelAlias, Money, Name, UnixMillis};
+use tollgate_domain::{ModelAlias, Money, Name, Units, UnixMillis};
 
 use crate::{
     caller::Caller,
@@ -46,6 +46,8 @@ pub(crate) struct Asked {
     pub(crate) dialect: Dialect,
     pub(crate) operation: Operation,
     pub(crate) stream: bool,
+    /// What the request asks for that is not counted in tokens.
+    pub(crate) units: Units,
 }
 
 /// What an exchange brings to its admission.
@@ -281,7 +283,7 @@ impl Open {
             Some(prompt) => tollgate_dialect::count_input(prompt).min(self.input_estimate),
             None => self.input_estimate,
         };
-        row::Consumption::of(reading, whole, self.ticket.asked.operation, &self.progress, input)
+        row::Consumption::of(reading, whole, &self.ticket.asked, &self.progress, input)
     }
 }
 

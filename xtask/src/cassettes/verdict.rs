@@ -278,6 +278,9 @@ fn tokens_of_the_row(play: &Play, row: &Value, is_success: bool, complaints: &mu
                 });
             complaints.same("row: usage_source", source, Some("reported"));
         }
+        (None, _) if is_success && play.api.is_free() => {
+            complaints.same("usage of a free call", got, Usage::default());
+        }
         (None, _) if is_success => complaints.unless(matches!(source, Some("counted" | "estimated")), || {
             format!("the answer states no usage, yet usage_source is {source:?}")
         }),

@@ -1,6 +1,6 @@
 //! One dated price, with every unit price rounded and every fall-back decided.
 
-use tollgate_domain::{Money, Name, UnitPrice, UnixMillis, Usage};
+use tollgate_domain::{Money, Name, UnitPrice, Units, UnixMillis, Usage};
 
 use super::{
     bill::{Bill, MeterKind},
@@ -27,6 +27,8 @@ pub struct Price {
     pub per_image: Option<UnitPrice>,
     /// Fee of one server-side search.
     pub per_search: Option<UnitPrice>,
+    /// Fee of one millisecond of audio that is listened to.
+    pub per_audio_milli: Option<UnitPrice>,
     /// Fee of one hour of reserved capacity.
     pub per_hour: Option<UnitPrice>,
     /// By ascending threshold; the first is for every request.
@@ -62,16 +64,27 @@ impl Price {
             (MeterKind::Reasoning, class.output),
             (MeterKind::AudioInput, class.audio_input),
             (MeterKind::AudioOutput, class.audio_output),
+            (MeterKind::ImageInput, class.image_input),
+            (MeterKind::ImageOutput, class.image_output),
+            (MeterKind::Image, self.per_image),
+            (MeterKind::AudioTime, self.per_audio_milli),
+            (MeterKind::Character, class.characters),
+            (MeterKind::SearchUnit, self.per_search),
             (MeterKind::Search, self.per_search),
         ];
         let mut bill = Bill { incomplete: class.cached_as_input && usage.cache_read > 0, ..Bill::default() };
         // What is paid by the hour costs nothing more by the token.
         let by_hour = self.per_hour.is_some() && class.is_empty();
-        let counts = prices.into_iter().map(|(meter, price)| (meter, meter.quantity(usage), price));
-        for (meter, quantity, unit_price) in counts.filter(|(_, quantity, _)| *quantity > 0) {
+        let counted = prices.map(|(meter, price)| (meter, meter.quantity(usage), price));
+        let counted = counted.into_iter().filter(|(_, quantity, _)| *quantity > 0);
+        // Tokens and images, minutes or characters measure the same thing twice: a price needs one of them.
+        let by_unit = counted.clone().any(|(meter, _, price)| meter.is_beside_tokens() && price.is_some());
+        let by_token = !class.is_empty();
+        for (meter, quantity, unit_price) in counted {
             match unit_price {
                 Some(unit_price) => bill.add(meter, quantity, unit_price, &self.id),
-                None => bill.incomplete |= !by_hour,
+                None if meter.is_beside_tokens() => bill.incomplete |= !by_token,
+                None => bill.incomplete |= !by_hour && (meter == MeterKind::Search || !by_unit),
             }
         }
         if let Some(fee) = self.per_request {
@@ -82,12 +95,20 @@ impl Price {
 
     /// The most that a call with up to this many tokens can cost: all input in its dearest
     /// dimension (a cache write costs more than plain input at some providers), all output
-    /// likewise. Server-side searches come on top; nobody can tell their number before.
+    /// likewise, all units that the request asks for. Server-side searches come on top; nobody can
+    /// tell their number before.
     #[must_use]
-    pub fn worst_case(&self, input_tokens: u64, output_tokens: u64) -> Money {
+    pub fn worst_case(&self, input_tokens: u64, output_tokens: u64, units: &Units) -> Money {
         let (input, output) = self.unit_prices(input_tokens);
-        let fee = self.per_request.map_or(Money::ZERO, |fee| fee.times(1));
-        input.times(input_tokens) + output.times(output_tokens) + fee
+        let fees = [
+            (self.per_request, 1),
+            (self.per_image, units.images),
+            (self.per_audio_milli, units.audio_millis),
+            (self.class(input_tokens).characters, units.characters),
+            (self.per_search, units.search_units),
+        ];
+        let fees: Money = fees.into_iter().filter_map(|(fee, quantity)| Some(fee?.times(quantity))).sum();
+        input.times(input_tokens) + output.times(output_tokens) + fees
     }
 
     /// The dearest price of an input token and of an output token in a call with this much input.
@@ -141,11 +162,13 @@ impl Price {
             per_request: scale.unit_price("per_request", entry.per_request, 1)?,
             per_image: scale.unit_price("per_image", entry.per_image, 1)?,
             per_search: scale.unit_price("per_search", entry.per_search, 1)?,
+            per_audio_milli: scale.unit_price("per_audio_minute", entry.per_audio_minute, 60_000)?,
             per_hour: scale.unit_price("per_hour", entry.per_hour, 1)?,
             classes: classes(entry, scale)?,
             list: None,
         };
-        let fees = [price.per_request, price.per_image, price.per_search, price.per_hour];
+        let fees =
+            [price.per_request, price.per_image, price.per_search, price.per_audio_milli, price.per_hour];
         let tokens = entry.rates.named().into_iter().any(|(_, rate)| rate.is_some());
         if !tokens && fees.iter().all(Option::is_none) {
             return Err(PriceFault::Empty);
@@ -206,6 +229,7 @@ mod tests {
             output_reasoning: 200,
             output_audio: 7,
             web_searches: 3,
+            ..Usage::default()
         };
         let bill = price.bill(&usage);
         let want = [
@@ -373,6 +397,7 @@ mod tests {
                 output,
                 audio_input: more.2,
                 audio_output: more.3,
+                ..Rates::default()
             },
         )
     }
@@ -390,6 +415,9 @@ mod tests {
             output_reasoning: n[7],
             output_audio: n[8],
             web_searches: n[9] % 5,
+            input_image: n[0] / 3,
+            output_image: n[1] / 3,
+            units: Units { images: n[2] % 7, audio_millis: n[3], characters: n[4], search_units: n[5] % 9 },
         })
     }
 
@@ -408,7 +436,7 @@ mod tests {
                 prop_assert!(meter.quantity > 0);
                 prop_assert_eq!(meter.cost, meter.unit_price.times(meter.quantity));
             }
-            let worst = price.worst_case(usage.input_tokens() + slack, usage.output_tokens());
+            let worst = price.worst_case(usage.input_tokens() + slack, usage.output_tokens(), &usage.units);
             let searches = money("0.01").pico() * i128::from(usage.web_searches);
             prop_assert!(bill.cost <= worst + Money::from_pico(searches));
         }

@@ -37,7 +37,14 @@ pub(crate) fn path(
     let verb = verb(operation);
     let model = encode_segment(model.as_str());
     let path = match operation {
-        Operation::ChatCompletions | Operation::Embeddings => {
+        Operation::ChatCompletions
+        | Operation::Completions
+        | Operation::Embeddings
+        | Operation::ImageGenerations
+        | Operation::ImageEdits
+        | Operation::Speech
+        | Operation::Transcriptions
+        | Operation::Translations => {
             format!("{root}/openai/deployments/{model}/{verb}")
         }
         Operation::GetModel => format!("{root}/openai/models/{model}"),

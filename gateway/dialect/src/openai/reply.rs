@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::{
     codec::{LimitNames, write_count},
     fault::{Fault, FaultRules},
-    openai::usage,
+    openai::{media, usage},
     output::OutputText,
     peek::after_string,
     reported::Reported,
@@ -21,7 +21,7 @@ use crate::{
 pub(crate) struct Members<'a> {
     pub(crate) model: Option<&'a [u8]>,
     pub(crate) service_tier: Option<&'a [u8]>,
-    usage: Option<usize>,
+    pub(super) usage: Option<usize>,
     error: Option<usize>,
     status: &'a [u8],
     output: Option<Output>,
@@ -183,6 +183,9 @@ fn web_searches(output: &serde_json::Value) -> u64 {
 
 /// Reads a plain answer.
 pub(crate) fn read(operation: Operation, body: &[u8], rules: &FaultRules) -> Reported {
+    if operation.is_media() || operation == Operation::Rerank {
+        return media::read(operation, body, rules);
+    }
     let members = Members::of_answer(body);
     let mut reported = Reported {
         served_model: members.model.filter(|raw| !raw.is_empty()).map(|raw| text_of(raw).into()),

@@ -76,6 +76,7 @@ fn unit_of(unit: &'static str) -> Cow<'static, str> {
         "token" => Cow::Borrowed("Tokens"),
         "request" => Cow::Borrowed("Requests"),
         "search" => Cow::Borrowed("Searches"),
+        "search_unit" => Cow::Borrowed("Search Units"),
         other => {
             let (first, rest) = other.split_at(1);
             Cow::Owned(format!("{}{rest}s", first.to_uppercase()))

@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use hyper::body::Incoming;
 use tokio::time::timeout;
-use tollgate_dialect::{Fault, Operation, Reported};
+use tollgate_dialect::{Fault, Reported};
 
 use super::{
     commit::{self, Stream},
@@ -126,7 +126,7 @@ pub(super) async fn run(
 
 /// Whether the gateway has to ask for the usage of a stream, since the client did not.
 fn asks_usage(target: &Target, envelope: &Envelope) -> bool {
-    envelope.operation == Operation::ChatCompletions
+    envelope.operation.tells_usage_when_asked()
         && envelope.head.stream
         && envelope.head.include_usage != Some(true)
         && target.upstream.inject_usage == InjectUsage::Always

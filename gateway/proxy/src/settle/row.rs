@@ -7,11 +7,11 @@ use tollgate_accounting::{
     ledger::{End, Entry, Flags, Kind, ServedBy},
     price::Bill,
 };
-use tollgate_dialect::{Operation, Reported};
+use tollgate_dialect::{Operation, Reported, spoken_tokens};
 use tollgate_domain::{ModelAlias, Money, UnixMillis, Usage, UsageSource};
 use tollgate_telemetry::{AccessLine, RequestFacts};
 
-use super::{Exit, Open, Progress, Reading, RefusedCall, Ticket};
+use super::{Asked, Exit, Open, Progress, Reading, RefusedCall, Ticket};
 use crate::{edge::Exchange, rejection::Rejection, series::Labels, worker::Worker};
 
 /// What nginx logs when a client closes before its answer; no client ever sees it.
@@ -31,12 +31,12 @@ impl Consumption {
     pub(super) fn of(
         reading: &Reading,
         whole: bool,
-        operation: Operation,
+        asked: &Asked,
         progress: &Progress,
         input: impl FnOnce() -> u64,
     ) -> Self {
         let nothing = Self { usage: Usage::default(), source: UsageSource::Reported };
-        if !operation.is_billed() || !progress.is_sent() {
+        if !asked.operation.is_billed() || !progress.is_sent() {
             return nothing;
         }
         let reported = reading.reported.as_ref().and_then(|reported| reported.usage).or(progress.told());
@@ -50,16 +50,25 @@ impl Consumption {
                 Self { usage, source: UsageSource::Counted }
             }
             (None, counted) => {
+                let units = reading.reported.as_ref().and_then(|reported| reported.counted_units);
                 let usage = Usage {
                     input_uncached: input(),
                     output_text: counted.unwrap_or_default(),
+                    output_audio: spoken(asked),
+                    units: units.unwrap_or(asked.units),
                     ..Usage::default()
                 };
-                let source = if counted.is_some() { UsageSource::Counted } else { UsageSource::Estimated };
+                let is_counted = counted.is_some() || units.is_some();
+                let source = if is_counted { UsageSource::Counted } else { UsageSource::Estimated };
                 Self { usage, source }
             }
         }
     }
+}
+
+/// The sound that a text is spoken in, in tokens: sound says nothing of itself.
+fn spoken(asked: &Asked) -> u64 {
+    if asked.operation == Operation::Speech { spoken_tokens(asked.units.characters) } else { 0 }
 }
 
 /// The row of an exchange, which takes over what only the row still needs.

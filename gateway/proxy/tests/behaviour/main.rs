@@ -10,6 +10,7 @@ mod exits;
 mod failover;
 mod health;
 mod hostile;
+mod operations;
 mod pass_through;
 mod quotas;
 mod refusals;

@@ -278,13 +278,16 @@ fn prices() -> PriceBook {
             input: Some("1".parse().expect("a decimal")),
             cached_input: Some("0.1".parse().expect("a decimal")),
             output: Some("10".parse().expect("a decimal")),
+            characters: Some("15".parse().expect("a decimal")),
+            image_output: Some("40".parse().expect("a decimal")),
             ..Rates::default()
         },
         tiers: Vec::new(),
         batch_multiplier: None,
         per_request: None,
         per_image: None,
-        per_search: None,
+        per_search: Some("0.002".parse().expect("a decimal")),
+        per_audio_minute: Some("0.006".parse().expect("a decimal")),
         per_hour: None,
     };
     PriceBook::build(vec![entry("gpt-5-mini"), entry("claude-sonnet-4-5")]).expect("good prices")
