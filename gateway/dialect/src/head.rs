@@ -38,7 +38,11 @@ pub struct Head {
     pub stream_options: Option<Range<usize>>,
     /// What `stream_options.include_usage` says.
     pub include_usage: Option<bool>,
-    /// The member that ties the request to state kept at one provider account.
+    /// The response that this one follows, by its provider's id.
+    pub previous_response: Option<String>,
+    /// The provider keeps the answer.
+    pub stores: bool,
+    /// The member that ties the request to state kept at one provider account, and is not followed.
     pub stored_state: Option<&'static str>,
     /// Whom the client names as its own user.
     pub end_user: Option<String>,

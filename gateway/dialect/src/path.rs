@@ -48,7 +48,8 @@ pub struct Call<'a> {
     pub dialect: Dialect,
     /// What it asks for.
     pub operation: Operation,
-    /// The model that the path names: Azure's deployment, or the one of `/v1/models/{id}`.
+    /// What the path names: the model, as Azure's deployments and `/v1/models/{id}` have it there, or
+    /// the id of a response that a provider keeps.
     pub model: Option<Cow<'a, str>>,
 }
 
@@ -86,7 +87,8 @@ pub fn recognise<'a>(method: &str, path: &'a str, header: impl Fn(&str) -> bool)
             Recognised::Unknown { dialect, hint: Some(format!("/v1/{}", verb(operation))) }
         }
         Known::Call(operation) => {
-            let model = (operation == Operation::GetModel).then(|| segments[skipped + 1].clone());
+            let names_one = operation == Operation::GetModel || operation.is_of_stored();
+            let model = names_one.then(|| segments[skipped + 1].clone());
             call(method, dialect, operation, model)
         }
         Known::Later(what) => Recognised::Unsupported { dialect, what },
@@ -112,11 +114,11 @@ fn call<'a>(
     operation: Operation,
     model: Option<Cow<'a, str>>,
 ) -> Recognised<'a> {
-    let (wanted, allow) = match operation {
-        Operation::ListModels | Operation::GetModel => ("GET", "GET"),
-        _ => ("POST", "POST"),
+    let allow = match operation {
+        Operation::GetResponse => "GET, DELETE",
+        operation => operation.method(),
     };
-    if method != wanted {
+    if method != operation.method() {
         return Recognised::WrongMethod { dialect, allow };
     }
     Recognised::Call(Call { dialect, operation, model })
@@ -214,6 +216,10 @@ fn operation(method: &str, rest: &[&str]) -> Known {
         ["responses"] => Known::Call(Operation::Responses),
         ["responses", "input_tokens"] => Known::Call(Operation::CountResponseTokens),
         ["responses", "compact"] => Known::Call(Operation::CompactResponse),
+        ["responses", _] if method == "DELETE" => Known::Call(Operation::DeleteResponse),
+        ["responses", _] => Known::Call(Operation::GetResponse),
+        ["responses", _, "cancel"] => Known::Call(Operation::CancelResponse),
+        ["responses", _, "input_items"] => Known::Call(Operation::ListResponseInput),
         ["completions"] => Known::Call(Operation::Completions),
         ["embeddings"] => Known::Call(Operation::Embeddings),
         ["moderations"] => Known::Call(Operation::Moderations),
@@ -279,7 +285,6 @@ fn hint(dialect: Dialect, rest: &[&str]) -> String {
         (Dialect::Anthropic, _) => "messages",
         (_, "responses" | "response") => "responses",
         (_, "embeddings" | "embedding" | "embed") => "embeddings",
-        (_, "completion") => "completions",
         (_, "moderation") => "moderations",
         (_, "image" | "images" | "generations") => "images/generations",
         (_, "speech") => "audio/speech",
@@ -296,6 +301,10 @@ pub(crate) fn verb(operation: Operation) -> &'static str {
         Operation::Responses => "responses",
         Operation::CountResponseTokens => "responses/input_tokens",
         Operation::CompactResponse => "responses/compact",
+        Operation::GetResponse
+        | Operation::DeleteResponse
+        | Operation::CancelResponse
+        | Operation::ListResponseInput => "responses",
         Operation::Completions => "completions",
         Operation::Embeddings => "embeddings",
         Operation::Moderations => "moderations",
@@ -470,10 +479,6 @@ mod tests {
             ("POST", "/v1/batches"),
             ("POST", "/v1/fine_tuning/jobs"),
             ("GET", "/v1/realtime"),
-            ("GET", "/v1/responses/resp_1"),
-            ("DELETE", "/v1/responses/resp_1"),
-            ("POST", "/v1/responses/resp_1/cancel"),
-            ("GET", "/v1/responses/resp_1/input_items"),
             ("POST", "/v1/conversations"),
             ("GET", "/v1/chat/completions"),
             ("POST", "/v1/messages/batches"),
@@ -485,6 +490,22 @@ mod tests {
         for (method, path) in cases {
             assert!(matches!(plain(method, path), Recognised::Unsupported { .. }), "{path}");
         }
+    }
+
+    #[test]
+    fn a_kept_response_is_named_by_its_id() {
+        let cases = [
+            ("GET", "/v1/responses/resp_1", Operation::GetResponse),
+            ("DELETE", "/responses/resp_1/", Operation::DeleteResponse),
+            ("POST", "/v1/responses/resp_1/cancel", Operation::CancelResponse),
+            ("GET", "/v1/responses/resp_1/input_items", Operation::ListResponseInput),
+        ];
+        for (method, path, operation) in cases {
+            let want = Call { dialect: Dialect::OpenAi, operation, model: Some("resp_1".into()) };
+            assert_eq!(plain(method, path), Recognised::Call(want), "{path}");
+        }
+        let want = Recognised::WrongMethod { dialect: Dialect::OpenAi, allow: "GET, DELETE" };
+        assert_eq!(plain("PUT", "/v1/responses/resp_1"), want);
     }
 
     #[test]

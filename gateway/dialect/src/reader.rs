@@ -97,7 +97,7 @@ impl StreamReader {
     ) -> Self {
         let kind = match operation {
             Operation::ChatCompletions => Kind::Chat(ChatReader::new(hide_usage)),
-            Operation::Responses => Kind::Responses(ResponsesReader::default()),
+            Operation::Responses | Operation::GetResponse => Kind::Responses(ResponsesReader::default()),
             Operation::Messages => Kind::Messages(MessagesReader::default()),
             Operation::Completions => Kind::Chat(ChatReader::of_completions(hide_usage)),
             operation if operation.is_media() => Kind::Media(MediaReader::new(operation)),
@@ -124,8 +124,10 @@ impl StreamReader {
     #[must_use]
     pub fn reported(&self) -> Option<&Reported> {
         let reported = &self.tally.reported;
-        let silent =
-            reported.usage.is_none() && reported.served_model.is_none() && reported.service_tier.is_none();
+        let silent = reported.usage.is_none()
+            && reported.response_id.is_none()
+            && reported.served_model.is_none()
+            && reported.service_tier.is_none();
         (!silent).then_some(reported)
     }
 

@@ -11,6 +11,8 @@ pub struct Reported {
     pub usage: Option<Usage>,
     /// Passes billed at another model's price, beside `usage`.
     pub beside: Vec<Beside>,
+    /// The id by which a provider keeps the response.
+    pub response_id: Option<Box<str>>,
     /// The model that answered, in the provider's words.
     pub served_model: Option<Box<str>>,
     /// The price tier in effect, in the provider's words.

@@ -73,6 +73,14 @@ pub enum Operation {
     CountResponseTokens,
     /// A conversation made shorter.
     CompactResponse,
+    /// A response that its provider keeps.
+    GetResponse,
+    /// The end of one.
+    DeleteResponse,
+    /// The end of one that is still being made.
+    CancelResponse,
+    /// What one was the answer to.
+    ListResponseInput,
     /// OpenAI's older text completions.
     Completions,
     /// OpenAI embeddings.
@@ -110,6 +118,10 @@ impl Operation {
             Self::Responses => "responses",
             Self::CountResponseTokens => "count_response_tokens",
             Self::CompactResponse => "compact_response",
+            Self::GetResponse => "get_response",
+            Self::DeleteResponse => "delete_response",
+            Self::CancelResponse => "cancel_response",
+            Self::ListResponseInput => "list_response_input",
             Self::Completions => "completions",
             Self::Embeddings => "embeddings",
             Self::Moderations => "moderations",
@@ -143,6 +155,10 @@ impl Operation {
             | Self::Translations
             | Self::Messages => true,
             Self::CountResponseTokens
+            | Self::GetResponse
+            | Self::DeleteResponse
+            | Self::CancelResponse
+            | Self::ListResponseInput
             | Self::Moderations
             | Self::CountTokens
             | Self::ListModels
@@ -167,6 +183,25 @@ impl Operation {
     #[must_use]
     pub const fn tells_usage_when_asked(self) -> bool {
         matches!(self, Self::ChatCompletions | Self::Completions)
+    }
+
+    /// The method of its request.
+    #[must_use]
+    pub const fn method(self) -> &'static str {
+        match self {
+            Self::GetResponse | Self::ListResponseInput | Self::ListModels | Self::GetModel => "GET",
+            Self::DeleteResponse => "DELETE",
+            _ => "POST",
+        }
+    }
+
+    /// True when the path names a response that a provider keeps, and the body says nothing.
+    #[must_use]
+    pub const fn is_of_stored(self) -> bool {
+        matches!(
+            self,
+            Self::GetResponse | Self::DeleteResponse | Self::CancelResponse | Self::ListResponseInput
+        )
     }
 
     /// True when the body is a form with files (`multipart/form-data`) or may be one.

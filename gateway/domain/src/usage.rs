@@ -35,6 +35,7 @@ pub struct Usage {
     /// Server-side web searches, billed by the call.
     pub web_searches: u64,
     /// What is measured in something else than tokens.
+    #[serde(flatten)]
     pub units: Units,
 }
 

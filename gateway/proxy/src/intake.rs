@@ -10,6 +10,7 @@ use http::{HeaderMap, header};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::time::timeout;
+use tollgate_accounting::stored::Keeper;
 use tollgate_dialect::{Call, Dialect, Head, Malformed, Operation};
 
 use crate::{rejection::Rejection, snapshot::EdgeLimits};
@@ -23,6 +24,10 @@ pub(crate) struct Envelope {
     pub(crate) operation: Operation,
     /// The model in the path, where the dialect has it there.
     in_path: Option<String>,
+    /// The response that the path names, where it names one.
+    in_path_response: Option<String>,
+    /// Who keeps the response that the request names; the only upstream that can serve it.
+    pub(crate) pin: Option<Keeper>,
     pub(crate) head: Head,
     pub(crate) headers: HeaderMap,
     pub(crate) query: Option<String>,
@@ -38,12 +43,23 @@ impl Envelope {
     /// The model as the client names it.
     pub(crate) fn model(&self) -> &str {
         let named = self.in_path.as_deref().or(self.head.model.as_ref().map(|model| model.value.as_str()));
-        named.expect("a request that names no model is not opened")
+        let kept = self.pin.as_ref().map(|keeper| keeper.model.as_str());
+        named.or(kept).expect("a request that names no model is not opened, or is pinned")
     }
 
     /// The name came from an Azure deployment path.
     pub(crate) fn is_deployment(&self) -> bool {
         self.in_path.is_some()
+    }
+
+    /// The kept response that the path names, or that this one is to follow.
+    pub(crate) fn names_response(&self) -> Option<&str> {
+        self.in_path_response.as_deref().or(self.head.previous_response.as_deref())
+    }
+
+    /// The kept response that the request is about.
+    pub(crate) fn of_response(&self) -> Option<&str> {
+        self.in_path_response.as_deref()
     }
 
     /// State that a provider keeps is bound to the account that keeps it; it is not followed yet.
@@ -72,6 +88,21 @@ pub(crate) fn open(
     zone: Option<Box<str>>,
     body: Bytes,
 ) -> Result<Envelope, Rejection> {
+    if call.operation.is_of_stored() {
+        let stream = query.as_deref().is_some_and(|query| query.split('&').any(|pair| pair == "stream=true"));
+        return Ok(Envelope {
+            dialect: call.dialect,
+            operation: call.operation,
+            in_path: None,
+            in_path_response: call.model.as_deref().map(str::to_owned),
+            pin: None,
+            head: Head { stream, ..Head::default() },
+            headers,
+            query,
+            zone,
+            body,
+        });
+    }
     let head = head(call, &headers, &body)
         .map_err(|malformed| Rejection::Invalid { message: malformed.message, param: malformed.param })?;
     let in_path = call.model.as_deref().map(str::to_owned);
@@ -82,6 +113,8 @@ pub(crate) fn open(
         dialect: call.dialect,
         operation: call.operation,
         in_path,
+        in_path_response: None,
+        pin: None,
         head,
         headers,
         query,

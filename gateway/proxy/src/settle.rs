@@ -48,6 +48,8 @@ pub(crate) struct Asked {
     pub(crate) stream: bool,
     /// What the request asks for that is not counted in tokens.
     pub(crate) units: Units,
+    /// The provider keeps the answer.
+    pub(crate) stores: bool,
 }
 
 /// What an exchange brings to its admission.
@@ -273,7 +275,7 @@ impl Open {
             cost: entry.cost.unwrap_or_default(),
         };
         self.reservation.settle(&actual, now);
-        row::publish(&self.worker, &entry, self.ticket.exchange);
+        row::publish(&self.worker, &entry, self.ticket.exchange, self.ticket.asked.operation.method());
         Ok(Settled { appended: written?, cost: entry.cost })
     }
 
@@ -295,6 +297,7 @@ pub(crate) struct RefusedCall<'a> {
     pub(crate) model: ModelAlias,
     pub(crate) dialect: &'static str,
     pub(crate) operation: Cow<'static, str>,
+    pub(crate) method: &'static str,
     pub(crate) stream: bool,
     pub(crate) stamp: Stamp,
     pub(crate) rejection: &'a Rejection,

@@ -251,6 +251,33 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_counted_in_tokens_has_a_price_of_its_own() {
+        let price = build(&PriceEntry {
+            per_image: Some(money("0.04")),
+            per_audio_minute: Some(money("0.006")),
+            per_search: Some(money("0.002")),
+            ..entry("m", Rates { characters: Some(money("15")), ..Rates::default() })
+        });
+        let units = Units { images: 2, audio_millis: 90_500, characters: 1_000, search_units: 3 };
+        let tokens = Usage { input_uncached: 10, output_image: 5, units, ..Usage::default() };
+        let bill = price.bill(&tokens);
+        let want = [
+            ("image", 2, "0.08"),
+            ("audio_time", 90_500, "0.00905"),
+            ("character", 1_000, "0.015"),
+            ("search_unit", 3, "0.006"),
+        ];
+        assert_eq!(shown(&bill).iter().map(|(m, q, c)| (*m, *q, c.as_str())).collect::<Vec<_>>(), want);
+        assert!(!bill.incomplete, "tokens are another measure of the same");
+        assert_eq!(price.worst_case(0, 0, &units), bill.cost);
+        let by_token = build(&entry("m", Rates { image_output: Some(money("40")), ..rates("5", "10") }));
+        let bill = by_token.bill(&tokens);
+        assert_eq!((bill.cost.to_string().as_str(), bill.incomplete), ("0.00025", false));
+        let neither = build(&PriceEntry { per_request: Some(money("1")), ..entry("m", Rates::default()) });
+        assert!(neither.bill(&Usage { units, ..Usage::default() }).incomplete);
+    }
+
+    #[test]
     fn a_dimension_without_a_price_falls_back_along_its_chain() {
         let write = |w: Option<&str>, five: Option<&str>, hour: Option<&str>| Rates {
             cache_write: w.map(money),

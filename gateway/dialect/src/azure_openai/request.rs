@@ -47,6 +47,9 @@ pub(crate) fn path(
         | Operation::Translations => {
             format!("{root}/openai/deployments/{model}/{verb}")
         }
+        operation if operation.is_of_stored() => {
+            format!("{root}/openai/{verb}/{model}{}", openai::request::behind_id(operation))
+        }
         Operation::GetModel => format!("{root}/openai/models/{model}"),
         _ => format!("{root}/openai/{verb}"),
     };

@@ -19,6 +19,7 @@ use crate::{
 /// The top-level members of an answer that matter, as raw text or the index of their value.
 #[derive(Default)]
 pub(crate) struct Members<'a> {
+    pub(crate) id: Option<&'a [u8]>,
     pub(crate) model: Option<&'a [u8]>,
     pub(crate) service_tier: Option<&'a [u8]>,
     pub(super) usage: Option<usize>,
@@ -102,6 +103,7 @@ impl<'a> Members<'a> {
                 break;
             }
             match (found.name, found.value) {
+                (b"id", Value::Text(raw)) => members.id = Some(raw),
                 (b"model", Value::Text(raw)) => members.model = Some(raw),
                 (b"service_tier", Value::Text(raw)) => members.service_tier = Some(raw),
                 (b"status", Value::Text(raw)) => members.status = raw,
@@ -186,6 +188,10 @@ pub(crate) fn read(operation: Operation, body: &[u8], rules: &FaultRules) -> Rep
     if operation.is_media() || operation == Operation::Rerank {
         return media::read(operation, body, rules);
     }
+    if operation.is_of_stored() {
+        // What it tells of is another call, which was settled in its time.
+        return Reported::default();
+    }
     let members = Members::of_answer(body);
     let mut reported = Reported {
         served_model: members.model.filter(|raw| !raw.is_empty()).map(|raw| text_of(raw).into()),
@@ -193,6 +199,9 @@ pub(crate) fn read(operation: Operation, body: &[u8], rules: &FaultRules) -> Rep
         fault: members.fault(body, rules),
         ..Reported::default()
     };
+    if operation == Operation::Responses {
+        reported.response_id = members.id.filter(|raw| !raw.is_empty()).map(|raw| text_of(raw).into());
+    }
     members.take_usage(body, &mut reported);
     if reported.usage.is_none() && reported.fault.is_none() && operation.generates() {
         reported.counted_output =

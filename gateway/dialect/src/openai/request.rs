@@ -30,6 +30,8 @@ pub(crate) fn peek(operation: Operation, body: &[u8]) -> Result<Head, Malformed>
     );
     let mut fields = Fields::new(body);
     let mut head = Head { choices: 1, ..Head::default() };
+    // Unless told otherwise, it does.
+    let mut keeps = responses;
     let extent = members(body, |name, span| {
         match name {
             b"model" => head.model = fields.text("model", span)?,
@@ -58,8 +60,9 @@ pub(crate) fn peek(operation: Operation, body: &[u8]) -> Result<Head, Malformed>
                 head.end_user = end_user(fields.raw(&span)).or_else(|| head.end_user.take());
             }
             b"previous_response_id" if stateful => {
-                stored(&mut head, &mut fields, "previous_response_id", span)?
+                head.previous_response = fields.text("previous_response_id", span)?.map(|id| id.value);
             }
+            b"store" if responses => keeps = fields.flag("store", &span)?.unwrap_or(true),
             b"conversation" if stateful => stored(&mut head, &mut fields, "conversation", span)?,
             b"prompt" if stateful => stored(&mut head, &mut fields, "prompt", span)?,
             b"background" if responses => stored(&mut head, &mut fields, "background", span)?,
@@ -67,6 +70,7 @@ pub(crate) fn peek(operation: Operation, body: &[u8]) -> Result<Head, Malformed>
         }
         Ok(())
     })?;
+    head.stores = keeps;
     head.body_end = extent.end;
     head.no_members = extent.empty;
     Ok(head)
@@ -202,7 +206,7 @@ pub(crate) fn estimate(body: &[u8], head: &Head) -> InputEstimate {
         Some(form) => form.input,
         None => estimate::of_body(body),
     };
-    estimate.lower_bound |= head.stored_state.is_some();
+    estimate.lower_bound |= head.stored_state.is_some() || head.previous_response.is_some();
     estimate
 }
 
@@ -214,11 +218,21 @@ pub(crate) fn path(
     query: Option<&str>,
 ) -> String {
     let mut path = format!("{}/{}", base_path.trim_end_matches('/'), verb(operation));
-    if operation == Operation::GetModel {
+    if operation == Operation::GetModel || operation.is_of_stored() {
         path.push('/');
         path.push_str(&encode_segment(model.as_str()));
+        path.push_str(behind_id(operation));
     }
     join_query(path, query, None)
+}
+
+/// What follows the id of a response.
+pub(crate) fn behind_id(operation: Operation) -> &'static str {
+    match operation {
+        Operation::CancelResponse => "/cancel",
+        Operation::ListResponseInput => "/input_items",
+        _ => "",
+    }
 }
 
 /// What an OpenAI upstream may see of the client's headers. Organisation and project are left
@@ -332,7 +346,7 @@ mod tests {
     #[test]
     fn state_at_the_provider_is_named() {
         let cases = [
-            (r#"{"previous_response_id":"r"}"#, Some("previous_response_id")),
+            (r#"{"previous_response_id":"r"}"#, None),
             (r#"{"previous_response_id":null,"background":false}"#, None),
             (r#"{"conversation":{"id":"c"}}"#, Some("conversation")),
             (r#"{"prompt":{"id":"p"}}"#, Some("prompt")),

@@ -104,6 +104,7 @@ pub(super) async fn run(
         worker.pools.take(&target.upstream).await.map_err(|error| Failure::of(Class::Connect(error)))?;
     let outgoing = UpstreamRequest {
         operation: envelope.operation,
+        response: envelope.of_response(),
         head: &envelope.head,
         headers: &envelope.headers,
         query: envelope.query.as_deref(),

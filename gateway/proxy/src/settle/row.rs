@@ -190,12 +190,12 @@ fn flags(open: &Open, consumed: &Consumption, reported: &Reported, bill: Option<
 }
 
 /// Metrics and the access line of a row.
-pub(super) fn publish(worker: &Worker, entry: &Entry, exchange: Exchange) {
+pub(super) fn publish(worker: &Worker, entry: &Entry, exchange: Exchange, method: &'static str) {
     record(worker, entry, &entry.model);
     if entry.flags.contains(Flags::UNPRICED) {
         warn_unpriced(worker, entry);
     }
-    write_line(worker, entry, exchange);
+    write_line(worker, entry, exchange, method);
 }
 
 fn warn_unpriced(worker: &Worker, entry: &Entry) {
@@ -238,14 +238,14 @@ fn operation_label(entry: &Entry) -> &'static str {
     }
 }
 
-fn write_line(worker: &Worker, entry: &Entry, exchange: Exchange) {
+fn write_line(worker: &Worker, entry: &Entry, exchange: Exchange, method: &'static str) {
     let place = entry.place.as_deref();
     let identity = &entry.identity;
     worker.log_access(&AccessLine {
         ts: entry.ended_at,
         request_id: entry.id,
         trace_id: entry.trace_id.as_deref(),
-        method: "POST",
+        method,
         path: &entry.operation,
         dialect: Some(&entry.dialect),
         operation: Some(&entry.operation),
@@ -283,11 +283,12 @@ pub(crate) fn refused(worker: &Rc<Worker>, call: RefusedCall<'_>) {
         worker.series.borrow_mut().quota(&identity.team, &identity.project).refused(refused.limit.as_str());
     }
     let keep = worker.keeps_refusal(identity.project.name(), call.at);
-    let exchange = call.exchange;
+    let (exchange, method) = (call.exchange, call.method);
     // A name that a client made up is never a label.
     let is_known = !matches!(
         call.rejection,
         Rejection::UnknownModel(_)
+            | Rejection::UnknownResponse(_)
             | Rejection::Invalid { .. }
             | Rejection::TooLarge { .. }
             | Rejection::SlowBody
@@ -298,7 +299,7 @@ pub(crate) fn refused(worker: &Rc<Worker>, call: RefusedCall<'_>) {
         let _ = worker.write_end(&entry);
     }
     record(worker, &entry, if is_known { &entry.model } else { &worker.nobody.model });
-    write_line(worker, &entry, exchange);
+    write_line(worker, &entry, exchange, method);
 }
 
 fn refusal_entry(call: RefusedCall<'_>) -> Entry {

@@ -12,6 +12,8 @@ use crate::snapshot::Target;
 /// What the client sent, as far as upstreams may see it.
 pub(crate) struct UpstreamRequest<'a> {
     pub(crate) operation: Operation,
+    /// The kept response that it is about.
+    pub(crate) response: Option<&'a str>,
     pub(crate) head: &'a Head,
     pub(crate) headers: &'a HeaderMap,
     pub(crate) query: Option<&'a str>,
@@ -37,10 +39,16 @@ pub(crate) fn build(
         include_usage: ask_usage,
         output_cap: request.output_cap,
     };
-    let body = codec.request_body(request.operation, request.head, request.body, &edits);
+    let body = match request.response {
+        Some(_) => request.body.clone(),
+        None => codec.request_body(request.operation, request.head, request.body, &edits),
+    };
     let mut built = Request::new(Full::new(body));
-    *built.method_mut() = Method::POST;
-    *built.uri_mut() = target.uri(request.operation, request.query)?;
+    *built.method_mut() = Method::from_bytes(request.operation.method().as_bytes()).ok()?;
+    *built.uri_mut() = match request.response {
+        Some(id) => target.uri_of_response(request.operation, id, request.query)?,
+        None => target.uri(request.operation, request.query)?,
+    };
     let headers = built.headers_mut();
     headers.reserve(request.headers.len() + 4);
     if !upstream.http2 {

@@ -15,5 +15,6 @@ mod pass_through;
 mod quotas;
 mod refusals;
 mod residency;
+mod stored;
 mod transport;
 mod waste;

@@ -142,7 +142,7 @@ fn pictures() -> [Case; 3] {
                 ..NONE
             },
             source: UsageSource::Reported,
-            cost: "0.040008",
+            cost: "0.010008",
         },
         Case {
             path: "/v1/images/generations",
@@ -153,7 +153,7 @@ fn pictures() -> [Case; 3] {
                       event: image_generation.completed\ndata: {\"type\":\"image_generation.completed\",\"b64_json\":\"eA==\",\"usage\":{\"input_tokens\":8,\"output_tokens\":100,\"total_tokens\":108}}\n\n",
             usage: Usage { input_uncached: 8, output_image: 100, ..NONE },
             source: UsageSource::Reported,
-            cost: "0.004008",
+            cost: "0.001008",
         },
         Case {
             path: "/v1/images/edits",
@@ -169,7 +169,7 @@ fn pictures() -> [Case; 3] {
                 ..NONE
             },
             source: UsageSource::Reported,
-            cost: "0.0023",
+            cost: "0.0008",
         },
     ]
 }

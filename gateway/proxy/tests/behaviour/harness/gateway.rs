@@ -9,6 +9,7 @@ use tollgate_accounting::{
 };
 use tollgate_domain::UnixMillis;
 use tollgate_proxy::{DataPlane, Listen, Live, OperatorState, Override, Shared, TargetView};
+use tollgate_stores::SqliteResponses;
 
 use super::{
     Answer, Ask, Ledger, Setup,
@@ -39,6 +40,9 @@ impl Gateway {
         let shared = Arc::new(Shared {
             snapshot: Arc::new(arc_swap::ArcSwap::from_pointee(setup.snapshot(&live))),
             live: Arc::clone(&live),
+            responses: Arc::new(
+                SqliteResponses::open(&folder.path().join("stored.sqlite")).expect("a memory"),
+            ),
             journal: Arc::clone(&journal),
             durability: setup.durability,
             ready: Arc::new(|| true),

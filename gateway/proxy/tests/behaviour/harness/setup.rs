@@ -18,6 +18,8 @@ use tollgate_simulator::Simulator;
 
 /// The secrets of the keys that every test has.
 pub(crate) const KEY: &str = "tg-client-secret";
+/// Of another project of the same team.
+pub(crate) const NEIGHBOUR: &str = "tg-neighbour-secret";
 pub(crate) const EXPIRED: &str = "tg-expired-secret";
 pub(crate) const REVOKED: &str = "tg-revoked-secret";
 /// What the gateway shows its upstreams.
@@ -146,6 +148,9 @@ impl Setup {
             assert!(keys.insert(&Sha256::digest(secret).into(), Arc::new(principal)));
         };
         add(KEY, self.principal(live));
+        let own = self.principal(live);
+        let identity = Identity { project: "neighbour".into(), ..(*own.identity).clone() };
+        add(NEIGHBOUR, Principal { identity: Arc::new(identity), ..own });
         add(EXPIRED, Principal { expires: Some(UnixMillis::new(1)), ..self.principal(live) });
         add(REVOKED, Principal { revoked: true, ..self.principal(live) });
         Snapshot {
@@ -279,7 +284,6 @@ fn prices() -> PriceBook {
             cached_input: Some("0.1".parse().expect("a decimal")),
             output: Some("10".parse().expect("a decimal")),
             characters: Some("15".parse().expect("a decimal")),
-            image_output: Some("40".parse().expect("a decimal")),
             ..Rates::default()
         },
         tiers: Vec::new(),
