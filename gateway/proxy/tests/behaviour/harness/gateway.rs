@@ -1,6 +1,11 @@
 //! A data plane in this process.
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Instant};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Instant,
+};
 
 use tempfile::TempDir;
 use tollgate_accounting::{
@@ -40,9 +45,8 @@ impl Gateway {
         let shared = Arc::new(Shared {
             snapshot: Arc::new(arc_swap::ArcSwap::from_pointee(setup.snapshot(&live))),
             live: Arc::clone(&live),
-            responses: Arc::new(
-                SqliteResponses::open(&folder.path().join("stored.sqlite")).expect("a memory"),
-            ),
+            // In memory: it must not stand beside the journal in the queue of the test's own disk.
+            responses: Arc::new(SqliteResponses::open(Path::new(":memory:")).expect("a memory")),
             journal: Arc::clone(&journal),
             durability: setup.durability,
             ready: Arc::new(|| true),
