@@ -74,10 +74,8 @@ fn part(header: &[u8], span: Range<usize>) -> Result<Part<'_>, Malformed> {
         if name.contains(|byte: char| !byte.is_ascii_graphic()) || line.contains(['\r', '\n']) {
             return Err(fault("the header of a part has a line that is continued or not a header"));
         }
-        if name.eq_ignore_ascii_case("content-disposition") {
-            if disposition.replace(value.trim()).is_some() {
-                return Err(fault("a part says twice what it is"));
-            }
+        if name.eq_ignore_ascii_case("content-disposition") && disposition.replace(value.trim()).is_some() {
+            return Err(fault("a part says twice what it is"));
         }
         is_encoded |= name.eq_ignore_ascii_case("content-transfer-encoding")
             && !["binary", "8bit", "7bit"].iter().any(|plain| value.trim().eq_ignore_ascii_case(plain));

@@ -211,6 +211,8 @@ enum Known {
 
 fn operation(method: &str, rest: &[&str]) -> Known {
     match rest {
+        // A whole URL was given as the base, and the client has added its path to it.
+        ["chat", "completions", "chat", ..] => Known::Nothing,
         ["chat", "completions"] if method == "GET" => Known::Later("stored chat completions"),
         ["chat", "completions"] => Known::Call(Operation::ChatCompletions),
         ["responses"] => Known::Call(Operation::Responses),

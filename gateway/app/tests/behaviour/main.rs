@@ -15,6 +15,7 @@ mod crash;
 mod foresight;
 mod full_disk;
 mod groupings;
+mod kept_responses;
 mod ledger_file;
 mod load;
 mod metrics;

@@ -5,6 +5,7 @@ mod harness;
 
 mod arrows;
 mod bills;
+mod clients;
 mod disk;
 mod exits;
 mod failover;
@@ -12,6 +13,7 @@ mod health;
 mod hostile;
 mod operations;
 mod pass_through;
+mod quirks;
 mod quotas;
 mod refusals;
 mod residency;

@@ -24,7 +24,7 @@ struct Case {
 const JSON: &str = "application/json";
 const EVENTS: &str = "text/event-stream";
 const FORM: &str = "multipart/form-data; boundary=----B";
-const NONE: Usage = Usage {
+pub(crate) const NONE: Usage = Usage {
     input_uncached: 0,
     input_audio: 0,
     input_image: 0,
