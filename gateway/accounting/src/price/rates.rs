@@ -79,7 +79,8 @@ impl Price {
         let counted = counted.into_iter().filter(|(_, quantity, _)| *quantity > 0);
         // Tokens and images, minutes or characters measure the same thing twice: a price needs one of them.
         let by_unit = counted.clone().any(|(meter, _, price)| meter.is_beside_tokens() && price.is_some());
-        let by_token = !class.is_empty();
+        let is_token = |meter: MeterKind| !meter.is_beside_tokens() && meter != MeterKind::Search;
+        let by_token = counted.clone().any(|(meter, _, price)| is_token(meter) && price.is_some());
         for (meter, quantity, unit_price) in counted {
             match unit_price {
                 Some(unit_price) => bill.add(meter, quantity, unit_price, &self.id),
@@ -273,8 +274,10 @@ mod tests {
         let by_token = build(&entry("m", Rates { image_output: Some(money("40")), ..rates("5", "10") }));
         let bill = by_token.bill(&tokens);
         assert_eq!((bill.cost.to_string().as_str(), bill.incomplete), ("0.00025", false));
+        let only_units = Usage { units, ..Usage::default() };
+        assert!(by_token.bill(&only_units).incomplete, "no token was counted that could stand for them");
         let neither = build(&PriceEntry { per_request: Some(money("1")), ..entry("m", Rates::default()) });
-        assert!(neither.bill(&Usage { units, ..Usage::default() }).incomplete);
+        assert!(neither.bill(&only_units).incomplete);
     }
 
     #[test]

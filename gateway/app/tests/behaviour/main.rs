@@ -20,6 +20,7 @@ mod ledger_file;
 mod load;
 mod metrics;
 mod mixed;
+mod operations;
 mod postgres;
 mod prices;
 mod rebuild;
