@@ -36,7 +36,8 @@ pub trait Codec: Send + Sync {
     /// bytes when they change nothing. `head` is what [`peek`](Self::peek) read from this body.
     fn request_body(&self, operation: Operation, head: &Head, body: &Bytes, edits: &Edits<'_>) -> Bytes;
 
-    /// Path and query for the upstream. `base_path` is the path of its base URL, `query` the
+    /// Path and query for the upstream. `model` is what the path names where it names one: for a kept
+    /// response its id. `base_path` is the path of its base URL, `query` the
     /// client's query (credentials in it are dropped), `api_version` the upstream's configured one.
     fn upstream_path(
         &self,

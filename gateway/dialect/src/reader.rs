@@ -7,7 +7,7 @@ use crate::{
     anthropic::stream::MessagesReader,
     codec::ErrorFace,
     fault::{Fault, FaultRules},
-    openai::{self, chat_stream::ChatReader, response_stream::ResponsesReader},
+    openai::{self, chat_stream::ChatReader, media_stream::MediaReader, response_stream::ResponsesReader},
     output::OutputText,
     reported::Reported,
     sse::data,
@@ -59,6 +59,7 @@ enum Kind {
     Chat(ChatReader),
     Responses(ResponsesReader),
     Messages(MessagesReader),
+    Media(MediaReader),
     /// An operation that has no streamed form: whatever comes is passed on as content.
     Unread,
 }
@@ -96,11 +97,11 @@ impl StreamReader {
     ) -> Self {
         let kind = match operation {
             Operation::ChatCompletions => Kind::Chat(ChatReader::new(hide_usage)),
-            Operation::Responses => Kind::Responses(ResponsesReader::default()),
+            Operation::Responses | Operation::GetResponse => Kind::Responses(ResponsesReader::default()),
             Operation::Messages => Kind::Messages(MessagesReader::default()),
-            Operation::Embeddings | Operation::CountTokens | Operation::ListModels | Operation::GetModel => {
-                Kind::Unread
-            }
+            Operation::Completions => Kind::Chat(ChatReader::of_completions(hide_usage)),
+            operation if operation.is_media() => Kind::Media(MediaReader::new(operation)),
+            _ => Kind::Unread,
         };
         let tally = Tally { rules, reported: Reported::default(), output: OutputText::default() };
         Self { dialect, operation, kind, tally }
@@ -114,6 +115,7 @@ impl StreamReader {
             Kind::Chat(reader) => reader.data(bytes, &mut self.tally),
             Kind::Responses(reader) => reader.data(bytes, &mut self.tally),
             Kind::Messages(reader) => reader.data(bytes, &mut self.tally),
+            Kind::Media(reader) => reader.data(bytes, &mut self.tally),
             Kind::Unread => Seen::shown(SeenKind::Content),
         }
     }
@@ -122,8 +124,10 @@ impl StreamReader {
     #[must_use]
     pub fn reported(&self) -> Option<&Reported> {
         let reported = &self.tally.reported;
-        let silent =
-            reported.usage.is_none() && reported.served_model.is_none() && reported.service_tier.is_none();
+        let silent = reported.usage.is_none()
+            && reported.response_id.is_none()
+            && reported.served_model.is_none()
+            && reported.service_tier.is_none();
         (!silent).then_some(reported)
     }
 
@@ -135,6 +139,7 @@ impl StreamReader {
             Kind::Chat(reader) => reader.finished(),
             Kind::Responses(reader) => reader.finished(),
             Kind::Messages(reader) => reader.finished(),
+            Kind::Media(reader) => reader.finished(),
             Kind::Unread => false,
         }
     }

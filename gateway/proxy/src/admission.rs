@@ -11,7 +11,7 @@ use tollgate_accounting::{
     price::Price,
     quota::{self, Ask, Reservation},
 };
-use tollgate_domain::{ModelAlias, Money, UnixMillis};
+use tollgate_domain::{ModelAlias, Money, Units, UnixMillis};
 
 use crate::{
     intake::Envelope,
@@ -89,6 +89,8 @@ struct Estimate {
     input: u64,
     input_is_lower_bound: bool,
     output: u64,
+    /// What is not counted in tokens.
+    units: Units,
     /// Worst case at the dearest permitted target; `None` when none has a price.
     cost: Option<Money>,
 }
@@ -96,14 +98,24 @@ struct Estimate {
 impl Estimate {
     fn of(plan: &RoutePlan, envelope: &Envelope) -> Self {
         if !envelope.operation.is_billed() {
-            return Self { input: 0, input_is_lower_bound: false, output: 0, cost: Some(Money::ZERO) };
+            return Self {
+                input: 0,
+                input_is_lower_bound: false,
+                output: 0,
+                units: Units::NONE,
+                cost: Some(Money::ZERO),
+            };
         }
         let codec = envelope.dialect.codec();
         let input = codec.estimate_input(envelope.operation, &envelope.body, &envelope.head);
-        let output = plan.output_cap(envelope).saturating_mul(envelope.head.choices.max(1));
+        let head = &envelope.head;
+        let output = match envelope.operation.generates() {
+            true => plan.output_cap(envelope).saturating_mul(head.choices.max(1)),
+            false => head.uncapped_output,
+        };
         // Failover may move the call to the dearest target, and by then bytes are flowing.
-        let cost = prices(plan).map(|price| price.worst_case(input.tokens, output)).max();
-        Self { input: input.tokens, input_is_lower_bound: input.lower_bound, output, cost }
+        let cost = prices(plan).map(|price| price.worst_case(input.tokens, output, &head.units)).max();
+        Self { input: input.tokens, input_is_lower_bound: input.lower_bound, output, units: head.units, cost }
     }
 }
 
@@ -119,7 +131,8 @@ fn record_start(
     estimate: &Estimate,
     reservation: &Reservation,
 ) -> Recorded {
-    let dearest = prices(plan).max_by_key(|price| price.worst_case(estimate.input, estimate.output));
+    let dearest =
+        prices(plan).max_by_key(|price| price.worst_case(estimate.input, estimate.output, &estimate.units));
     let price = dearest.map(|price| {
         let (input, output) = price.unit_prices(estimate.input);
         StartPrice { price_id: &price.id, currency: &price.currency, input, output }

@@ -14,6 +14,7 @@ mod auth;
 mod caller;
 mod intake;
 mod route;
+mod stored;
 
 mod admission;
 mod failover;

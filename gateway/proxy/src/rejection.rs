@@ -61,6 +61,12 @@ pub enum Rejection {
     /// Known, but not built.
     #[error("{0} is not supported by this gateway yet")]
     Unsupported(String),
+    /// No such response, or another project's.
+    #[error("the response `{0}` does not exist here")]
+    UnknownResponse(String),
+    /// The upstream that keeps what the request names cannot be asked.
+    #[error("the upstream that keeps this response is not available; no other one has it")]
+    PinnedUnavailable,
     /// No such model.
     #[error("the model `{0}` does not exist here")]
     UnknownModel(String),
@@ -158,7 +164,10 @@ impl Rejection {
             Self::Invalid { .. } | Self::Untranslatable(_) => StatusCode::BAD_REQUEST,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::SlowBody => StatusCode::REQUEST_TIMEOUT,
-            Self::UnknownPath { .. } | Self::UnknownModel(_) => StatusCode::NOT_FOUND,
+            Self::UnknownPath { .. } | Self::UnknownModel(_) | Self::UnknownResponse(_) => {
+                StatusCode::NOT_FOUND
+            }
+            Self::PinnedUnavailable => StatusCode::CONFLICT,
             Self::WrongMethod { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::Unsupported(_) => StatusCode::NOT_IMPLEMENTED,
             Self::ModelNotAllowed(_) | Self::Unpriced(_) | Self::ZoneNotPermitted(_) => StatusCode::FORBIDDEN,
@@ -192,6 +201,8 @@ impl Rejection {
             Self::TooLarge { .. } => "request_too_large",
             Self::Unsupported(_) => "unsupported_operation",
             Self::UnknownModel(_) => "model_not_found",
+            Self::UnknownResponse(_) => "response_not_found",
+            Self::PinnedUnavailable => "pinned_upstream_unavailable",
             Self::ModelNotAllowed(_) => "model_not_allowed",
             Self::Unpriced(_) => "model_unpriced",
             Self::ZoneNotPermitted(_) => "zone_not_permitted",
@@ -250,7 +261,13 @@ impl Rejection {
     /// True when the failure lies with an upstream and not with the gateway or the client.
     #[must_use]
     pub fn is_upstreams(&self) -> bool {
-        matches!(self, Self::Upstream { .. } | Self::AllHeld { .. } | Self::NoHealthyTarget { .. })
+        matches!(
+            self,
+            Self::Upstream { .. }
+                | Self::AllHeld { .. }
+                | Self::NoHealthyTarget { .. }
+                | Self::PinnedUnavailable
+        )
     }
 }
 

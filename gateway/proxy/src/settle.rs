@@ -18,7 +18,7 @@ use tollgate_accounting::{
     quota::{Actual, Headroom, Reservation},
 };
 use tollgate_dialect::{Dialect, Operation, Reported};
-use tollgate_domain::{ModelAlias, Money, Name, UnixMillis};
+use tollgate_domain::{ModelAlias, Money, Name, Units, UnixMillis};
 
 use crate::{
     caller::Caller,
@@ -46,6 +46,10 @@ pub(crate) struct Asked {
     pub(crate) dialect: Dialect,
     pub(crate) operation: Operation,
     pub(crate) stream: bool,
+    /// What the request asks for that is not counted in tokens.
+    pub(crate) units: Units,
+    /// The provider keeps the answer.
+    pub(crate) stores: bool,
 }
 
 /// What an exchange brings to its admission.
@@ -293,7 +297,7 @@ impl Open {
             cost: entry.cost.unwrap_or_default(),
         };
         self.reservation.settle(&actual, now);
-        row::publish(&self.worker, &entry, self.ticket.exchange);
+        row::publish(&self.worker, &entry, self.ticket.exchange, self.ticket.asked.operation.method());
         (written, entry.cost)
     }
 
@@ -303,7 +307,7 @@ impl Open {
             Some(prompt) => tollgate_dialect::count_input(prompt).min(self.input_estimate),
             None => self.input_estimate,
         };
-        row::Consumption::of(reading, whole, self.ticket.asked.operation, &self.progress, input)
+        row::Consumption::of(reading, whole, &self.ticket.asked, &self.progress, input)
     }
 }
 
@@ -315,6 +319,7 @@ pub(crate) struct RefusedCall<'a> {
     pub(crate) model: ModelAlias,
     pub(crate) dialect: &'static str,
     pub(crate) operation: Cow<'static, str>,
+    pub(crate) method: &'static str,
     pub(crate) stream: bool,
     pub(crate) stamp: Stamp,
     pub(crate) rejection: &'a Rejection,

@@ -17,6 +17,7 @@ use arc_swap::ArcSwap;
 use rand::{Rng, SeedableRng, rngs::SmallRng};
 use tokio_util::task::TaskTracker;
 use tollgate_accounting::ledger::{Appended, Entry, Journal, JournalError, Start, Writer};
+use tollgate_accounting::stored::StoredResponses;
 use tollgate_domain::{Name, RequestId, UnixMillis};
 use tollgate_telemetry::{AccessLine, AccessWriter};
 
@@ -51,6 +52,8 @@ pub struct Shared {
     pub snapshot: Arc<ArcSwap<Snapshot>>,
     /// What traffic and operators change.
     pub live: Arc<Live>,
+    /// What providers keep, and for whom.
+    pub responses: Arc<dyn StoredResponses>,
     /// The journal folder.
     pub journal: Arc<Journal>,
     /// When END must be on disk.

@@ -1,11 +1,14 @@
-//! The OpenAI wire family: chat completions, responses, embeddings, models.
+//! The OpenAI wire family: chat completions, responses, embeddings, images, sound, models.
 //!
 //! Also the dialect of the many servers that follow it; their quirks are handled where they show
 //! (usage, faults, streams). Azure's folder delegates here.
 
 pub(crate) mod chat_stream;
 pub(crate) mod error;
+pub(crate) mod form_head;
 pub(crate) mod hub;
+pub(crate) mod media;
+pub(crate) mod media_stream;
 pub(crate) mod reply;
 pub(crate) mod request;
 pub(crate) mod response_stream;

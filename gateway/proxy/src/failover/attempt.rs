@@ -108,6 +108,7 @@ pub(super) async fn run(
         worker.pools.take(&target.upstream).await.map_err(|error| Failure::of(Class::Connect(error)))?;
     let outgoing = UpstreamRequest {
         operation,
+        response: envelope.of_response(),
         headers: &envelope.headers,
         query: envelope.query.as_deref().filter(|_| way.is_none()),
         needed: way.map_or(&[], |way| way.needed_headers()),
@@ -156,13 +157,17 @@ fn ask(
     }
     let edits = Edits { model: Some(target.model.as_str()), include_usage, output_cap: needs_cap.then(cap) };
     let codec = target.upstream.dialect.codec();
-    let body = codec.request_body(envelope.operation, &envelope.head, &envelope.body, &edits);
+    let body = match envelope.of_response() {
+        // What is asked about a kept response names no model.
+        Some(_) => envelope.body.clone(),
+        None => codec.request_body(envelope.operation, &envelope.head, &envelope.body, &edits),
+    };
     Ok(Asked { operation: envelope.operation, body, way: None, dropped: None })
 }
 
 /// Whether the gateway has to ask for the usage of a stream, since the client did not.
 fn asks_usage(target: &Target, envelope: &Envelope) -> bool {
-    envelope.operation == Operation::ChatCompletions
+    envelope.operation.tells_usage_when_asked()
         && envelope.head.stream
         && envelope.head.include_usage != Some(true)
         && target.upstream.inject_usage == InjectUsage::Always

@@ -8,6 +8,7 @@ mod headers;
 mod stream;
 
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use tollgate_accounting::stored::Keeper;
 use tollgate_domain::Money;
 
 use crate::{
@@ -15,6 +16,7 @@ use crate::{
     failover::{Answer, Passed, Visit},
     rejection::Rejection,
     settle::{Exit, Reading, Trip},
+    stored,
 };
 
 pub(crate) use body::Body;
@@ -31,16 +33,27 @@ use stream::StreamBody;
 pub(crate) async fn respond(mut trip: Trip, answer: Answer) -> Result<Response<Body>, Rejection> {
     match answer {
         Answer::Refusal(passed) => refusal(trip, passed),
-        Answer::Stream(stream, visit) => Ok(begin_stream(trip, *stream, visit)),
+        Answer::Stream(stream, visit) => {
+            let reported = stream.reader.reported();
+            keep(&trip, reported.and_then(|reported| reported.response_id.clone())).await;
+            Ok(begin_stream(trip, *stream, visit))
+        }
         Answer::Plain(plain) => {
             let mut response = Response::new(Body::full(plain.body));
             *response.status_mut() = plain.status;
             *response.headers_mut() = plain.headers;
             headers::for_client(response.headers_mut(), &trip);
             tell_dropped(response.headers_mut(), plain.dropped);
+            let response_id = plain.reported.response_id.clone();
+            let keeper = keeper(&trip);
+            let worker = trip.worker().clone();
             let reading =
                 Reading { counted_output: plain.reported.counted_output, reported: Some(plain.reported) };
-            if let Some(cost) = settle(&mut trip, Exit::Completed(reading)).await? {
+            let cost = settle(&mut trip, Exit::Completed(reading)).await?;
+            if let (Some(id), Some(keeper)) = (response_id, keeper) {
+                stored::keep(&worker, id, keeper).await;
+            }
+            if let Some(cost) = cost {
                 let text =
                     HeaderValue::from_str(cost.to_text().as_str()).expect("a decimal is visible ASCII");
                 response.headers_mut().insert(name::COST, text);
@@ -48,6 +61,25 @@ pub(crate) async fn respond(mut trip: Trip, answer: Answer) -> Result<Response<B
             Ok(response)
         }
     }
+}
+
+/// Remembers a response that its provider keeps, before the client knows of it.
+async fn keep(trip: &Trip, id: Option<Box<str>>) {
+    if let (Some(id), Some(keeper)) = (id, keeper(trip)) {
+        stored::keep(trip.worker(), id, keeper).await;
+    }
+}
+
+/// Whose the answer of this trip will be; nothing where none is kept.
+fn keeper(trip: &Trip) -> Option<Keeper> {
+    let (asked, identity) = (trip.asked(), &trip.principal().identity);
+    let target = trip.tried().target.filter(|_| asked.stores)?;
+    Some(Keeper {
+        team: identity.team.clone(),
+        project: identity.project.clone(),
+        model: asked.alias.clone(),
+        upstream: target.upstream.name.clone(),
+    })
 }
 
 /// Settles and waits until the record is as durable as the configuration asks.

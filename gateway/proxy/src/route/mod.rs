@@ -88,8 +88,14 @@ pub(crate) fn plan(
     envelope: &Envelope,
     started: UnixMillis,
 ) -> Result<RoutePlan, Rejection> {
-    let route = find(routes, envelope).ok_or_else(|| Rejection::UnknownModel(envelope.model().to_owned()))?;
-    along(route, principal, envelope, started)
+    let unknown = || Rejection::UnknownModel(envelope.model().to_owned());
+    let plan = find(routes, envelope)
+        .ok_or_else(unknown)
+        .and_then(|route| along(route, principal, envelope, started));
+    // Who names a response only has named no model that could be wrong.
+    plan.map_err(
+        |rejection| if envelope.of_response().is_some() { Rejection::PinnedUnavailable } else { rejection },
+    )
 }
 
 /// The targets that may serve the request by another model than it asks for; `None` where the caller
@@ -126,6 +132,12 @@ fn along(
     }
     if candidates.is_empty() {
         return Err(nothing_left(route, principal, narrowed));
+    }
+    if let Some(keeper) = &envelope.pin {
+        candidates.retain(|candidate| candidate.target.upstream.name == keeper.upstream);
+        if candidates.is_empty() {
+            return Err(Rejection::PinnedUnavailable);
+        }
     }
     if principal.hard_budget {
         candidates.retain(|candidate| candidate.price.is_some());

@@ -13,6 +13,8 @@ use crate::snapshot::Target;
 pub(crate) struct UpstreamRequest<'a> {
     /// What the upstream is asked for.
     pub(crate) operation: Operation,
+    /// The kept response that it is about.
+    pub(crate) response: Option<&'a str>,
     pub(crate) headers: &'a HeaderMap,
     pub(crate) query: Option<&'a str>,
     /// Headers that its dialect demands and the client's dialect does not have.
@@ -30,8 +32,11 @@ pub(crate) fn build(request: UpstreamRequest<'_>, target: &Target) -> Option<Req
     let upstream = &*target.upstream;
     let codec = upstream.dialect.codec();
     let mut built = Request::new(Full::new(request.body));
-    *built.method_mut() = Method::POST;
-    *built.uri_mut() = target.uri(request.operation, request.query)?;
+    *built.method_mut() = Method::from_bytes(request.operation.method().as_bytes()).ok()?;
+    *built.uri_mut() = match request.response {
+        Some(id) => target.uri_of_response(request.operation, id, request.query)?,
+        None => target.uri(request.operation, request.query)?,
+    };
     let headers = built.headers_mut();
     headers.reserve(request.headers.len() + request.needed.len() + 4);
     if !upstream.http2 {

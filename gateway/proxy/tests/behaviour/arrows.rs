@@ -13,6 +13,7 @@ const STATIONS: [&str; 12] = [
     "caller",
     "translate",
     "intake",
+    "stored",
     "route",
     "settle",
     "admission",

@@ -18,6 +18,8 @@ use tollgate_simulator::Simulator;
 
 /// The secrets of the keys that every test has.
 pub(crate) const KEY: &str = "tg-client-secret";
+/// Of another project of the same team.
+pub(crate) const NEIGHBOUR: &str = "tg-neighbour-secret";
 pub(crate) const EXPIRED: &str = "tg-expired-secret";
 pub(crate) const REVOKED: &str = "tg-revoked-secret";
 /// What the gateway shows its upstreams.
@@ -152,6 +154,9 @@ impl Setup {
             assert!(keys.insert(&Sha256::digest(secret).into(), Arc::new(principal)));
         };
         add(KEY, self.principal(live));
+        let own = self.principal(live);
+        let identity = Identity { project: "neighbour".into(), ..(*own.identity).clone() };
+        add(NEIGHBOUR, Principal { identity: Arc::new(identity), ..own });
         add(EXPIRED, Principal { expires: Some(UnixMillis::new(1)), ..self.principal(live) });
         add(REVOKED, Principal { revoked: true, ..self.principal(live) });
         Snapshot {
@@ -290,13 +295,15 @@ fn prices() -> PriceBook {
             input: Some("1".parse().expect("a decimal")),
             cached_input: Some("0.1".parse().expect("a decimal")),
             output: Some("10".parse().expect("a decimal")),
+            characters: Some("15".parse().expect("a decimal")),
             ..Rates::default()
         },
         tiers: Vec::new(),
         batch_multiplier: None,
         per_request: None,
         per_image: None,
-        per_search: None,
+        per_search: Some("0.002".parse().expect("a decimal")),
+        per_audio_minute: Some("0.006".parse().expect("a decimal")),
         per_hour: None,
     };
     PriceBook::build(vec![entry("gpt-5-mini"), entry("claude-sonnet-4-5")]).expect("good prices")
