@@ -43,7 +43,7 @@ impl Envelope {
 
     /// The name came from an Azure deployment path.
     pub(crate) fn is_deployment(&self) -> bool {
-        self.in_path.is_some()
+        self.dialect == Dialect::AzureOpenAi && self.in_path.is_some()
     }
 
     /// State that a provider keeps is bound to the account that keeps it; it is not followed yet.

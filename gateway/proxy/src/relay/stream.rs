@@ -17,7 +17,7 @@ use bytes::Bytes;
 use hyper::body::Incoming;
 use tokio::time::Sleep;
 use tollgate_accounting::ledger::{Appended, End};
-use tollgate_dialect::{ErrorFace, Fault, SeenKind, Splitter, StreamReader};
+use tollgate_dialect::{ErrorFace, Fault, Frames, SeenKind, StreamReader};
 use tollgate_domain::RequestId;
 
 use crate::{
@@ -42,7 +42,7 @@ pub(super) struct StreamBody {
     worker: Rc<Worker>,
     visit: Visit,
     upstream: Option<(Exchange, Incoming)>,
-    splitter: Splitter,
+    splitter: Frames,
     reader: StreamReader,
     out: Outgoing,
     phase: Phase,
@@ -183,6 +183,7 @@ impl StreamBody {
             SeenKind::Error(fault) => {
                 // The upstream's own words keep their bytes in its own dialect.
                 self.out.push(event);
+                self.out.push(Bytes::from_static(self.reader.closing()));
                 self.upstream_said(fault, now);
             }
         }

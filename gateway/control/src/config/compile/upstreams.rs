@@ -117,7 +117,8 @@ fn dialect(dialect: file::Dialect) -> Option<Dialect> {
         file::Dialect::Openai => Some(Dialect::OpenAi),
         file::Dialect::AzureOpenai => Some(Dialect::AzureOpenAi),
         file::Dialect::Anthropic => Some(Dialect::Anthropic),
-        file::Dialect::Gemini | file::Dialect::Bedrock => None,
+        file::Dialect::Gemini => Some(Dialect::Gemini),
+        file::Dialect::Bedrock => None,
     }
 }
 
@@ -127,6 +128,7 @@ fn provider(dialect: Dialect) -> &'static str {
         Dialect::OpenAi => "openai",
         Dialect::AzureOpenAi => "azure",
         Dialect::Anthropic => "anthropic",
+        Dialect::Gemini => "google",
     }
 }
 
@@ -152,6 +154,7 @@ fn credential(given: &file::Upstream, dialect: Dialect) -> Result<Credential, St
         (_, Some(CredentialType::Bearer)) | (Dialect::OpenAi, _) => Presentation::Bearer,
         (Dialect::AzureOpenAi, _) => Presentation::ApiKey,
         (Dialect::Anthropic, _) => Presentation::XApiKey,
+        (Dialect::Gemini, _) => Presentation::XGoogApiKey,
     };
     Credential::new(secret, presentation).map_err(|error| error.to_string())
 }
