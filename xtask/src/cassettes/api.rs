@@ -13,6 +13,8 @@ pub(super) enum Api {
     AzureEmbeddings,
     Messages,
     CountTokens,
+    /// Any call of Gemini's: its path tells which.
+    Gemini,
 }
 
 impl Api {
@@ -27,6 +29,7 @@ impl Api {
             "azure-openai-embeddings" => Self::AzureEmbeddings,
             "anthropic-messages" => Self::Messages,
             "anthropic-count-tokens" => Self::CountTokens,
+            "gemini" | "gemini-count-tokens" | "gemini-embeddings" => Self::Gemini,
             _ => return None,
         })
     }
@@ -37,6 +40,7 @@ impl Api {
             Self::Chat | Self::Responses | Self::Embeddings => "openai",
             Self::AzureChat | Self::AzureResponses | Self::AzureEmbeddings => "azure-openai",
             Self::Messages | Self::CountTokens => "anthropic",
+            Self::Gemini => "gemini",
         }
     }
 
@@ -50,6 +54,7 @@ impl Api {
             Self::AzureChat | Self::AzureResponses | Self::AzureEmbeddings => "/openai/",
             Self::Messages => "/v1/messages",
             Self::CountTokens => "/v1/messages/count_tokens",
+            Self::Gemini => "/models/",
         }
     }
 
@@ -65,6 +70,10 @@ impl Api {
         match self {
             Self::Chat | Self::Responses | Self::Embeddings => format!("/v1{}", self.own_path()),
             Self::Messages | Self::CountTokens => self.own_path().to_owned(),
+            Self::Gemini => match gemini_model(recorded) {
+                Some(name) => recorded.replacen(&format!("/models/{name}:"), &format!("/models/{alias}:"), 1),
+                None => recorded.to_owned(),
+            },
             Self::AzureChat | Self::AzureResponses | Self::AzureEmbeddings => {
                 let recorded = recorded.replace("//", "/");
                 match deployment(&recorded) {
@@ -84,6 +93,7 @@ impl Api {
         match self.dialect() {
             "azure-openai" => ("api-key", secret.to_owned()),
             "anthropic" => ("x-api-key", secret.to_owned()),
+            "gemini" => ("x-goog-api-key", secret.to_owned()),
             _ => ("authorization", format!("Bearer {secret}")),
         }
     }
@@ -94,15 +104,21 @@ impl Api {
     }
 }
 
-/// The model that the provider was asked for: Azure's deployment wins over the body.
+/// The model that the provider was asked for: one in the path wins over the body.
 pub(super) fn asked_model(recording: &Recording) -> Option<String> {
     deployment(recording.request.url.path())
+        .or_else(|| gemini_model(recording.request.url.path()))
         .or_else(|| recording.request.body["model"].as_str())
         .map(str::to_owned)
 }
 
 fn deployment(path: &str) -> Option<&str> {
     path.split_once("/deployments/").and_then(|(_, rest)| rest.split('/').next())
+}
+
+/// The model before the verb, which only Gemini has in its paths.
+fn gemini_model(path: &str) -> Option<&str> {
+    path.rsplit_once("/models/").and_then(|(_, rest)| rest.rsplit_once(':')).map(|(model, _)| model)
 }
 
 #[cfg(test)]
@@ -123,6 +139,7 @@ mod tests {
             ),
             (Api::AzureResponses, "/openai/v1/responses", "", "/openai/v1/responses"),
             (Api::Messages, "/v1/messages", "", "/v1/messages"),
+            (Api::Gemini, "/v1beta/models/g:countTokens", "/v1beta", "/v1beta/models/a:countTokens"),
         ];
         for (api, recorded, base, path) in cases {
             assert_eq!(api.base_path(recorded), base, "{recorded}");
