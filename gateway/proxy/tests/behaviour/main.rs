@@ -8,6 +8,7 @@ mod bills;
 mod disk;
 mod exits;
 mod failover;
+mod gemini;
 mod health;
 mod hostile;
 mod pass_through;

@@ -64,7 +64,7 @@ pub(crate) struct Rules {
     pub(crate) team: ScopeRules,
 }
 
-/// A target of the alias that its dialect has here: `chat` or `claude`.
+/// A target of the alias that its dialect has here: `chat`, `claude` or `gemini`.
 pub(crate) struct TargetSetup {
     pub(crate) address: SocketAddr,
     pub(crate) name: String,
@@ -96,11 +96,19 @@ impl TargetSetup {
     }
 
     fn alias(&self) -> &'static str {
-        if self.dialect == Dialect::Anthropic { "claude" } else { "chat" }
+        match self.dialect {
+            Dialect::Anthropic => "claude",
+            Dialect::Gemini => "gemini",
+            _ => "chat",
+        }
     }
 
     fn model(&self) -> &'static str {
-        if self.dialect == Dialect::Anthropic { "claude-sonnet-4-5" } else { "gpt-5-mini" }
+        match self.dialect {
+            Dialect::Anthropic => "claude-sonnet-4-5",
+            Dialect::Gemini => "gemini-2.5-flash",
+            _ => "gpt-5-mini",
+        }
     }
 }
 
@@ -178,7 +186,7 @@ impl Setup {
                 scope(ScopeKind::Project, "search/assistant", rules[1]),
                 scope(ScopeKind::Team, "search", rules[2]),
             ],
-            models: ["chat", "claude", "nowhere"].into_iter().map(ModelAlias::from).collect(),
+            models: ["chat", "claude", "gemini", "nowhere"].into_iter().map(ModelAlias::from).collect(),
             zones: self.zones.as_ref().map(|zones| zones.iter().map(|zone| (*zone).into()).collect()),
             expires: None,
             revoked: false,
@@ -235,8 +243,11 @@ impl Setup {
 fn upstream(setup: &TargetSetup, live: &Live) -> Upstream {
     let name = setup.name.as_str().into();
     let region = setup.region.into();
-    let presentation =
-        if setup.dialect == Dialect::Anthropic { Presentation::XApiKey } else { Presentation::Bearer };
+    let (presentation, base_path) = match setup.dialect {
+        Dialect::Anthropic => (Presentation::XApiKey, ""),
+        Dialect::Gemini => (Presentation::XGoogApiKey, ""),
+        _ => (Presentation::Bearer, "/v1"),
+    };
     Upstream {
         dialect: setup.dialect,
         zones: vec![setup.region.into()],
@@ -246,7 +257,7 @@ fn upstream(setup: &TargetSetup, live: &Live) -> Upstream {
             port: setup.address.port(),
             allow_private: true,
         }),
-        base_path: if setup.dialect == Dialect::Anthropic { "" } else { "/v1" }.into(),
+        base_path: base_path.into(),
         credential: Credential::new(&Secret::new(UPSTREAM_SECRET.into()), presentation).expect("sendable"),
         headers: Vec::new(),
         api_version: None,
@@ -287,5 +298,6 @@ fn prices() -> PriceBook {
         per_search: None,
         per_hour: None,
     };
-    PriceBook::build(vec![entry("gpt-5-mini"), entry("claude-sonnet-4-5")]).expect("good prices")
+    PriceBook::build(vec![entry("gpt-5-mini"), entry("claude-sonnet-4-5"), entry("gemini-2.5-flash")])
+        .expect("good prices")
 }
