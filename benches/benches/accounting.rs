@@ -56,6 +56,7 @@ fn price() -> Arc<Price> {
         per_request: None,
         per_image: None,
         per_search: None,
+        per_audio_minute: None,
         per_hour: None,
     };
     let book = PriceBook::build(vec![entry]).expect("a good price");

@@ -1,7 +1,7 @@
 //! A data plane of one core with one key, its limits and its budget at three levels, one model and
 //! one priced target.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, path::Path, sync::Arc};
 
 use arc_swap::ArcSwap;
 use sha2::{Digest, Sha256};
@@ -17,6 +17,7 @@ use tollgate_proxy::{
     Balance, Credential, DataPlane, Durability, InjectUsage, KeyRing, Listen, Live, OperatorState, Origin,
     Prepared, Presentation, Principal, Route, Routes, Scheme, Shared, Snapshot, Target, Timeouts, Upstream,
 };
+use tollgate_stores::SqliteResponses;
 
 /// The client's secret.
 pub(crate) const KEY: &str = "tg-bench-secret";
@@ -40,6 +41,7 @@ impl Gateway {
             journal: Arc::new(journal),
             durability: Durability::Process,
             ready: Arc::new(|| true),
+            responses: Arc::new(SqliteResponses::open(Path::new(":memory:")).expect("a memory")),
             trap: None,
         });
         let listen = Listen { address: SocketAddr::from(([127, 0, 0, 1], 0)), tls: None };
@@ -65,6 +67,7 @@ fn snapshot(live: &Live, provider: SocketAddr) -> Snapshot {
         levels: vec![vec![Arc::new(target(live, provider))]],
         balance: Balance::P2c,
         max_output_tokens: Some(1_000),
+        may_drop: Box::default(),
         retries: live.fleet.retries(&"chat".into()),
     };
     let by_alias = std::iter::once(("chat".into(), Arc::new(route))).collect();
@@ -184,6 +187,7 @@ fn price() -> PriceLine {
         per_request: None,
         per_image: None,
         per_search: None,
+        per_audio_minute: None,
         per_hour: None,
     };
     let book = PriceBook::build(vec![entry]).expect("a good price");

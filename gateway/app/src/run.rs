@@ -258,6 +258,7 @@ fn share(
     Arc::new(Shared {
         snapshot: reloader.snapshot(),
         live: Arc::clone(live),
+        responses: books.responses(),
         journal,
         durability: settings.durability,
         ready: Arc::new(ready),

@@ -92,69 +92,139 @@ const ANTHROPIC_NODE: &[&str] = &[
     "client_leaves",
 ];
 
+/// What an SDK of OpenAI's meets alike when its models are served by Anthropic's API.
+const OPENAI_TRANSLATED: &[&str] = &[
+    "chat",
+    "stream",
+    "stream_with_usage",
+    "tools",
+    "tools_stream",
+    "wrong_key",
+    "unknown_model",
+    "bad_request",
+    "rate_limit",
+    "budget_spent",
+    "out_of_service",
+    "failover",
+    "stream_dies",
+    "client_leaves",
+];
+
+/// What an SDK of Anthropic's meets alike when its models are served by OpenAI's API.
+const ANTHROPIC_TRANSLATED: &[&str] = &[
+    "messages",
+    "beta_messages",
+    "stream",
+    "tools",
+    "tools_stream",
+    "wrong_key",
+    "unknown_model",
+    "rate_limit",
+    "budget_spent",
+    "out_of_service",
+    "stream_dies",
+    "client_leaves",
+];
+
+#[tokio::test]
+async fn the_openai_sdks_do_not_notice_that_another_dialect_serves_them() -> Result<()> {
+    for sdk in [Sdk::PythonCurrent, Sdk::PythonOlder] {
+        Stage::openai().crossed().start().await?.play(sdk, OPENAI_TRANSLATED).await?;
+    }
+    let known_to_node = |name: &&&str| OPENAI_NODE.contains(*name);
+    let checks: Vec<_> = OPENAI_TRANSLATED.iter().filter(known_to_node).copied().collect();
+    Stage::openai().crossed().start().await?.play(Sdk::Node, &checks).await
+}
+
+#[tokio::test]
+async fn the_anthropic_sdks_do_not_notice_that_another_dialect_serves_them() -> Result<()> {
+    for sdk in [Sdk::PythonCurrent, Sdk::PythonOlder] {
+        Stage::anthropic().crossed().start().await?.play(sdk, ANTHROPIC_TRANSLATED).await?;
+    }
+    let known_to_node = |name: &&&str| ANTHROPIC_NODE.contains(*name);
+    let checks: Vec<_> = ANTHROPIC_TRANSLATED.iter().filter(known_to_node).copied().collect();
+    Stage::anthropic().crossed().start().await?.play(Sdk::Node, &checks).await
+}
+
 #[tokio::test]
 async fn the_current_openai_sdk_for_python_notices_nothing_but_failures() -> Result<()> {
-    Stage::openai().await?.play(Sdk::PythonCurrent, OPENAI_PYTHON).await
+    Stage::openai().start().await?.play(Sdk::PythonCurrent, OPENAI_PYTHON).await
 }
 
 #[tokio::test]
 async fn the_older_openai_sdk_for_python_notices_nothing_but_failures() -> Result<()> {
-    Stage::openai().await?.play(Sdk::PythonOlder, OPENAI_PYTHON).await
+    Stage::openai().start().await?.play(Sdk::PythonOlder, OPENAI_PYTHON).await
 }
 
 #[tokio::test]
 async fn the_openai_sdk_for_node_notices_nothing_but_failures() -> Result<()> {
-    Stage::openai().await?.play(Sdk::Node, OPENAI_NODE).await
+    Stage::openai().start().await?.play(Sdk::Node, OPENAI_NODE).await
 }
 
 #[tokio::test]
 async fn the_current_anthropic_sdk_for_python_notices_nothing_but_failures() -> Result<()> {
-    Stage::anthropic().await?.play(Sdk::PythonCurrent, ANTHROPIC_PYTHON).await
+    Stage::anthropic().start().await?.play(Sdk::PythonCurrent, ANTHROPIC_PYTHON).await
 }
 
 #[tokio::test]
 async fn the_older_anthropic_sdk_for_python_notices_nothing_but_failures() -> Result<()> {
-    Stage::anthropic().await?.play(Sdk::PythonOlder, ANTHROPIC_PYTHON).await
+    Stage::anthropic().start().await?.play(Sdk::PythonOlder, ANTHROPIC_PYTHON).await
 }
 
 #[tokio::test]
 async fn the_anthropic_sdk_for_node_notices_nothing_but_failures() -> Result<()> {
-    Stage::anthropic().await?.play(Sdk::Node, ANTHROPIC_NODE).await
+    Stage::anthropic().start().await?.play(Sdk::Node, ANTHROPIC_NODE).await
 }
 
-/// Two simulated regions behind a gateway, and what is special to one family of SDKs.
-struct Stage {
-    providers: [Simulator; 2],
-    gateway: Gateway,
+/// What is special to one family of SDKs.
+struct Setting {
     script: &'static str,
     /// The model whose streams last until the client has left.
     long_model: &'static str,
+    /// Every model is served in another dialect than that of the SDK.
+    crossed: bool,
 }
 
-impl Stage {
-    async fn openai() -> Result<Self> {
-        Self::set("openai_checks", "gpt-long").await
+impl Setting {
+    fn crossed(self) -> Self {
+        Self { crossed: true, ..self }
     }
 
-    async fn anthropic() -> Result<Self> {
-        Self::set("anthropic_checks", "claude-long").await
-    }
-
-    async fn set(script: &'static str, long_model: &'static str) -> Result<Self> {
+    async fn start(self) -> Result<Stage> {
         let providers = [provider("east").await?, provider("west").await?];
         let mut config = ConfigText::two_regions(providers[0].addr(), providers[1].addr());
         // Small enough that the worst case of one call fits the small budget many times.
         config.models =
             config.models.replace("name: gpt-5-mini,", "name: gpt-5-mini, max_output_tokens: 256,");
         config.models.push_str(FAULTY_MODELS);
+        if self.crossed {
+            CROSSED_MODELS.clone_into(&mut config.models);
+        }
         TEAMS.clone_into(&mut config.teams);
         let gateway = Gateway::launch(config.launch(env!("CARGO_BIN_EXE_tollgate")))?;
-        Ok(Self { providers, gateway, script, long_model })
+        Ok(Stage { providers, gateway, setting: self })
+    }
+}
+
+/// Two simulated regions behind a gateway.
+struct Stage {
+    providers: [Simulator; 2],
+    gateway: Gateway,
+    setting: Setting,
+}
+
+impl Stage {
+    fn openai() -> Setting {
+        Setting { script: "openai_checks", long_model: "gpt-long", crossed: false }
+    }
+
+    fn anthropic() -> Setting {
+        Setting { script: "anthropic_checks", long_model: "claude-long", crossed: false }
     }
 
     async fn play(self, sdk: Sdk, expected: &[&str]) -> Result<()> {
         self.spend_the_budget().await?;
-        let script = self.script;
+        let (script, only) = (self.setting.script, expected.join(","));
         let base = self.gateway.data_url().to_owned();
         let checks = tokio::task::spawn_blocking(move || {
             let variables = [
@@ -163,6 +233,7 @@ impl Stage {
                 ("LIMITED_KEY", "key-of-one-request-a-minute"),
                 ("PACED_KEY", "key-of-one-request-a-second"),
                 ("SPENT_KEY", SPENT_KEY),
+                ("ONLY", only.as_str()),
             ];
             sdk.run(script, &variables)
         })
@@ -176,7 +247,7 @@ impl Stage {
         let caller = self.gateway.caller(SPENT_KEY);
         for _ in 0..200 {
             let messages = json!([{ "role": "user", "content": "Say hello." }]);
-            let reply = if self.script == "openai_checks" {
+            let reply = if self.setting.script == "openai_checks" {
                 caller.chat(&json!({ "model": "gpt-5-mini", "messages": messages })).await?
             } else {
                 let body = json!({ "model": "claude-sonnet-4-6", "max_tokens": 64, "messages": messages });
@@ -194,7 +265,7 @@ impl Stage {
         let admin = self.gateway.admin();
         // Ours, and the one call that the SDK made: the refusal kept it from asking again.
         admin.rows("kind=refusal&error_code=budget_exceeded", 2).await?;
-        admin.rows(&format!("end=client_abort&model={}", self.long_model), 1).await?;
+        admin.rows(&format!("end=client_abort&model={}", self.setting.long_model), 1).await?;
         for row in admin.requests("end=completed").await? {
             ensure!(row["usage_source"] == "reported", "not the provider's numbers: {row}");
         }
@@ -215,6 +286,22 @@ const FAULTY_MODELS: &str = "
   - { name: claude-dies, targets: [{ upstream: anthropic-east, model: claude-sonnet-4-6--reset }] }
   - { name: claude-out, targets: [{ upstream: anthropic-east, model: claude-sonnet-4-6--503 }, { upstream: anthropic-west, model: claude-sonnet-4-6--503 }] }
   - { name: claude-long, targets: [{ upstream: anthropic-east, model: claude-sonnet-4-6-long }] }
+";
+
+/// The same models, those of one vendor's names served by the other's API.
+const CROSSED_MODELS: &str = "models:
+  - { name: gpt-5-mini, max_output_tokens: 64, targets: [{ upstream: anthropic-east, model: claude-sonnet-4-6, priority: 1 }, { upstream: anthropic-west, model: claude-sonnet-4-6, priority: 2 }] }
+  - { name: gpt-too-long, targets: [{ upstream: anthropic-east, model: claude-sonnet-4-6--too-long }] }
+  - { name: gpt-dies, targets: [{ upstream: anthropic-east, model: claude-sonnet-4-6--reset }] }
+  - { name: gpt-out, targets: [{ upstream: anthropic-east, model: claude-sonnet-4-6--503 }, { upstream: anthropic-west, model: claude-sonnet-4-6--503 }] }
+  - { name: gpt-fails-over, targets: [{ upstream: openai-east, model: gpt-5-mini--500, priority: 1 }, { upstream: anthropic-west, model: claude-sonnet-4-6, priority: 2 }] }
+  - { name: gpt-long, targets: [{ upstream: anthropic-east, model: claude-sonnet-4-6-long }] }
+  - { name: claude-sonnet-4-6, max_output_tokens: 256, targets: [{ upstream: openai-east, model: gpt-5-mini, priority: 1 }, { upstream: openai-west, model: gpt-5-mini, priority: 2 }] }
+  - { name: claude-dies, targets: [{ upstream: openai-east, model: gpt-5-mini--reset }] }
+  - { name: claude-out, targets: [{ upstream: openai-east, model: gpt-5-mini--503 }, { upstream: openai-west, model: gpt-5-mini--503 }] }
+  - { name: claude-long, targets: [{ upstream: openai-east, model: gpt-5-mini-long }] }
+  - { name: azure-gpt-5-mini, targets: [{ upstream: azure-east, model: gpt-5-mini }] }
+  - { name: text-embedding-3-small, targets: [{ upstream: openai-east, model: text-embedding-3-small }] }
 ";
 
 const TEAMS: &str = "teams:

@@ -12,7 +12,7 @@ use crate::{
     fault::Fault,
     framing::Framing,
     head::{Head, Malformed},
-    hub::{HubReply, HubRequest, Untranslatable},
+    hub::HubCodec,
     reader::StreamReader,
     reported::Reported,
     wire::{Dialect, Operation},
@@ -37,7 +37,8 @@ pub trait Codec: Send + Sync {
     /// bytes when they change nothing. `head` is what [`peek`](Self::peek) read from this body.
     fn request_body(&self, operation: Operation, head: &Head, body: &Bytes, edits: &Edits<'_>) -> Bytes;
 
-    /// Path and query for the upstream. `base_path` is the path of its base URL, `query` the
+    /// Path and query for the upstream. `model` is what the path names where it names one: for a kept
+    /// response its id. `base_path` is the path of its base URL, `query` the
     /// client's query (credentials in it are dropped), `api_version` the upstream's configured one.
     fn upstream_path(
         &self,
@@ -95,40 +96,9 @@ pub trait Codec: Send + Sync {
     /// The list of models, or with `one` that single model, in this dialect's shape.
     fn models(&self, names: &mut dyn Iterator<Item = &str>, one: Option<&str>) -> Vec<u8>;
 
-    /// Reads a request into the hub form, for an upstream of another family.
-    ///
-    /// # Errors
-    /// Always, until the dialect has its translation: nothing is dropped silently.
-    fn request_to_hub(&self, operation: Operation, _body: &[u8]) -> Result<HubRequest, Untranslatable> {
-        Err(Untranslatable::operation(self.dialect(), operation))
-    }
-
-    /// Writes a hub request as this dialect's body.
-    ///
-    /// # Errors
-    /// Always, until the dialect has its translation.
-    fn request_from_hub(
-        &self,
-        operation: Operation,
-        _request: &HubRequest,
-    ) -> Result<Vec<u8>, Untranslatable> {
-        Err(Untranslatable::operation(self.dialect(), operation))
-    }
-
-    /// Reads a plain answer into the hub form.
-    ///
-    /// # Errors
-    /// Always, until the dialect has its translation.
-    fn reply_to_hub(&self, operation: Operation, _body: &[u8]) -> Result<HubReply, Untranslatable> {
-        Err(Untranslatable::operation(self.dialect(), operation))
-    }
-
-    /// Writes a hub reply as this dialect's body.
-    ///
-    /// # Errors
-    /// Always, until the dialect has its translation.
-    fn reply_from_hub(&self, operation: Operation, _reply: &HubReply) -> Result<Vec<u8>, Untranslatable> {
-        Err(Untranslatable::operation(self.dialect(), operation))
+    /// The faces for translation, where the dialect has them.
+    fn hub(&self) -> Option<&'static dyn HubCodec> {
+        None
     }
 }
 

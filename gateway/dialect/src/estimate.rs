@@ -12,13 +12,13 @@ use crate::{
 };
 
 /// What the wider models charge for a picture in full resolution, and the least for other media.
-const IMAGE_TOKENS: u64 = 5_000;
+pub(crate) const IMAGE_TOKENS: u64 = 5_000;
 /// Base64 bytes of a PDF per token: dense text compresses to about four bytes a word.
 const DOCUMENT_BYTES_PER_TOKEN: u64 = 4;
 /// Base64 bytes of sound per token, at the lowest bit rates in use.
 const AUDIO_BYTES_PER_TOKEN: u64 = 64;
 /// Reply priming, and the hidden instructions that come with tools.
-const OVERHEAD_TOKENS: u64 = 16;
+pub(crate) const OVERHEAD_TOKENS: u64 = 16;
 
 /// Walks the body once.
 pub(crate) fn of_body(body: &[u8]) -> InputEstimate {

@@ -99,6 +99,19 @@ fn find(table: &[(&str, Fault)], name: &str) -> Option<Fault> {
     table.iter().find(|(listed, _)| *listed == name).map(|(_, fault)| *fault)
 }
 
+/// The words of a provider's error for people, whichever of the shapes in use it has.
+#[must_use]
+pub fn error_message(body: &[u8]) -> Option<String> {
+    let value: Value = serde_json::from_slice(body).ok()?;
+    let error = value.get("error").filter(|error| !error.is_null()).unwrap_or(&value);
+    let message = message_in(error).unwrap_or(error).as_str()?;
+    (!message.is_empty()).then(|| message.to_owned())
+}
+
+fn message_in(error: &Value) -> Option<&Value> {
+    ["message", "Message", "detail", "msg"].into_iter().find_map(|name| error.get(name))
+}
+
 /// What a status alone says; unknown 4xx are the request's fault, unknown 5xx the server's.
 pub(crate) fn by_status(status: u16) -> Fault {
     match status {
@@ -146,8 +159,7 @@ impl ErrorFields {
             value.as_u64().or_else(|| value.as_str()?.parse().ok())
         };
         let status = ["status_code", "status", "code", "statusCode"].into_iter().find_map(number);
-        let message =
-            ["message", "detail", "msg"].into_iter().find_map(|name| error.get(name)).unwrap_or(error);
+        let message = message_in(error).unwrap_or(error);
         Self {
             codes,
             kind: error.get("type").and_then(text),

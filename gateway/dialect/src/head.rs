@@ -7,8 +7,9 @@
 use std::{borrow::Cow, ops::Range};
 
 use smallvec::SmallVec;
+use tollgate_domain::Units;
 
-use crate::walk::whole_number;
+use crate::{codec::InputEstimate, walk::whole_number};
 
 /// A member that the gateway interprets, with the bytes of its value.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -37,7 +38,11 @@ pub struct Head {
     pub stream_options: Option<Range<usize>>,
     /// What `stream_options.include_usage` says.
     pub include_usage: Option<bool>,
-    /// The member that ties the request to state kept at one provider account.
+    /// The response that this one follows, by its provider's id.
+    pub previous_response: Option<String>,
+    /// The provider keeps the answer.
+    pub stores: bool,
+    /// The member that ties the request to state kept at one provider account, and is not followed.
     pub stored_state: Option<&'static str>,
     /// Whom the client names as its own user.
     pub end_user: Option<String>,
@@ -45,6 +50,19 @@ pub struct Head {
     pub body_end: usize,
     /// The body is `{}`: a member added to it needs no comma.
     pub no_members: bool,
+    /// What the call asks for that is not counted in tokens: a bound where it can only be guessed.
+    pub units: Units,
+    /// The most output in tokens that an operation gives whose body has no cap for it.
+    pub uncapped_output: u64,
+    /// The body is a form with files, and no JSON.
+    pub form: Option<Form>,
+}
+
+/// What is known of a form's input, none of which is JSON.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Form {
+    /// Its input in tokens, if it is counted in tokens.
+    pub input: InputEstimate,
 }
 
 /// A request body that cannot be served.
@@ -94,6 +112,16 @@ impl<'a> Fields<'a> {
     /// The value as it stands in the body.
     pub(crate) fn raw(&self, span: &Range<usize>) -> &'a [u8] {
         &self.body[span.clone()]
+    }
+
+    /// The bytes of a value that is only looked at.
+    pub(crate) fn once_raw(
+        &mut self,
+        name: &'static str,
+        span: &Range<usize>,
+    ) -> Result<&'a [u8], Malformed> {
+        self.once(name)?;
+        Ok(self.raw(span))
     }
 
     /// A string, or nothing for `null`.

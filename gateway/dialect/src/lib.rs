@@ -9,6 +9,7 @@ mod wire;
 
 mod path;
 
+mod form;
 mod head;
 mod peek;
 mod splice;
@@ -34,14 +35,16 @@ mod walk;
 
 pub use codec::{Codec, Edits, ErrorFace, InputEstimate, LimitNames, LimitShown, write_count};
 pub use estimate::count_input;
-pub use fault::Fault;
+pub use fault::{Fault, error_message};
 pub use framing::{Frames, Framing};
-pub use head::{Head, Malformed, Member};
+pub use head::{Form, Head, Malformed, Member};
 pub use hub::{
-    HubBlock, HubEvent, HubMessage, HubReply, HubRequest, HubRole, HubSource, HubStop, HubTool,
-    Untranslatable,
+    Given, HubAsk, HubBlock, HubBody, HubChoice, HubCodec, HubEffort, HubEvent, HubEventReader,
+    HubEventWriter, HubFormat, HubMedia, HubReply, HubRequest, HubRole, HubSource, HubStop, HubThinking,
+    HubTold, HubTool, HubTurn, Sealed, StreamTranslation, Translation, Untranslatable,
 };
 pub use json_array::ElementSplitter;
+pub use openai::{form_head::peek_form, media::spoken_tokens};
 pub use path::{Call, Recognised, recognise};
 pub use reader::{Seen, SeenKind, StreamReader};
 pub use reported::{Beside, ReportFlags, Reported};

@@ -50,7 +50,8 @@ pub struct Call<'a> {
     pub dialect: Dialect,
     /// What it asks for.
     pub operation: Operation,
-    /// The model that the path names: Azure's deployment, Gemini's, or the one of `/v1/models/{id}`.
+    /// What the path names: the model, as Azure's deployments, Gemini and `/v1/models/{id}` have it
+    /// there, or the id of a response that a provider keeps.
     pub model: Option<Cow<'a, str>>,
 }
 
@@ -91,7 +92,8 @@ pub fn recognise<'a>(method: &str, path: &'a str, header: impl Fn(&str) -> bool)
             Recognised::Unknown { dialect, hint: Some(format!("/v1/{}", verb(operation))) }
         }
         Known::Call(operation) => {
-            let model = (operation == Operation::GetModel).then(|| segments[skipped + 1].clone());
+            let names_one = operation == Operation::GetModel || operation.is_of_stored();
+            let model = names_one.then(|| segments[skipped + 1].clone());
             call(method, dialect, operation, model)
         }
         Known::Later(what) => Recognised::Unsupported { dialect, what },
@@ -117,11 +119,11 @@ fn call<'a>(
     operation: Operation,
     model: Option<Cow<'a, str>>,
 ) -> Recognised<'a> {
-    let (wanted, allow) = match operation {
-        Operation::ListModels | Operation::GetModel => ("GET", "GET"),
-        _ => ("POST", "POST"),
+    let allow = match operation {
+        Operation::GetResponse => "GET, DELETE",
+        operation => operation.method(),
     };
-    if method != wanted {
+    if method != operation.method() {
         return Recognised::WrongMethod { dialect, allow };
     }
     Recognised::Call(Call { dialect, operation, model })
@@ -131,14 +133,12 @@ fn call<'a>(
 fn speaks(dialect: Dialect, operation: Operation) -> bool {
     match operation {
         Operation::Messages | Operation::CountTokens => dialect.family() == Family::Anthropic,
-        Operation::ChatCompletions | Operation::Responses | Operation::Embeddings => {
-            dialect.family() == Family::OpenAi
-        }
         Operation::GenerateContent
         | Operation::StreamGenerateContent
         | Operation::EmbedContent
         | Operation::BatchEmbedContents => dialect.family() == Family::Gemini,
         Operation::ListModels | Operation::GetModel => true,
+        _ => dialect.family() == Family::OpenAi,
     }
 }
 
@@ -146,7 +146,15 @@ fn deployment<'a>(method: &str, rest: &[&str], name: Cow<'a, str>) -> Recognised
     let dialect = Dialect::AzureOpenAi;
     match operation(method, rest) {
         Known::Call(
-            operation @ (Operation::ChatCompletions | Operation::Embeddings | Operation::Responses),
+            operation @ (Operation::ChatCompletions
+            | Operation::Completions
+            | Operation::Embeddings
+            | Operation::Responses
+            | Operation::ImageGenerations
+            | Operation::ImageEdits
+            | Operation::Speech
+            | Operation::Transcriptions
+            | Operation::Translations),
         ) => call(method, dialect, operation, Some(name)),
         Known::Later(what) => Recognised::Unsupported { dialect, what },
         _ => Recognised::Unknown {
@@ -212,10 +220,26 @@ enum Known {
 
 fn operation(method: &str, rest: &[&str]) -> Known {
     match rest {
+        // A whole URL was given as the base, and the client has added its path to it.
+        ["chat", "completions", "chat", ..] => Known::Nothing,
         ["chat", "completions"] if method == "GET" => Known::Later("stored chat completions"),
         ["chat", "completions"] => Known::Call(Operation::ChatCompletions),
         ["responses"] => Known::Call(Operation::Responses),
+        ["responses", "input_tokens"] => Known::Call(Operation::CountResponseTokens),
+        ["responses", "compact"] => Known::Call(Operation::CompactResponse),
+        ["responses", _] if method == "DELETE" => Known::Call(Operation::DeleteResponse),
+        ["responses", _] => Known::Call(Operation::GetResponse),
+        ["responses", _, "cancel"] => Known::Call(Operation::CancelResponse),
+        ["responses", _, "input_items"] => Known::Call(Operation::ListResponseInput),
+        ["completions"] => Known::Call(Operation::Completions),
         ["embeddings"] => Known::Call(Operation::Embeddings),
+        ["moderations"] => Known::Call(Operation::Moderations),
+        ["rerank"] | ["v2", "rerank"] => Known::Call(Operation::Rerank),
+        ["images", "generations"] => Known::Call(Operation::ImageGenerations),
+        ["images", "edits"] => Known::Call(Operation::ImageEdits),
+        ["audio", "speech"] => Known::Call(Operation::Speech),
+        ["audio", "transcriptions"] => Known::Call(Operation::Transcriptions),
+        ["audio", "translations"] => Known::Call(Operation::Translations),
         ["messages"] => Known::Call(Operation::Messages),
         ["messages", "count_tokens"] => Known::Call(Operation::CountTokens),
         _ => LATER
@@ -228,18 +252,12 @@ fn operation(method: &str, rest: &[&str]) -> Known {
 /// Known calls that are not built yet, by their first segments; the more telling ones come first.
 const LATER: &[(&[&str], &str)] = &[
     (&["chat", "completions"], "stored chat completions"),
-    (&["responses", "input_tokens"], "counting input tokens of a response"),
-    (&["responses", "compact"], "compacting a response"),
     (&["responses"], "stored responses"),
     (&["conversations"], "conversations"),
     (&["messages", "batches"], "message batches"),
-    (&["completions"], "completions"),
     (&["complete"], "text completions"),
-    (&["images"], "images"),
-    (&["audio"], "audio"),
+    (&["images", "variations"], "image variations"),
     (&["videos"], "videos"),
-    (&["moderations"], "moderations"),
-    (&["rerank"], "rerank"),
     (&["files"], "files"),
     (&["uploads"], "uploads"),
     (&["batches"], "batches"),
@@ -267,6 +285,10 @@ fn hint(dialect: Dialect, rest: &[&str]) -> String {
         (Dialect::Anthropic, _) => "messages",
         (_, "responses" | "response") => "responses",
         (_, "embeddings" | "embedding" | "embed") => "embeddings",
+        (_, "moderation") => "moderations",
+        (_, "image" | "images" | "generations") => "images/generations",
+        (_, "speech") => "audio/speech",
+        (_, "audio" | "transcription" | "transcriptions") => "audio/transcriptions",
         _ => "chat/completions",
     };
     format!("{base}/{verb}")
@@ -277,7 +299,21 @@ pub(crate) fn verb(operation: Operation) -> &'static str {
     match operation {
         Operation::ChatCompletions => "chat/completions",
         Operation::Responses => "responses",
+        Operation::CountResponseTokens => "responses/input_tokens",
+        Operation::CompactResponse => "responses/compact",
+        Operation::GetResponse
+        | Operation::DeleteResponse
+        | Operation::CancelResponse
+        | Operation::ListResponseInput => "responses",
+        Operation::Completions => "completions",
         Operation::Embeddings => "embeddings",
+        Operation::Moderations => "moderations",
+        Operation::Rerank => "rerank",
+        Operation::ImageGenerations => "images/generations",
+        Operation::ImageEdits => "images/edits",
+        Operation::Speech => "audio/speech",
+        Operation::Transcriptions => "audio/transcriptions",
+        Operation::Translations => "audio/translations",
         Operation::Messages => "messages",
         Operation::CountTokens => "messages/count_tokens",
         Operation::GenerateContent
@@ -382,6 +418,17 @@ mod tests {
             ("/v1/v1/chat/completions", OpenAi, ChatCompletions),
             ("/v1/responses", OpenAi, Responses),
             ("/v1/embeddings", OpenAi, Embeddings),
+            ("/v1/completions", OpenAi, Operation::Completions),
+            ("/v1/moderations", OpenAi, Operation::Moderations),
+            ("/v1/rerank", OpenAi, Operation::Rerank),
+            ("/v2/rerank", OpenAi, Operation::Rerank),
+            ("/v1/images/generations", OpenAi, Operation::ImageGenerations),
+            ("/v1/images/edits", OpenAi, Operation::ImageEdits),
+            ("/v1/audio/speech", OpenAi, Operation::Speech),
+            ("/v1/audio/transcriptions", OpenAi, Operation::Transcriptions),
+            ("/openai/v1/audio/translations", AzureOpenAi, Operation::Translations),
+            ("/v1/responses/input_tokens", OpenAi, Operation::CountResponseTokens),
+            ("/v1/responses/compact", OpenAi, Operation::CompactResponse),
             ("/openai/v1/chat/completions", AzureOpenAi, ChatCompletions),
             ("/openai/v1/responses", AzureOpenAi, Responses),
             ("/openai/responses", AzureOpenAi, Responses),
@@ -431,30 +478,36 @@ mod tests {
     #[test]
     fn known_calls_that_are_not_built_are_told_apart() {
         let cases = [
-            ("POST", "/v1/completions"),
-            ("POST", "/v1/images/generations"),
-            ("POST", "/v1/audio/speech"),
-            ("POST", "/v1/moderations"),
-            ("POST", "/v1/rerank"),
+            ("POST", "/v1/images/variations"),
             ("GET", "/v1/files"),
             ("POST", "/v1/batches"),
             ("POST", "/v1/fine_tuning/jobs"),
             ("GET", "/v1/realtime"),
-            ("GET", "/v1/responses/resp_1"),
-            ("DELETE", "/v1/responses/resp_1"),
-            ("POST", "/v1/responses/resp_1/cancel"),
-            ("GET", "/v1/responses/resp_1/input_items"),
-            ("POST", "/v1/responses/input_tokens"),
-            ("POST", "/v1/responses/compact"),
             ("POST", "/v1/conversations"),
             ("GET", "/v1/chat/completions"),
             ("POST", "/v1/messages/batches"),
             ("POST", "/model/anthropic.claude%3A0/converse"),
-            ("POST", "/openai/deployments/d/images/generations"),
+            ("POST", "/openai/deployments/d/images/variations"),
         ];
         for (method, path) in cases {
             assert!(matches!(plain(method, path), Recognised::Unsupported { .. }), "{path}");
         }
+    }
+
+    #[test]
+    fn a_kept_response_is_named_by_its_id() {
+        let cases = [
+            ("GET", "/v1/responses/resp_1", Operation::GetResponse),
+            ("DELETE", "/responses/resp_1/", Operation::DeleteResponse),
+            ("POST", "/v1/responses/resp_1/cancel", Operation::CancelResponse),
+            ("GET", "/v1/responses/resp_1/input_items", Operation::ListResponseInput),
+        ];
+        for (method, path, operation) in cases {
+            let want = Call { dialect: Dialect::OpenAi, operation, model: Some("resp_1".into()) };
+            assert_eq!(plain(method, path), Recognised::Call(want), "{path}");
+        }
+        let want = Recognised::WrongMethod { dialect: Dialect::OpenAi, allow: "GET, DELETE" };
+        assert_eq!(plain("PUT", "/v1/responses/resp_1"), want);
     }
 
     #[test]

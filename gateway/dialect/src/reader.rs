@@ -9,7 +9,7 @@ use crate::{
     fault::{Fault, FaultRules},
     framing::Framing,
     gemini::{self, stream::GenerateReader},
-    openai::{self, chat_stream::ChatReader, response_stream::ResponsesReader},
+    openai::{self, chat_stream::ChatReader, media_stream::MediaReader, response_stream::ResponsesReader},
     output::OutputText,
     reported::Reported,
     sse::data,
@@ -63,6 +63,7 @@ enum Kind {
     Responses(ResponsesReader),
     Messages(MessagesReader),
     Generate(GenerateReader),
+    Media(MediaReader),
     /// An operation that has no streamed form: whatever comes is passed on as content.
     Unread,
 }
@@ -100,16 +101,12 @@ impl StreamReader {
     ) -> Self {
         let kind = match operation {
             Operation::ChatCompletions => Kind::Chat(ChatReader::new(hide_usage)),
-            Operation::Responses => Kind::Responses(ResponsesReader::default()),
+            Operation::Responses | Operation::GetResponse => Kind::Responses(ResponsesReader::default()),
             Operation::Messages => Kind::Messages(MessagesReader::default()),
             Operation::StreamGenerateContent => Kind::Generate(GenerateReader::default()),
-            Operation::Embeddings
-            | Operation::CountTokens
-            | Operation::GenerateContent
-            | Operation::EmbedContent
-            | Operation::BatchEmbedContents
-            | Operation::ListModels
-            | Operation::GetModel => Kind::Unread,
+            Operation::Completions => Kind::Chat(ChatReader::of_completions(hide_usage)),
+            operation if operation.is_media() => Kind::Media(MediaReader::new(operation)),
+            _ => Kind::Unread,
         };
         let tally = Tally { rules, reported: Reported::default(), output: OutputText::default() };
         Self { dialect, operation, framing: Framing::Events, kind, tally }
@@ -133,6 +130,7 @@ impl StreamReader {
             Kind::Responses(reader) => reader.data(bytes, &mut self.tally),
             Kind::Messages(reader) => reader.data(bytes, &mut self.tally),
             Kind::Generate(reader) => reader.data(bytes, &mut self.tally),
+            Kind::Media(reader) => reader.data(bytes, &mut self.tally),
             Kind::Unread => Seen::shown(SeenKind::Content),
         }
     }
@@ -141,8 +139,10 @@ impl StreamReader {
     #[must_use]
     pub fn reported(&self) -> Option<&Reported> {
         let reported = &self.tally.reported;
-        let silent =
-            reported.usage.is_none() && reported.served_model.is_none() && reported.service_tier.is_none();
+        let silent = reported.usage.is_none()
+            && reported.response_id.is_none()
+            && reported.served_model.is_none()
+            && reported.service_tier.is_none();
         (!silent).then_some(reported)
     }
 
@@ -155,6 +155,7 @@ impl StreamReader {
             Kind::Responses(reader) => reader.finished(),
             Kind::Messages(reader) => reader.finished(),
             Kind::Generate(reader) => reader.finished(),
+            Kind::Media(reader) => reader.finished(),
             Kind::Unread => false,
         }
     }

@@ -1,6 +1,6 @@
 //! What a provider's answer says about itself: consumption, model, tier.
 
-use tollgate_domain::Usage;
+use tollgate_domain::{Units, Usage};
 
 use crate::{fault::Fault, walk::whole_number};
 
@@ -11,6 +11,8 @@ pub struct Reported {
     pub usage: Option<Usage>,
     /// Passes billed at another model's price, beside `usage`.
     pub beside: Vec<Beside>,
+    /// The id by which a provider keeps the response.
+    pub response_id: Option<Box<str>>,
     /// The model that answered, in the provider's words.
     pub served_model: Option<Box<str>>,
     /// The price tier in effect, in the provider's words.
@@ -22,6 +24,8 @@ pub struct Reported {
     /// Tokens of the visible output as the gateway counts them; only for a plain answer whose
     /// provider states no usage.
     pub counted_output: Option<u64>,
+    /// What the gateway counted in the answer itself, where its provider states no usage.
+    pub counted_units: Option<Units>,
 }
 
 /// Consumption of a pass by another model than the one that answered.

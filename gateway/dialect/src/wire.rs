@@ -74,10 +74,38 @@ pub enum Family {
 pub enum Operation {
     /// OpenAI chat completions.
     ChatCompletions,
-    /// OpenAI responses, without state kept at the provider.
+    /// OpenAI responses.
     Responses,
+    /// How many input tokens a response would take; free.
+    CountResponseTokens,
+    /// A conversation made shorter.
+    CompactResponse,
+    /// A response that its provider keeps.
+    GetResponse,
+    /// The end of one.
+    DeleteResponse,
+    /// The end of one that is still being made.
+    CancelResponse,
+    /// What one was the answer to.
+    ListResponseInput,
+    /// OpenAI's older text completions.
+    Completions,
     /// OpenAI embeddings.
     Embeddings,
+    /// OpenAI moderations; free.
+    Moderations,
+    /// Documents in order of their relevance, as Cohere and Jina have it.
+    Rerank,
+    /// OpenAI images from a prompt.
+    ImageGenerations,
+    /// OpenAI images from images.
+    ImageEdits,
+    /// OpenAI text to speech.
+    Speech,
+    /// OpenAI speech to text.
+    Transcriptions,
+    /// OpenAI speech of any language to English text.
+    Translations,
     /// Anthropic messages.
     Messages,
     /// The free token count of Anthropic and Gemini.
@@ -103,7 +131,21 @@ impl Operation {
         match self {
             Self::ChatCompletions => "chat_completions",
             Self::Responses => "responses",
+            Self::CountResponseTokens => "count_response_tokens",
+            Self::CompactResponse => "compact_response",
+            Self::GetResponse => "get_response",
+            Self::DeleteResponse => "delete_response",
+            Self::CancelResponse => "cancel_response",
+            Self::ListResponseInput => "list_response_input",
+            Self::Completions => "completions",
             Self::Embeddings => "embeddings",
+            Self::Moderations => "moderations",
+            Self::Rerank => "rerank",
+            Self::ImageGenerations => "image_generations",
+            Self::ImageEdits => "image_edits",
+            Self::Speech => "speech",
+            Self::Transcriptions => "transcriptions",
+            Self::Translations => "translations",
             Self::Messages => "messages",
             Self::CountTokens => "count_tokens",
             Self::GenerateContent => "generate_content",
@@ -119,12 +161,31 @@ impl Operation {
     #[must_use]
     pub const fn is_billed(self) -> bool {
         match self {
-            Self::ChatCompletions | Self::Responses | Self::Embeddings | Self::Messages => true,
-            Self::GenerateContent
+            Self::ChatCompletions
+            | Self::Responses
+            | Self::CompactResponse
+            | Self::Completions
+            | Self::Embeddings
+            | Self::Rerank
+            | Self::ImageGenerations
+            | Self::ImageEdits
+            | Self::Speech
+            | Self::Transcriptions
+            | Self::Translations
+            | Self::Messages
+            | Self::GenerateContent
             | Self::StreamGenerateContent
             | Self::EmbedContent
             | Self::BatchEmbedContents => true,
-            Self::CountTokens | Self::ListModels | Self::GetModel => false,
+            Self::CountResponseTokens
+            | Self::GetResponse
+            | Self::DeleteResponse
+            | Self::CancelResponse
+            | Self::ListResponseInput
+            | Self::Moderations
+            | Self::CountTokens
+            | Self::ListModels
+            | Self::GetModel => false,
         }
     }
 
@@ -135,9 +196,54 @@ impl Operation {
             self,
             Self::ChatCompletions
                 | Self::Responses
+                | Self::CompactResponse
+                | Self::Completions
                 | Self::Messages
                 | Self::GenerateContent
                 | Self::StreamGenerateContent
+        )
+    }
+
+    /// True when a stream tells its usage only to those who ask for it.
+    #[must_use]
+    pub const fn tells_usage_when_asked(self) -> bool {
+        matches!(self, Self::ChatCompletions | Self::Completions)
+    }
+
+    /// The method of its request.
+    #[must_use]
+    pub const fn method(self) -> &'static str {
+        match self {
+            Self::GetResponse | Self::ListResponseInput | Self::ListModels | Self::GetModel => "GET",
+            Self::DeleteResponse => "DELETE",
+            _ => "POST",
+        }
+    }
+
+    /// True when the path names a response that a provider keeps, and the body says nothing.
+    #[must_use]
+    pub const fn is_of_stored(self) -> bool {
+        matches!(
+            self,
+            Self::GetResponse | Self::DeleteResponse | Self::CancelResponse | Self::ListResponseInput
+        )
+    }
+
+    /// True when the body is a form with files (`multipart/form-data`) or may be one.
+    #[must_use]
+    pub const fn takes_form(self) -> bool {
+        matches!(self, Self::ImageEdits | Self::Transcriptions | Self::Translations)
+    }
+
+    /// True when the answer is sound or a picture or tells of one, and not a conversation.
+    pub(crate) const fn is_media(self) -> bool {
+        matches!(
+            self,
+            Self::ImageGenerations
+                | Self::ImageEdits
+                | Self::Speech
+                | Self::Transcriptions
+                | Self::Translations
         )
     }
 }

@@ -18,4 +18,4 @@ pub use names::{
 };
 pub use secret::Secret;
 pub use time::UnixMillis;
-pub use usage::{Usage, UsageSource};
+pub use usage::{Units, Usage, UsageSource};

@@ -11,6 +11,8 @@ pub struct Usage {
     pub input_uncached: u64,
     /// Audio input tokens, not cached.
     pub input_audio: u64,
+    /// Image input tokens, not cached, where the provider tells them apart.
+    pub input_image: u64,
     /// Input tokens read from the provider's prompt cache.
     pub cache_read: u64,
     /// Cached tokens that the provider states beyond the input that it states. A contradiction of its
@@ -28,8 +30,43 @@ pub struct Usage {
     pub output_reasoning: u64,
     /// Audio output tokens.
     pub output_audio: u64,
+    /// Image output tokens.
+    pub output_image: u64,
     /// Server-side web searches, billed by the call.
     pub web_searches: u64,
+    /// What is measured in something else than tokens.
+    #[serde(flatten)]
+    pub units: Units,
+}
+
+/// The measures of calls that are not, or not only, counted in tokens.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Units {
+    /// Images made.
+    pub images: u64,
+    /// Audio listened to, in milliseconds.
+    pub audio_millis: u64,
+    /// Characters of text to be spoken.
+    pub characters: u64,
+    /// Search units of a rerank: at Cohere a query with up to a hundred documents.
+    pub search_units: u64,
+}
+
+impl Units {
+    /// Nothing at all.
+    pub const NONE: Self = Self { images: 0, audio_millis: 0, characters: 0, search_units: 0 };
+
+    /// The sum of each count with the other's.
+    #[must_use]
+    pub const fn plus(&self, other: &Self) -> Self {
+        Self {
+            images: self.images.saturating_add(other.images),
+            audio_millis: self.audio_millis.saturating_add(other.audio_millis),
+            characters: self.characters.saturating_add(other.characters),
+            search_units: self.search_units.saturating_add(other.search_units),
+        }
+    }
 }
 
 impl Usage {
@@ -38,6 +75,7 @@ impl Usage {
     pub const fn input_tokens(&self) -> u64 {
         self.input_uncached
             .saturating_add(self.input_audio)
+            .saturating_add(self.input_image)
             .saturating_add(self.cache_read)
             .saturating_add(self.cache_write_tokens())
     }
@@ -57,7 +95,10 @@ impl Usage {
     /// All output tokens, reasoning included.
     #[must_use]
     pub const fn output_tokens(&self) -> u64 {
-        self.output_text.saturating_add(self.output_reasoning).saturating_add(self.output_audio)
+        self.output_text
+            .saturating_add(self.output_reasoning)
+            .saturating_add(self.output_audio)
+            .saturating_add(self.output_image)
     }
 
     /// The sum of each count with the other's.
@@ -66,6 +107,7 @@ impl Usage {
         Self {
             input_uncached: self.input_uncached.saturating_add(other.input_uncached),
             input_audio: self.input_audio.saturating_add(other.input_audio),
+            input_image: self.input_image.saturating_add(other.input_image),
             cache_read: self.cache_read.saturating_add(other.cache_read),
             cache_read_excess: self.cache_read_excess.saturating_add(other.cache_read_excess),
             cache_write_5m: self.cache_write_5m.saturating_add(other.cache_write_5m),
@@ -74,7 +116,9 @@ impl Usage {
             output_text: self.output_text.saturating_add(other.output_text),
             output_reasoning: self.output_reasoning.saturating_add(other.output_reasoning),
             output_audio: self.output_audio.saturating_add(other.output_audio),
+            output_image: self.output_image.saturating_add(other.output_image),
             web_searches: self.web_searches.saturating_add(other.web_searches),
+            units: self.units.plus(&other.units),
         }
     }
 }

@@ -110,6 +110,7 @@ fn book(input: u32, output: u32) -> PriceBook {
         per_request: None,
         per_image: None,
         per_search: None,
+        per_audio_minute: None,
         per_hour: None,
     }])
     .expect("sound")

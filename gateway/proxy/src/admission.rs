@@ -11,7 +11,7 @@ use tollgate_accounting::{
     price::Price,
     quota::{self, Ask, Reservation},
 };
-use tollgate_domain::{ModelAlias, Money, UnixMillis};
+use tollgate_domain::{ModelAlias, Money, Units, UnixMillis};
 
 use crate::{
     intake::Envelope,
@@ -19,11 +19,8 @@ use crate::{
     route::RoutePlan,
     settle::{Ticket, Trip},
     snapshot::Principal,
-    worker::Worker,
+    worker::{Recorded, Worker},
 };
-
-/// Output tokens reserved when neither the client nor the model says how many there can be.
-const DEFAULT_OUTPUT_CAP: u64 = 16_384;
 
 /// The plan that a request goes on with: the one that it asked for, or, from a share of a budget on,
 /// that of a model which costs less in this request's worst case. `instead` plans for another model.
@@ -50,7 +47,10 @@ pub(crate) fn step_down(
 /// # Errors
 /// A limit or budget refuses, the process is at its limit, or the journal takes no records; nothing
 /// stays reserved then.
-pub(crate) fn admit(
+///
+/// # Cancel safety
+/// Dropping the future while START is on its way settles the trip: its END follows START.
+pub(crate) async fn admit(
     worker: &Rc<Worker>,
     principal: &Arc<Principal>,
     ticket: Ticket,
@@ -68,18 +68,20 @@ pub(crate) fn admit(
         refused: Box::new(refused),
         budget_status: principal.refusal_status,
     })?;
-    if write_start(worker, &ticket, principal, plan, &estimate, &reservation).is_err() {
-        reservation.release(ticket.exchange.now());
-        return Err(Rejection::MeterBackpressure);
-    }
-    Ok(Trip::begin(
+    let recorded = record_start(worker, &ticket, principal, plan, &estimate, &reservation);
+    let mut trip = Trip::begin(
         worker,
         principal,
         ticket,
         reservation,
         (estimate.input, estimate.input_is_lower_bound),
         presence,
-    ))
+    );
+    if recorded.await.is_err() {
+        trip.call_off();
+        return Err(Rejection::MeterBackpressure);
+    }
+    Ok(trip)
 }
 
 /// What the request could consume at most.
@@ -87,6 +89,8 @@ struct Estimate {
     input: u64,
     input_is_lower_bound: bool,
     output: u64,
+    /// What is not counted in tokens.
+    units: Units,
     /// Worst case at the dearest permitted target; `None` when none has a price.
     cost: Option<Money>,
 }
@@ -94,14 +98,24 @@ struct Estimate {
 impl Estimate {
     fn of(plan: &RoutePlan, envelope: &Envelope) -> Self {
         if !envelope.operation.is_billed() {
-            return Self { input: 0, input_is_lower_bound: false, output: 0, cost: Some(Money::ZERO) };
+            return Self {
+                input: 0,
+                input_is_lower_bound: false,
+                output: 0,
+                units: Units::NONE,
+                cost: Some(Money::ZERO),
+            };
         }
         let codec = envelope.dialect.codec();
         let input = codec.estimate_input(envelope.operation, &envelope.body, &envelope.head);
-        let output = output_cap(plan, envelope).saturating_mul(envelope.head.choices.max(1));
+        let head = &envelope.head;
+        let output = match envelope.operation.generates() {
+            true => plan.output_cap(envelope).saturating_mul(head.choices.max(1)),
+            false => head.uncapped_output,
+        };
         // Failover may move the call to the dearest target, and by then bytes are flowing.
-        let cost = prices(plan).map(|price| price.worst_case(input.tokens, output)).max();
-        Self { input: input.tokens, input_is_lower_bound: input.lower_bound, output, cost }
+        let cost = prices(plan).map(|price| price.worst_case(input.tokens, output, &head.units)).max();
+        Self { input: input.tokens, input_is_lower_bound: input.lower_bound, output, units: head.units, cost }
     }
 }
 
@@ -109,34 +123,22 @@ fn prices(plan: &RoutePlan) -> impl Iterator<Item = &Arc<Price>> {
     plan.candidates.iter().filter_map(|candidate| candidate.price.as_ref())
 }
 
-/// The most output tokens of one answer: what the client says, bounded by what the model gives.
-pub(crate) fn output_cap(plan: &RoutePlan, envelope: &Envelope) -> u64 {
-    if !envelope.operation.generates() {
-        return 0;
-    }
-    let of_model = plan.route.max_output_tokens;
-    // Some servers take a cap of nothing for no cap at all.
-    match envelope.head.output_cap.as_ref().filter(|asked| asked.value > 0) {
-        Some(asked) => of_model.map_or(asked.value, |most| asked.value.min(most)),
-        None => of_model.map_or(DEFAULT_OUTPUT_CAP, |most| most.min(DEFAULT_OUTPUT_CAP)),
-    }
-}
-
-fn write_start(
+fn record_start(
     worker: &Worker,
     ticket: &Ticket,
     principal: &Principal,
     plan: &RoutePlan,
     estimate: &Estimate,
     reservation: &Reservation,
-) -> Result<(), tollgate_accounting::ledger::JournalError> {
-    let dearest = prices(plan).max_by_key(|price| price.worst_case(estimate.input, estimate.output));
+) -> Recorded {
+    let dearest =
+        prices(plan).max_by_key(|price| price.worst_case(estimate.input, estimate.output, &estimate.units));
     let price = dearest.map(|price| {
         let (input, output) = price.unit_prices(estimate.input);
         StartPrice { price_id: &price.id, currency: &price.currency, input, output }
     });
     let caller = &ticket.caller;
-    worker.write_start(&Start {
+    worker.record_start(&Start {
         id: ticket.exchange.id,
         started_at: ticket.exchange.started,
         identity: &principal.identity,

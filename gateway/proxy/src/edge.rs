@@ -70,6 +70,7 @@ pub(crate) mod name {
     pub(crate) const UPSTREAM: HeaderName = HeaderName::from_static("x-tollgate-upstream");
     pub(crate) const REGION: HeaderName = HeaderName::from_static("x-tollgate-region");
     pub(crate) const ATTEMPTS: HeaderName = HeaderName::from_static("x-tollgate-attempts");
+    pub(crate) const DROPPED: HeaderName = HeaderName::from_static("x-tollgate-dropped");
     pub(crate) const DOWNGRADED_TO: HeaderName = HeaderName::from_static("x-tollgate-downgraded-to");
     pub(crate) const COST: HeaderName = HeaderName::from_static("x-tollgate-cost");
     pub(crate) const ERROR: HeaderName = HeaderName::from_static("x-tollgate-error");

@@ -10,9 +10,14 @@ use http::{HeaderMap, header};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::time::timeout;
-use tollgate_dialect::{Call, Dialect, Head, Operation};
+use tollgate_accounting::stored::Keeper;
+use tollgate_dialect::{Call, Dialect, Head, Malformed, Operation};
 
-use crate::{rejection::Rejection, snapshot::EdgeLimits};
+use crate::{
+    rejection::Rejection,
+    snapshot::EdgeLimits,
+    translate::{Asking, HubForm},
+};
 
 /// What no body grows past before its first bytes have come, whatever it announces.
 const FIRST_RESERVE: usize = 64 << 10;
@@ -23,12 +28,18 @@ pub(crate) struct Envelope {
     pub(crate) operation: Operation,
     /// The model in the path, where the dialect has it there.
     in_path: Option<String>,
+    /// The response that the path names, where it names one.
+    in_path_response: Option<String>,
+    /// Who keeps the response that the request names; the only upstream that can serve it.
+    pub(crate) pin: Option<Keeper>,
     pub(crate) head: Head,
     pub(crate) headers: HeaderMap,
     pub(crate) query: Option<String>,
     /// The zone that the client narrows its own call to; it can never widen what the project permits.
     pub(crate) zone: Option<Box<str>>,
     pub(crate) body: Bytes,
+    /// The body for targets of other dialects.
+    pub(crate) hub: HubForm,
 }
 
 /// A larger prompt is not kept while its stream runs: thousands of streams may.
@@ -38,12 +49,23 @@ impl Envelope {
     /// The model as the client names it.
     pub(crate) fn model(&self) -> &str {
         let named = self.in_path.as_deref().or(self.head.model.as_ref().map(|model| model.value.as_str()));
-        named.expect("a request that names no model is not opened")
+        let kept = self.pin.as_ref().map(|keeper| keeper.model.as_str());
+        named.or(kept).expect("a request that names no model is not opened, or is pinned")
     }
 
     /// The name came from an Azure deployment path.
     pub(crate) fn is_deployment(&self) -> bool {
         self.dialect == Dialect::AzureOpenAi && self.in_path.is_some()
+    }
+
+    /// The kept response that the path names, or that this one is to follow.
+    pub(crate) fn names_response(&self) -> Option<&str> {
+        self.in_path_response.as_deref().or(self.head.previous_response.as_deref())
+    }
+
+    /// The kept response that the request is about.
+    pub(crate) fn of_response(&self) -> Option<&str> {
+        self.in_path_response.as_deref()
     }
 
     /// State that a provider keeps is bound to the account that keeps it; it is not followed yet.
@@ -54,9 +76,15 @@ impl Envelope {
         }
     }
 
+    /// What a target of another dialect would have to be asked.
+    pub(crate) fn asking(&self) -> Asking<'_> {
+        Asking { dialect: self.dialect, operation: self.operation, body: &self.body, form: &self.hub }
+    }
+
     /// The bytes to keep while a stream runs, for the case that they have to be counted.
     pub(crate) fn prompt_to_keep(&self) -> Option<Bytes> {
-        (self.head.stream && self.body.len() <= LARGEST_KEPT).then(|| self.body.clone())
+        let is_text = self.head.form.is_none();
+        (self.head.stream && is_text && self.body.len() <= LARGEST_KEPT).then(|| self.body.clone())
     }
 }
 
@@ -71,10 +99,23 @@ pub(crate) fn open(
     zone: Option<Box<str>>,
     body: Bytes,
 ) -> Result<Envelope, Rejection> {
-    let head = call
-        .dialect
-        .codec()
-        .peek(call.operation, &body)
+    if call.operation.is_of_stored() {
+        let stream = query.as_deref().is_some_and(|query| query.split('&').any(|pair| pair == "stream=true"));
+        return Ok(Envelope {
+            dialect: call.dialect,
+            operation: call.operation,
+            in_path: None,
+            in_path_response: call.model.as_deref().map(str::to_owned),
+            pin: None,
+            head: Head { stream, ..Head::default() },
+            headers,
+            query,
+            zone,
+            body,
+            hub: HubForm::default(),
+        });
+    }
+    let head = head(call, &headers, &body)
         .map_err(|malformed| Rejection::Invalid { message: malformed.message, param: malformed.param })?;
     let in_path = call.model.as_deref().map(str::to_owned);
     if in_path.is_none() && head.model.is_none() {
@@ -84,12 +125,24 @@ pub(crate) fn open(
         dialect: call.dialect,
         operation: call.operation,
         in_path,
+        in_path_response: None,
+        pin: None,
         head,
         headers,
         query,
         zone,
         body,
+        hub: HubForm::default(),
     })
+}
+
+/// The head of a form where the operation takes one and the client says that it sends one, else of JSON.
+fn head(call: &Call<'_>, headers: &HeaderMap, body: &Bytes) -> Result<Head, Malformed> {
+    let content_type = headers.get(header::CONTENT_TYPE).filter(|_| call.operation.takes_form());
+    let content_type = content_type.and_then(|value| value.to_str().ok());
+    content_type
+        .and_then(|content_type| tollgate_dialect::peek_form(call.operation, content_type, body))
+        .unwrap_or_else(|| call.dialect.codec().peek(call.operation, body))
 }
 
 /// Reads a request's body.

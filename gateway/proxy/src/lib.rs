@@ -14,9 +14,11 @@ mod auth;
 mod caller;
 mod intake;
 mod route;
+mod stored;
 
 mod admission;
 mod failover;
+mod translate;
 mod upstream;
 
 mod relay;

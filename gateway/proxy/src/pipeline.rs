@@ -25,12 +25,14 @@ use crate::{
     admission, auth,
     caller::Caller,
     edge::{self, Exchange, Fate, Said, Tried},
-    failover, intake,
+    failover::{self, Answer},
+    intake,
     rejection::Rejection,
     relay::{self, Body},
     route,
     settle::{self, Asked, RefusedCall, Stamp, Ticket},
     snapshot::{Principal, Snapshot},
+    stored,
     worker::Worker,
 };
 
@@ -248,6 +250,7 @@ async fn answer(passage: &mut Passage, fate: &Rc<Fate>) -> Response<Body> {
                 model: known.model.clone().unwrap_or_else(|| "".into()),
                 dialect: call.dialect.as_str(),
                 operation: Cow::Borrowed(call.operation.as_str()),
+                method: call.operation.method(),
                 stream: known.stream,
                 stamp: stamp(snapshot),
                 rejection: &rejection,
@@ -274,8 +277,13 @@ async fn travel(passage: &mut Passage, fate: &Rc<Fate>) -> Result<Response<Body>
     let Passage { worker, exchange, snapshot, principal, call, headers, query, zone, body, known } = passage;
     let body = body.take().expect("a call travels once");
     let body = intake::body(headers, body, &snapshot.edge).await?;
-    let envelope = intake::open(call, std::mem::take(headers), query.take(), zone.take(), body)?;
+    let mut envelope = intake::open(call, std::mem::take(headers), query.take(), zone.take(), body)?;
     known.stream = envelope.head.stream;
+    if let Some(id) = envelope.names_response() {
+        known.model = envelope.head.model.as_ref().map(|model| model.value.as_str().into());
+        let keeper = stored::find(worker, principal, id, exchange.started).await?;
+        envelope.pin = Some(keeper);
+    }
     let plan = envelope
         .refuse_stored_state()
         .and_then(|()| route::plan(&snapshot.routes, principal, &envelope, exchange.started))
@@ -295,12 +303,14 @@ async fn travel(passage: &mut Passage, fate: &Rc<Fate>) -> Result<Response<Body>
             dialect: envelope.dialect,
             operation: envelope.operation,
             stream: envelope.head.stream,
+            units: envelope.head.units,
+            stores: envelope.head.stores,
         },
         stamp: stamp(snapshot),
         prompt: envelope.prompt_to_keep(),
         fate: Rc::clone(fate),
     };
-    let admitted = admission::admit(worker, principal, ticket, &plan, &envelope);
+    let admitted = admission::admit(worker, principal, ticket, &plan, &envelope).await;
     // The ticket is gone with the refusal, and the refusal's row tells who was behind it.
     let mut trip = admitted.inspect_err(|_| {
         known.caller = Caller::of(&Said::by(&envelope.headers), principal).or_end_user(end_user);
@@ -308,7 +318,13 @@ async fn travel(passage: &mut Passage, fate: &Rc<Fate>) -> Result<Response<Body>
     known.admitted = true;
     worker.trap("admitted");
     fate.detachable.set(!envelope.head.stream);
-    let dispatched = failover::dispatch(&mut trip, &plan, &envelope).await;
+    let mut dispatched = failover::dispatch(&mut trip, &plan, &envelope).await;
+    if let Some(id) = envelope.names_response() {
+        dispatched = dispatched.map_err(stored::lost);
+        if envelope.operation == Operation::DeleteResponse && matches!(dispatched, Ok(Answer::Plain(_))) {
+            stored::forget(worker, id).await;
+        }
+    }
     known.tried = trip.tried();
     let answer = dispatched.inspect_err(|rejection| trip.fail(rejection))?;
     worker.trap("answered");

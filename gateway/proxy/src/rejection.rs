@@ -34,6 +34,9 @@ pub enum Rejection {
         /// The member at fault.
         param: Option<&'static str>,
     },
+    /// No target can be asked for a part of the request.
+    #[error("{0}")]
+    Untranslatable(Box<tollgate_dialect::Untranslatable>),
     /// The body is larger than this gateway takes.
     #[error("the request body is larger than {limit} bytes")]
     TooLarge {
@@ -58,6 +61,12 @@ pub enum Rejection {
     /// Known, but not built.
     #[error("{0} is not supported by this gateway yet")]
     Unsupported(String),
+    /// No such response, or another project's.
+    #[error("the response `{0}` does not exist here")]
+    UnknownResponse(String),
+    /// The upstream that keeps what the request names cannot be asked.
+    #[error("the upstream that keeps this response is not available; no other one has it")]
+    PinnedUnavailable,
     /// No such model.
     #[error("the model `{0}` does not exist here")]
     UnknownModel(String),
@@ -152,10 +161,13 @@ impl Rejection {
             | Self::DifferingKeys(..)
             | Self::ExpiredKey
             | Self::RevokedKey => StatusCode::UNAUTHORIZED,
-            Self::Invalid { .. } => StatusCode::BAD_REQUEST,
+            Self::Invalid { .. } | Self::Untranslatable(_) => StatusCode::BAD_REQUEST,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::SlowBody => StatusCode::REQUEST_TIMEOUT,
-            Self::UnknownPath { .. } | Self::UnknownModel(_) => StatusCode::NOT_FOUND,
+            Self::UnknownPath { .. } | Self::UnknownModel(_) | Self::UnknownResponse(_) => {
+                StatusCode::NOT_FOUND
+            }
+            Self::PinnedUnavailable => StatusCode::CONFLICT,
             Self::WrongMethod { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::Unsupported(_) => StatusCode::NOT_IMPLEMENTED,
             Self::ModelNotAllowed(_) | Self::Unpriced(_) | Self::ZoneNotPermitted(_) => StatusCode::FORBIDDEN,
@@ -185,9 +197,12 @@ impl Rejection {
             Self::Invalid { .. } | Self::SlowBody | Self::UnknownPath { .. } | Self::WrongMethod { .. } => {
                 "invalid_request"
             }
+            Self::Untranslatable(why) => why.code(),
             Self::TooLarge { .. } => "request_too_large",
             Self::Unsupported(_) => "unsupported_operation",
             Self::UnknownModel(_) => "model_not_found",
+            Self::UnknownResponse(_) => "response_not_found",
+            Self::PinnedUnavailable => "pinned_upstream_unavailable",
             Self::ModelNotAllowed(_) => "model_not_allowed",
             Self::Unpriced(_) => "model_unpriced",
             Self::ZoneNotPermitted(_) => "zone_not_permitted",
@@ -212,9 +227,10 @@ impl Rejection {
 
     /// The request member at fault, where there is one.
     #[must_use]
-    pub fn param(&self) -> Option<&'static str> {
+    pub fn param(&self) -> Option<&str> {
         match self {
             Self::Invalid { param, .. } => *param,
+            Self::Untranslatable(why) => Some(why.param()),
             Self::UnknownModel(_)
             | Self::ModelNotAllowed(_)
             | Self::Unpriced(_)
@@ -245,7 +261,13 @@ impl Rejection {
     /// True when the failure lies with an upstream and not with the gateway or the client.
     #[must_use]
     pub fn is_upstreams(&self) -> bool {
-        matches!(self, Self::Upstream { .. } | Self::AllHeld { .. } | Self::NoHealthyTarget { .. })
+        matches!(
+            self,
+            Self::Upstream { .. }
+                | Self::AllHeld { .. }
+                | Self::NoHealthyTarget { .. }
+                | Self::PinnedUnavailable
+        )
     }
 }
 

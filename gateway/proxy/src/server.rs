@@ -160,6 +160,7 @@ fn run_core(
     let worker = Rc::new(Worker::new(seed.shared, seed.writer, seed.access));
     runtime.block_on(async {
         let housekeeping = tokio::task::spawn_local(Rc::clone(&worker).housekeeping());
+        let turns = tokio::task::spawn_local(Rc::clone(&worker).end_turns());
         if let Err(error) = listen::accept(Rc::clone(&worker), socket, tls, stage.clone()).await {
             tracing::error!(%error, "a core cannot listen");
         }
@@ -172,6 +173,7 @@ fn run_core(
             }
         }
         housekeeping.abort();
+        turns.abort();
     });
     // What is left is dropped here, on its own core, and settles as it goes.
     drop(runtime);

@@ -13,19 +13,19 @@ use std::{borrow::Cow, rc::Rc, sync::Arc, time::Instant};
 use bytes::Bytes;
 use smallvec::SmallVec;
 use tollgate_accounting::{
-    ledger::{Appended, Attempt, End, JournalError},
+    ledger::{Appended, Attempt, End, Entry, JournalError},
     price::Price,
     quota::{Actual, Headroom, Reservation},
 };
 use tollgate_dialect::{Dialect, Operation, Reported};
-use tollgate_domain::{ModelAlias, Money, Name, UnixMillis};
+use tollgate_domain::{ModelAlias, Money, Name, Units, UnixMillis};
 
 use crate::{
     caller::Caller,
     edge::{Exchange, Fate, Tried, row_millis},
     rejection::Rejection,
     snapshot::{Principal, Target},
-    worker::{Presence, Worker},
+    worker::{Presence, Recorded, Worker},
 };
 
 pub(crate) use progress::Progress;
@@ -46,6 +46,10 @@ pub(crate) struct Asked {
     pub(crate) dialect: Dialect,
     pub(crate) operation: Operation,
     pub(crate) stream: bool,
+    /// What the request asks for that is not counted in tokens.
+    pub(crate) units: Units,
+    /// The provider keeps the answer.
+    pub(crate) stores: bool,
 }
 
 /// What an exchange brings to its admission.
@@ -84,10 +88,10 @@ pub(crate) struct Reading {
     pub(crate) counted_output: Option<u64>,
 }
 
-/// What settlement gives back.
-pub(crate) struct Settled {
-    /// Where END stands in the journal, for those who must wait until it is on disk.
-    pub(crate) appended: Appended,
+/// What settlement gives back whose END is written with those of others.
+pub(crate) struct Settling {
+    /// END on its way into the journal.
+    pub(crate) recorded: Recorded,
     /// What the call cost; `None` when unpriced.
     pub(crate) cost: Option<Money>,
 }
@@ -121,7 +125,7 @@ struct Open {
 }
 
 impl Trip {
-    /// START is written: from here on exactly one settlement is owed.
+    /// START is on its way into the journal: from here on exactly one settlement is owed.
     pub(crate) fn begin(
         worker: &Rc<Worker>,
         principal: &Arc<Principal>,
@@ -235,13 +239,30 @@ impl Trip {
         let _ = self.settle(Exit::Failed { status: rejection.status().as_u16(), code: rejection.code() });
     }
 
-    /// Settles the exchange; a second call does nothing and is answered `None`.
+    /// Takes back what [`begin`](Self::begin) has begun, since START could not be written: nothing is
+    /// reserved any more, and no settlement is owed.
+    pub(crate) fn call_off(&mut self) {
+        if let Some(open) = self.0.take() {
+            let now = open.ticket.exchange.now();
+            open.reservation.release(now);
+        }
+    }
+
+    /// Settles the exchange and gives the place of its END, for those who must wait until it is on disk;
+    /// a second call does nothing and is answered `None`.
     ///
     /// # Errors
     /// END could not be written. Balances are corrected all the same; the answer's last byte must
     /// not be released, and recovery makes the row.
-    pub(crate) fn settle(&mut self, exit: Exit) -> Option<Result<Settled, JournalError>> {
-        self.0.take().map(|open| open.settle(exit))
+    pub(crate) fn settle(&mut self, exit: Exit) -> Option<Result<Appended, JournalError>> {
+        self.0.take().map(|open| open.settle(exit, Worker::write_end).0)
+    }
+
+    /// As [`settle`](Self::settle), but END is written by the end of the turn, with the records of other
+    /// requests. The answer's last byte must wait for it.
+    pub(crate) fn settle_with_others(&mut self, exit: Exit) -> Option<Settling> {
+        let (recorded, cost) = self.0.take()?.settle(exit, Worker::record_end);
+        Some(Settling { recorded, cost })
     }
 }
 
@@ -260,10 +281,15 @@ impl Drop for Trip {
 }
 
 impl Open {
-    fn settle(mut self: Box<Self>, exit: Exit) -> Result<Settled, JournalError> {
+    /// Accounts for the exchange; `write` brings its row into the journal.
+    fn settle<W>(
+        mut self: Box<Self>,
+        exit: Exit,
+        write: impl FnOnce(&Worker, &Entry) -> W,
+    ) -> (W, Option<Money>) {
         let now = self.ticket.exchange.now();
         let entry = row::entry(&mut self, exit, now.wall);
-        let written = self.worker.write_end(&entry);
+        let written = write(&self.worker, &entry);
         let actual = Actual {
             input_tokens: entry.usage.input_tokens(),
             cached_input_tokens: entry.usage.cache_read,
@@ -271,8 +297,8 @@ impl Open {
             cost: entry.cost.unwrap_or_default(),
         };
         self.reservation.settle(&actual, now);
-        row::publish(&self.worker, &entry, self.ticket.exchange);
-        Ok(Settled { appended: written?, cost: entry.cost })
+        row::publish(&self.worker, &entry, self.ticket.exchange, self.ticket.asked.operation.method());
+        (written, entry.cost)
     }
 
     /// The consumption that is charged, and where its figures come from.
@@ -281,7 +307,7 @@ impl Open {
             Some(prompt) => tollgate_dialect::count_input(prompt).min(self.input_estimate),
             None => self.input_estimate,
         };
-        row::Consumption::of(reading, whole, self.ticket.asked.operation, &self.progress, input)
+        row::Consumption::of(reading, whole, &self.ticket.asked, &self.progress, input)
     }
 }
 
@@ -293,6 +319,7 @@ pub(crate) struct RefusedCall<'a> {
     pub(crate) model: ModelAlias,
     pub(crate) dialect: &'static str,
     pub(crate) operation: Cow<'static, str>,
+    pub(crate) method: &'static str,
     pub(crate) stream: bool,
     pub(crate) stamp: Stamp,
     pub(crate) rejection: &'a Rejection,

@@ -108,6 +108,9 @@ pub struct Route {
     pub balance: Balance,
     /// The most output tokens that the model gives; bounds reservations when a client names none.
     pub max_output_tokens: Option<u64>,
+    /// Members of a client's body that may be left out for a target whose dialect has no place for
+    /// them, for example `seed`.
+    pub may_drop: Box<[Box<str>]>,
     /// Retries of this alias, one bucket for all its requests.
     pub retries: Arc<crate::failover::RetryBudget>,
 }

@@ -2,6 +2,7 @@
 //! nothing here is locked.
 
 mod deadlines;
+mod turn;
 
 use std::{
     cell::{Cell, RefCell},
@@ -16,8 +17,9 @@ use arc_swap::ArcSwap;
 use rand::{Rng, SeedableRng, rngs::SmallRng};
 use tokio_util::task::TaskTracker;
 use tollgate_accounting::ledger::{Appended, Entry, Journal, JournalError, Start, Writer};
+use tollgate_accounting::stored::StoredResponses;
 use tollgate_domain::{Name, RequestId, UnixMillis};
-use tollgate_telemetry::{AccessLine, AccessWriter, JournalSeries};
+use tollgate_telemetry::{AccessLine, AccessWriter};
 
 use crate::{
     live::Live,
@@ -27,6 +29,9 @@ use crate::{
 };
 
 use deadlines::Deadlines;
+use turn::Turn;
+
+pub(crate) use turn::Recorded;
 
 /// Refusal rows kept per project and second on one core; beyond it they are counted only.
 const REFUSALS_A_SECOND: u32 = 100;
@@ -47,6 +52,8 @@ pub struct Shared {
     pub snapshot: Arc<ArcSwap<Snapshot>>,
     /// What traffic and operators change.
     pub live: Arc<Live>,
+    /// What providers keep, and for whom.
+    pub responses: Arc<dyn StoredResponses>,
     /// The journal folder.
     pub journal: Arc<Journal>,
     /// When END must be on disk.
@@ -65,8 +72,7 @@ pub(crate) struct Worker {
     pub(crate) series: RefCell<SeriesCache>,
     access: RefCell<Option<AccessWriter>>,
     pub(crate) nobody: Nobody,
-    journal: RefCell<Writer>,
-    journal_series: JournalSeries,
+    turn: Turn,
     random: RefCell<SmallRng>,
     refusals: RefCell<HashMap<Name, (u64, u32)>>,
     cut: Cell<bool>,
@@ -82,8 +88,7 @@ impl Worker {
             series: RefCell::default(),
             access: RefCell::new(access),
             nobody: Nobody::default(),
-            journal: RefCell::new(journal),
-            journal_series: JournalSeries::new(),
+            turn: Turn::new(journal),
             random: RefCell::new(SmallRng::from_rng(&mut rand::rng())),
             refusals: RefCell::default(),
             cut: Cell::new(false),
@@ -118,30 +123,37 @@ impl Worker {
         Some(Presence(Rc::clone(self)))
     }
 
-    /// Writes a START record; refused when the journal is unwell or short of space.
-    pub(crate) fn write_start(&self, start: &Start<'_>) -> Result<(), JournalError> {
-        let began = Instant::now();
-        let written = self.journal.borrow_mut().start(start);
-        self.journal_series.appended(began.elapsed());
-        written
+    /// Writes a START record by the end of the turn; refused when the journal is unwell or short of
+    /// space. Nothing may go upstream before it is known to be written.
+    pub(crate) fn record_start(&self, start: &Start<'_>) -> Recorded {
+        self.turn.record_start(start)
+    }
+
+    /// Writes a row by the end of the turn. The client's last byte may not leave before it is known to be
+    /// written.
+    pub(crate) fn record_end(&self, entry: &Entry) -> Recorded {
+        self.turn.record_end(entry)
+    }
+
+    /// Writes a row at once.
+    pub(crate) fn write_end(&self, entry: &Entry) -> Result<Appended, JournalError> {
+        self.turn.write_end(entry)
+    }
+
+    /// The task that writes what was gathered in a turn; it has no end of its own.
+    pub(crate) async fn end_turns(self: Rc<Self>) {
+        self.turn.end_each().await;
     }
 
     pub(crate) fn write_checkpoint(&self, id: RequestId, output_tokens: u64) {
         // Best effort: without it a crash charges by an older figure.
-        let _ = self.journal.borrow_mut().checkpoint(id, output_tokens);
-    }
-
-    pub(crate) fn write_end(&self, entry: &Entry) -> Result<Appended, JournalError> {
-        let began = Instant::now();
-        let written = self.journal.borrow_mut().end(entry);
-        self.journal_series.appended(began.elapsed());
-        written
+        let _ = self.turn.journal().checkpoint(id, output_tokens);
     }
 
     /// False while the journal is unwell, far behind, or short of space for what is in flight.
     pub(crate) fn can_record(&self) -> bool {
         let in_flight = self.shared.live.in_flight.load(Ordering::Relaxed) as u64;
-        self.journal.borrow().admits(in_flight)
+        self.turn.journal().admits(in_flight)
     }
 
     /// Ready once an END record is as durable as the configuration asks, or never will be.
@@ -153,7 +165,7 @@ impl Worker {
         if self.shared.durability == Durability::Process {
             return Poll::Ready(Ok(()));
         }
-        let watch = self.journal.borrow().durable();
+        let watch = self.turn.journal().durable();
         watch.register(appended, cx.waker());
         if watch.reached(appended) {
             Poll::Ready(Ok(()))
@@ -177,8 +189,9 @@ impl Worker {
         }
     }
 
-    /// The core has ended: what is buffered is handed on.
+    /// The core has ended: what is gathered and buffered is written and handed on.
     pub(crate) fn finish(&self) {
+        self.turn.end();
         self.flush_access();
     }
 
@@ -192,7 +205,7 @@ impl Worker {
     /// True while a refusal of this project still gets a row of its own: not above a rate, and not
     /// from the space that rows of requests in flight may need.
     pub(crate) fn keeps_refusal(&self, project: &Name, at: UnixMillis) -> bool {
-        if !self.journal.borrow().has_room_to_spare() {
+        if !self.turn.journal().has_room_to_spare() {
             return false;
         }
         let second = (at.get() / 1_000) as u64;

@@ -23,10 +23,22 @@ pub enum Protocol {
 pub enum Operation {
     /// OpenAI chat completions.
     Chat,
+    /// OpenAI's older text completions.
+    Completions,
     /// OpenAI responses.
     Responses,
     /// OpenAI embeddings.
     Embeddings,
+    /// OpenAI moderations.
+    Moderations,
+    /// Documents by relevance, as Cohere has it.
+    Rerank,
+    /// OpenAI images, generated or edited.
+    Images,
+    /// OpenAI text to speech.
+    Speech,
+    /// OpenAI speech to text.
+    Transcriptions,
     /// OpenAI's list of models.
     Models,
     /// Anthropic messages.
@@ -130,7 +142,13 @@ fn openai(method: &str, rest: &str) -> Operation {
     match (method, rest) {
         ("POST", "chat/completions") => Operation::Chat,
         ("POST", "responses") => Operation::Responses,
+        ("POST", "completions") => Operation::Completions,
         ("POST", "embeddings") => Operation::Embeddings,
+        ("POST", "moderations") => Operation::Moderations,
+        ("POST", "rerank") => Operation::Rerank,
+        ("POST", "images/generations" | "images/edits") => Operation::Images,
+        ("POST", "audio/speech") => Operation::Speech,
+        ("POST", "audio/transcriptions" | "audio/translations") => Operation::Transcriptions,
         ("GET", "models") => Operation::Models,
         _ => Operation::Unknown,
     }
@@ -143,6 +161,10 @@ pub(crate) struct Asked<'a> {
     pub(crate) messages: Option<Text<'a>>,
     #[serde(borrow, default)]
     pub(crate) input: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    prompt: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    pub(crate) documents: Option<Text<'a>>,
     #[serde(borrow, default)]
     system: Option<Text<'a>>,
     #[serde(borrow, default)]
@@ -177,7 +199,7 @@ impl Asked<'_> {
     /// Input tokens: a quarter of the bytes of all message text, rounded up, and each number of a
     /// token list.
     pub(crate) fn input_tokens(&self) -> u64 {
-        let parts = [&self.messages, &self.input, &self.system, &self.instructions];
+        let parts = [&self.messages, &self.input, &self.prompt, &self.system, &self.instructions];
         let (bytes, numbers) = parts
             .into_iter()
             .flatten()
@@ -322,6 +344,8 @@ mod tests {
         let cases = [
             ("POST", "/v1/chat/completions", Operation::Chat, false, None),
             ("POST", "/openai/deployments/prod/chat/completions", Operation::Chat, true, Some("prod")),
+            ("POST", "/v1/completions", Operation::Completions, false, None),
+            ("POST", "/openai/deployments/s/audio/speech", Operation::Speech, true, Some("s")),
             ("POST", "/openai/deployments/e/embeddings", Operation::Embeddings, true, Some("e")),
             ("POST", "/openai/v1/responses", Operation::Responses, true, None),
             ("POST", "/openai/responses", Operation::Responses, true, None),

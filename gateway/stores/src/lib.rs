@@ -5,7 +5,9 @@
 
 mod postgres;
 mod sqlite;
+mod stored;
 mod sums;
 
 pub use postgres::{PostgresStore, ServerUrl, UrlError};
 pub use sqlite::SqliteStore;
+pub use stored::SqliteResponses;

@@ -91,7 +91,7 @@ catalogue! {
     ALERT_DELIVERIES = "tollgate_alert_deliveries_total", Kind::Counter,
         "Attempts to deliver alerts, by webhook and outcome.";
     JOURNAL_APPEND = "tollgate_journal_append_seconds", Kind::Histogram(APPEND_SECONDS),
-        "Writing one record to the journal.";
+        "Writing to the journal: a record, or those of one turn of a core.";
     JOURNAL_SYNC = "tollgate_journal_sync_seconds", Kind::Histogram(SYNC_SECONDS),
         "Bringing the journal's written records to the disk.";
     JOURNAL_STATE = "tollgate_journal_state", Kind::Gauge,

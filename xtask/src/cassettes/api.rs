@@ -1,13 +1,24 @@
 //! Which API a recording belongs to, and what follows for paths, credentials and configuration.
 
+use std::ops::Range;
+
 use super::recording::Recording;
 
 /// The APIs that are replayed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Api {
     Chat,
+    Completions,
     Responses,
+    CountResponseTokens,
+    CompactResponse,
     Embeddings,
+    Moderations,
+    Rerank,
+    /// Generations and edits.
+    Images,
+    /// Speech, transcriptions and translations.
+    Audio,
     AzureChat,
     AzureResponses,
     AzureEmbeddings,
@@ -22,8 +33,15 @@ impl Api {
     pub(super) fn of(dialect: &str) -> Option<Self> {
         Some(match dialect {
             "openai-chat" => Self::Chat,
+            "openai-completions" => Self::Completions,
             "openai-responses" => Self::Responses,
+            "openai-responses-input-tokens" => Self::CountResponseTokens,
+            "openai-responses-compact" => Self::CompactResponse,
             "openai-embeddings" => Self::Embeddings,
+            "openai-moderations" => Self::Moderations,
+            "openai-rerank" => Self::Rerank,
+            "openai-images" => Self::Images,
+            "openai-audio" => Self::Audio,
             "azure-openai-chat" => Self::AzureChat,
             "azure-openai-responses" => Self::AzureResponses,
             "azure-openai-embeddings" => Self::AzureEmbeddings,
@@ -37,7 +55,16 @@ impl Api {
     /// The `dialect` of the upstream's configuration.
     pub(super) fn dialect(self) -> &'static str {
         match self {
-            Self::Chat | Self::Responses | Self::Embeddings => "openai",
+            Self::Chat
+            | Self::Completions
+            | Self::Responses
+            | Self::CountResponseTokens
+            | Self::CompactResponse
+            | Self::Embeddings
+            | Self::Moderations
+            | Self::Rerank
+            | Self::Images
+            | Self::Audio => "openai",
             Self::AzureChat | Self::AzureResponses | Self::AzureEmbeddings => "azure-openai",
             Self::Messages | Self::CountTokens => "anthropic",
             Self::Gemini => "gemini",
@@ -49,8 +76,13 @@ impl Api {
     fn own_path(self) -> &'static str {
         match self {
             Self::Chat => "/chat/completions",
-            Self::Responses => "/responses",
+            Self::Completions => "/completions",
+            Self::Responses | Self::CountResponseTokens | Self::CompactResponse => "/responses",
             Self::Embeddings => "/embeddings",
+            Self::Moderations => "/moderations",
+            Self::Rerank => "/rerank",
+            Self::Images => "/images/",
+            Self::Audio => "/audio/",
             Self::AzureChat | Self::AzureResponses | Self::AzureEmbeddings => "/openai/",
             Self::Messages => "/v1/messages",
             Self::CountTokens => "/v1/messages/count_tokens",
@@ -68,7 +100,6 @@ impl Api {
     /// Where a client of the gateway sends the request.
     pub(super) fn client_path(self, recorded: &str, alias: &str) -> String {
         match self {
-            Self::Chat | Self::Responses | Self::Embeddings => format!("/v1{}", self.own_path()),
             Self::Messages | Self::CountTokens => self.own_path().to_owned(),
             Self::Gemini => match gemini_model(recorded) {
                 Some(name) => recorded.replacen(&format!("/models/{name}:"), &format!("/models/{alias}:"), 1),
@@ -85,6 +116,10 @@ impl Api {
                     None => recorded,
                 }
             }
+            _ => {
+                let own = recorded.rfind(self.own_path()).map_or(self.own_path(), |at| &recorded[at..]);
+                format!("/v1{own}")
+            }
         }
     }
 
@@ -100,16 +135,37 @@ impl Api {
 
     /// Streams of this API tell their usage only when asked to.
     pub(super) fn must_ask_for_usage(self) -> bool {
-        matches!(self, Self::Chat | Self::AzureChat)
+        matches!(self, Self::Chat | Self::AzureChat | Self::Completions)
+    }
+
+    /// Nobody is charged for it.
+    pub(super) fn is_free(self) -> bool {
+        matches!(self, Self::Moderations | Self::CountResponseTokens | Self::CountTokens)
     }
 }
 
 /// The model that the provider was asked for: one in the path wins over the body.
 pub(super) fn asked_model(recording: &Recording) -> Option<String> {
-    deployment(recording.request.url.path())
-        .or_else(|| gemini_model(recording.request.url.path()))
-        .or_else(|| recording.request.body["model"].as_str())
-        .map(str::to_owned)
+    let path = recording.request.url.path();
+    let in_path = deployment(path).or_else(|| gemini_model(path)).map(str::to_owned);
+    in_path.or_else(|| match recording.request.form() {
+        Some(form) => form_field(&form, "model").map(|span| text(&form[span])),
+        None => recording.request.body["model"].as_str().map(str::to_owned),
+    })
+}
+
+/// Where the value of a plain field of a form stands.
+pub(super) fn form_field(form: &[u8], name: &str) -> Option<Range<usize>> {
+    let find = |from: usize, text: &[u8]| {
+        form.get(from..)?.windows(text.len()).position(|part| part == text).map(|at| from + at)
+    };
+    let named = find(0, format!("name=\"{name}\"").as_bytes())?;
+    let start = find(named, b"\r\n\r\n")? + 4;
+    Some(start..find(start, b"\r\n--")?)
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
 }
 
 fn deployment(path: &str) -> Option<&str> {
@@ -140,6 +196,9 @@ mod tests {
             (Api::AzureResponses, "/openai/v1/responses", "", "/openai/v1/responses"),
             (Api::Messages, "/v1/messages", "", "/v1/messages"),
             (Api::Gemini, "/v1beta/models/g:countTokens", "/v1beta", "/v1beta/models/a:countTokens"),
+            (Api::CompactResponse, "/v1/responses/compact", "/v1", "/v1/responses/compact"),
+            (Api::Images, "/v1/images/edits", "/v1", "/v1/images/edits"),
+            (Api::Audio, "/api/v1/audio/speech", "/api/v1", "/v1/audio/speech"),
         ];
         for (api, recorded, base, path) in cases {
             assert_eq!(api.base_path(recorded), base, "{recorded}");

@@ -12,15 +12,20 @@ pub(super) enum Expectation {
     /// The gateway's own answer to a failure that is none of the client's doing.
     Own { status: u16, code: &'static str },
     /// Refused before any provider is asked: the request names state that one provider account
-    /// keeps, and the gateway does not carry such requests yet.
-    Unsupported,
+    /// keeps, and that was not made through this gateway or is not carried by it.
+    Refused { status: u16, code: &'static str },
 }
 
 impl Expectation {
     /// By what was asked and what the provider answered.
     pub(super) fn of(recording: &Recording) -> Self {
-        if names_stored_state(&recording.request.body) {
-            return Self::Unsupported;
+        let body = &recording.request.body;
+        let is_set = |member: &str| body.get(member).is_some_and(|value| !value.is_null());
+        if is_set("previous_response_id") {
+            return Self::Refused { status: 404, code: "response_not_found" };
+        }
+        if is_set("conversation") || body["background"] == Value::Bool(true) {
+            return Self::Refused { status: 501, code: "unsupported_operation" };
         }
         match recording.response.status {
             // Key, permission, and a model that the provider does not know: the operator's to mend.
@@ -33,10 +38,4 @@ impl Expectation {
             _ => Self::PassedThrough,
         }
     }
-}
-
-/// Members of the Responses API that point to something kept at the provider.
-fn names_stored_state(body: &Value) -> bool {
-    let is_set = |member: &str| body.get(member).is_some_and(|value| !value.is_null());
-    is_set("previous_response_id") || is_set("conversation") || body["background"] == Value::Bool(true)
 }

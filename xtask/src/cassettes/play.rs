@@ -9,7 +9,7 @@ use serde_json::Value;
 use tollgate_test_support::{Admin, Caller, Reply};
 
 use super::{
-    api::{Api, asked_model},
+    api::{Api, asked_model, form_field},
     expectation::Expectation,
     provider::{Body, Provider, Received, Script},
     recording::{Recording, header_pairs},
@@ -179,6 +179,12 @@ impl Play {
     /// The recorded request body with another model, where it names one at all; nothing else is
     /// touched, so the provider must get the same bytes with its own model in that place.
     pub(super) fn body_with_model(&self, model: &str) -> Result<Bytes> {
+        if let Some(mut form) = self.recording.request.form() {
+            if let Some(span) = form_field(&form, "model") {
+                form.splice(span, model.bytes());
+            }
+            return Ok(Bytes::from(form));
+        }
         let recorded = &self.recording.request.body;
         let mut body = match recorded.as_str() {
             Some(text) => serde_json::from_str(text).context("the recorded request is no JSON")?,

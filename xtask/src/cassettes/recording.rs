@@ -32,6 +32,7 @@ pub(super) struct Request {
     #[serde(default)]
     pub(super) headers: Map<String, Value>,
     pub(super) body: Value,
+    encoding: Option<String>,
 }
 
 /// What the provider answered.
@@ -132,6 +133,14 @@ fn sorted_entries(dir: &Path) -> Result<Vec<std::path::PathBuf>> {
         .collect::<Result<Vec<_>, _>>()?;
     paths.sort();
     Ok(paths)
+}
+
+impl Request {
+    /// The body's bytes, where it is no JSON but was recorded as bytes.
+    pub(super) fn form(&self) -> Option<Vec<u8>> {
+        let text = self.body.as_str().filter(|_| self.encoding.as_deref() == Some("base64"))?;
+        BASE64_STANDARD.decode(text).ok()
+    }
 }
 
 impl Response {

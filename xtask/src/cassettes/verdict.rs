@@ -53,7 +53,7 @@ pub(super) fn of_the_answer(play: &Play, reply: &Reply, complaints: &mut Complai
     match play.expectation {
         Expectation::PassedThrough => passed_through(play, reply, complaints),
         Expectation::Own { status, code } => own_error(play, reply, status, code, complaints),
-        Expectation::Unsupported => own_error(play, reply, 501, "unsupported_operation", complaints),
+        Expectation::Refused { status, code } => own_error(play, reply, status, code, complaints),
     }
 }
 
@@ -169,7 +169,7 @@ fn own_error(play: &Play, reply: &Reply, status: u16, code: &str, complaints: &m
 
 /// The provider's side: one request, the recorded bytes but for the listed edits, no private header.
 pub(super) fn of_the_forwarded_request(play: &Play, received: &[Received], complaints: &mut Complaints) {
-    let wanted = usize::from(play.expectation != Expectation::Unsupported);
+    let wanted = usize::from(!matches!(play.expectation, Expectation::Refused { .. }));
     complaints.same("requests at the provider", received.len(), wanted);
     for request in received {
         let url = &play.recording.request.url;
@@ -250,7 +250,7 @@ pub(super) fn of_the_row(play: &Play, reply: &Reply, row: &Value, complaints: &m
     complaints.same("row: id", row["id"].as_str(), Some(reply.request_id()));
     complaints.same("row: model", row["model"].as_str(), Some(play.slot.as_str()));
     complaints.same("row: status", row["status"].as_u64(), Some(u64::from(reply.status.as_u16())));
-    if play.expectation == Expectation::Unsupported {
+    if matches!(play.expectation, Expectation::Refused { .. }) {
         return complaints.same("row: kind", row["kind"].as_str(), Some("refusal"));
     }
     complaints.same("row: kind", row["kind"].as_str(), Some("usage"));
@@ -282,9 +282,10 @@ fn tokens_of_the_row(play: &Play, row: &Value, is_success: bool, complaints: &mu
                 });
             complaints.same("row: usage_source", source, Some("reported"));
         }
-        // A token count is free and consumes nothing.
-        (None, _) if play.recording.dialect.ends_with("count-tokens") => {
-            complaints.same("usage of a token count", got, Usage::default());
+        (None, _)
+            if is_success && (play.api.is_free() || play.recording.dialect == "gemini-count-tokens") =>
+        {
+            complaints.same("usage of a free call", got, Usage::default());
         }
         (None, _) if is_success => complaints.unless(matches!(source, Some("counted" | "estimated")), || {
             format!("the answer states no usage, yet usage_source is {source:?}")

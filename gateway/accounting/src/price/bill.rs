@@ -73,6 +73,18 @@ pub enum MeterKind {
     AudioInput,
     /// Audio output tokens.
     AudioOutput,
+    /// Image input tokens.
+    ImageInput,
+    /// Image output tokens.
+    ImageOutput,
+    /// Images made.
+    Image,
+    /// Audio listened to.
+    AudioTime,
+    /// Characters to be spoken.
+    Character,
+    /// Search units of a rerank.
+    SearchUnit,
     /// The call itself.
     Request,
     /// Server-side searches.
@@ -85,7 +97,7 @@ pub enum MeterKind {
 
 impl MeterKind {
     /// Every kind, in the order in which a bill lists them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 19] = [
         Self::Input,
         Self::CachedInput,
         Self::CacheWrite5m,
@@ -95,6 +107,12 @@ impl MeterKind {
         Self::Reasoning,
         Self::AudioInput,
         Self::AudioOutput,
+        Self::ImageInput,
+        Self::ImageOutput,
+        Self::Image,
+        Self::AudioTime,
+        Self::Character,
+        Self::SearchUnit,
         Self::Request,
         Self::Search,
         Self::CapacityUsed,
@@ -114,6 +132,12 @@ impl MeterKind {
             Self::Reasoning => "reasoning",
             Self::AudioInput => "audio_input",
             Self::AudioOutput => "audio_output",
+            Self::ImageInput => "image_input",
+            Self::ImageOutput => "image_output",
+            Self::Image => "image",
+            Self::AudioTime => "audio_time",
+            Self::Character => "character",
+            Self::SearchUnit => "search_unit",
             Self::Request => "request",
             Self::Search => "search",
             Self::CapacityUsed => "capacity_used",
@@ -140,11 +164,23 @@ impl MeterKind {
             Self::Reasoning => usage.output_reasoning,
             Self::AudioInput => usage.input_audio,
             Self::AudioOutput => usage.output_audio,
+            Self::ImageInput => usage.input_image,
+            Self::ImageOutput => usage.output_image,
+            Self::Image => usage.units.images,
+            Self::AudioTime => usage.units.audio_millis,
+            Self::Character => usage.units.characters,
+            Self::SearchUnit => usage.units.search_units,
             Self::Request => 1,
             Self::Search => usage.web_searches,
             // Capacity is no call's.
             Self::CapacityUsed | Self::CapacityIdle => 0,
         }
+    }
+
+    /// True for a measure that stands beside tokens: of one call a provider bills the one or the other.
+    #[must_use]
+    pub const fn is_beside_tokens(self) -> bool {
+        matches!(self, Self::Image | Self::AudioTime | Self::Character | Self::SearchUnit)
     }
 
     /// What one of it is called.
@@ -153,6 +189,10 @@ impl MeterKind {
         match self {
             Self::Request => "request",
             Self::Search => "search",
+            Self::Image => "image",
+            Self::AudioTime => "millisecond",
+            Self::Character => "character",
+            Self::SearchUnit => "search_unit",
             Self::CapacityUsed | Self::CapacityIdle => "hour",
             _ => "token",
         }
@@ -168,6 +208,6 @@ mod tests {
         for kind in MeterKind::ALL {
             assert_eq!(MeterKind::from_name(kind.as_str()), Some(kind));
         }
-        assert_eq!(MeterKind::from_name("image"), None);
+        assert_eq!(MeterKind::from_name("picture"), None);
     }
 }

@@ -193,6 +193,7 @@ pub(super) mod tests {
             per_request: None,
             per_image: None,
             per_search: None,
+            per_audio_minute: None,
             per_hour: None,
         }
     }

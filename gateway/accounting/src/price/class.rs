@@ -22,6 +22,9 @@ pub(super) struct Class {
     pub(super) output: Option<UnitPrice>,
     pub(super) audio_input: Option<UnitPrice>,
     pub(super) audio_output: Option<UnitPrice>,
+    pub(super) image_input: Option<UnitPrice>,
+    pub(super) image_output: Option<UnitPrice>,
+    pub(super) characters: Option<UnitPrice>,
     /// The dearest that one input token can cost in this class or one below.
     pub(super) dearest_input: UnitPrice,
     /// The same for output.
@@ -55,7 +58,7 @@ impl Class {
     /// True when no token has a price.
     pub(super) fn is_empty(&self) -> bool {
         let own = [self.input, self.cached_input, self.cache_write, self.cache_write_5m, self.cache_write_1h];
-        let more = [self.output, self.audio_input, self.audio_output];
+        let more = [self.output, self.audio_input, self.audio_output, self.image_input, self.image_output];
         own.into_iter().chain(more).all(|price| price.is_none())
     }
 
@@ -69,6 +72,8 @@ impl Class {
         let output = price("output", rates.output)?;
         let audio_input = price("audio_input", rates.audio_input)?;
         let audio_output = price("audio_output", rates.audio_output)?;
+        let image_input = price("image_input", rates.image_input)?;
+        let image_output = price("image_output", rates.image_output)?;
         let one_hour_of_five_minutes = match rates.cache_write_5m {
             // Anthropic and Bedrock price an hour at 1.6 times the five-minute write: 2 against
             // 1.25 times the input.
@@ -88,6 +93,9 @@ impl Class {
             output,
             audio_input: audio_input.or(input),
             audio_output: audio_output.or(output),
+            image_input: image_input.or(input),
+            image_output: image_output.or(output),
+            characters: price("characters", rates.characters)?,
             dearest_input: UnitPrice::default(),
             dearest_output: UnitPrice::default(),
         };
@@ -98,8 +106,9 @@ impl Class {
             class.cache_write_5m,
             class.cache_write_1h,
             class.audio_input,
+            class.image_input,
         ]);
-        class.dearest_output = dearest(&[class.output, class.audio_output]);
+        class.dearest_output = dearest(&[class.output, class.audio_output, class.image_output]);
         Ok(class)
     }
 }

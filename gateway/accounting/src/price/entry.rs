@@ -32,8 +32,10 @@ pub struct PriceEntry {
     pub per_request: Option<Money>,
     /// Fee of one image.
     pub per_image: Option<Money>,
-    /// Fee of one server-side search.
+    /// Fee of one server-side search, or of one search unit of a rerank.
     pub per_search: Option<Money>,
+    /// Fee of one minute of audio that is listened to.
+    pub per_audio_minute: Option<Money>,
     /// Fee of one hour of reserved capacity.
     pub per_hour: Option<Money>,
 }
@@ -57,6 +59,12 @@ pub struct Rates {
     pub audio_input: Option<Money>,
     /// Audio output.
     pub audio_output: Option<Money>,
+    /// Image input.
+    pub image_input: Option<Money>,
+    /// Image output.
+    pub image_output: Option<Money>,
+    /// Characters of text to be spoken, each for as many as `per` says.
+    pub characters: Option<Money>,
 }
 
 impl Rates {
@@ -71,12 +79,15 @@ impl Rates {
             output: self.output.or(base.output),
             audio_input: self.audio_input.or(base.audio_input),
             audio_output: self.audio_output.or(base.audio_output),
+            image_input: self.image_input.or(base.image_input),
+            image_output: self.image_output.or(base.image_output),
+            characters: self.characters.or(base.characters),
         }
     }
 
     /// Every dimension by the name that the price file uses.
     #[must_use]
-    pub fn named(&self) -> [(&'static str, Option<Money>); 8] {
+    pub fn named(&self) -> [(&'static str, Option<Money>); 11] {
         [
             ("input", self.input),
             ("cached_input", self.cached_input),
@@ -86,6 +97,9 @@ impl Rates {
             ("output", self.output),
             ("audio_input", self.audio_input),
             ("audio_output", self.audio_output),
+            ("image_input", self.image_input),
+            ("image_output", self.image_output),
+            ("characters", self.characters),
         ]
     }
 }

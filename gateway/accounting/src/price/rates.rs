@@ -1,6 +1,6 @@
 //! One dated price, with every unit price rounded and every fall-back decided.
 
-use tollgate_domain::{Money, Name, UnitPrice, UnixMillis, Usage};
+use tollgate_domain::{Money, Name, UnitPrice, Units, UnixMillis, Usage};
 
 use super::{
     bill::{Bill, MeterKind},
@@ -27,6 +27,8 @@ pub struct Price {
     pub per_image: Option<UnitPrice>,
     /// Fee of one server-side search.
     pub per_search: Option<UnitPrice>,
+    /// Fee of one millisecond of audio that is listened to.
+    pub per_audio_milli: Option<UnitPrice>,
     /// Fee of one hour of reserved capacity.
     pub per_hour: Option<UnitPrice>,
     /// By ascending threshold; the first is for every request.
@@ -62,16 +64,28 @@ impl Price {
             (MeterKind::Reasoning, class.output),
             (MeterKind::AudioInput, class.audio_input),
             (MeterKind::AudioOutput, class.audio_output),
+            (MeterKind::ImageInput, class.image_input),
+            (MeterKind::ImageOutput, class.image_output),
+            (MeterKind::Image, self.per_image),
+            (MeterKind::AudioTime, self.per_audio_milli),
+            (MeterKind::Character, class.characters),
+            (MeterKind::SearchUnit, self.per_search),
             (MeterKind::Search, self.per_search),
         ];
         let mut bill = Bill { incomplete: class.cached_as_input && usage.cache_read > 0, ..Bill::default() };
         // What is paid by the hour costs nothing more by the token.
         let by_hour = self.per_hour.is_some() && class.is_empty();
-        let counts = prices.into_iter().map(|(meter, price)| (meter, meter.quantity(usage), price));
-        for (meter, quantity, unit_price) in counts.filter(|(_, quantity, _)| *quantity > 0) {
+        let counted = prices.map(|(meter, price)| (meter, meter.quantity(usage), price));
+        let counted = counted.into_iter().filter(|(_, quantity, _)| *quantity > 0);
+        // Tokens and images, minutes or characters measure the same thing twice: a price needs one of them.
+        let by_unit = counted.clone().any(|(meter, _, price)| meter.is_beside_tokens() && price.is_some());
+        let is_token = |meter: MeterKind| !meter.is_beside_tokens() && meter != MeterKind::Search;
+        let by_token = counted.clone().any(|(meter, _, price)| is_token(meter) && price.is_some());
+        for (meter, quantity, unit_price) in counted {
             match unit_price {
                 Some(unit_price) => bill.add(meter, quantity, unit_price, &self.id),
-                None => bill.incomplete |= !by_hour,
+                None if meter.is_beside_tokens() => bill.incomplete |= !by_token,
+                None => bill.incomplete |= !by_hour && (meter == MeterKind::Search || !by_unit),
             }
         }
         if let Some(fee) = self.per_request {
@@ -82,12 +96,20 @@ impl Price {
 
     /// The most that a call with up to this many tokens can cost: all input in its dearest
     /// dimension (a cache write costs more than plain input at some providers), all output
-    /// likewise. Server-side searches come on top; nobody can tell their number before.
+    /// likewise, all units that the request asks for. Server-side searches come on top; nobody can
+    /// tell their number before.
     #[must_use]
-    pub fn worst_case(&self, input_tokens: u64, output_tokens: u64) -> Money {
+    pub fn worst_case(&self, input_tokens: u64, output_tokens: u64, units: &Units) -> Money {
         let (input, output) = self.unit_prices(input_tokens);
-        let fee = self.per_request.map_or(Money::ZERO, |fee| fee.times(1));
-        input.times(input_tokens) + output.times(output_tokens) + fee
+        let fees = [
+            (self.per_request, 1),
+            (self.per_image, units.images),
+            (self.per_audio_milli, units.audio_millis),
+            (self.class(input_tokens).characters, units.characters),
+            (self.per_search, units.search_units),
+        ];
+        let fees: Money = fees.into_iter().filter_map(|(fee, quantity)| Some(fee?.times(quantity))).sum();
+        input.times(input_tokens) + output.times(output_tokens) + fees
     }
 
     /// The dearest price of an input token and of an output token in a call with this much input.
@@ -141,11 +163,13 @@ impl Price {
             per_request: scale.unit_price("per_request", entry.per_request, 1)?,
             per_image: scale.unit_price("per_image", entry.per_image, 1)?,
             per_search: scale.unit_price("per_search", entry.per_search, 1)?,
+            per_audio_milli: scale.unit_price("per_audio_minute", entry.per_audio_minute, 60_000)?,
             per_hour: scale.unit_price("per_hour", entry.per_hour, 1)?,
             classes: classes(entry, scale)?,
             list: None,
         };
-        let fees = [price.per_request, price.per_image, price.per_search, price.per_hour];
+        let fees =
+            [price.per_request, price.per_image, price.per_search, price.per_audio_milli, price.per_hour];
         let tokens = entry.rates.named().into_iter().any(|(_, rate)| rate.is_some());
         if !tokens && fees.iter().all(Option::is_none) {
             return Err(PriceFault::Empty);
@@ -206,6 +230,7 @@ mod tests {
             output_reasoning: 200,
             output_audio: 7,
             web_searches: 3,
+            ..Usage::default()
         };
         let bill = price.bill(&usage);
         let want = [
@@ -224,6 +249,35 @@ mod tests {
         let shown = shown(&bill);
         assert_eq!(shown.iter().map(|(m, q, c)| (*m, *q, c.as_str())).collect::<Vec<_>>(), want);
         assert!(!bill.incomplete);
+    }
+
+    #[test]
+    fn what_is_not_counted_in_tokens_has_a_price_of_its_own() {
+        let price = build(&PriceEntry {
+            per_image: Some(money("0.04")),
+            per_audio_minute: Some(money("0.006")),
+            per_search: Some(money("0.002")),
+            ..entry("m", Rates { characters: Some(money("15")), ..Rates::default() })
+        });
+        let units = Units { images: 2, audio_millis: 90_500, characters: 1_000, search_units: 3 };
+        let tokens = Usage { input_uncached: 10, output_image: 5, units, ..Usage::default() };
+        let bill = price.bill(&tokens);
+        let want = [
+            ("image", 2, "0.08"),
+            ("audio_time", 90_500, "0.00905"),
+            ("character", 1_000, "0.015"),
+            ("search_unit", 3, "0.006"),
+        ];
+        assert_eq!(shown(&bill).iter().map(|(m, q, c)| (*m, *q, c.as_str())).collect::<Vec<_>>(), want);
+        assert!(!bill.incomplete, "tokens are another measure of the same");
+        assert_eq!(price.worst_case(0, 0, &units), bill.cost);
+        let by_token = build(&entry("m", Rates { image_output: Some(money("40")), ..rates("5", "10") }));
+        let bill = by_token.bill(&tokens);
+        assert_eq!((bill.cost.to_string().as_str(), bill.incomplete), ("0.00025", false));
+        let only_units = Usage { units, ..Usage::default() };
+        assert!(by_token.bill(&only_units).incomplete, "no token was counted that could stand for them");
+        let neither = build(&PriceEntry { per_request: Some(money("1")), ..entry("m", Rates::default()) });
+        assert!(neither.bill(&only_units).incomplete);
     }
 
     #[test]
@@ -373,6 +427,7 @@ mod tests {
                 output,
                 audio_input: more.2,
                 audio_output: more.3,
+                ..Rates::default()
             },
         )
     }
@@ -390,6 +445,9 @@ mod tests {
             output_reasoning: n[7],
             output_audio: n[8],
             web_searches: n[9] % 5,
+            input_image: n[0] / 3,
+            output_image: n[1] / 3,
+            units: Units { images: n[2] % 7, audio_millis: n[3], characters: n[4], search_units: n[5] % 9 },
         })
     }
 
@@ -408,7 +466,7 @@ mod tests {
                 prop_assert!(meter.quantity > 0);
                 prop_assert_eq!(meter.cost, meter.unit_price.times(meter.quantity));
             }
-            let worst = price.worst_case(usage.input_tokens() + slack, usage.output_tokens());
+            let worst = price.worst_case(usage.input_tokens() + slack, usage.output_tokens(), &usage.units);
             let searches = money("0.01").pico() * i128::from(usage.web_searches);
             prop_assert!(bill.cost <= worst + Money::from_pico(searches));
         }

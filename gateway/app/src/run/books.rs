@@ -13,10 +13,12 @@ use jiff::tz::TimeZone;
 use tollgate_accounting::{
     ledger::{Dimension, Entry, Journal, LedgerStore, Loader, Postings, SystemDisk, UsageGroup, UsageQuery},
     quota::{Calendar, Period, Quotas, Scope, ScopeId, ScopeKind},
+    stored::StoredResponses,
 };
 use tollgate_control::config::Settings;
 use tollgate_domain::UnixMillis;
 use tollgate_proxy::Live;
+use tollgate_stores::SqliteResponses;
 
 use super::{
     journal_watch::JournalWatch,
@@ -33,6 +35,7 @@ pub(super) struct Books {
     loader: Option<Loader>,
     /// Taken by the thread that looks after it.
     retention: Option<Retention>,
+    responses: Arc<dyn StoredResponses>,
     pepper: [u8; 32],
 }
 
@@ -46,6 +49,8 @@ impl Books {
             .with_context(|| format!("cannot create {}", settings.data_dir.display()))?;
         let pepper = pepper(&settings.data_dir.join("pepper")).context("pepper of the key digests")?;
         let journal = Arc::new(open_journal(settings)?);
+        let responses = SqliteResponses::open(&settings.data_dir.join("stored.sqlite"))
+            .context("the memory of kept responses")?;
         let Ledger { store, retention } = Ledger::open(&settings.ledger)?;
         let recovered = journal.recover_beside(&*store, &settings.instance, wall_clock())?;
         if recovered.rows > 0 || recovered.torn_tails > 0 {
@@ -72,7 +77,15 @@ impl Books {
         let live = Arc::clone(live);
         let tell = move |row: &Entry| charge(&live.quotas, row, wall_clock());
         let postings = Arc::new(Postings::new(Arc::clone(&journal), Arc::clone(&store), tell));
-        Ok(Self { journal, store, postings, loader: Some(loader), retention, pepper })
+        Ok(Self {
+            journal,
+            store,
+            postings,
+            loader: Some(loader),
+            retention,
+            responses: Arc::new(responses),
+            pepper,
+        })
     }
 
     pub(super) fn journal(&self) -> Arc<Journal> {
@@ -81,6 +94,10 @@ impl Books {
 
     pub(super) fn store(&self) -> Arc<dyn LedgerStore> {
         Arc::clone(&self.store)
+    }
+
+    pub(super) fn responses(&self) -> Arc<dyn StoredResponses> {
+        Arc::clone(&self.responses)
     }
 
     pub(super) fn pepper(&self) -> [u8; 32] {

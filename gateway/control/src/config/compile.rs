@@ -7,6 +7,7 @@
 mod alerts;
 mod keys;
 mod ledger;
+mod quirks;
 mod routes;
 mod settings;
 mod tls;

@@ -69,6 +69,12 @@ pub struct PriceItem {
     pub audio_input: Option<Money>,
     /// Output tokens of audio.
     pub audio_output: Option<Money>,
+    /// Input tokens of images.
+    pub image_input: Option<Money>,
+    /// Output tokens of images.
+    pub image_output: Option<Money>,
+    /// Characters of text to be spoken.
+    pub characters: Option<Money>,
     /// Factor of batch calls. Example: `"0.5"`.
     pub batch_multiplier: Option<Money>,
     /// Other prices of the whole request above a number of input tokens.
@@ -78,8 +84,10 @@ pub struct PriceItem {
     pub per_request: Option<Money>,
     /// One image.
     pub per_image: Option<Money>,
-    /// One search.
+    /// One search, or one search unit of a rerank.
     pub per_search: Option<Money>,
+    /// One minute of audio that is listened to.
+    pub per_audio_minute: Option<Money>,
     /// One hour.
     pub per_hour: Option<Money>,
 }
@@ -106,6 +114,12 @@ pub struct TierItem {
     pub audio_input: Option<Money>,
     /// Output tokens of audio.
     pub audio_output: Option<Money>,
+    /// Input tokens of images.
+    pub image_input: Option<Money>,
+    /// Output tokens of images.
+    pub image_output: Option<Money>,
+    /// Characters of text to be spoken.
+    pub characters: Option<Money>,
 }
 
 impl PriceItem {
@@ -128,19 +142,23 @@ impl PriceItem {
                 output: self.output,
                 audio_input: self.audio_input,
                 audio_output: self.audio_output,
+                image_input: self.image_input,
+                image_output: self.image_output,
+                characters: self.characters,
             },
             tiers: self.tiers.iter().map(TierItem::entry).collect(),
             batch_multiplier: self.batch_multiplier,
             per_request: self.per_request,
             per_image: self.per_image,
             per_search: self.per_search,
+            per_audio_minute: self.per_audio_minute,
             per_hour: self.per_hour,
         }
     }
 
     /// Every amount by the name that the file uses.
     #[must_use]
-    pub fn amounts(&self) -> [(&'static str, Option<Money>); 13] {
+    pub fn amounts(&self) -> [(&'static str, Option<Money>); 17] {
         [
             ("input", self.input),
             ("cached_input", self.cached_input),
@@ -150,10 +168,14 @@ impl PriceItem {
             ("output", self.output),
             ("audio_input", self.audio_input),
             ("audio_output", self.audio_output),
+            ("image_input", self.image_input),
+            ("image_output", self.image_output),
+            ("characters", self.characters),
             ("batch_multiplier", self.batch_multiplier),
             ("per_request", self.per_request),
             ("per_image", self.per_image),
             ("per_search", self.per_search),
+            ("per_audio_minute", self.per_audio_minute),
             ("per_hour", self.per_hour),
         ]
     }
@@ -172,6 +194,9 @@ impl TierItem {
                 output: self.output,
                 audio_input: self.audio_input,
                 audio_output: self.audio_output,
+                image_input: self.image_input,
+                image_output: self.image_output,
+                characters: self.characters,
             },
         }
     }

@@ -1,6 +1,7 @@
 //! Anthropic's Messages API: messages, the free token count, models.
 
 pub(crate) mod error;
+pub(crate) mod hub;
 pub(crate) mod reply;
 pub(crate) mod request;
 pub(crate) mod stream;
@@ -13,6 +14,7 @@ use crate::{
     codec::{Codec, Edits, ErrorFace, InputEstimate, LimitNames, LimitShown},
     fault::Fault,
     head::{Head, Malformed},
+    hub::HubCodec,
     reader::StreamReader,
     reported::Reported,
     wire::{Dialect, Operation},
@@ -83,5 +85,9 @@ impl Codec for Anthropic {
 
     fn models(&self, names: &mut dyn Iterator<Item = &str>, one: Option<&str>) -> Vec<u8> {
         reply::models(names, one)
+    }
+
+    fn hub(&self) -> Option<&'static dyn HubCodec> {
+        Some(&hub::MessagesHub)
     }
 }

@@ -10,6 +10,7 @@ use crate::{
     codec::{Codec, Edits, ErrorFace, InputEstimate, LimitNames, LimitShown},
     fault::Fault,
     head::{Head, Malformed},
+    hub::HubCodec,
     openai,
     reader::StreamReader,
     reported::Reported,
@@ -81,5 +82,9 @@ impl Codec for AzureOpenAi {
 
     fn models(&self, names: &mut dyn Iterator<Item = &str>, one: Option<&str>) -> Vec<u8> {
         openai::reply::models(names, one)
+    }
+
+    fn hub(&self) -> Option<&'static dyn HubCodec> {
+        crate::openai::OpenAi.hub()
     }
 }

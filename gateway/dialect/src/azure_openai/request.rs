@@ -37,8 +37,18 @@ pub(crate) fn path(
     let verb = verb(operation);
     let model = encode_segment(model.as_str());
     let path = match operation {
-        Operation::ChatCompletions | Operation::Embeddings => {
+        Operation::ChatCompletions
+        | Operation::Completions
+        | Operation::Embeddings
+        | Operation::ImageGenerations
+        | Operation::ImageEdits
+        | Operation::Speech
+        | Operation::Transcriptions
+        | Operation::Translations => {
             format!("{root}/openai/deployments/{model}/{verb}")
+        }
+        operation if operation.is_of_stored() => {
+            format!("{root}/openai/{verb}/{model}{}", openai::request::behind_id(operation))
         }
         Operation::GetModel => format!("{root}/openai/models/{model}"),
         _ => format!("{root}/openai/{verb}"),

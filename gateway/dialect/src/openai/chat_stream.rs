@@ -13,6 +13,8 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct ChatReader {
     hide_usage: bool,
+    /// The text stands in the choice itself, as the older completions have it.
+    bare_text: bool,
     done: bool,
     /// One bit for each choice index below 128, the vendor's limit for `n`.
     seen: u128,
@@ -58,7 +60,21 @@ struct Choice {
 
 impl ChatReader {
     pub(crate) fn new(hide_usage: bool) -> Self {
-        Self { hide_usage, done: false, seen: 0, finished: 0, usage_at_top: false, usual: None, learnt: 0 }
+        Self {
+            hide_usage,
+            bare_text: false,
+            done: false,
+            seen: 0,
+            finished: 0,
+            usage_at_top: false,
+            usual: None,
+            learnt: 0,
+        }
+    }
+
+    /// For the older text completions, which have no deltas.
+    pub(crate) fn of_completions(hide_usage: bool) -> Self {
+        Self { bare_text: true, ..Self::new(hide_usage) }
     }
 
     pub(crate) fn finished(&self) -> bool {
@@ -136,6 +152,10 @@ impl ChatReader {
                     skip_open(&mut walk, value);
                 }
                 (1, _, value @ Value::Open) => skip_open(&mut walk, value),
+                (3, b"text", value) if self.bare_text => {
+                    chunk.choice.open = true;
+                    in_delta(b"text", value, &mut walk, tally, &mut chunk);
+                }
                 (3, name, value) => self.in_choice(name, value, &mut walk, &mut chunk),
                 (depth, name, value) if depth >= 4 => in_delta(name, value, &mut walk, tally, &mut chunk),
                 _ => {}

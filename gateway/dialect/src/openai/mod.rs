@@ -1,10 +1,14 @@
-//! The OpenAI wire family: chat completions, responses, embeddings, models.
+//! The OpenAI wire family: chat completions, responses, embeddings, images, sound, models.
 //!
 //! Also the dialect of the many servers that follow it; their quirks are handled where they show
 //! (usage, faults, streams). Azure's folder delegates here.
 
 pub(crate) mod chat_stream;
 pub(crate) mod error;
+pub(crate) mod form_head;
+pub(crate) mod hub;
+pub(crate) mod media;
+pub(crate) mod media_stream;
 pub(crate) mod reply;
 pub(crate) mod request;
 pub(crate) mod response_stream;
@@ -18,6 +22,7 @@ use crate::{
     codec::{Codec, Edits, ErrorFace, InputEstimate, LimitNames, LimitShown},
     fault::Fault,
     head::{Head, Malformed},
+    hub::HubCodec,
     reader::StreamReader,
     reported::Reported,
     wire::{Dialect, Operation},
@@ -88,5 +93,9 @@ impl Codec for OpenAi {
 
     fn models(&self, names: &mut dyn Iterator<Item = &str>, one: Option<&str>) -> Vec<u8> {
         reply::models(names, one)
+    }
+
+    fn hub(&self) -> Option<&'static dyn HubCodec> {
+        Some(&hub::ChatHub)
     }
 }

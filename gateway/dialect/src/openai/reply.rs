@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::{
     codec::{LimitNames, write_count},
     fault::{Fault, FaultRules},
-    openai::usage,
+    openai::{media, usage},
     output::OutputText,
     peek::after_string,
     reported::Reported,
@@ -19,9 +19,10 @@ use crate::{
 /// The top-level members of an answer that matter, as raw text or the index of their value.
 #[derive(Default)]
 pub(crate) struct Members<'a> {
+    pub(crate) id: Option<&'a [u8]>,
     pub(crate) model: Option<&'a [u8]>,
     pub(crate) service_tier: Option<&'a [u8]>,
-    usage: Option<usize>,
+    pub(super) usage: Option<usize>,
     error: Option<usize>,
     status: &'a [u8],
     output: Option<Output>,
@@ -102,6 +103,7 @@ impl<'a> Members<'a> {
                 break;
             }
             match (found.name, found.value) {
+                (b"id", Value::Text(raw)) => members.id = Some(raw),
                 (b"model", Value::Text(raw)) => members.model = Some(raw),
                 (b"service_tier", Value::Text(raw)) => members.service_tier = Some(raw),
                 (b"status", Value::Text(raw)) => members.status = raw,
@@ -183,6 +185,13 @@ fn web_searches(output: &serde_json::Value) -> u64 {
 
 /// Reads a plain answer.
 pub(crate) fn read(operation: Operation, body: &[u8], rules: &FaultRules) -> Reported {
+    if operation.is_media() || operation == Operation::Rerank {
+        return media::read(operation, body, rules);
+    }
+    if operation.is_of_stored() {
+        // What it tells of is another call, which was settled in its time.
+        return Reported::default();
+    }
     let members = Members::of_answer(body);
     let mut reported = Reported {
         served_model: members.model.filter(|raw| !raw.is_empty()).map(|raw| text_of(raw).into()),
@@ -190,6 +199,9 @@ pub(crate) fn read(operation: Operation, body: &[u8], rules: &FaultRules) -> Rep
         fault: members.fault(body, rules),
         ..Reported::default()
     };
+    if operation == Operation::Responses {
+        reported.response_id = members.id.filter(|raw| !raw.is_empty()).map(|raw| text_of(raw).into());
+    }
     members.take_usage(body, &mut reported);
     if reported.usage.is_none() && reported.fault.is_none() && operation.generates() {
         reported.counted_output =

@@ -9,6 +9,7 @@ use crate::{
     codec::{Edits, InputEstimate},
     estimate,
     head::{Fields, Head, Malformed, Member, end_user},
+    openai::media,
     path::{encode_segment, join_query, verb},
     peek::members,
     splice::{Splices, quoted},
@@ -17,36 +18,59 @@ use crate::{
 
 /// Reads the head; members that the operation does not know are not interpreted.
 pub(crate) fn peek(operation: Operation, body: &[u8]) -> Result<Head, Malformed> {
+    if operation.is_media() || operation == Operation::Rerank {
+        return media::peek(operation, body);
+    }
     let chat = operation == Operation::ChatCompletions;
+    let completions = operation == Operation::Completions;
     let responses = operation == Operation::Responses;
+    let stateful = matches!(
+        operation,
+        Operation::Responses | Operation::CountResponseTokens | Operation::CompactResponse
+    );
     let mut fields = Fields::new(body);
     let mut head = Head { choices: 1, ..Head::default() };
+    // Unless told otherwise, it does.
+    let mut keeps = responses;
     let extent = members(body, |name, span| {
         match name {
             b"model" => head.model = fields.text("model", span)?,
-            b"stream" if chat || responses => head.stream = fields.flag("stream", &span)?.unwrap_or(false),
+            b"stream" if chat || completions || responses => {
+                head.stream = fields.flag("stream", &span)?.unwrap_or(false)
+            }
             b"max_completion_tokens" if chat => cap(&mut head, &mut fields, "max_completion_tokens", span)?,
             b"max_output_tokens" if responses => cap(&mut head, &mut fields, "max_output_tokens", span)?,
             b"max_tokens" if chat => {
                 let given = fields.whole_number("max_tokens", span)?;
                 head.output_cap = larger(head.output_cap.take(), given);
             }
-            b"n" if chat => head.choices = fields.whole_number("n", span)?.map_or(1, |n| n.value.max(1)),
-            b"stream_options" if chat => stream_options(&mut head, &mut fields, span)?,
+            b"max_tokens" if completions => cap(&mut head, &mut fields, "max_tokens", span)?,
+            b"n" if chat || completions => {
+                let n = fields.whole_number("n", span)?.map_or(1, |n| n.value.max(1));
+                head.choices = head.choices.max(n);
+            }
+            // All of them are made and billed, whatever is shown.
+            b"best_of" if completions => {
+                let best_of = fields.whole_number("best_of", span)?.map_or(1, |n| n.value.max(1));
+                head.choices = head.choices.max(best_of);
+            }
+            b"stream_options" if chat || completions => stream_options(&mut head, &mut fields, span)?,
             b"user" => head.end_user = head.end_user.take().or_else(|| end_user(fields.raw(&span))),
             b"safety_identifier" => {
                 head.end_user = end_user(fields.raw(&span)).or_else(|| head.end_user.take());
             }
-            b"previous_response_id" if responses => {
-                stored(&mut head, &mut fields, "previous_response_id", span)?
+            b"previous_response_id" if stateful => {
+                head.previous_response = fields.text("previous_response_id", span)?.map(|id| id.value);
             }
-            b"conversation" if responses => stored(&mut head, &mut fields, "conversation", span)?,
-            b"prompt" if responses => stored(&mut head, &mut fields, "prompt", span)?,
+            b"store" if responses => keeps = fields.flag("store", &span)?.unwrap_or(true),
+            b"conversation" if stateful => stored(&mut head, &mut fields, "conversation", span)?,
+            b"prompt" if stateful => stored(&mut head, &mut fields, "prompt", span)?,
             b"background" if responses => stored(&mut head, &mut fields, "background", span)?,
             _ => {}
         }
         Ok(())
     })?;
+    head.stores = keeps;
     head.body_end = extent.end;
     head.no_members = extent.empty;
     Ok(head)
@@ -106,14 +130,17 @@ pub(crate) fn edited(operation: Operation, head: &Head, body: &Bytes, edits: &Ed
     let mut splices = Splices::default();
     let mut added = Added { at: head.body_end, first: head.no_members };
     if let Some(model) = edits.model {
-        let text = || quoted(model);
+        // A form's field has no quotes around it.
+        let text = || if head.form.is_some() { model.to_owned() } else { quoted(model) };
         match &head.model {
             Some(given) if given.value == model => {}
             Some(given) => splices.replace(given.span.clone(), text()),
+            // Only Azure's deployments may leave it out, and no server of theirs misses it in a form.
+            None if head.form.is_some() => {}
             None => added.member(&mut splices, "model", &text()),
         }
     }
-    let asks = operation == Operation::ChatCompletions && head.stream && edits.include_usage;
+    let asks = operation.tells_usage_when_asked() && head.stream && edits.include_usage;
     if asks && head.include_usage != Some(true) {
         ask_for_usage(head, body, &mut splices, &mut added);
     }
@@ -129,6 +156,7 @@ pub(crate) fn edited(operation: Operation, head: &Head, body: &Bytes, edits: &Ed
 fn cap_member(operation: Operation) -> Option<&'static str> {
     match operation {
         Operation::ChatCompletions => Some("max_completion_tokens"),
+        Operation::Completions => Some("max_tokens"),
         Operation::Responses => Some("max_output_tokens"),
         _ => None,
     }
@@ -174,8 +202,11 @@ fn ask_for_usage(head: &Head, body: &[u8], splices: &mut Splices, added: &mut Ad
 
 /// An upper bound of the input in tokens.
 pub(crate) fn estimate(body: &[u8], head: &Head) -> InputEstimate {
-    let mut estimate = estimate::of_body(body);
-    estimate.lower_bound |= head.stored_state.is_some();
+    let mut estimate = match &head.form {
+        Some(form) => form.input,
+        None => estimate::of_body(body),
+    };
+    estimate.lower_bound |= head.stored_state.is_some() || head.previous_response.is_some();
     estimate
 }
 
@@ -187,11 +218,21 @@ pub(crate) fn path(
     query: Option<&str>,
 ) -> String {
     let mut path = format!("{}/{}", base_path.trim_end_matches('/'), verb(operation));
-    if operation == Operation::GetModel {
+    if operation == Operation::GetModel || operation.is_of_stored() {
         path.push('/');
         path.push_str(&encode_segment(model.as_str()));
+        path.push_str(behind_id(operation));
     }
     join_query(path, query, None)
+}
+
+/// What follows the id of a response.
+pub(crate) fn behind_id(operation: Operation) -> &'static str {
+    match operation {
+        Operation::CancelResponse => "/cancel",
+        Operation::ListResponseInput => "/input_items",
+        _ => "",
+    }
 }
 
 /// What an OpenAI upstream may see of the client's headers. Organisation and project are left
@@ -262,6 +303,13 @@ mod tests {
             (CHAT, cap, r#"{"a":1} "#, r#"{"a":1,"max_completion_tokens":9} "#),
             (CHAT, cap, r#"{"max_tokens":5}"#, r#"{"max_tokens":5}"#),
             (CHAT, cap, r#"{"max_completion_tokens":null}"#, r#"{"max_completion_tokens":9}"#),
+            (
+                Operation::Completions,
+                usage,
+                r#"{"stream":true}"#,
+                r#"{"stream":true,"stream_options":{"include_usage":true}}"#,
+            ),
+            (Operation::Completions, cap, r#"{"max_tokens":null}"#, r#"{"max_tokens":9}"#),
             (Operation::Responses, cap, "{}", r#"{"max_output_tokens":9}"#),
             (Operation::Responses, usage, r#"{"stream":true}"#, r#"{"stream":true}"#),
             (Operation::Embeddings, all, r#"{"model":"a","input":[1]}"#, r#"{"model":"b","input":[1]}"#),
@@ -298,7 +346,7 @@ mod tests {
     #[test]
     fn state_at_the_provider_is_named() {
         let cases = [
-            (r#"{"previous_response_id":"r"}"#, Some("previous_response_id")),
+            (r#"{"previous_response_id":"r"}"#, None),
             (r#"{"previous_response_id":null,"background":false}"#, None),
             (r#"{"conversation":{"id":"c"}}"#, Some("conversation")),
             (r#"{"prompt":{"id":"p"}}"#, Some("prompt")),

@@ -7,7 +7,7 @@ use crate::{
     fault::Fault,
     openai::reply,
     reader::{Seen, SeenKind, Tally},
-    walk::{Found, Value, Walk, parse_at},
+    walk::{Found, Value, Walk, parse_at, text_of},
 };
 
 #[derive(Debug, Default)]
@@ -114,6 +114,9 @@ impl ResponsesReader {
         let Some(at) = event.response_at else { return };
         let response = &data[at..];
         let members = reply::Members::of(response);
+        if let Some(id) = members.id.filter(|_| tally.reported.response_id.is_none()) {
+            tally.reported.response_id = Some(text_of(id).into());
+        }
         if let Some(model) = members.model {
             tally.served_model(model);
         }

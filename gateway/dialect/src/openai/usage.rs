@@ -33,8 +33,10 @@ fn read(raw: &[u8], flags: &mut ReportFlags) -> Option<Usage> {
         cached: figures.cached.or(figures.cached_outside).unwrap_or(0),
         cache_write: figures.cache_write.or(figures.cache_write_outside).unwrap_or(0),
         audio_in: figures.audio_in.unwrap_or(0),
+        image_in: figures.image_in.unwrap_or(0),
         reasoning: figures.reasoning.or(figures.reasoning_outside).unwrap_or(0),
         audio_out: figures.audio_out.unwrap_or(0),
+        image_out: figures.image_out.unwrap_or(0),
     };
     Some(stated.disjoint(flags))
 }
@@ -51,9 +53,11 @@ struct Figures {
     cache_write: Option<u64>,
     cache_write_outside: Option<u64>,
     audio_in: Option<u64>,
+    image_in: Option<u64>,
     reasoning: Option<u64>,
     reasoning_outside: Option<u64>,
     audio_out: Option<u64>,
+    image_out: Option<u64>,
 }
 
 impl Figures {
@@ -90,11 +94,13 @@ impl Figures {
                 b"cached_tokens" => &mut self.cached,
                 b"cache_write_tokens" => &mut self.cache_write,
                 b"audio_tokens" => &mut self.audio_in,
+                b"image_tokens" => &mut self.image_in,
                 _ => return,
             },
             Within::Output => match name {
                 b"reasoning_tokens" => &mut self.reasoning,
                 b"audio_tokens" => &mut self.audio_out,
+                b"image_tokens" => &mut self.image_out,
                 _ => return,
             },
             Within::Other => return,
@@ -118,8 +124,9 @@ enum Within {
 impl Within {
     fn of(details: &[u8]) -> Self {
         match details {
-            b"prompt_tokens_details" | b"input_tokens_details" => Self::Input,
-            b"completion_tokens_details" | b"output_tokens_details" => Self::Output,
+            // Transcriptions write their details in the singular.
+            b"prompt_tokens_details" | b"input_tokens_details" | b"input_token_details" => Self::Input,
+            b"completion_tokens_details" | b"output_tokens_details" | b"output_token_details" => Self::Output,
             _ => Self::Other,
         }
     }
@@ -133,8 +140,10 @@ struct Stated {
     cached: u64,
     cache_write: u64,
     audio_in: u64,
+    image_in: u64,
     reasoning: u64,
     audio_out: u64,
+    image_out: u64,
 }
 
 impl Stated {
@@ -152,21 +161,26 @@ impl Stated {
         let (mut input, mut output) = (self.input, self.output);
         let cache_read = part(&mut input, self.cached);
         let cache_write_other = part(&mut input, self.cache_write);
+        // What was cached is no longer there to be taken; nobody tells of which kind it was.
         let input_audio = self.audio_in.min(input);
+        let input_image = self.image_in.min(input - input_audio);
         let output_reasoning = part(&mut output, self.reasoning);
         let output_audio = part(&mut output, self.audio_out);
+        let output_image = part(&mut output, self.image_out);
         if self.cached > 0 && self.audio_in > 0 {
             flags.modality_unknown = true;
         }
         Usage {
-            input_uncached: input - input_audio,
+            input_uncached: input - input_audio - input_image,
             input_audio,
+            input_image,
             cache_read,
             cache_read_excess: self.cached - cache_read,
             cache_write_other,
             output_text: output,
             output_reasoning,
             output_audio,
+            output_image,
             ..Usage::default()
         }
     }

@@ -8,6 +8,8 @@ use super::charge::{Charge, Origin, What};
 
 /// Tokens that are priced together.
 const BLOCK: u64 = 1_000_000;
+/// Milliseconds of a second, which is what the specification counts time in.
+const MILLIS: u64 = 1_000;
 /// Pico-units of one.
 const PICO: i128 = 1_000_000_000_000;
 
@@ -38,8 +40,10 @@ impl Measure {
         let unit = unit_of(meter.unit());
         let (block, pricing_unit) = match meter.unit() {
             "token" => (BLOCK, Cow::Borrowed("1000000 Tokens")),
+            "millisecond" => (MILLIS, unit.clone()),
             _ => (1, unit.clone()),
         };
+        let consumed_block = if meter.unit() == "millisecond" { MILLIS } else { 1 };
         Self {
             unit_price: prices.map(|(price, _)| price.times(block)),
             list_price: prices.map(|(_, list)| list.times(block)),
@@ -48,7 +52,7 @@ impl Measure {
             // Exact: both are whole, and a block is a power of ten.
             priced: Some(Money::from_pico(quantity.saturating_mul(PICO / i128::from(block)))),
             pricing_unit,
-            consumed: Some(Money::from_pico(quantity.saturating_mul(PICO))),
+            consumed: Some(Money::from_pico(quantity.saturating_mul(PICO / i128::from(consumed_block)))),
             consumed_unit: unit,
         }
     }
@@ -75,7 +79,8 @@ fn unit_of(unit: &'static str) -> Cow<'static, str> {
     match unit {
         "token" => Cow::Borrowed("Tokens"),
         "request" => Cow::Borrowed("Requests"),
-        "search" => Cow::Borrowed("Searches"),
+        "millisecond" => Cow::Borrowed("Seconds"),
+        "search" | "search_unit" => Cow::Borrowed("Searches"),
         other => {
             let (first, rest) = other.split_at(1);
             Cow::Owned(format!("{}{rest}s", first.to_uppercase()))

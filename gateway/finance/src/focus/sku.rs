@@ -70,6 +70,12 @@ pub(super) fn meter_name(meter: MeterKind) -> &'static str {
         MeterKind::Reasoning => "Reasoning Output Tokens",
         MeterKind::AudioInput => "Audio Input Tokens",
         MeterKind::AudioOutput => "Audio Output Tokens",
+        MeterKind::ImageInput => "Image Input Tokens",
+        MeterKind::ImageOutput => "Image Output Tokens",
+        MeterKind::Image => "Images",
+        MeterKind::AudioTime => "Audio Time",
+        MeterKind::Character => "Spoken Characters",
+        MeterKind::SearchUnit => "Search Units",
         MeterKind::Request => "Requests",
         MeterKind::Search => "Web Searches",
         MeterKind::CapacityUsed => "Used Capacity",
@@ -92,6 +98,15 @@ fn token_keys(meter: MeterKind) -> &'static [(&'static str, &'static str)] {
         MeterKind::Output | MeterKind::Reasoning => &[("x_TokenDirection", "Output")],
         MeterKind::AudioInput => &[("x_TokenDirection", "Input"), ("x_Modality", "Audio")],
         MeterKind::AudioOutput => &[("x_TokenDirection", "Output"), ("x_Modality", "Audio")],
-        MeterKind::Request | MeterKind::Search | MeterKind::CapacityUsed | MeterKind::CapacityIdle => &[],
+        MeterKind::ImageInput => &[("x_TokenDirection", "Input"), ("x_Modality", "Image")],
+        MeterKind::ImageOutput => &[("x_TokenDirection", "Output"), ("x_Modality", "Image")],
+        MeterKind::Image
+        | MeterKind::AudioTime
+        | MeterKind::Character
+        | MeterKind::SearchUnit
+        | MeterKind::Request
+        | MeterKind::Search
+        | MeterKind::CapacityUsed
+        | MeterKind::CapacityIdle => &[],
     }
 }

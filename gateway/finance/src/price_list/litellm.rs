@@ -67,6 +67,7 @@ impl Model<'_> {
             per_request: None,
             per_image: None,
             per_search: self.per_search()?,
+            per_audio_minute: None,
             per_hour: None,
         }))
     }
@@ -85,6 +86,9 @@ impl Model<'_> {
             output: of("output_cost_per_token")?,
             audio_input: of("input_cost_per_audio_token")?,
             audio_output: of("output_cost_per_audio_token")?,
+            image_input: of("input_cost_per_image_token")?,
+            image_output: of("output_cost_per_image_token")?,
+            characters: None,
         })
     }
 

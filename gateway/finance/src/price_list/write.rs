@@ -41,6 +41,7 @@ fn members(entry: &PriceEntry) -> Vec<String> {
         ("per_request", entry.per_request),
         ("per_image", entry.per_image),
         ("per_search", entry.per_search),
+        ("per_audio_minute", entry.per_audio_minute),
         ("per_hour", entry.per_hour),
     ];
     members.extend(amounts(fees));

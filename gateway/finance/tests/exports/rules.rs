@@ -130,7 +130,20 @@ fn values_are_allowed(row: &Row) -> bool {
         && one_of("ChargeClass", &["", "Correction"])
         && one_of("ChargeFrequency", &["One-Time", "Recurring", "Usage-Based"])
         && one_of("PricingCategory", &["", "Standard", "Dynamic", "Committed", "Other"])
-        && one_of("PricingUnit", &["", "1000000 Tokens", "Requests", "Searches", "Charges", "Hours"])
+        && one_of(
+            "PricingUnit",
+            &[
+                "",
+                "1000000 Tokens",
+                "Requests",
+                "Searches",
+                "Images",
+                "Seconds",
+                "Characters",
+                "Charges",
+                "Hours",
+            ],
+        )
         && !(row["ChargeCategory"] == "Purchase" && row["ChargeFrequency"] == "Usage-Based")
         && row["ServiceCategory"] == "AI and Machine Learning"
         && currency.len() == 3

@@ -6,19 +6,21 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use hyper::body::Incoming;
 use tokio::time::timeout;
-use tollgate_dialect::{Fault, Operation, Reported};
+use tollgate_dialect::{Edits, Fault, Operation, Reported, Translation};
 
 use super::{
     commit::{self, Stream},
     failure::{Class, Failure, Passed, wait_hint},
     visit::Visit,
+    wording,
 };
 use crate::{
-    admission,
+    edge,
     intake::Envelope,
     route::{Candidate, RoutePlan},
     settle::Progress,
     snapshot::{InjectUsage, Principal, Target},
+    translate,
     upstream::{self, Connection, Exchange, SendFailure, UpstreamRequest},
     worker::{Worker, wall_clock},
 };
@@ -47,6 +49,8 @@ pub(crate) struct Plain {
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
     pub(crate) reported: Reported,
+    /// What was left out of the request.
+    pub(crate) dropped: Option<HeaderValue>,
 }
 
 /// A successful attempt, before it is an [`Answer`].
@@ -94,28 +98,27 @@ pub(super) async fn run(
     plan: &RoutePlan,
     candidate: &Candidate,
     envelope: &Envelope,
-    principal: &Principal,
+    (principal, call): (&Principal, edge::Exchange),
     progress: &Progress,
 ) -> Result<Reply, Failure> {
     let target = &*candidate.target;
     let asks_usage = asks_usage(target, envelope);
-    let needs_cap = principal.reserve_full && envelope.head.output_cap.is_none();
+    let Asked { operation, body, way, dropped } = ask(plan, target, envelope, principal, asks_usage)?;
     let connection =
         worker.pools.take(&target.upstream).await.map_err(|error| Failure::of(Class::Connect(error)))?;
     let outgoing = UpstreamRequest {
-        operation: envelope.operation,
-        head: &envelope.head,
+        operation,
+        response: envelope.of_response(),
         headers: &envelope.headers,
-        query: envelope.query.as_deref(),
-        body: &envelope.body,
-        output_cap: (needs_cap && envelope.operation.generates())
-            .then(|| admission::output_cap(plan, envelope)),
+        query: envelope.query.as_deref().filter(|_| way.is_none()),
+        needed: way.map_or(&[], |way| way.needed_headers()),
+        body,
     };
-    let request =
-        upstream::build(&outgoing, target, asks_usage).ok_or_else(|| Failure::of(Class::Protocol))?;
+    let request = upstream::build(outgoing, target).ok_or_else(|| Failure::of(Class::Protocol))?;
     progress.sends();
     let (response, exchange) = send(connection, request, target, envelope.head.stream).await?;
-    let received = Received { worker, target, envelope, progress, response, exchange };
+    let received =
+        Received { worker, target, envelope, progress, response, exchange, operation, way, dropped, call };
     match received.response.status() {
         // Boxed, so that plain answers do not carry the room that these need.
         status if !status.is_success() => Box::pin(received.refused()).await,
@@ -124,9 +127,47 @@ pub(super) async fn run(
     }
 }
 
+/// What one target is asked.
+struct Asked {
+    operation: Operation,
+    body: Bytes,
+    /// How the answer comes back into the client's dialect, where the target speaks another.
+    way: Option<Translation>,
+    /// What was left out of the request.
+    dropped: Option<HeaderValue>,
+}
+
+/// The request for one target: the client's bytes with the few edits, or a translation.
+fn ask(
+    plan: &RoutePlan,
+    target: &Target,
+    envelope: &Envelope,
+    principal: &Principal,
+    include_usage: bool,
+) -> Result<Asked, Failure> {
+    let needs_cap =
+        principal.reserve_full && envelope.head.output_cap.is_none() && envelope.operation.generates();
+    let cap = || plan.output_cap(envelope);
+    if !translate::speaks_it(target, envelope.dialect) {
+        let translated = translate::request(target, &plan.route, &envelope.asking(), cap(), needs_cap)
+            .and_then(Result::ok)
+            .ok_or_else(|| Failure::of(Class::Untranslatable))?;
+        let (way, body, dropped) = (translated.way, translated.body, translated.dropped);
+        return Ok(Asked { operation: way.upstream_operation(), body, way: Some(way), dropped });
+    }
+    let edits = Edits { model: Some(target.model.as_str()), include_usage, output_cap: needs_cap.then(cap) };
+    let codec = target.upstream.dialect.codec();
+    let body = match envelope.of_response() {
+        // What is asked about a kept response names no model.
+        Some(_) => envelope.body.clone(),
+        None => codec.request_body(envelope.operation, &envelope.head, &envelope.body, &edits),
+    };
+    Ok(Asked { operation: envelope.operation, body, way: None, dropped: None })
+}
+
 /// Whether the gateway has to ask for the usage of a stream, since the client did not.
 fn asks_usage(target: &Target, envelope: &Envelope) -> bool {
-    envelope.operation == Operation::ChatCompletions
+    envelope.operation.tells_usage_when_asked()
         && envelope.head.stream
         && envelope.head.include_usage != Some(true)
         && target.upstream.inject_usage == InjectUsage::Always
@@ -164,6 +205,11 @@ struct Received<'a> {
     progress: &'a Progress,
     response: Response<Incoming>,
     exchange: Exchange,
+    /// What the target was asked for.
+    operation: Operation,
+    way: Option<Translation>,
+    dropped: Option<HeaderValue>,
+    call: edge::Exchange,
 }
 
 impl Received<'_> {
@@ -174,13 +220,13 @@ impl Received<'_> {
             Ok(body) => body,
             Err(Torn { class, came }) => {
                 // The figures may have come before the connection broke.
-                if let Some(usage) = codec.reply(self.envelope.operation, &came).usage {
+                if let Some(usage) = codec.reply(self.operation, &came).usage {
                     self.progress.tells(usage);
                 }
                 return Err(Failure { status: Some(head.status.as_u16()), ..Failure::of(class) });
             }
         };
-        let reported = codec.reply(self.envelope.operation, &body);
+        let reported = codec.reply(self.operation, &body);
         if let Some(fault) = reported.fault {
             // A failure inside a success; its bytes go to the client only if nothing else can serve.
             let answer = Passed { status: head.status.as_u16(), headers: head.headers, body };
@@ -189,10 +235,19 @@ impl Received<'_> {
                 class: Class::Said(fault),
                 status,
                 hint: None,
-                answer: Some(Box::new(answer)),
+                answer: self.way.is_none().then(|| Box::new(answer)),
             });
         }
-        Ok(Reply::Plain(Box::new(Plain { status: head.status, headers: head.headers, body, reported })))
+        let (headers, body) = match self.way {
+            None => (head.headers, body),
+            Some(way) => {
+                let translated = translate::reply(way, &body, reported.usage.as_ref(), &self.call);
+                let body = translated.ok_or_else(|| Failure::of(Class::Protocol))?;
+                (wording::answer_headers(&head.headers, true), body)
+            }
+        };
+        let dropped = self.dropped;
+        Ok(Reply::Plain(Box::new(Plain { status: head.status, headers, body, reported, dropped })))
     }
 
     async fn stream(self, hide_usage: bool) -> Result<Reply, Failure> {
@@ -202,9 +257,16 @@ impl Received<'_> {
         let Some(framing) = codec.framing(content_type) else {
             return Err(Failure { status: Some(head.status.as_u16()), ..Failure::of(Class::Protocol) });
         };
-        let reader = codec.reader(self.envelope.operation, hide_usage);
+        let reader = codec.reader(self.operation, hide_usage);
         let patience = self.target.upstream.timeouts.ttft;
-        let held = pin!(commit::hold(Stream::new(head, body, self.exchange, framing, reader), self.progress));
+        let mut stream = Stream::new(head, body, self.exchange, framing, reader);
+        if let Some(way) = self.way {
+            stream.headers = wording::answer_headers(&stream.headers, false);
+            stream.translation =
+                Some(translate::stream(way, self.envelope.head.include_usage == Some(true), &self.call));
+        }
+        stream.dropped = self.dropped;
+        let held = pin!(commit::hold(stream, self.progress));
         let stream = timeout(patience, held).await.map_err(|_| Failure::of(Class::NoContent))??;
         Ok(Reply::Stream(Box::new(stream)))
     }
@@ -222,7 +284,11 @@ impl Received<'_> {
             Fault::Server if status == 503 && hint.is_some() => Fault::Overloaded,
             fault => fault,
         };
-        let answer = Some(Box::new(Passed { status, headers: head.headers, body }));
+        let mut passed = Passed { status, headers: head.headers, body };
+        if self.way.is_some() {
+            passed = wording::refusal(passed, fault, self.envelope, &self.call);
+        }
+        let answer = Some(Box::new(passed));
         Err(Failure { class: Class::Said(fault), status: Some(status), hint, answer })
     }
 }

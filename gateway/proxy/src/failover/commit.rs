@@ -6,9 +6,9 @@
 use std::{collections::VecDeque, future::poll_fn};
 
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode, response};
+use http::{HeaderMap, HeaderValue, StatusCode, response};
 use hyper::body::Incoming;
-use tollgate_dialect::{Frames, Framing, SeenKind, StreamReader};
+use tollgate_dialect::{Frames, Framing, SeenKind, StreamReader, StreamTranslation};
 
 use super::failure::{Class, Failure};
 use crate::{settle::Progress, upstream::Exchange};
@@ -28,6 +28,10 @@ pub(crate) struct Stream {
     pub(crate) held: VecDeque<Bytes>,
     /// The last event read: its meaning is known, its bytes are not in `held` yet.
     pub(crate) last: Option<(SeenKind, Bytes)>,
+    /// Into the client's dialect, where the target speaks another.
+    pub(crate) translation: Option<StreamTranslation>,
+    /// What was left out of the request.
+    pub(crate) dropped: Option<HeaderValue>,
 }
 
 impl Stream {
@@ -47,6 +51,8 @@ impl Stream {
             reader: reader.framed(framing),
             held: VecDeque::new(),
             last: None,
+            translation: None,
+            dropped: None,
         }
     }
 }

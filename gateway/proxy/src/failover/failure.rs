@@ -45,6 +45,8 @@ pub(crate) struct Passed {
 pub(crate) enum Class {
     /// Name, connection or TLS: nothing was sent.
     Connect(ConnectError),
+    /// The target's dialect has no place for a part of the request: nothing was sent.
+    Untranslatable,
     /// The target is at its configured concurrency: nothing was sent.
     Saturated,
     /// The connection was dead before a byte was processed.
@@ -95,7 +97,7 @@ impl Failure {
 
     pub(crate) fn retry(&self) -> Retry {
         match self.class {
-            Class::Connect(_) | Class::Saturated | Class::Unprocessed => Retry::Free,
+            Class::Connect(_) | Class::Untranslatable | Class::Saturated | Class::Unprocessed => Retry::Free,
             Class::Reset => Retry::Once,
             Class::HeadTimeout | Class::NoContent | Class::Protocol | Class::CutShort => Retry::Charged,
             Class::Deadline => Retry::Never,
@@ -127,7 +129,7 @@ impl Failure {
             | Class::NoContent
             | Class::Protocol
             | Class::CutShort => Some(Sample::Fault),
-            Class::Saturated | Class::Unprocessed | Class::Deadline => None,
+            Class::Untranslatable | Class::Saturated | Class::Unprocessed | Class::Deadline => None,
             Class::Said(fault) => match fault {
                 Fault::Request | Fault::ContextLength | Fault::ContentFilter => Some(Sample::Success),
                 Fault::RequestTimeout | Fault::Server | Fault::ServerFinal | Fault::Redirect => {
@@ -180,6 +182,7 @@ impl Failure {
     pub(crate) fn outcome(&self) -> &'static str {
         match self.class {
             Class::Connect(_) => "connect",
+            Class::Untranslatable => "untranslatable",
             Class::Saturated => "saturated",
             Class::Unprocessed => "unprocessed",
             Class::Reset => "reset",
@@ -224,6 +227,7 @@ impl Failure {
             Class::Said(_) => 3,
             Class::Reset | Class::Protocol | Class::CutShort => 2,
             Class::Connect(_) | Class::Saturated | Class::Unprocessed => 1,
+            Class::Untranslatable => 0,
         }
     }
 
@@ -234,6 +238,10 @@ impl Failure {
         match self.class {
             Class::Connect(why) => {
                 upstream(UpstreamCode::Connect, &format!("the upstream could not be reached: {why}"))
+            }
+            // Those that could be asked are out, and this one cannot: the same as no healthy target.
+            Class::Untranslatable => {
+                upstream(UpstreamCode::Overloaded, "no target that can be asked is healthy")
             }
             Class::Saturated => Rejection::Upstream {
                 code: UpstreamCode::Saturated,

@@ -12,6 +12,7 @@ mod hold;
 mod load;
 mod retries;
 mod visit;
+mod wording;
 
 use std::{
     pin::pin,
@@ -140,8 +141,14 @@ impl<'a> Tries<'a> {
         });
         let outcome = {
             // Pinned first: a timer around the future itself would move all of it once more.
-            let run =
-                pin!(attempt::run(&worker, self.plan, candidate, self.envelope, trip.principal(), &progress));
+            let run = pin!(attempt::run(
+                &worker,
+                self.plan,
+                candidate,
+                self.envelope,
+                (trip.principal(), trip.exchange()),
+                &progress,
+            ));
             worker.within(self.deadline, now, run).await
         };
         let now = Instant::now();

@@ -7,13 +7,16 @@ mod body;
 mod headers;
 mod stream;
 
-use http::{HeaderValue, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use tollgate_accounting::stored::Keeper;
+use tollgate_domain::Money;
 
 use crate::{
     edge::name,
     failover::{Answer, Passed, Visit},
     rejection::Rejection,
-    settle::{Exit, Reading, Settled, Trip},
+    settle::{Exit, Reading, Trip},
+    stored,
 };
 
 pub(crate) use body::Body;
@@ -30,16 +33,27 @@ use stream::StreamBody;
 pub(crate) async fn respond(mut trip: Trip, answer: Answer) -> Result<Response<Body>, Rejection> {
     match answer {
         Answer::Refusal(passed) => refusal(trip, passed),
-        Answer::Stream(stream, visit) => Ok(begin_stream(trip, *stream, visit)),
+        Answer::Stream(stream, visit) => {
+            let reported = stream.reader.reported();
+            keep(&trip, reported.and_then(|reported| reported.response_id.clone())).await;
+            Ok(begin_stream(trip, *stream, visit))
+        }
         Answer::Plain(plain) => {
             let mut response = Response::new(Body::full(plain.body));
             *response.status_mut() = plain.status;
             *response.headers_mut() = plain.headers;
             headers::for_client(response.headers_mut(), &trip);
+            tell_dropped(response.headers_mut(), plain.dropped);
+            let response_id = plain.reported.response_id.clone();
+            let keeper = keeper(&trip);
+            let worker = trip.worker().clone();
             let reading =
                 Reading { counted_output: plain.reported.counted_output, reported: Some(plain.reported) };
-            let settled = settle(&mut trip, Exit::Completed(reading)).await?;
-            if let Some(cost) = settled.cost {
+            let cost = settle(&mut trip, Exit::Completed(reading)).await?;
+            if let (Some(id), Some(keeper)) = (response_id, keeper) {
+                stored::keep(&worker, id, keeper).await;
+            }
+            if let Some(cost) = cost {
                 let text =
                     HeaderValue::from_str(cost.to_text().as_str()).expect("a decimal is visible ASCII");
                 response.headers_mut().insert(name::COST, text);
@@ -49,14 +63,34 @@ pub(crate) async fn respond(mut trip: Trip, answer: Answer) -> Result<Response<B
     }
 }
 
+/// Remembers a response that its provider keeps, before the client knows of it.
+async fn keep(trip: &Trip, id: Option<Box<str>>) {
+    if let (Some(id), Some(keeper)) = (id, keeper(trip)) {
+        stored::keep(trip.worker(), id, keeper).await;
+    }
+}
+
+/// Whose the answer of this trip will be; nothing where none is kept.
+fn keeper(trip: &Trip) -> Option<Keeper> {
+    let (asked, identity) = (trip.asked(), &trip.principal().identity);
+    let target = trip.tried().target.filter(|_| asked.stores)?;
+    Some(Keeper {
+        team: identity.team.clone(),
+        project: identity.project.clone(),
+        model: asked.alias.clone(),
+        upstream: target.upstream.name.clone(),
+    })
+}
+
 /// Settles and waits until the record is as durable as the configuration asks.
-async fn settle(trip: &mut Trip, exit: Exit) -> Result<Settled, Rejection> {
+async fn settle(trip: &mut Trip, exit: Exit) -> Result<Option<Money>, Rejection> {
     let worker = trip.worker().clone();
-    let settled = trip.settle(exit).ok_or(Rejection::Internal)?.map_err(|_| Rejection::MeterBackpressure)?;
-    std::future::poll_fn(|cx| worker.poll_durable(settled.appended, cx))
+    let settling = trip.settle_with_others(exit).ok_or(Rejection::Internal)?;
+    let appended = settling.recorded.await.map_err(|_| Rejection::MeterBackpressure)?;
+    std::future::poll_fn(|cx| worker.poll_durable(appended, cx))
         .await
         .map_err(|_| Rejection::MeterBackpressure)?;
-    Ok(settled)
+    Ok(settling.cost)
 }
 
 /// An upstream's refusal of the request itself, in its own words.
@@ -77,10 +111,18 @@ fn refusal(mut trip: Trip, passed: Passed) -> Result<Response<Body>, Rejection> 
     Ok(response)
 }
 
+/// What a translation left out, as the route permits.
+fn tell_dropped(headers: &mut HeaderMap, dropped: Option<HeaderValue>) {
+    if let Some(dropped) = dropped {
+        headers.insert(name::DROPPED, dropped);
+    }
+}
+
 fn begin_stream(trip: Trip, mut stream: crate::failover::Stream, visit: Visit) -> Response<Body> {
     let mut head = std::mem::take(&mut stream.headers);
     headers::for_client(&mut head, &trip);
     headers::for_stream(&mut head);
+    tell_dropped(&mut head, stream.dropped.take());
     let status = stream.status;
     let mut response = Response::new(Body::stream(StreamBody::new(trip, stream, visit)));
     *response.status_mut() = status;

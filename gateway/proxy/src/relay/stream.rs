@@ -17,8 +17,8 @@ use bytes::Bytes;
 use hyper::body::Incoming;
 use tokio::time::Sleep;
 use tollgate_accounting::ledger::{Appended, End};
-use tollgate_dialect::{ErrorFace, Fault, Frames, SeenKind, StreamReader};
-use tollgate_domain::RequestId;
+use tollgate_dialect::{ErrorFace, Fault, Frames, SeenKind, StreamReader, StreamTranslation};
+use tollgate_domain::{RequestId, Usage};
 
 use crate::{
     failover::{Stream, Visit},
@@ -44,6 +44,8 @@ pub(super) struct StreamBody {
     upstream: Option<(Exchange, Incoming)>,
     splitter: Frames,
     reader: StreamReader,
+    /// Into the client's dialect, where the target speaks another.
+    translation: Option<StreamTranslation>,
     out: Outgoing,
     phase: Phase,
     clock: StreamClock,
@@ -76,11 +78,15 @@ impl StreamBody {
             upstream: Some((stream.exchange, stream.body)),
             splitter: stream.splitter,
             reader: stream.reader,
-            out: Outgoing { queue: stream.held, ..Outgoing::default() },
+            translation: stream.translation,
+            out: Outgoing::default(),
             phase: Phase::Flowing,
             checkpoint: (now, 0),
             place: None,
         };
+        for event in stream.held {
+            body.send(event);
+        }
         if let Some((kind, event)) = stream.last {
             body.pass(kind, event, now);
         }
@@ -158,7 +164,7 @@ impl StreamBody {
             && let Some(event) = self.splitter.next()
         {
             if self.splitter.is_raw() || self.phase != Phase::Flowing {
-                self.out.push(event);
+                self.pass_unread(event);
                 continue;
             }
             let seen = self.reader.event(&event);
@@ -170,22 +176,45 @@ impl StreamBody {
 
     fn pass(&mut self, kind: SeenKind, event: Bytes, now: Instant) {
         match kind {
-            SeenKind::Prelude | SeenKind::Finish => self.out.push(event),
+            SeenKind::Prelude | SeenKind::Finish => self.send(event),
             SeenKind::Content => {
                 self.clock.said_something(now);
-                self.out.push(event);
+                self.send(event);
             }
             SeenKind::End => {
                 if self.complete() {
-                    self.out.push(event);
+                    self.send(event);
+                    self.send_end();
                 }
             }
-            SeenKind::Error(fault) => {
-                // The upstream's own words keep their bytes in its own dialect.
-                self.out.push(event);
-                self.out.push(Bytes::from_static(self.reader.closing()));
-                self.upstream_said(fault, now);
-            }
+            SeenKind::Error(fault) => self.upstream_said(fault, event, now),
+        }
+    }
+
+    /// Sends an event as it came, or what it is in the client's dialect.
+    fn send(&mut self, event: Bytes) {
+        match &mut self.translation {
+            None => self.out.push(event),
+            Some(translation) => self.out.push(translation.event(&event).into()),
+        }
+    }
+
+    /// Sends the end of a translated stream; otherwise the upstream's own end mark is the end.
+    fn send_end(&mut self) {
+        let Some(translation) = &mut self.translation else { return };
+        let stated = self.reader.reported().and_then(|reported| reported.usage);
+        let usage =
+            stated.unwrap_or_else(|| Usage { output_text: self.reader.count_output(), ..Usage::default() });
+        self.out.push(translation.finish(Some(&usage)).into());
+    }
+
+    /// What is not read cannot be translated: behind the end it means nothing, before it the answer
+    /// would have a hole.
+    fn pass_unread(&mut self, piece: Bytes) {
+        match (&self.translation, self.phase) {
+            (None, _) => self.out.push(piece),
+            (Some(_), Phase::Flowing) => self.broke(End::Truncated),
+            (Some(_), _) => {}
         }
     }
 
@@ -196,9 +225,9 @@ impl StreamBody {
         let counted_output = if states_usage { None } else { Some(self.reader.count_output()) };
         let exit = Exit::Completed(Reading { reported, counted_output });
         match self.trip.settle(exit) {
-            Some(Ok(settled)) => {
+            Some(Ok(appended)) => {
                 self.out.hold_back();
-                self.phase = Phase::Syncing(settled.appended);
+                self.phase = Phase::Syncing(appended);
                 true
             }
             Some(Err(_)) => {
@@ -221,7 +250,15 @@ impl StreamBody {
         }
     }
 
-    fn upstream_said(&mut self, fault: Fault, now: Instant) {
+    fn upstream_said(&mut self, fault: Fault, event: Bytes, now: Instant) {
+        match self.translation {
+            // The upstream's own words keep their bytes in its own dialect.
+            None => {
+                self.out.push(event);
+                self.out.push(Bytes::from_static(self.reader.closing()));
+            }
+            Some(_) => self.write_error("upstream_error", "the upstream failed in the middle of its answer"),
+        }
         if !matches!(fault, Fault::Request | Fault::ContextLength | Fault::ContentFilter) {
             self.visit.broke("error_event", now);
         }
@@ -239,7 +276,7 @@ impl StreamBody {
                 self.pass(seen.kind, rest, Instant::now());
             }
         } else {
-            self.out.push(rest);
+            self.pass_unread(rest);
         }
         if self.phase == Phase::Flowing {
             if !self.reader.finished() {
@@ -248,6 +285,7 @@ impl StreamBody {
             if !self.complete() {
                 return;
             }
+            self.send_end();
         }
         if let Some((exchange, _)) = self.upstream.take()
             && let Some(connection) = exchange.poll_release(cx)
@@ -290,10 +328,18 @@ impl StreamBody {
     }
 
     fn end_with_error(&mut self, code: &str, message: &str) {
+        self.write_error(code, message);
+        self.close();
+    }
+
+    fn write_error(&mut self, code: &str, message: &str) {
         let id = self.id.to_string();
         let face = ErrorFace { status: 502, code, message, param: None, request_id: &id };
-        self.out.push(self.reader.error_event(&face).into());
-        self.close();
+        let event = match &mut self.translation {
+            None => self.reader.error_event(&face),
+            Some(translation) => translation.error(&face),
+        };
+        self.out.push(event.into());
     }
 
     fn close(&mut self) {

@@ -16,6 +16,7 @@ use crate::{
     intake::Envelope,
     rejection::Rejection,
     snapshot::{Principal, Route, Routes, Target},
+    translate,
 };
 
 pub(crate) use choose::{Choice, choose};
@@ -24,6 +25,49 @@ pub(crate) use choose::{Choice, choose};
 pub(crate) struct RoutePlan {
     pub(crate) route: Arc<Route>,
     pub(crate) candidates: SmallVec<[Candidate; 4]>,
+}
+
+/// The most output tokens of an answer when neither the client nor the model says how many.
+const DEFAULT_OUTPUT_CAP: u64 = 16_384;
+
+impl RoutePlan {
+    /// The most output tokens of one answer: what the client says, bounded by what the model gives.
+    pub(crate) fn output_cap(&self, envelope: &Envelope) -> u64 {
+        if !envelope.operation.generates() {
+            return 0;
+        }
+        let of_model = self.route.max_output_tokens;
+        // Some servers take a cap of nothing for no cap at all.
+        match envelope.head.output_cap.as_ref().filter(|asked| asked.value > 0) {
+            Some(asked) => of_model.map_or(asked.value, |most| asked.value.min(most)),
+            None => of_model.map_or(DEFAULT_OUTPUT_CAP, |most| most.min(DEFAULT_OUTPUT_CAP)),
+        }
+    }
+
+    /// Takes out the targets that cannot be asked, where none speaks the client's own dialect: what
+    /// they cannot say is known before anything is reserved. As a fallback such a target is passed by
+    /// when its turn comes.
+    fn keep_askable(&mut self, envelope: &Envelope) -> Result<(), Rejection> {
+        if self.candidates.iter().any(|candidate| translate::speaks_it(&candidate.target, envelope.dialect)) {
+            return Ok(());
+        }
+        let (cap, asking) = (self.output_cap(envelope), envelope.asking());
+        let mut refused = None;
+        let Self { route, candidates } = self;
+        candidates.retain(|candidate| {
+            match translate::request(&candidate.target, route, &asking, cap, false) {
+                Some(Err(why)) => {
+                    refused.get_or_insert(why);
+                    false
+                }
+                _ => true,
+            }
+        });
+        match refused {
+            Some(why) if candidates.is_empty() => Err(Rejection::Untranslatable(Box::new(why))),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// A permitted target.
@@ -44,8 +88,14 @@ pub(crate) fn plan(
     envelope: &Envelope,
     started: UnixMillis,
 ) -> Result<RoutePlan, Rejection> {
-    let route = find(routes, envelope).ok_or_else(|| Rejection::UnknownModel(envelope.model().to_owned()))?;
-    along(route, principal, envelope, started)
+    let unknown = || Rejection::UnknownModel(envelope.model().to_owned());
+    let plan = find(routes, envelope)
+        .ok_or_else(unknown)
+        .and_then(|route| along(route, principal, envelope, started));
+    // Who names a response only has named no model that could be wrong.
+    plan.map_err(
+        |rejection| if envelope.of_response().is_some() { Rejection::PinnedUnavailable } else { rejection },
+    )
 }
 
 /// The targets that may serve the request by another model than it asks for; `None` where the caller
@@ -73,7 +123,7 @@ fn along(
     let mut candidates = SmallVec::<[Candidate; 4]>::new();
     for (level, targets) in route.levels.iter().enumerate() {
         for target in targets.iter().filter(|target| is_permitted(target, principal, narrowed)) {
-            if target.upstream.dialect.family() != envelope.dialect.family() {
+            if !translate::is_reachable(target, &envelope.asking()) {
                 continue;
             }
             let price = target.price.as_ref().and_then(|line| line.at(started)).cloned();
@@ -83,13 +133,21 @@ fn along(
     if candidates.is_empty() {
         return Err(nothing_left(route, principal, narrowed));
     }
+    if let Some(keeper) = &envelope.pin {
+        candidates.retain(|candidate| candidate.target.upstream.name == keeper.upstream);
+        if candidates.is_empty() {
+            return Err(Rejection::PinnedUnavailable);
+        }
+    }
     if principal.hard_budget {
         candidates.retain(|candidate| candidate.price.is_some());
         if candidates.is_empty() {
             return Err(Rejection::Unpriced(route.alias.clone()));
         }
     }
-    Ok(RoutePlan { route: Arc::clone(route), candidates })
+    let mut plan = RoutePlan { route: Arc::clone(route), candidates };
+    plan.keep_askable(envelope)?;
+    Ok(plan)
 }
 
 fn find<'a>(routes: &'a Routes, envelope: &Envelope) -> Option<&'a Arc<Route>> {

@@ -7,11 +7,11 @@ use tollgate_accounting::{
     ledger::{End, Entry, Flags, Kind, ServedBy},
     price::Bill,
 };
-use tollgate_dialect::{Operation, Reported};
+use tollgate_dialect::{Operation, Reported, spoken_tokens};
 use tollgate_domain::{ModelAlias, Money, UnixMillis, Usage, UsageSource};
 use tollgate_telemetry::{AccessLine, RequestFacts};
 
-use super::{Exit, Open, Progress, Reading, RefusedCall, Ticket};
+use super::{Asked, Exit, Open, Progress, Reading, RefusedCall, Ticket};
 use crate::{edge::Exchange, rejection::Rejection, series::Labels, worker::Worker};
 
 /// What nginx logs when a client closes before its answer; no client ever sees it.
@@ -31,12 +31,12 @@ impl Consumption {
     pub(super) fn of(
         reading: &Reading,
         whole: bool,
-        operation: Operation,
+        asked: &Asked,
         progress: &Progress,
         input: impl FnOnce() -> u64,
     ) -> Self {
         let nothing = Self { usage: Usage::default(), source: UsageSource::Reported };
-        if !operation.is_billed() || !progress.is_sent() {
+        if !asked.operation.is_billed() || !progress.is_sent() {
             return nothing;
         }
         let reported = reading.reported.as_ref().and_then(|reported| reported.usage).or(progress.told());
@@ -50,16 +50,25 @@ impl Consumption {
                 Self { usage, source: UsageSource::Counted }
             }
             (None, counted) => {
+                let units = reading.reported.as_ref().and_then(|reported| reported.counted_units);
                 let usage = Usage {
                     input_uncached: input(),
                     output_text: counted.unwrap_or_default(),
+                    output_audio: spoken(asked),
+                    units: units.unwrap_or(asked.units),
                     ..Usage::default()
                 };
-                let source = if counted.is_some() { UsageSource::Counted } else { UsageSource::Estimated };
+                let is_counted = counted.is_some() || units.is_some();
+                let source = if is_counted { UsageSource::Counted } else { UsageSource::Estimated };
                 Self { usage, source }
             }
         }
     }
+}
+
+/// The sound that a text is spoken in, in tokens: sound says nothing of itself.
+fn spoken(asked: &Asked) -> u64 {
+    if asked.operation == Operation::Speech { spoken_tokens(asked.units.characters) } else { 0 }
 }
 
 /// The row of an exchange, which takes over what only the row still needs.
@@ -181,12 +190,12 @@ fn flags(open: &Open, consumed: &Consumption, reported: &Reported, bill: Option<
 }
 
 /// Metrics and the access line of a row.
-pub(super) fn publish(worker: &Worker, entry: &Entry, exchange: Exchange) {
+pub(super) fn publish(worker: &Worker, entry: &Entry, exchange: Exchange, method: &'static str) {
     record(worker, entry, &entry.model);
     if entry.flags.contains(Flags::UNPRICED) {
         warn_unpriced(worker, entry);
     }
-    write_line(worker, entry, exchange);
+    write_line(worker, entry, exchange, method);
 }
 
 fn warn_unpriced(worker: &Worker, entry: &Entry) {
@@ -229,14 +238,14 @@ fn operation_label(entry: &Entry) -> &'static str {
     }
 }
 
-fn write_line(worker: &Worker, entry: &Entry, exchange: Exchange) {
+fn write_line(worker: &Worker, entry: &Entry, exchange: Exchange, method: &'static str) {
     let place = entry.place.as_deref();
     let identity = &entry.identity;
     worker.log_access(&AccessLine {
         ts: entry.ended_at,
         request_id: entry.id,
         trace_id: entry.trace_id.as_deref(),
-        method: "POST",
+        method,
         path: &entry.operation,
         dialect: Some(&entry.dialect),
         operation: Some(&entry.operation),
@@ -274,11 +283,12 @@ pub(crate) fn refused(worker: &Rc<Worker>, call: RefusedCall<'_>) {
         worker.series.borrow_mut().quota(&identity.team, &identity.project).refused(refused.limit.as_str());
     }
     let keep = worker.keeps_refusal(identity.project.name(), call.at);
-    let exchange = call.exchange;
+    let (exchange, method) = (call.exchange, call.method);
     // A name that a client made up is never a label.
     let is_known = !matches!(
         call.rejection,
         Rejection::UnknownModel(_)
+            | Rejection::UnknownResponse(_)
             | Rejection::Invalid { .. }
             | Rejection::TooLarge { .. }
             | Rejection::SlowBody
@@ -289,7 +299,7 @@ pub(crate) fn refused(worker: &Rc<Worker>, call: RefusedCall<'_>) {
         let _ = worker.write_end(&entry);
     }
     record(worker, &entry, if is_known { &entry.model } else { &worker.nobody.model });
-    write_line(worker, &entry, exchange);
+    write_line(worker, &entry, exchange, method);
 }
 
 fn refusal_entry(call: RefusedCall<'_>) -> Entry {

@@ -4,6 +4,7 @@ use std::sync::OnceLock;
 
 use http::{HeaderValue, Uri};
 use tollgate_dialect::Operation;
+use tollgate_domain::UpstreamModel;
 
 use super::{Target, Upstream};
 use crate::upstream::Scheme;
@@ -42,17 +43,22 @@ impl Target {
     /// Where an operation is asked of the upstream, with what is passed on of the client's query.
     pub(crate) fn uri(&self, operation: Operation, query: Option<&str>) -> Option<Uri> {
         match self.prepared.uris.get(operation as usize).filter(|_| query.is_none()) {
-            Some(uri) => uri.get_or_init(|| self.make_uri(operation, None)).clone(),
-            None => self.make_uri(operation, query),
+            Some(uri) => uri.get_or_init(|| self.make_uri(operation, &self.model, None)).clone(),
+            None => self.make_uri(operation, &self.model, query),
         }
     }
 
-    fn make_uri(&self, operation: Operation, query: Option<&str>) -> Option<Uri> {
+    /// Where a kept response is asked for.
+    pub(crate) fn uri_of_response(&self, operation: Operation, id: &str, query: Option<&str>) -> Option<Uri> {
+        self.make_uri(operation, &id.into(), query)
+    }
+
+    fn make_uri(&self, operation: Operation, named: &UpstreamModel, query: Option<&str>) -> Option<Uri> {
         let upstream = &*self.upstream;
         let path = upstream.dialect.codec().upstream_path(
             operation,
             &upstream.base_path,
-            &self.model,
+            named,
             query,
             upstream.api_version.as_deref(),
         );

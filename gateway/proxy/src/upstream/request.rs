@@ -4,20 +4,23 @@
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header};
 use http_body_util::Full;
-use tollgate_dialect::{Codec, Edits, Head, Operation};
+use tollgate_dialect::{Codec, Operation};
 
 use super::connection::RequestBody;
 use crate::snapshot::Target;
 
 /// What the client sent, as far as upstreams may see it.
 pub(crate) struct UpstreamRequest<'a> {
+    /// What the upstream is asked for.
     pub(crate) operation: Operation,
-    pub(crate) head: &'a Head,
+    /// The kept response that it is about.
+    pub(crate) response: Option<&'a str>,
     pub(crate) headers: &'a HeaderMap,
     pub(crate) query: Option<&'a str>,
-    pub(crate) body: &'a Bytes,
-    /// The output cap to insert when the client named none.
-    pub(crate) output_cap: Option<u64>,
+    /// Headers that its dialect demands and the client's dialect does not have.
+    pub(crate) needed: &'static [(&'static str, &'static str)],
+    /// The body, edited or translated.
+    pub(crate) body: Bytes,
 }
 
 /// Builds the request for one target.
@@ -25,28 +28,24 @@ pub(crate) struct UpstreamRequest<'a> {
 /// Headers go by the allow-list of the upstream's dialect; the client's credential, cookies and
 /// hop-by-hop fields are on none. The answer is asked for without content coding, so that its usage
 /// can be read.
-pub(crate) fn build(
-    request: &UpstreamRequest<'_>,
-    target: &Target,
-    ask_usage: bool,
-) -> Option<Request<RequestBody>> {
+pub(crate) fn build(request: UpstreamRequest<'_>, target: &Target) -> Option<Request<RequestBody>> {
     let upstream = &*target.upstream;
     let codec = upstream.dialect.codec();
-    let edits = Edits {
-        model: Some(target.model.as_str()),
-        include_usage: ask_usage,
-        output_cap: request.output_cap,
+    let mut built = Request::new(Full::new(request.body));
+    *built.method_mut() = Method::from_bytes(request.operation.method().as_bytes()).ok()?;
+    *built.uri_mut() = match request.response {
+        Some(id) => target.uri_of_response(request.operation, id, request.query)?,
+        None => target.uri(request.operation, request.query)?,
     };
-    let body = codec.request_body(request.operation, request.head, request.body, &edits);
-    let mut built = Request::new(Full::new(body));
-    *built.method_mut() = Method::POST;
-    *built.uri_mut() = target.uri(request.operation, request.query)?;
     let headers = built.headers_mut();
-    headers.reserve(request.headers.len() + 4);
+    headers.reserve(request.headers.len() + request.needed.len() + 4);
     if !upstream.http2 {
         headers.insert(header::HOST, target.host()?);
     }
     copy_allowed(request.headers, headers, codec);
+    for (name, value) in request.needed {
+        headers.entry(*name).or_insert(HeaderValue::from_static(value));
+    }
     headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     for (name, value) in &upstream.headers {
         headers.insert(name.clone(), value.clone());

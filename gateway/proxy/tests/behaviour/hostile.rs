@@ -45,12 +45,74 @@ fn cases() -> Vec<(&'static str, Ask, u16, &'static str)> {
         ("too large a body", chat().body(vec![b' '; 70_000]), 413, "request_too_large"),
         ("an unknown path", Ask { path: "/v1/chat/completion", ..chat() }, 404, "invalid_request"),
         ("another method", get("/v1/embeddings"), 405, "invalid_request"),
+        ("a model of another kind", chat().body(r#"{"model":{"name":"chat"}}"#), 400, "invalid_request"),
+        ("half a surrogate pair", chat().body(r#"{"model":"\ud83d"}"#), 400, "invalid_request"),
+        ("a flag that is a text", chat().body(r#"{"model":"chat","stream":"yes"}"#), 400, "invalid_request"),
         (
-            "stored state",
+            "two flags",
+            chat().body(r#"{"model":"chat","stream":false,"stream":true}"#),
+            400,
+            "invalid_request",
+        ),
+        ("a cap below zero", chat().body(r#"{"model":"chat","max_tokens":-1}"#), 400, "invalid_request"),
+        (
+            "a cap beyond floats",
+            chat().body(r#"{"model":"chat","max_tokens":1e400}"#),
+            400,
+            "invalid_request",
+        ),
+        (
+            "a cap beyond 64 bits",
+            chat().body(r#"{"model":"chat","max_tokens":99999999999999999999}"#),
+            400,
+            "invalid_request",
+        ),
+        (
+            "options that are a list",
+            chat().body(r#"{"model":"chat","stream_options":[]}"#),
+            400,
+            "invalid_request",
+        ),
+        (
+            "documents that are none",
+            Ask { path: "/v1/rerank", ..chat() }.body(r#"{"model":"chat","documents":{"a":1}}"#),
+            400,
+            "invalid_request",
+        ),
+        (
+            "half a surrogate pair to be spoken",
+            Ask { path: "/v1/audio/speech", ..chat() }.body(r#"{"model":"chat","input":"\ud83d"}"#),
+            400,
+            "invalid_request",
+        ),
+        (
+            "a form that is JSON",
+            Ask { path: "/v1/audio/transcriptions", ..chat() }
+                .with("content-type", "multipart/form-data; boundary=b")
+                .body(r#"{"model":"chat"}"#),
+            400,
+            "invalid_request",
+        ),
+        (
+            "state that is made elsewhere",
             Ask { path: "/v1/responses", ..chat() }
-                .body(r#"{"model":"chat","previous_response_id":"r1","input":"x"}"#),
+                .body(r#"{"model":"chat","conversation":"conv_1","input":"x"}"#),
             501,
             "unsupported_operation",
+        ),
+        (
+            "a response of nobody",
+            Ask { path: "/v1/responses", ..chat() }
+                .body(r#"{"model":"chat","previous_response_id":"r1","input":"x"}"#),
+            404,
+            "response_not_found",
+        ),
+        (
+            "a response of another kind",
+            Ask { path: "/v1/responses", ..chat() }
+                .body(r#"{"model":"chat","previous_response_id":["r1"],"input":"x"}"#),
+            400,
+            "invalid_request",
         ),
     ]
 }

@@ -7,6 +7,7 @@ mod anthropic;
 mod azure;
 mod embeddings;
 mod openai;
+mod others;
 mod plan;
 mod refusal;
 mod responses;
@@ -128,6 +129,13 @@ fn realistic(name: &str, family: Family, stamp: &Stamp, incoming: &Incoming, beh
         Operation::Unknown => {
             return refusal::plain(404, "unknown path", family, stamp, name);
         }
+        // Its body is a form, of which nothing matters.
+        Operation::Transcriptions => {
+            let (body, usage) = others::transcript();
+            let mut plan = json(family, stamp, name, body);
+            (plan.usage, plan.tells_usage) = (usage, true);
+            return plan;
+        }
         _ => {}
     }
     let asked: Asked<'_> = match serde_json::from_slice(&incoming.body) {
@@ -150,6 +158,20 @@ fn realistic(name: &str, family: Family, stamp: &Stamp, incoming: &Incoming, beh
             plan.tells_usage = true;
             return plan;
         }
+        Operation::Speech => {
+            let mut plan = json(family, stamp, name, others::SOUND.to_vec());
+            plan.headers[0].1 = "audio/mpeg".into();
+            return plan;
+        }
+        operation @ (Operation::Moderations | Operation::Rerank | Operation::Images) => {
+            let input_tokens = behaviour.input_tokens.unwrap_or_else(|| asked.input_tokens());
+            let written = others::body(operation, &asked, model, stamp, input_tokens);
+            let (body, usage) = written.expect("each of these has a body");
+            let mut plan = json(family, stamp, name, body);
+            plan.tells_usage = usage.is_some();
+            plan.usage = usage.unwrap_or_default();
+            return plan;
+        }
         Operation::Messages if asked.output_cap().is_none() => {
             return refusal::plain(400, "max_tokens: Field required", family, stamp, name);
         }
@@ -170,14 +192,17 @@ fn converse(name: &str, turn: &Turn<'_>, incoming: &Incoming) -> Plan {
         match incoming.operation {
             Operation::Responses => responses::stream(turn, &mut plan),
             Operation::Messages => anthropic::stream(turn, &mut plan),
+            Operation::Completions => others::completion_stream(turn, &mut plan),
             _ => openai::stream(turn, &mut plan),
         }
-        plan.tells_usage = incoming.operation != Operation::Chat || turn.include_usage;
+        let must_ask = matches!(incoming.operation, Operation::Chat | Operation::Completions);
+        plan.tells_usage = !must_ask || turn.include_usage;
         plan
     } else {
         let body = match incoming.operation {
             Operation::Responses => responses::body(turn),
             Operation::Messages => anthropic::body(turn),
+            Operation::Completions => others::completion(turn),
             _ => openai::body(turn),
         };
         let mut plan = json(turn.family, turn.stamp, name, body);

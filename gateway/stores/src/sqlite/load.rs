@@ -42,7 +42,7 @@ pub(super) fn load(to: &Transaction<'_>, batch: &Batch) -> Outcome<Loaded> {
         loaded: Loaded::default(),
     };
     let (groups, rest) = rows.as_chunks();
-    let mut insert = to.prepare_cached(&insert_of(GROUP))?;
+    let mut insert = to.prepare_cached(&insert_of_group())?;
     for group in groups {
         intake.take_group(group, &mut insert)?;
     }
@@ -98,7 +98,7 @@ impl<'a> Intake<'a> {
     }
 
     fn take_singly(&mut self, rows: &[Numbered<'a>]) -> Outcome<()> {
-        let mut insert = self.to.prepare_cached(&insert_of(1))?;
+        let mut insert = self.to.prepare_cached(INSERT_ONE)?;
         for numbered @ (seq, row) in rows {
             let encoded = self.batch.encoded(row);
             let project = row.entry.identity.project.as_str();
@@ -140,9 +140,15 @@ impl<'a> Intake<'a> {
     }
 }
 
-fn insert_of(rows: usize) -> String {
-    let values = vec!["(?, ?, ?, ?)"; rows].join(", ");
-    format!("INSERT INTO entries (id, seq, project, entry) VALUES {values} ON CONFLICT (id) DO NOTHING")
+const INSERT_ONE: &str =
+    "INSERT INTO entries (id, seq, project, entry) VALUES (?, ?, ?, ?) ON CONFLICT (id) DO NOTHING";
+
+/// Leaves out what cannot be taken, for whatever reason, and does not undo the rest: a statement of
+/// several rows that could fail as a whole has SQLite copy every page before it touches it, a
+/// kilobyte a row. Whoever is left out is offered by [`INSERT_ONE`], which tells why.
+fn insert_of_group() -> String {
+    let values = ["(?, ?, ?, ?)"; GROUP].join(", ");
+    format!("INSERT OR IGNORE INTO entries (id, seq, project, entry) VALUES {values}")
 }
 
 /// The number after the last one that a row was given.

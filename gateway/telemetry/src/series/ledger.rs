@@ -44,8 +44,8 @@ impl JournalSeries {
         Self { append: JOURNAL_APPEND.histogram(Vec::new()), sync: JOURNAL_SYNC.histogram(Vec::new()) }
     }
 
-    /// One record was written.
-    pub fn appended(&self, took: Duration) {
+    /// A record was written, or several at once.
+    pub fn wrote(&self, took: Duration) {
         self.append.record(took);
     }
 

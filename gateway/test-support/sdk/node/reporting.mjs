@@ -4,11 +4,15 @@ import assert from "node:assert/strict";
 
 const { BASE_URL, API_KEY, LIMITED_KEY, SPENT_KEY } = process.env;
 
+// These checks, else all.
+const ONLY = (process.env.ONLY ?? "").split(",").filter(Boolean);
+
 export { API_KEY, BASE_URL, LIMITED_KEY, SPENT_KEY };
 
 /** Runs the checks one after the other, in the order of the object's members. */
 export async function runAll(checks) {
   for (const [name, check] of Object.entries(checks)) {
+    if (ONLY.length > 0 && !ONLY.includes(name)) continue;
     let ok = true;
     let detail = "";
     try {

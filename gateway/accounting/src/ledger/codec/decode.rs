@@ -408,6 +408,12 @@ fn usage(field: Field<'_>) -> Result<Usage, DecodeError> {
             9 => &mut usage.output_audio,
             10 => &mut usage.web_searches,
             11 => &mut usage.cache_read_excess,
+            12 => &mut usage.input_image,
+            13 => &mut usage.output_image,
+            14 => &mut usage.units.images,
+            15 => &mut usage.units.audio_millis,
+            16 => &mut usage.units.characters,
+            17 => &mut usage.units.search_units,
             _ => continue,
         };
         *count = part.number()?;

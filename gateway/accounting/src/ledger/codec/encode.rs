@@ -206,6 +206,12 @@ fn write_usage(to: &mut FieldWriter<'_>, usage: &Usage) {
         to.number(9, usage.output_audio);
         to.number(10, usage.web_searches);
         to.number(11, usage.cache_read_excess);
+        to.number(12, usage.input_image);
+        to.number(13, usage.output_image);
+        to.number(14, usage.units.images);
+        to.number(15, usage.units.audio_millis);
+        to.number(16, usage.units.characters);
+        to.number(17, usage.units.search_units);
     });
 }
 

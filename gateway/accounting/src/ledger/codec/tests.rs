@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 use smallvec::SmallVec;
-use tollgate_domain::{Money, RequestId, UnixMillis, Usage};
+use tollgate_domain::{Money, RequestId, Units, UnixMillis, Usage};
 
 use super::*;
 use crate::ledger::{
@@ -113,6 +113,14 @@ fn any_entry() -> impl Strategy<Value = Entry> {
                 output_reasoning: counts[7],
                 output_audio: counts[8],
                 web_searches: counts[9],
+                input_image: counts[1] / 3,
+                output_image: counts[8] / 3,
+                units: Units {
+                    images: counts[0] / 5,
+                    audio_millis: counts[3] / 5,
+                    characters: counts[6] / 5,
+                    search_units: counts[9] / 5,
+                },
             },
             cost: stream.then_some(Money::from_pico(pico)),
             waste_cost: Money::from_pico(pico),

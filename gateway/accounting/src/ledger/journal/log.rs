@@ -16,6 +16,7 @@ use tollgate_domain::LogId;
 use super::{
     Appended, JournalError, Shared,
     events::Event,
+    gathered::Gathered,
     record::RecordType,
     segment::Segment,
     tail::{Failure, Tail},
@@ -94,11 +95,38 @@ impl Log {
             return Err(error);
         }
         self.note(&tail);
-        // Written under the tail's lock, so that a plain load and store will do.
-        if frame.len() as u64 > self.longest.load(Ordering::Relaxed) {
-            self.longest.store(frame.len() as u64, Ordering::Relaxed);
-        }
+        self.remember_longest(frame.len() as u64);
         Ok(Appended { lsn: tail.lsn() })
+    }
+
+    /// Writes records by one write and gives the number of the first. `None`, and none of them counts as
+    /// written, when they have to be [appended](Self::append) one by one: the segment has no room for all
+    /// of them, or it failed and was left.
+    pub(super) fn append_together(&self, shared: &Shared, gathered: &mut Gathered) -> Option<u64> {
+        let mut tail = self.tail.lock();
+        if self.is_stuck() {
+            return None;
+        }
+        match tail.place_together(gathered) {
+            Ok(first) => {
+                first?;
+                self.note(&tail);
+                self.remember_longest(gathered.longest());
+                first
+            }
+            Err(failure) => {
+                // If there is nothing to go on with, each record is told so when it is appended.
+                let _ = self.rescue(&mut tail, shared, failure);
+                None
+            }
+        }
+    }
+
+    /// Called under the tail's lock, so that a plain load and store will do.
+    fn remember_longest(&self, bytes: u64) {
+        if bytes > self.longest.load(Ordering::Relaxed) {
+            self.longest.store(bytes, Ordering::Relaxed);
+        }
     }
 
     fn place(&self, tail: &mut Tail, shared: &Shared, kind: RecordType, frame: &mut [u8]) -> io::Result<()> {

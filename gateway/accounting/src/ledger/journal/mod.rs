@@ -12,6 +12,7 @@
 mod disk;
 mod events;
 mod folders;
+mod gathered;
 mod log;
 mod reader;
 mod record;

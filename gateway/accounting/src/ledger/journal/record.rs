@@ -58,9 +58,14 @@ pub(in crate::ledger) fn seed(log: LogId, segment: u32) -> u32 {
     hasher.finalize()
 }
 
-/// Makes room for a header at the end of `out`; [`finish`] fills it once the payload follows.
+/// Makes room for a header as all that `out` holds; [`finish`] fills it once the payload follows.
 pub(super) fn begin(out: &mut Vec<u8>) {
     out.clear();
+    begin_behind(out);
+}
+
+/// As [`begin`], behind what `out` holds.
+pub(super) fn begin_behind(out: &mut Vec<u8>) {
     out.extend_from_slice(&[0; HEADER]);
 }
 

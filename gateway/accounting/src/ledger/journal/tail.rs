@@ -6,6 +6,7 @@ use tollgate_domain::LogId;
 
 use super::{
     folders::{Folders, Spare},
+    gathered::Gathered,
     new_log_id,
     record::{self, RecordType},
     segment::{self, Segment, SegmentHeader},
@@ -123,6 +124,23 @@ impl Tail {
             self.rotate(folders)?;
         }
         self.write(kind, frame)
+    }
+
+    /// Writes records behind the last one, all by one write; the number of the first. `None`, and
+    /// nothing is written, when this segment has no room for all of them.
+    pub(super) fn place_together(&mut self, gathered: &mut Gathered) -> Result<Option<u64>, Failure> {
+        if self.room() < gathered.bytes() {
+            return Ok(None);
+        }
+        let (first, count) = (self.lsn + 1, gathered.len());
+        let bytes = gathered.finish(first, self.seed);
+        if let Err(error) = self.segment.file.write_at(bytes, self.offset) {
+            return Err(Failure::Broken { segment: self.segment.clone(), error });
+        }
+        self.lsn += count;
+        self.offset += bytes.len() as u64;
+        self.unsynced.wrote(bytes);
+        Ok(Some(first))
     }
 
     /// Gives a record its number and keeps it until there is a place for it.

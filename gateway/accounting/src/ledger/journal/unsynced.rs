@@ -20,9 +20,9 @@ pub(super) struct Unsynced {
 const KEPT: usize = 1024 * 1024;
 
 impl Unsynced {
-    /// A record that stands in the file.
-    pub(super) fn wrote(&mut self, frame: &[u8]) {
-        self.fresh.extend_from_slice(frame);
+    /// Records that stand in the file.
+    pub(super) fn wrote(&mut self, frames: &[u8]) {
+        self.fresh.extend_from_slice(frames);
     }
 
     /// A record that stands nowhere but here.

@@ -1,4 +1,5 @@
-//! One core's log, from the side of the core: every record is one write behind the last.
+//! One core's log, from the side of the core: a record is one write behind the last, or part of one
+//! with others that were gathered.
 
 use std::{sync::Arc, task::Waker};
 
@@ -6,6 +7,7 @@ use tollgate_domain::{LogId, RequestId};
 
 use super::{
     JournalError, Shared,
+    gathered::Gathered,
     log::Log,
     record::{self, MAX_PAYLOAD, RecordType},
     syncer::SyncWaker,
@@ -26,6 +28,7 @@ pub struct Writer {
     syncer: SyncWaker,
     encoder: Encoder,
     buffer: Vec<u8>,
+    gathered: Gathered,
 }
 
 /// The place of a record in its log.
@@ -43,7 +46,8 @@ impl Writer {
         let log = Arc::new(Log::begin(&shared, core).map_err(|source| shared.failed(source))?);
         shared.add_log(log.clone());
         syncer.request_spares();
-        Ok(Self { shared, log, syncer, encoder: Encoder::default(), buffer: Vec::new() })
+        let (encoder, gathered) = (Encoder::default(), Gathered::default());
+        Ok(Self { shared, log, syncer, encoder, buffer: Vec::new(), gathered })
     }
 
     /// True while a request more can be recorded from its begin to its end, beside `in_flight` others
@@ -71,9 +75,6 @@ impl Writer {
     /// # Errors
     /// It is not written; nothing may be sent.
     pub fn start(&mut self, start: &Start<'_>) -> Result<(), JournalError> {
-        if self.shared.is_failing() {
-            return Err(JournalError::Failing);
-        }
         self.append(RecordType::Start, |encoder, out| encoder.start(start, out)).map(drop)
     }
 
@@ -95,6 +96,48 @@ impl Writer {
     /// row waits in memory and is written once the disk takes it.
     pub fn end(&mut self, entry: &Entry) -> Result<Appended, JournalError> {
         self.append(RecordType::End, |encoder, out| encoder.entry(entry, out))
+    }
+
+    /// Takes a START that the next [flush](Self::flush) writes.
+    ///
+    /// # Errors
+    /// [`JournalError::TooLong`]: it is not taken.
+    pub fn gather_start(&mut self, start: &Start<'_>) -> Result<(), JournalError> {
+        let Self { gathered, encoder, .. } = self;
+        gathered.add(RecordType::Start, |out| encoder.start(start, out)).map_err(JournalError::TooLong)
+    }
+
+    /// Takes a row that the next [flush](Self::flush) writes.
+    ///
+    /// # Errors
+    /// [`JournalError::TooLong`]: it is not taken.
+    pub fn gather_end(&mut self, entry: &Entry) -> Result<(), JournalError> {
+        let Self { gathered, encoder, .. } = self;
+        gathered.add(RecordType::End, |out| encoder.entry(entry, out)).map_err(JournalError::TooLong)
+    }
+
+    /// Writes what was gathered, by one write as long as the segment takes all of it, and tells `outcome`
+    /// of each record in the order in which they were taken. What an error means for a record is what it
+    /// means for [`start`](Self::start) and [`end`](Self::end).
+    pub fn flush(&mut self, mut outcome: impl FnMut(Result<Appended, JournalError>)) {
+        let Self { shared, log, syncer, gathered, .. } = self;
+        if gathered.is_empty() {
+            return;
+        }
+        let refuses_starts = shared.is_failing() && gathered.has(RecordType::Start);
+        let first = if refuses_starts { None } else { log.append_together(shared, gathered) };
+        match first {
+            Some(first) => {
+                syncer.written(log);
+                (first..first + gathered.len()).for_each(|lsn| outcome(Ok(Appended { lsn })));
+            }
+            None => {
+                for (kind, frame) in gathered.each() {
+                    outcome(append(shared, log, syncer, kind, frame));
+                }
+            }
+        }
+        gathered.clear();
     }
 
     /// Tells when records of this log have reached the device.
@@ -120,21 +163,37 @@ impl Writer {
         if payload > MAX_PAYLOAD {
             return Err(JournalError::TooLong(payload));
         }
-        let appended = self.log.append(&self.shared, kind, &mut self.buffer);
-        match &appended {
-            Ok(_) => self.syncer.written(&self.log),
-            // The thread tries again in a while what could not be written.
-            Err(_) => self.syncer.request_spares(),
-        }
-        appended
+        append(&self.shared, &self.log, &self.syncer, kind, &mut self.buffer)
     }
+}
+
+/// Writes one record. While any log is failing nothing new begins.
+fn append(
+    shared: &Shared,
+    log: &Log,
+    syncer: &SyncWaker,
+    kind: RecordType,
+    frame: &mut [u8],
+) -> Result<Appended, JournalError> {
+    if kind == RecordType::Start && shared.is_failing() {
+        return Err(JournalError::Failing);
+    }
+    let appended = log.append(shared, kind, frame);
+    match &appended {
+        Ok(_) => syncer.written(log),
+        // The thread tries again in a while what could not be written.
+        Err(_) => syncer.request_spares(),
+    }
+    appended
 }
 
 /// More than what a record takes that can be left out.
 const SPARE_BYTES: u64 = 2 * 1024;
 
 impl Drop for Writer {
+    /// What was gathered is written: those who wait for it may be gone, the rows are owed all the same.
     fn drop(&mut self) {
+        self.flush(drop);
         self.log.close();
         self.syncer.written(&self.log);
     }

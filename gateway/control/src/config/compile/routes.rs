@@ -25,6 +25,7 @@ pub(super) fn compile(file: &ConfigFile, upstreams: &Upstreams, prices: &PriceBo
                 file::Balance::P2c | file::Balance::Latency | file::Balance::Affinity => Balance::P2c,
             },
             max_output_tokens: model.max_output_tokens,
+            may_drop: model.may_drop.iter().map(|name| name.as_str().into()).collect(),
             retries: live.fleet.retries(alias.name()),
             alias: alias.clone(),
         };

@@ -16,7 +16,10 @@ use crate::config::{
     problem::{Path, Problem, Severity},
 };
 
-use super::tls::{self, Clients};
+use super::{
+    quirks,
+    tls::{self, Clients},
+};
 
 /// Upstreams by name, with what routes need of them beside the snapshot.
 pub(super) type Upstreams = HashMap<String, Endpoint>;
@@ -85,6 +88,7 @@ fn endpoint(
         api_version: given.api_version.clone(),
         http2: given.http2,
         inject_usage: match given.inject_stream_usage {
+            InjectStreamUsage::Auto => quirks::of(given.provider.as_deref(), url.host_str()).inject_usage,
             InjectStreamUsage::Always => InjectUsage::Always,
             InjectStreamUsage::Never => InjectUsage::Never,
         },

@@ -23,6 +23,11 @@ pub struct Model {
     pub deployments: Vec<String>,
     /// Most output tokens that it gives; bounds reservations of calls that name no bound.
     pub max_output_tokens: Option<u64>,
+    /// Members of a request that may be left out for a target of another dialect that has no place for
+    /// them, by their path without indices; the answer tells in `x-tollgate-dropped`. Without this such
+    /// a request is refused. Default: none. Example: `[seed, messages.name]`.
+    #[serde(default)]
+    pub may_drop: Vec<String>,
     /// Model to use instead. Not available yet.
     pub fallback: Option<Later>,
 }

@@ -63,7 +63,7 @@ pub struct Upstream {
     /// HTTP/2 instead of HTTP/1.1. Default: `false`.
     #[serde(default)]
     pub http2: bool,
-    /// Whether streams are asked for their usage when the client does not. Default: `always`.
+    /// Whether streams are asked for their usage when the client does not. Default: `auto`.
     #[serde(default)]
     pub inject_stream_usage: InjectStreamUsage,
     /// How long each step may take.
@@ -112,8 +112,10 @@ pub enum State {
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq)]
 #[serde(rename_all = "snake_case")]
 pub enum InjectStreamUsage {
-    /// Yes.
+    /// Yes, but of servers that are known to refuse it.
     #[default]
+    Auto,
+    /// Yes.
     Always,
     /// No: the server refuses the field or sends usage unasked.
     Never,

@@ -1,6 +1,11 @@
 //! A data plane in this process.
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Instant};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Instant,
+};
 
 use tempfile::TempDir;
 use tollgate_accounting::{
@@ -9,6 +14,7 @@ use tollgate_accounting::{
 };
 use tollgate_domain::UnixMillis;
 use tollgate_proxy::{DataPlane, Listen, Live, OperatorState, Override, Shared, TargetView};
+use tollgate_stores::SqliteResponses;
 
 use super::{
     Answer, Ask, Ledger, Setup,
@@ -39,6 +45,8 @@ impl Gateway {
         let shared = Arc::new(Shared {
             snapshot: Arc::new(arc_swap::ArcSwap::from_pointee(setup.snapshot(&live))),
             live: Arc::clone(&live),
+            // In memory: it must not stand beside the journal in the queue of the test's own disk.
+            responses: Arc::new(SqliteResponses::open(Path::new(":memory:")).expect("a memory")),
             journal: Arc::clone(&journal),
             durability: setup.durability,
             ready: Arc::new(|| true),

@@ -18,6 +18,8 @@ use tollgate_simulator::Simulator;
 
 /// The secrets of the keys that every test has.
 pub(crate) const KEY: &str = "tg-client-secret";
+/// Of another project of the same team.
+pub(crate) const NEIGHBOUR: &str = "tg-neighbour-secret";
 pub(crate) const EXPIRED: &str = "tg-expired-secret";
 pub(crate) const REVOKED: &str = "tg-revoked-secret";
 /// What the gateway shows its upstreams.
@@ -54,6 +56,10 @@ pub(crate) struct Setup {
     pub(crate) tls: Option<tollgate_proxy::ListenerTls>,
     /// Whether the models have prices.
     pub(crate) priced: bool,
+    /// Every target serves both `chat` and `claude`, whatever it speaks.
+    pub(crate) mixed: bool,
+    /// Members that may be left out for a target of another dialect.
+    pub(crate) may_drop: Vec<&'static str>,
 }
 
 /// Rules at the three levels.
@@ -139,6 +145,8 @@ impl Setup {
             slow_sync: std::time::Duration::from_secs(3_600),
             tls: None,
             priced: true,
+            mixed: false,
+            may_drop: Vec::new(),
         }
     }
 
@@ -154,6 +162,9 @@ impl Setup {
             assert!(keys.insert(&Sha256::digest(secret).into(), Arc::new(principal)));
         };
         add(KEY, self.principal(live));
+        let own = self.principal(live);
+        let identity = Identity { project: "neighbour".into(), ..(*own.identity).clone() };
+        add(NEIGHBOUR, Principal { identity: Arc::new(identity), ..own });
         add(EXPIRED, Principal { expires: Some(UnixMillis::new(1)), ..self.principal(live) });
         add(REVOKED, Principal { revoked: true, ..self.principal(live) });
         Snapshot {
@@ -200,7 +211,12 @@ impl Setup {
     fn routes(&self, live: &Live) -> ByName<ModelAlias, Arc<Route>> {
         let mut levels: HashMap<&str, Vec<Vec<Arc<Target>>>> = HashMap::new();
         for target in &self.targets {
-            levels.entry(target.alias()).or_default().push(vec![Arc::new(self.target(target, live))]);
+            let made = Arc::new(self.target(target, live));
+            for alias in ["chat", "claude", "gemini"] {
+                if alias == target.alias() || (self.mixed && alias != "gemini") {
+                    levels.entry(alias).or_default().push(vec![Arc::clone(&made)]);
+                }
+            }
         }
         // A model that exists and that no key may call.
         if let Some(some) = levels.values().next().cloned() {
@@ -211,6 +227,7 @@ impl Setup {
             levels,
             balance: Balance::P2c,
             max_output_tokens: self.max_output_tokens,
+            may_drop: self.may_drop.iter().map(|name| (*name).into()).collect(),
             retries: live.fleet.retries(&alias.into()),
         };
         levels.into_iter().map(|(alias, levels)| (alias.into(), Arc::new(route(alias, levels)))).collect()
@@ -289,13 +306,15 @@ fn prices() -> PriceBook {
             input: Some("1".parse().expect("a decimal")),
             cached_input: Some("0.1".parse().expect("a decimal")),
             output: Some("10".parse().expect("a decimal")),
+            characters: Some("15".parse().expect("a decimal")),
             ..Rates::default()
         },
         tiers: Vec::new(),
         batch_multiplier: None,
         per_request: None,
         per_image: None,
-        per_search: None,
+        per_search: Some("0.002".parse().expect("a decimal")),
+        per_audio_minute: Some("0.006".parse().expect("a decimal")),
         per_hour: None,
     };
     PriceBook::build(vec![entry("gpt-5-mini"), entry("claude-sonnet-4-5"), entry("gemini-2.5-flash")])

@@ -26,19 +26,19 @@ use crate::ledger::{
     samples::{NOON, StartParts, entry, id},
 };
 
-const FIRST: &str = "/journal";
+pub(super) const FIRST: &str = "/journal";
 const SECOND: &str = "/second";
 const SEGMENT: u64 = 8 * 1024;
 
 /// A journal whose every step is taken by the test.
-struct Ground {
-    disk: SimulatedDisk,
-    journal: Journal,
-    writer: Writer,
+pub(super) struct Ground {
+    pub(super) disk: SimulatedDisk,
+    pub(super) journal: Journal,
+    pub(super) writer: Writer,
 }
 
 impl Ground {
-    fn new(folders: &[&str]) -> Self {
+    pub(super) fn new(folders: &[&str]) -> Self {
         let disk = SimulatedDisk::default();
         let journal = still(&disk, folders);
         let writer = journal.writer(0).expect("a writer");
@@ -54,7 +54,7 @@ impl Ground {
     }
 
     /// What the journal tells after a loss of power now.
-    fn after_power_loss(&self, folders: &[&str]) -> Vec<Entry> {
+    pub(super) fn after_power_loss(&self, folders: &[&str]) -> Vec<Entry> {
         let disk = self.disk.switched_off();
         let journal = still(&disk, folders);
         journal.recover(NOON).expect("recovered");
@@ -69,7 +69,7 @@ fn still(disk: &SimulatedDisk, folders: &[&str]) -> Journal {
 }
 
 /// Every row that a reader of the first folder finds, in order.
-fn rows(disk: &SimulatedDisk) -> Vec<Entry> {
+pub(super) fn rows(disk: &SimulatedDisk) -> Vec<Entry> {
     let (mut decoder, mut walk, mut rows) = (Decoder::new(), Walk::default(), Vec::new());
     for part in Segments::of(disk, Path::new(FIRST), |_| false).expect("listed") {
         let part = part.expect("read");
@@ -86,7 +86,7 @@ fn rows(disk: &SimulatedDisk) -> Vec<Entry> {
     rows
 }
 
-fn numbered(numbers: impl IntoIterator<Item = u64>) -> Vec<Entry> {
+pub(super) fn numbered(numbers: impl IntoIterator<Item = u64>) -> Vec<Entry> {
     numbers.into_iter().map(entry).collect()
 }
 

@@ -7,6 +7,7 @@
 mod crashes;
 mod disk;
 mod faults;
+mod gathering;
 mod machine;
 mod workload;
 

@@ -131,12 +131,13 @@ impl Life {
         if history.faulty {
             self.disturb(history);
         }
-        match self.random.random_range(0..20) {
+        match self.random.random_range(0..24) {
             0..8 => self.start(history),
             8..15 => self.end(history),
             15 => self.count(),
             16 => drop(self.journal.shared.make_spares()),
             17 => self.journal.shared.revive(),
+            18..22 => self.several_together(history),
             _ => self.sync(history),
         }
     }
@@ -176,6 +177,45 @@ impl Life {
             history.note(Fact::Ended(number));
             self.ended.push((number, core, place));
         }
+    }
+
+    /// Requests of one core that begin and end in one turn.
+    fn several_together(&mut self, history: &mut History) {
+        let core = self.random.random_range(0..self.writers.len());
+        let mut asked = Vec::new();
+        for _ in 0..self.random.random_range(1..=6) {
+            let ending = self.open.iter().position(|(_, known)| *known == core);
+            match ending.filter(|_| self.random.random()) {
+                Some(at) => {
+                    let (number, _) = self.open.swap_remove(at);
+                    history.note(Fact::Ends(number));
+                    self.writers[core].gather_end(&entry(number)).expect("short enough");
+                    asked.push((number, true));
+                }
+                None => {
+                    let number = self.next;
+                    self.next += 1;
+                    history.note(Fact::Begins(number));
+                    let start = StartParts::new();
+                    let start = start.start(number, number.is_multiple_of(3));
+                    self.writers[core].gather_start(&start).expect("short enough");
+                    asked.push((number, false));
+                }
+            }
+        }
+        let mut asked = asked.into_iter();
+        self.writers[core].flush(|outcome| match (asked.next().expect("one outcome a record"), outcome) {
+            ((number, true), Ok(place)) => {
+                history.note(Fact::Ended(number));
+                self.ended.push((number, core, place));
+            }
+            ((number, false), Ok(_)) => {
+                history.note(Fact::Started(number));
+                self.started.push(number);
+                self.open.push((number, core));
+            }
+            (_, Err(_)) => {}
+        });
     }
 
     fn count(&mut self) {

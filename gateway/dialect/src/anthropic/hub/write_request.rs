@@ -1,0 +1,417 @@
+//! The hub form into a messages request.
+
+use std::borrow::Cow;
+
+use serde::Serialize;
+use serde_json::{Number, Value, json, value::RawValue};
+
+use crate::{
+    hub::{
+        Given, HubAsk, HubBlock, HubBody, HubChoice, HubEffort, HubFormat, HubMedia, HubRequest, HubRole,
+        HubSource, HubThinking, HubTool, Misfits, Untranslatable,
+    },
+    wire::{Dialect, Family},
+};
+
+const TARGET: Dialect = Dialect::Anthropic;
+/// The smallest budget that the API takes, and what an answer must at least have beside it.
+const LEAST_BUDGET: u64 = 1_024;
+/// Models of these names think up to a budget; later ones decide for themselves, by effort.
+/// <https://docs.claude.com/en/docs/build-with-claude/extended-thinking>
+const BUDGET_MODELS: &[&str] = &[
+    "claude-3",
+    "opus-4-0",
+    "opus-4-1",
+    "opus-4-5",
+    "opus-4-2",
+    "sonnet-4-0",
+    "sonnet-4-2",
+    "sonnet-4-5",
+    "haiku-4-5",
+];
+
+#[derive(Serialize)]
+struct Body<'a> {
+    model: &'a str,
+    max_tokens: u64,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    system: Vec<Block<'a>>,
+    messages: Vec<Message<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    temperature: Option<&'a Number>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    top_p: Option<&'a Number>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    top_k: Option<&'a Number>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stop_sequences: Option<&'a [String]>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tools: Vec<Tool<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tool_choice: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    thinking: Option<Value>,
+    #[serde(skip_serializing_if = "OutputConfig::is_empty")]
+    output_config: OutputConfig<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metadata: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stream: Option<bool>,
+}
+
+#[derive(Serialize)]
+struct Message<'a> {
+    role: &'static str,
+    content: Vec<Block<'a>>,
+}
+
+#[derive(Serialize)]
+struct Block<'a> {
+    #[serde(flatten)]
+    kind: Kind<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cache_control: Option<Value>,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum Kind<'a> {
+    Text {
+        text: &'a str,
+    },
+    Image {
+        source: Value,
+    },
+    Document {
+        source: Value,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        title: Option<&'a str>,
+    },
+    Thinking {
+        thinking: &'a str,
+        signature: &'a str,
+    },
+    RedactedThinking {
+        data: &'a str,
+    },
+    ToolUse {
+        id: Cow<'a, str>,
+        name: &'a str,
+        input: Box<RawValue>,
+    },
+    ToolResult {
+        tool_use_id: Cow<'a, str>,
+        content: Vec<Block<'a>>,
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        is_error: bool,
+    },
+}
+
+#[derive(Serialize)]
+struct Tool<'a> {
+    name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<&'a str>,
+    input_schema: Cow<'a, RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    strict: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cache_control: Option<Value>,
+}
+
+#[derive(Default, Serialize)]
+struct OutputConfig<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    effort: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    format: Option<Format<'a>>,
+}
+
+impl OutputConfig<'_> {
+    fn is_empty(&self) -> bool {
+        self.effort.is_none() && self.format.is_none()
+    }
+}
+
+#[derive(Serialize)]
+struct Format<'a> {
+    r#type: &'static str,
+    schema: &'a RawValue,
+}
+
+pub(super) fn write(request: &HubRequest, ask: &HubAsk<'_>) -> Result<HubBody, Untranslatable> {
+    let mut misfits = Misfits::new(TARGET, ask);
+    misfits.meet_all(request.leftover.iter().map(|given| Some(&*given.at)))?;
+    let without_place = [&request.seed, &request.presence_penalty, &request.frequency_penalty];
+    misfits.meet_all(without_place.map(|given| given.as_ref().map(|given| &*given.at)))?;
+    let temperature = temperature(request.temperature.as_ref(), &mut misfits)?;
+    let format = match &request.format {
+        Some(Given { value: HubFormat::Schema { schema, .. }, .. }) => {
+            Some(Format { r#type: "json_schema", schema })
+        }
+        Some(given) => {
+            misfits.meet(&given.at, "it takes a schema, not just any JSON")?;
+            None
+        }
+        None => None,
+    };
+    let max_tokens = request.output_cap.unwrap_or(ask.output_cap);
+    let (thinking, effort) = thinking(request, ask.model, max_tokens, &mut misfits)?;
+    let body = Body {
+        model: ask.model,
+        max_tokens,
+        system: blocks(&request.system)?,
+        messages: messages(request)?,
+        temperature,
+        top_p: request.top_p.as_ref().map(|given| &given.value),
+        top_k: request.top_k.as_ref().map(|given| &given.value),
+        stop_sequences: request.stop.as_ref().map(|given| &*given.value),
+        tools: request.tools.iter().map(tool).collect(),
+        tool_choice: choice(request),
+        thinking,
+        output_config: OutputConfig { effort, format },
+        metadata: request.end_user.as_ref().map(|given| json!({"user_id": given.value})),
+        stream: request.stream.then_some(true),
+    };
+    let body = serde_json::to_vec(&body).expect("texts and numbers are always written");
+    Ok(HubBody { body, dropped: misfits.dropped() })
+}
+
+/// Others let it be as hot as 2; here the scale ends at 1.
+fn temperature<'a>(
+    given: Option<&'a Given<Number>>,
+    misfits: &mut Misfits<'_>,
+) -> Result<Option<&'a Number>, Untranslatable> {
+    match given {
+        Some(given) if given.value.as_f64().is_some_and(|heat| heat > 1.0) => {
+            misfits.meet(&given.at, "it takes at most 1")?;
+            Ok(None)
+        }
+        given => Ok(given.map(|given| &given.value)),
+    }
+}
+
+fn messages(request: &HubRequest) -> Result<Vec<Message<'_>>, Untranslatable> {
+    let mut messages: Vec<Message<'_>> = Vec::new();
+    for turn in &request.turns {
+        let role = match turn.role {
+            HubRole::User => "user",
+            HubRole::Assistant => "assistant",
+            HubRole::System => {
+                let why = "instructions stand above the conversation there, not inside it";
+                return Err(Untranslatable::unsupported(&*turn.at, TARGET, why));
+            }
+        };
+        let content = blocks(&turn.blocks)?;
+        match messages.last_mut() {
+            _ if content.is_empty() => {}
+            Some(last) if last.role == role => last.content.extend(content),
+            _ => messages.push(Message { role, content }),
+        }
+    }
+    for message in &mut messages {
+        // Results come before all else that the user says.
+        message.content.sort_by_key(|block| !matches!(block.kind, Kind::ToolResult { .. }));
+    }
+    if let Some(Message { role: "assistant", content }) = messages.last_mut()
+        && let Some(Block { kind: Kind::Text { text }, .. }) = content.last_mut()
+    {
+        *text = text.trim_end();
+    }
+    Ok(messages)
+}
+
+fn blocks(from: &[HubBlock]) -> Result<Vec<Block<'_>>, Untranslatable> {
+    let mut written: Vec<Block<'_>> = Vec::new();
+    for block in from {
+        let kind = match block {
+            // Empty text is refused there, and says nothing.
+            HubBlock::Text(text) | HubBlock::Refusal(text) if text.trim().is_empty() => continue,
+            HubBlock::Text(text) | HubBlock::Refusal(text) => Kind::Text { text },
+            HubBlock::Image(media) => Kind::Image { source: source(media)? },
+            HubBlock::Document(media) => {
+                Kind::Document { source: source(media)?, title: media.name.as_deref() }
+            }
+            HubBlock::Audio(media) => return Err(foreign(&media.at, "audio")),
+            HubBlock::ToolUse { id, name, input } => {
+                Kind::ToolUse { id: id_for(id), name, input: input_object(id, input)? }
+            }
+            HubBlock::ToolResult { id, blocks: result, is_error, .. } => {
+                Kind::ToolResult { tool_use_id: id_for(id), content: blocks(result)?, is_error: *is_error }
+            }
+            HubBlock::Reasoning { text, proof: Some(proof) } if proof.family == Family::Anthropic => {
+                Kind::Thinking { thinking: text, signature: &proof.text }
+            }
+            HubBlock::Redacted(sealed) if sealed.family == Family::Anthropic => {
+                Kind::RedactedThinking { data: &sealed.text }
+            }
+            // Reasoning is bound to the vendor who made it: without his proof it is not taken back.
+            HubBlock::Reasoning { .. } | HubBlock::Redacted(_) => continue,
+            HubBlock::CacheMark(seconds) => {
+                if let Some(last) = written.last_mut() {
+                    last.cache_control = Some(cache_control(*seconds));
+                }
+                continue;
+            }
+            HubBlock::Foreign(given) => return Err(foreign(&given.at, &given.value)),
+        };
+        written.push(Block { kind, cache_control: None });
+    }
+    Ok(written)
+}
+
+fn cache_control(seconds: Option<u32>) -> Value {
+    match seconds {
+        Some(3_600) => json!({"type": "ephemeral", "ttl": "1h"}),
+        _ => json!({"type": "ephemeral"}),
+    }
+}
+
+fn foreign(at: &str, kind: &str) -> Untranslatable {
+    Untranslatable::unsupported(at, TARGET, format!("there is nothing like `{kind}` there"))
+}
+
+fn source(media: &HubMedia) -> Result<Value, Untranslatable> {
+    match &media.source {
+        HubSource::Inline { media_type, base64 } => {
+            let media_type = if media_type == "image/jpg" { "image/jpeg" } else { media_type };
+            Ok(json!({"type": "base64", "media_type": media_type, "data": base64}))
+        }
+        HubSource::Text(text) => Ok(json!({"type": "text", "media_type": "text/plain", "data": text})),
+        HubSource::Url(url) => Ok(json!({"type": "url", "url": url})),
+        HubSource::File(_) => {
+            let why = "a file that is stored at one provider is not known to another; send its content";
+            Err(Untranslatable::unsupported(&*media.at, TARGET, why))
+        }
+    }
+}
+
+/// An id in the letters that this dialect takes; the same id always becomes the same, so that a
+/// result still names its call.
+fn id_for(id: &str) -> Cow<'_, str> {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+    if !id.is_empty() && id.bytes().all(fits) {
+        return Cow::Borrowed(id);
+    }
+    let mut made = String::from("call_");
+    for byte in id.bytes() {
+        match byte {
+            byte if fits(byte) => made.push(char::from(byte)),
+            other => made.push_str(&format!("_{other:02x}")),
+        }
+    }
+    Cow::Owned(made)
+}
+
+/// Arguments as the object that they must be here, in the text that the model wrote.
+fn input_object(id: &str, input: &str) -> Result<Box<RawValue>, Untranslatable> {
+    let text = if input.trim().is_empty() { "{}" } else { input.trim() };
+    serde_json::from_str::<&RawValue>(text)
+        .ok()
+        .filter(|value| value.get().starts_with('{'))
+        .map(ToOwned::to_owned)
+        .ok_or_else(|| {
+            Untranslatable::malformed(
+                "messages",
+                format!("have a call `{id}` whose arguments are no JSON object"),
+            )
+        })
+}
+
+fn tool(tool: &HubTool) -> Tool<'_> {
+    let nothing = || {
+        RawValue::from_string(r#"{"type":"object","properties":{}}"#.to_owned()).expect("this is valid JSON")
+    };
+    Tool {
+        name: &tool.name,
+        description: tool.description.as_deref(),
+        input_schema: tool.schema.as_deref().map_or_else(|| Cow::Owned(nothing()), Cow::Borrowed),
+        strict: tool.strict.filter(|strict| *strict),
+        cache_control: tool.cache_mark.map(cache_control),
+    }
+}
+
+fn choice(request: &HubRequest) -> Option<Value> {
+    if request.tools.is_empty() {
+        return None;
+    }
+    let alone = request.parallel_tools.as_ref().is_some_and(|given| !given.value);
+    let mut choice = match request.choice.as_ref().map(|given| &given.value) {
+        None if !alone => return None,
+        None | Some(HubChoice::Auto) => json!({"type": "auto"}),
+        Some(HubChoice::Nothing) => return Some(json!({"type": "none"})),
+        Some(HubChoice::Required) => json!({"type": "any"}),
+        Some(HubChoice::Named(name)) => json!({"type": "tool", "name": name}),
+    };
+    if alone {
+        choice["disable_parallel_tool_use"] = json!(true);
+    }
+    Some(choice)
+}
+
+/// What is asked of the model's thinking: the older form by budget or the newer by effort.
+fn thinking(
+    request: &HubRequest,
+    model: &str,
+    max_tokens: u64,
+    misfits: &mut Misfits<'_>,
+) -> Result<(Option<Value>, Option<&'static str>), Untranslatable> {
+    let Some(given) = &request.thinking else { return Ok((None, None)) };
+    if given.value == HubThinking::Off {
+        return Ok((Some(json!({"type": "disabled"})), None));
+    }
+    if lost_its_reasoning(request) {
+        // The API wants the proof of the reasoning before a tool call; who has lost it goes on without.
+        return Ok((None, None));
+    }
+    let by_budget = BUDGET_MODELS.iter().any(|name| model.contains(name));
+    let budget = |wanted: u64| {
+        let budget = wanted.min(max_tokens.saturating_sub(LEAST_BUDGET));
+        (budget >= LEAST_BUDGET).then(|| json!({"type": "enabled", "budget_tokens": budget}))
+    };
+    Ok(match given.value {
+        HubThinking::Budget(tokens) if by_budget => (budget(tokens), None),
+        HubThinking::Budget(_) | HubThinking::Adaptive(None) => (Some(json!({"type": "adaptive"})), None),
+        HubThinking::Adaptive(Some(effort)) | HubThinking::Effort(effort) if by_budget => {
+            let thinking = budget(budget_of(effort));
+            if thinking.is_none() {
+                misfits.meet(&given.at, "the output cap leaves no room to think")?;
+            }
+            (thinking, None)
+        }
+        HubThinking::Adaptive(Some(effort)) | HubThinking::Effort(effort) => {
+            (Some(json!({"type": "adaptive"})), Some(effort_name(effort)))
+        }
+        HubThinking::Off => (None, None),
+    })
+}
+
+/// True when the model's last turn called tools and its reasoning is gone.
+fn lost_its_reasoning(request: &HubRequest) -> bool {
+    let last = request.turns.iter().rev().find(|turn| turn.role == HubRole::Assistant);
+    last.is_some_and(|turn| {
+        let calls = turn.blocks.iter().any(|block| matches!(block, HubBlock::ToolUse { .. }));
+        let proven = turn
+            .blocks
+            .iter()
+            .any(|block| matches!(block, HubBlock::Redacted(_) | HubBlock::Reasoning { proof: Some(_), .. }));
+        calls && !proven
+    })
+}
+
+/// Tokens of thinking for each step; the vendor publishes no table, so that these are ours.
+fn budget_of(effort: HubEffort) -> u64 {
+    match effort {
+        HubEffort::Minimal | HubEffort::Low => 1_024,
+        HubEffort::Medium => 8_192,
+        HubEffort::High => 16_384,
+        HubEffort::XHigh | HubEffort::Max => 32_000,
+    }
+}
+
+fn effort_name(effort: HubEffort) -> &'static str {
+    match effort {
+        HubEffort::Minimal => HubEffort::Low.as_str(),
+        other => other.as_str(),
+    }
+}

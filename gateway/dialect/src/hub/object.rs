@@ -1,0 +1,215 @@
+//! A JSON object of a client's body, taken member by member.
+//!
+//! Values that are only handed on stay the text that the client wrote, so that numbers, the order of
+//! members and escapes survive. Who takes all that he knows can ask what is left over.
+
+use std::{borrow::Cow, fmt};
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeOwned, MapAccess, Visitor},
+};
+use serde_json::{Number, value::RawValue};
+
+use super::{Given, Untranslatable};
+
+pub(crate) struct Object<'a> {
+    /// The path of the object in the body; empty for the body itself.
+    at: String,
+    members: Vec<(Cow<'a, str>, Option<&'a RawValue>)>,
+}
+
+struct Members<'a>(Vec<(Cow<'a, str>, Option<&'a RawValue>)>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reads;
+        impl<'de> Visitor<'de> for Reads {
+            type Value = Members<'de>;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut members = Vec::with_capacity(map.size_hint().unwrap_or(8));
+                while let Some((Name(name), value)) = map.next_entry::<Name<'de>, &'de RawValue>()? {
+                    members.push((name, Some(value)));
+                }
+                Ok(Members(members))
+            }
+        }
+        deserializer.deserialize_map(Reads)
+    }
+}
+
+/// A name that is borrowed where nothing in it is escaped.
+#[derive(Deserialize)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl<'a> Object<'a> {
+    /// The body itself.
+    pub(crate) fn body(bytes: &'a [u8]) -> Result<Self, Untranslatable> {
+        let Members(members) = serde_json::from_slice(bytes)
+            .map_err(|error| Untranslatable::malformed("", format!("is not a JSON object: {error}")))?;
+        Self::of(members, String::new())
+    }
+
+    pub(crate) fn read(raw: &'a RawValue, at: &str) -> Result<Self, Untranslatable> {
+        let Members(members) = serde_json::from_str(raw.get())
+            .map_err(|_| Untranslatable::malformed(at, "must be an object"))?;
+        Self::of(members, at.to_owned())
+    }
+
+    fn of(members: Vec<(Cow<'a, str>, Option<&'a RawValue>)>, at: String) -> Result<Self, Untranslatable> {
+        for (place, (name, _)) in members.iter().enumerate() {
+            if members[..place].iter().any(|(earlier, _)| earlier == name) {
+                return Err(Untranslatable::malformed(join(&at, name), "is given twice"));
+            }
+        }
+        Ok(Self { at, members })
+    }
+
+    /// The path of a member.
+    pub(crate) fn path(&self, name: &str) -> String {
+        join(&self.at, name)
+    }
+
+    /// The path of the object itself.
+    pub(crate) fn at(&self) -> &str {
+        &self.at
+    }
+
+    /// Takes a member; `null` says as much as nothing.
+    pub(crate) fn take(&mut self, name: &str) -> Option<&'a RawValue> {
+        let (_, value) = self.members.iter_mut().find(|(known, _)| known == name)?;
+        value.take().filter(|value| value.get() != "null")
+    }
+
+    /// Takes a member whose text meets the condition.
+    pub(crate) fn take_if(&mut self, name: &str, condition: impl Fn(&str) -> bool) {
+        let meets = |value: &Option<&'a RawValue>| value.is_some_and(|value| condition(value.get()));
+        if let Some((_, value)) = self.members.iter_mut().find(|(known, value)| known == name && meets(value))
+        {
+            *value = None;
+        }
+    }
+
+    /// Drops members that say nothing which another dialect would have to know.
+    pub(crate) fn ignore(&mut self, names: &[&str]) {
+        for name in names {
+            self.take(name);
+        }
+    }
+
+    fn parsed<T: DeserializeOwned>(&mut self, name: &str, what: &str) -> Result<Option<T>, Untranslatable> {
+        let Some(raw) = self.take(name) else { return Ok(None) };
+        serde_json::from_str(raw.get())
+            .map(Some)
+            .map_err(|_| Untranslatable::malformed(self.path(name), format!("must be {what}")))
+    }
+
+    pub(crate) fn text(&mut self, name: &str) -> Result<Option<String>, Untranslatable> {
+        self.parsed(name, "a string")
+    }
+
+    pub(crate) fn flag(&mut self, name: &str) -> Result<Option<bool>, Untranslatable> {
+        self.parsed(name, "true or false")
+    }
+
+    pub(crate) fn count(&mut self, name: &str) -> Result<Option<u64>, Untranslatable> {
+        self.parsed(name, "a whole number of at least 0")
+    }
+
+    pub(crate) fn number(&mut self, name: &str) -> Result<Option<Given<Number>>, Untranslatable> {
+        Ok(self.parsed(name, "a number")?.map(|value| Given::new(self.path(name), value)))
+    }
+
+    pub(crate) fn needed_text(&mut self, name: &str) -> Result<String, Untranslatable> {
+        self.text(name)?.ok_or_else(|| Untranslatable::malformed(self.path(name), "is missing"))
+    }
+
+    pub(crate) fn object(&mut self, name: &str) -> Result<Option<Object<'a>>, Untranslatable> {
+        let Some(raw) = self.take(name) else { return Ok(None) };
+        Object::read(raw, &self.path(name)).map(Some)
+    }
+
+    pub(crate) fn items(&mut self, name: &str) -> Result<Option<Items<'a>>, Untranslatable> {
+        let Some(raw) = self.take(name) else { return Ok(None) };
+        Items::read(raw, &self.path(name)).map(Some)
+    }
+
+    /// What nobody took, as the client wrote it.
+    pub(crate) fn left(self) -> impl Iterator<Item = Given<Box<RawValue>>> {
+        let at = self.at;
+        self.members.into_iter().filter_map(move |(name, value)| {
+            let value = value.filter(|value| value.get() != "null")?;
+            Some(Given::new(join(&at, &name), value.to_owned()))
+        })
+    }
+}
+
+/// An array of a client's body.
+pub(crate) struct Items<'a> {
+    at: String,
+    items: std::iter::Enumerate<std::vec::IntoIter<&'a RawValue>>,
+}
+
+impl<'a> Items<'a> {
+    pub(crate) fn read(raw: &'a RawValue, at: &str) -> Result<Self, Untranslatable> {
+        let items: Vec<&'a RawValue> =
+            serde_json::from_str(raw.get()).map_err(|_| Untranslatable::malformed(at, "must be an array"))?;
+        Ok(Self { at: at.to_owned(), items: items.into_iter().enumerate() })
+    }
+}
+
+impl<'a> Iterator for Items<'a> {
+    type Item = Result<Object<'a>, Untranslatable>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (place, raw) = self.items.next()?;
+        Some(Object::read(raw, &format!("{}[{place}]", self.at)))
+    }
+}
+
+/// A value that is a string.
+pub(crate) fn as_text(raw: &RawValue) -> Option<String> {
+    raw.get().starts_with('"').then(|| serde_json::from_str(raw.get()).ok()).flatten()
+}
+
+fn join(at: &str, name: &str) -> String {
+    if at.is_empty() { name.to_owned() } else { format!("{at}.{name}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_handed_on_keeps_its_bytes() {
+        let body = br#"{"a":{"z":1.50e2,"b":[ 12345678901234567890123 ]},"n":null,"x":true}"#;
+        let mut object = Object::body(body).expect("an object");
+        assert_eq!(
+            object.take("a").map(RawValue::get),
+            Some(r#"{"z":1.50e2,"b":[ 12345678901234567890123 ]}"#)
+        );
+        assert!(object.take("n").is_none());
+        let left: Vec<_> = object.left().map(|given| (given.at, given.value.get().to_owned())).collect();
+        assert_eq!(left, [("x".into(), "true".to_owned())]);
+    }
+
+    #[test]
+    fn faults_name_the_place() {
+        let told = |error: Untranslatable| error.to_string();
+        let twice = br#"{"a":[{"b":1,"b":2}]}"#;
+        let mut object = Object::body(twice).expect("an object");
+        let mut items = object.items("a").expect("an array").expect("given");
+        assert_eq!(items.next().expect("one").err().map(told), Some("`a[0].b` is given twice".to_owned()));
+        let mut object = Object::body(br#"{"a":{"b":"x"}}"#).expect("an object");
+        let mut inner = object.object("a").expect("an object").expect("given");
+        assert_eq!(
+            inner.count("b").err().map(told),
+            Some("`a.b` must be a whole number of at least 0".to_owned())
+        );
+    }
+}

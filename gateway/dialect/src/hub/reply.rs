@@ -1,0 +1,46 @@
+//! A whole answer, as all dialects can say it.
+
+use tollgate_domain::Usage;
+
+use super::HubBlock;
+
+/// A whole answer of a model.
+#[derive(Clone, Debug)]
+pub struct HubReply {
+    /// The model that answered, in the provider's words.
+    pub model: String,
+    /// What it says.
+    pub blocks: Vec<HubBlock>,
+    /// Why it ended.
+    pub stop: HubStop,
+    /// The stop sequence that ended it, where the provider tells.
+    pub stop_sequence: Option<String>,
+}
+
+/// Why an answer ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum HubStop {
+    /// The model was done.
+    End,
+    /// The output cap was reached.
+    Length,
+    /// The context is full.
+    ContextFull,
+    /// A stop sequence appeared.
+    Sequence,
+    /// A tool is to be called.
+    ToolUse,
+    /// A content policy stepped in.
+    Filter,
+}
+
+/// What the gateway itself knows of an answer.
+#[derive(Clone, Copy, Debug)]
+pub struct HubTold<'a> {
+    /// The gateway's id of the request, which the answer's id is made of.
+    pub id: &'a str,
+    /// When the request began, in seconds since 1970.
+    pub created: u64,
+    /// What the call consumed, where the provider tells.
+    pub usage: Option<&'a Usage>,
+}

@@ -1,0 +1,115 @@
+//! One call between two dialects: which faces of which codec are asked for what.
+
+use tollgate_domain::Usage;
+
+use super::{
+    HubAsk, HubBody, HubCodec, HubEvent, HubEventReader, HubEventWriter, HubRequest, HubTold, Untranslatable,
+};
+use crate::{
+    codec::ErrorFace,
+    wire::{Dialect, Operation},
+};
+
+/// How the calls of a client's dialect are made at an upstream of another family.
+#[derive(Clone, Copy)]
+pub struct Translation {
+    client: &'static dyn HubCodec,
+    /// What the client asks for.
+    operation: Operation,
+    upstream: &'static dyn HubCodec,
+}
+
+impl Translation {
+    /// The way from an operation of one dialect to an upstream of another family, where there is one.
+    #[must_use]
+    pub fn between(client: Dialect, operation: Operation, upstream: Dialect) -> Option<Self> {
+        let (from, to) = (client.codec().hub()?, upstream.codec().hub()?);
+        let leads = client.family() != upstream.family() && from.reads(operation);
+        leads.then_some(Self { client: from, operation, upstream: to })
+    }
+
+    /// What the upstream is asked for.
+    #[must_use]
+    pub fn upstream_operation(&self) -> Operation {
+        self.upstream.operation()
+    }
+
+    /// Headers that the upstream demands and the client does not send.
+    #[must_use]
+    pub fn needed_headers(&self) -> &'static [(&'static str, &'static str)] {
+        self.upstream.needed_headers()
+    }
+
+    /// Reads the client's body; the result serves every upstream.
+    ///
+    /// # Errors
+    /// The body is not what the client's dialect takes.
+    pub fn read(&self, body: &[u8]) -> Result<HubRequest, Untranslatable> {
+        self.client.read_request(self.operation, body)
+    }
+
+    /// Writes the upstream's body.
+    ///
+    /// # Errors
+    /// A part of the request has no place in the upstream's dialect.
+    pub fn request(&self, request: &HubRequest, ask: &HubAsk<'_>) -> Result<HubBody, Untranslatable> {
+        self.upstream.write_request(request, ask)
+    }
+
+    /// Turns a whole answer into the client's dialect; `None` when it is none.
+    #[must_use]
+    pub fn reply(&self, body: &[u8], told: &HubTold<'_>) -> Option<Vec<u8>> {
+        let reply = self.upstream.read_reply(body)?;
+        Some(self.client.write_reply(self.operation, &reply, told))
+    }
+
+    /// A translator for one stream, whose client may have asked for its usage.
+    #[must_use]
+    pub fn stream(&self, told: &HubTold<'_>, include_usage: bool) -> StreamTranslation {
+        StreamTranslation {
+            reader: self.upstream.event_reader(),
+            writer: self.client.event_writer(self.operation, told, include_usage),
+            steps: Vec::new(),
+        }
+    }
+}
+
+/// Translates one stream, event by event.
+pub struct StreamTranslation {
+    reader: Box<dyn HubEventReader>,
+    writer: Box<dyn HubEventWriter>,
+    /// Empty between events; kept for its room.
+    steps: Vec<HubEvent>,
+}
+
+impl StreamTranslation {
+    /// What one whole event of the upstream becomes: nothing, one event or several.
+    pub fn event(&mut self, event: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        self.reader.read(event, &mut self.steps);
+        for step in self.steps.drain(..) {
+            self.writer.write(step, &mut out);
+        }
+        out
+    }
+
+    /// The end of a stream that is whole, its end mark included.
+    pub fn finish(&mut self, usage: Option<&Usage>) -> Vec<u8> {
+        let mut out = Vec::new();
+        self.writer.finish(usage, &mut out);
+        out
+    }
+
+    /// An error of ours as the event that ends the stream.
+    pub fn error(&mut self, face: &ErrorFace<'_>) -> Vec<u8> {
+        let mut out = Vec::new();
+        self.writer.error(face, &mut out);
+        out
+    }
+}
+
+impl std::fmt::Debug for StreamTranslation {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("StreamTranslation").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,73 @@
+//! Chat completions through the hub form.
+
+mod read_events;
+mod read_request;
+mod reply;
+mod write_events;
+mod write_request;
+
+use crate::{
+    hub::{
+        HubAsk, HubBody, HubCodec, HubEventReader, HubEventWriter, HubReply, HubRequest, HubStop, HubTold,
+        Untranslatable,
+    },
+    wire::Operation,
+};
+
+/// The hub faces of the family.
+pub(crate) struct ChatHub;
+
+impl HubCodec for ChatHub {
+    fn operation(&self) -> Operation {
+        Operation::ChatCompletions
+    }
+
+    fn read_request(&self, _operation: Operation, body: &[u8]) -> Result<HubRequest, Untranslatable> {
+        read_request::read(body)
+    }
+
+    fn write_request(&self, request: &HubRequest, ask: &HubAsk<'_>) -> Result<HubBody, Untranslatable> {
+        write_request::write(request, ask)
+    }
+
+    fn read_reply(&self, body: &[u8]) -> Option<HubReply> {
+        reply::read(body)
+    }
+
+    fn write_reply(&self, _operation: Operation, reply: &HubReply, told: &HubTold<'_>) -> Vec<u8> {
+        reply::write(reply, told)
+    }
+
+    fn event_reader(&self) -> Box<dyn HubEventReader> {
+        Box::<read_events::ChunkReader>::default()
+    }
+
+    fn event_writer(
+        &self,
+        _operation: Operation,
+        told: &HubTold<'_>,
+        include_usage: bool,
+    ) -> Box<dyn HubEventWriter> {
+        Box::new(write_events::ChunkWriter::new(told, include_usage))
+    }
+}
+
+/// Why an answer ended, in this family's words.
+fn finish_reason(stop: HubStop) -> &'static str {
+    match stop {
+        HubStop::End | HubStop::Sequence => "stop",
+        HubStop::Length | HubStop::ContextFull => "length",
+        HubStop::ToolUse => "tool_calls",
+        HubStop::Filter => "content_filter",
+    }
+}
+
+/// The reverse of [`finish_reason`]; words of compatible servers included.
+fn stop_of(reason: &str) -> HubStop {
+    match reason {
+        "length" | "model_length" | "max_tokens" => HubStop::Length,
+        "tool_calls" | "function_call" | "tool_use" => HubStop::ToolUse,
+        "content_filter" => HubStop::Filter,
+        _ => HubStop::End,
+    }
+}

@@ -1,0 +1,327 @@
+//! The hub form into a chat completions request.
+
+use serde::Serialize;
+use serde_json::{Number, Value, json, value::RawValue};
+
+use crate::{
+    hub::{
+        HubAsk, HubBlock, HubBody, HubChoice, HubEffort, HubFormat, HubMedia, HubRequest, HubRole, HubSource,
+        HubThinking, HubTurn, Misfits, Untranslatable,
+    },
+    wire::Dialect,
+};
+
+const TARGET: Dialect = Dialect::OpenAi;
+/// Reasoning budgets up to these count as that effort; above all of them it is `high`.
+const EFFORT_OF_BUDGET: [(u64, HubEffort); 2] = [(1_024, HubEffort::Low), (8_192, HubEffort::Medium)];
+
+#[derive(Serialize)]
+struct Body<'a> {
+    model: &'a str,
+    messages: Vec<Message<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_completion_tokens: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    temperature: Option<&'a Number>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    top_p: Option<&'a Number>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seed: Option<&'a Number>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    presence_penalty: Option<&'a Number>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    frequency_penalty: Option<&'a Number>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stop: Option<&'a [String]>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tools: Vec<Tool<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tool_choice: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parallel_tool_calls: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    response_format: Option<Format<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reasoning_effort: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stream: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stream_options: Option<Value>,
+}
+
+#[derive(Serialize)]
+struct Message<'a> {
+    role: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    content: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refusal: Option<&'a str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tool_calls: Vec<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tool_call_id: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Tool<'a> {
+    r#type: &'static str,
+    function: Function<'a>,
+}
+
+#[derive(Serialize)]
+struct Function<'a> {
+    name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parameters: Option<&'a RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    strict: Option<bool>,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum Format<'a> {
+    JsonObject,
+    JsonSchema { json_schema: Schema<'a> },
+}
+
+#[derive(Serialize)]
+struct Schema<'a> {
+    name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<&'a str>,
+    schema: &'a RawValue,
+    strict: bool,
+}
+
+pub(super) fn write(request: &HubRequest, ask: &HubAsk<'_>) -> Result<HubBody, Untranslatable> {
+    let mut misfits = Misfits::new(TARGET, ask);
+    misfits.meet_all(request.leftover.iter().map(|given| Some(&*given.at)))?;
+    misfits.meet_all([request.top_k.as_ref().map(|given| &*given.at)])?;
+    let has_tools = !request.tools.is_empty();
+    let body = Body {
+        model: ask.model,
+        messages: messages(request)?,
+        max_completion_tokens: request.output_cap.or(ask.insert_cap.then_some(ask.output_cap)),
+        temperature: request.temperature.as_ref().map(|given| &given.value),
+        top_p: request.top_p.as_ref().map(|given| &given.value),
+        seed: request.seed.as_ref().map(|given| &given.value),
+        presence_penalty: request.presence_penalty.as_ref().map(|given| &given.value),
+        frequency_penalty: request.frequency_penalty.as_ref().map(|given| &given.value),
+        stop: request.stop.as_ref().map(|given| &*given.value),
+        tools: request.tools.iter().map(tool).collect(),
+        tool_choice: request.choice.as_ref().filter(|_| has_tools).map(|given| choice(&given.value)),
+        parallel_tool_calls: request.parallel_tools.as_ref().filter(|_| has_tools).map(|given| given.value),
+        response_format: request.format.as_ref().map(|given| format(&given.value)),
+        reasoning_effort: request.thinking.as_ref().and_then(|given| effort(given.value)),
+        user: request.end_user.as_ref().map(|given| &*given.value),
+        stream: request.stream.then_some(true),
+        stream_options: request.stream.then(|| json!({"include_usage": true})),
+    };
+    let body = serde_json::to_vec(&body).expect("texts and numbers are always written");
+    Ok(HubBody { body, dropped: misfits.dropped() })
+}
+
+fn messages(request: &HubRequest) -> Result<Vec<Message<'_>>, Untranslatable> {
+    let mut messages = Vec::new();
+    if !request.system.is_empty() {
+        messages.push(message("system", content(&request.system)?));
+    }
+    for turn in &request.turns {
+        match turn.role {
+            HubRole::System => messages.push(message("system", content(&turn.blocks)?)),
+            HubRole::User => user(turn, &mut messages)?,
+            HubRole::Assistant => messages.push(assistant(turn)?),
+        }
+    }
+    match request.turns.last() {
+        Some(last) if last.role == HubRole::Assistant && !has_calls(last) => {
+            let why = "the conversation ends with the model's own words, which it cannot go on from";
+            Err(Untranslatable::unsupported(&*last.at, TARGET, why))
+        }
+        _ => Ok(messages),
+    }
+}
+
+fn has_calls(turn: &HubTurn) -> bool {
+    turn.blocks.iter().any(|block| matches!(block, HubBlock::ToolUse { .. }))
+}
+
+fn message(role: &'static str, content: Option<Value>) -> Message<'static> {
+    Message { role, content, refusal: None, tool_calls: Vec::new(), tool_call_id: None }
+}
+
+/// Results of tools are messages of their own, before what the user says beside them.
+fn user<'a>(turn: &'a HubTurn, messages: &mut Vec<Message<'a>>) -> Result<(), Untranslatable> {
+    let mut said = Vec::new();
+    for block in &turn.blocks {
+        match block {
+            HubBlock::ToolResult { at, id, blocks, .. } => messages.push(Message {
+                tool_call_id: Some(id),
+                ..message("tool", Some(Value::String(result_text(at, blocks)?)))
+            }),
+            other => said.push(other.clone()),
+        }
+    }
+    match content(&said)? {
+        Some(content) => messages.push(message("user", Some(content))),
+        None if said.is_empty() => {}
+        None => messages.push(message("user", Some(Value::String(String::new())))),
+    }
+    Ok(())
+}
+
+fn result_text(at: &str, blocks: &[HubBlock]) -> Result<String, Untranslatable> {
+    let mut text = String::new();
+    for block in blocks {
+        match block {
+            HubBlock::Text(part) => text.push_str(part),
+            HubBlock::CacheMark(_) => {}
+            _ => {
+                return Err(Untranslatable::unsupported(
+                    at,
+                    TARGET,
+                    "a tool's result can only be text there",
+                ));
+            }
+        }
+    }
+    Ok(text)
+}
+
+fn assistant(turn: &HubTurn) -> Result<Message<'_>, Untranslatable> {
+    let mut message = message("assistant", None);
+    let mut said = Vec::new();
+    for block in &turn.blocks {
+        match block {
+            HubBlock::ToolUse { id, name, input } => message.tool_calls.push(json!({
+                "id": id, "type": "function",
+                "function": {"name": name, "arguments": if input.is_empty() { "{}" } else { input }},
+            })),
+            HubBlock::Refusal(text) => message.refusal = Some(text),
+            // Reasoning is bound to the vendor who made it, and this one takes nobody's.
+            HubBlock::Reasoning { .. } | HubBlock::Redacted(_) => {}
+            other => said.push(other.clone()),
+        }
+    }
+    message.content = content(&said)?;
+    if message.content.is_none() && message.tool_calls.is_empty() && message.refusal.is_none() {
+        message.content = Some(Value::String(String::new()));
+    }
+    Ok(message)
+}
+
+/// One text as a string, anything else as parts; nothing for nothing.
+fn content(blocks: &[HubBlock]) -> Result<Option<Value>, Untranslatable> {
+    let mut parts = Vec::new();
+    for block in blocks {
+        let part = match block {
+            HubBlock::Text(text) => json!({"type": "text", "text": text}),
+            HubBlock::Refusal(text) => json!({"type": "refusal", "refusal": text}),
+            HubBlock::Image(media) => json!({"type": "image_url", "image_url": {"url": url(media)?}}),
+            HubBlock::Document(media) => document(media)?,
+            HubBlock::Audio(media) => audio(media)?,
+            // A hint that changes no answer.
+            HubBlock::CacheMark(_) => continue,
+            HubBlock::Foreign(given) => return Err(foreign(&given.at, &given.value)),
+            HubBlock::ToolResult { at, .. } => return Err(foreign(at, "tool_result")),
+            HubBlock::ToolUse { .. } | HubBlock::Reasoning { .. } | HubBlock::Redacted(_) => continue,
+        };
+        parts.push(part);
+    }
+    Ok(match &mut parts[..] {
+        [] => None,
+        [only] if only["type"] == "text" => Some(only["text"].take()),
+        _ => Some(Value::Array(parts)),
+    })
+}
+
+fn foreign(at: &str, kind: &str) -> Untranslatable {
+    Untranslatable::unsupported(at, TARGET, format!("there is nothing like `{kind}` there"))
+}
+
+fn url(media: &HubMedia) -> Result<String, Untranslatable> {
+    match &media.source {
+        HubSource::Inline { media_type, base64 } => Ok(format!("data:{media_type};base64,{base64}")),
+        HubSource::Url(url) => Ok(url.clone()),
+        HubSource::Text(_) => Err(foreign(&media.at, "a picture of text")),
+        HubSource::File(_) => Err(stored(media)),
+    }
+}
+
+fn document(media: &HubMedia) -> Result<Value, Untranslatable> {
+    let name = media.name.as_deref().unwrap_or("document.pdf");
+    match &media.source {
+        HubSource::Inline { .. } => {
+            Ok(json!({"type": "file", "file": {"filename": name, "file_data": url(media)?}}))
+        }
+        HubSource::Text(text) => Ok(json!({"type": "text", "text": text})),
+        HubSource::Url(_) => {
+            let why = "a document must be sent along there, not named by a URL";
+            Err(Untranslatable::unsupported(&*media.at, TARGET, why))
+        }
+        HubSource::File(_) => Err(stored(media)),
+    }
+}
+
+fn audio(media: &HubMedia) -> Result<Value, Untranslatable> {
+    let HubSource::Inline { media_type, base64 } = &media.source else { return Err(stored(media)) };
+    let format = media_type.strip_prefix("audio/").unwrap_or(media_type);
+    Ok(json!({"type": "input_audio", "input_audio": {"data": base64, "format": format}}))
+}
+
+fn stored(media: &HubMedia) -> Untranslatable {
+    let why = "a file that is stored at one provider is not known to another; send its content";
+    Untranslatable::unsupported(&*media.at, TARGET, why)
+}
+
+fn tool(tool: &crate::hub::HubTool) -> Tool<'_> {
+    Tool {
+        r#type: "function",
+        function: Function {
+            name: &tool.name,
+            description: tool.description.as_deref(),
+            parameters: tool.schema.as_deref(),
+            strict: tool.strict,
+        },
+    }
+}
+
+fn choice(choice: &HubChoice) -> Value {
+    match choice {
+        HubChoice::Auto => json!("auto"),
+        HubChoice::Nothing => json!("none"),
+        HubChoice::Required => json!("required"),
+        HubChoice::Named(name) => json!({"type": "function", "function": {"name": name}}),
+    }
+}
+
+fn format(format: &HubFormat) -> Format<'_> {
+    match format {
+        HubFormat::Json => Format::JsonObject,
+        HubFormat::Schema { name, description, schema, strict } => Format::JsonSchema {
+            json_schema: Schema {
+                // A name is demanded here and means nothing.
+                name: name.as_deref().unwrap_or("response"),
+                description: description.as_deref(),
+                schema,
+                strict: strict.unwrap_or(true),
+            },
+        },
+    }
+}
+
+fn effort(thinking: HubThinking) -> Option<&'static str> {
+    match thinking {
+        // Models that do not reason refuse the member, and the others decide for themselves.
+        HubThinking::Off | HubThinking::Adaptive(None) => None,
+        HubThinking::Adaptive(Some(effort)) | HubThinking::Effort(effort) => Some(effort.as_str()),
+        HubThinking::Budget(tokens) => {
+            let step = EFFORT_OF_BUDGET.iter().find(|(most, _)| tokens <= *most);
+            Some(step.map_or(HubEffort::High, |(_, effort)| *effort).as_str())
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! What holds for every request: there and back again it is the same, and arguments keep their text.
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use crate::{CHAT, MESSAGES, carried};
+
+/// Text that says something: what is blank is not carried.
+fn text() -> impl Strategy<Value = String> {
+    "[ -~é漢😀\\n]{0,20}[a-zé漢😀]"
+}
+
+fn arguments() -> impl Strategy<Value = String> {
+    let number = prop_oneof![
+        any::<i64>().prop_map(|number| number.to_string()),
+        "[1-9][0-9]{20,30}",
+        "-?[0-9]\\.[0-9]{1,3}0",
+        "[1-9]e[0-9]{1,2}",
+    ];
+    let member = (prop::string::string_regex("[a-z]{1,3}").expect("a pattern"), number);
+    prop::collection::vec(member, 0..4).prop_map(|members| {
+        let members: Vec<String> =
+            members.iter().enumerate().map(|(n, (name, value))| format!("\"{name}{n}\": {value}")).collect();
+        format!("{{{}}}", members.join(", "))
+    })
+}
+
+/// A conversation that both dialects can say.
+fn conversation() -> impl Strategy<Value = Vec<Value>> {
+    let call = (text(), arguments(), text()).prop_map(|(said, arguments, result)| {
+        vec![
+            json!({"role": "assistant", "content": said, "tool_calls": [
+                {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": arguments}}]}),
+            json!({"role": "tool", "content": result, "tool_call_id": "call_1"}),
+        ]
+    });
+    let reply = text().prop_map(|said| vec![json!({"role": "assistant", "content": said})]);
+    let turn = (text(), prop_oneof![call, reply]).prop_map(|(asked, answer)| {
+        let mut turn = vec![json!({"role": "user", "content": asked})];
+        turn.extend(answer);
+        turn
+    });
+    (prop::option::of(text()), prop::collection::vec(turn, 0..3), text()).prop_map(|(system, turns, last)| {
+        let mut messages: Vec<Value> =
+            system.map(|text| json!({"role": "system", "content": text})).into_iter().collect();
+        messages.extend(turns.into_iter().flatten());
+        if messages.last().is_none_or(|last| last["role"] != "tool") {
+            messages.push(json!({"role": "user", "content": last}));
+        }
+        messages
+    })
+}
+
+proptest! {
+    #[test]
+    fn a_conversation_is_the_same_there_and_back_again(messages in conversation()) {
+        let body = json!({"model": "theirs", "messages": messages, "max_completion_tokens": 9,
+            "temperature": 0.25, "stop": ["x"]});
+        let there = carried(CHAT, MESSAGES, &body.to_string()).expect("both can say it");
+        let back = carried(MESSAGES, CHAT, &there).expect("both can say it");
+        let back: Value = serde_json::from_str(&back).expect("JSON");
+        for name in ["messages", "max_completion_tokens", "temperature", "stop"] {
+            // Arguments keep their text but for blanks around it.
+            prop_assert_eq!(&back[name], &body[name], "{}", name);
+        }
+    }
+
+    #[test]
+    fn no_body_makes_a_reader_panic(body in ".{0,200}", name in "[a-z_]{1,12}") {
+        let _ = carried(CHAT, MESSAGES, &body);
+        let _ = carried(MESSAGES, CHAT, &body);
+        let nested = json!({"messages": [{"role": "user", "content": [{"type": name, name.clone(): body}]}]});
+        let _ = carried(CHAT, MESSAGES, &nested.to_string());
+        let _ = carried(MESSAGES, CHAT, &nested.to_string());
+    }
+}

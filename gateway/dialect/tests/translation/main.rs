@@ -1,0 +1,40 @@
+//! Requests, answers and streams between dialects through the hub form, by table and by law.
+
+mod laws;
+mod replies;
+mod requests;
+mod streams;
+
+use serde_json::Value;
+use tollgate_dialect::{Dialect, HubAsk, HubTold, Operation, Translation, Untranslatable};
+use tollgate_domain::Usage;
+
+const CHAT: (Dialect, Operation) = (Dialect::OpenAi, Operation::ChatCompletions);
+const MESSAGES: (Dialect, Operation) = (Dialect::Anthropic, Operation::Messages);
+
+/// The way from a client's dialect to a target's.
+fn way(from: (Dialect, Operation), to: (Dialect, Operation)) -> Translation {
+    Translation::between(from.0, from.1, to.0).expect("there is a way")
+}
+
+/// A body translated for a target, which demands at most 500 tokens where the client says nothing.
+fn carried(
+    from: (Dialect, Operation),
+    to: (Dialect, Operation),
+    body: &str,
+) -> Result<String, Untranslatable> {
+    let way = way(from, to);
+    let ask = HubAsk { model: "theirs", output_cap: 500, insert_cap: false, may_drop: &[] };
+    let written = way.request(&way.read(body.as_bytes())?, &ask)?;
+    Ok(String::from_utf8(written.body).expect("text"))
+}
+
+fn told(usage: Option<&Usage>) -> HubTold<'_> {
+    HubTold { id: "7", created: 1_700_000_000, usage }
+}
+
+/// The data of each event, `[DONE]` as a string.
+fn events(stream: &str) -> Vec<Value> {
+    let data = stream.lines().filter_map(|line| line.strip_prefix("data: "));
+    data.map(|data| serde_json::from_str(data).unwrap_or_else(|_| Value::from(data))).collect()
+}

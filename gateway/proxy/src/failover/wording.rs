@@ -1,0 +1,39 @@
+//! What of an upstream's answer means something in another dialect.
+
+use http::{HeaderMap, HeaderValue, header};
+use tollgate_dialect::{ErrorFace, Fault, error_message};
+
+use super::{attempt::upstream_request_id, failure::Passed};
+use crate::{edge::Exchange, intake::Envelope};
+
+/// An upstream's refusal of the request, with its words in the client's dialect.
+pub(super) fn refusal(passed: Passed, fault: Fault, envelope: &Envelope, exchange: &Exchange) -> Passed {
+    let said = error_message(&passed.body);
+    let code = match fault {
+        Fault::ContextLength => "context_length_exceeded",
+        Fault::ContentFilter => "content_filter",
+        _ => "invalid_request",
+    };
+    let id = exchange.id.to_string();
+    let face = ErrorFace {
+        status: passed.status,
+        code,
+        message: said.as_deref().unwrap_or("the upstream refused the request"),
+        param: None,
+        request_id: &id,
+    };
+    let body = envelope.dialect.codec().error_body(&face).into();
+    Passed { status: passed.status, headers: answer_headers(&passed.headers, true), body }
+}
+
+/// Of an answer in another dialect, only the provider's id for it means something to the client.
+pub(super) fn answer_headers(upstream: &HeaderMap, plain: bool) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    if let Some(id) = upstream_request_id(upstream) {
+        headers.insert("x-request-id", id.clone());
+    }
+    if plain {
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    }
+    headers
+}

@@ -1,0 +1,262 @@
+//! A client gets its own dialect, whatever its target speaks; what cannot be said there is refused
+//! before anything is sent, and failover crosses dialects.
+
+use serde_json::{Value, json};
+use tollgate_accounting::ledger::End;
+use tollgate_dialect::Dialect;
+use tollgate_simulator::{At, Fault, Refusal, Script, Simulator};
+
+use crate::harness::{Answer, Ask, Gateway, Setup, TargetSetup, ledger::outcomes, provider, scripted};
+
+/// The client's dialect and the target's, each time different.
+const WAYS: [(Dialect, Dialect); 2] =
+    [(Dialect::OpenAi, Dialect::Anthropic), (Dialect::Anthropic, Dialect::OpenAi)];
+
+fn speaking(dialect: Dialect, simulator: &Simulator) -> TargetSetup {
+    TargetSetup { dialect, ..simulator.into() }
+}
+
+fn mixed(targets: Vec<TargetSetup>) -> Setup {
+    Setup { mixed: true, ..Setup::new(targets) }
+}
+
+fn ask(client: Dialect, stream: bool) -> Ask {
+    let usage = if stream { r#","stream_options":{"include_usage":true}"# } else { "" };
+    match client {
+        Dialect::Anthropic => Ask::messages().body(format!(
+            r#"{{"model":"claude","max_tokens":64,"stream":{stream},"messages":[{{"role":"user","content":"Hi."}}]}}"#
+        )),
+        _ => Ask::chat().body(format!(
+            r#"{{"model":"chat","stream":{stream},"messages":[{{"role":"user","content":"Hi."}}]{usage}}}"#
+        )),
+    }
+}
+
+/// The visible text and the usage (input, output) of a whole answer in the client's dialect.
+fn whole(client: Dialect, answer: &Answer) -> (String, u64, u64) {
+    let body = answer.json();
+    let count = |pointer: &str| body.pointer(pointer).and_then(Value::as_u64).expect("a count");
+    let text = |pointer: &str| body.pointer(pointer).and_then(Value::as_str).expect("a text").to_owned();
+    match client {
+        Dialect::Anthropic => {
+            (text("/content/0/text"), count("/usage/input_tokens"), count("/usage/output_tokens"))
+        }
+        _ => (
+            text("/choices/0/message/content"),
+            count("/usage/prompt_tokens"),
+            count("/usage/completion_tokens"),
+        ),
+    }
+}
+
+/// The same of a stream.
+fn streamed(client: Dialect, answer: &Answer) -> (String, u64, u64) {
+    let (mut said, mut input, mut output) = (String::new(), 0, 0);
+    let events = answer.text().lines().filter_map(|line| line.strip_prefix("data: "));
+    for event in events.filter(|event| *event != "[DONE]") {
+        let event: Value = serde_json::from_str(event).expect("an event of JSON");
+        let (text, usage, names) = match client {
+            Dialect::Anthropic => ("/delta/text", "/usage", ["input_tokens", "output_tokens"]),
+            _ => ("/choices/0/delta/content", "/usage", ["prompt_tokens", "completion_tokens"]),
+        };
+        said.push_str(event.pointer(text).and_then(Value::as_str).unwrap_or_default());
+        if let Some(usage) = event.pointer(usage).filter(|usage| !usage.is_null()) {
+            [input, output] = names.map(|name| usage[name].as_u64().expect("a count"));
+        }
+    }
+    (said, input, output)
+}
+
+fn end_mark(client: Dialect) -> &'static str {
+    if client == Dialect::Anthropic { "event: message_stop" } else { "data: [DONE]" }
+}
+
+#[tokio::test]
+async fn plain_answers_come_in_the_clients_dialect_and_are_metered_by_the_upstreams_figures() {
+    for (client, target) in WAYS {
+        let provider = provider().await;
+        let gateway = Gateway::start(mixed(vec![speaking(target, &provider)]));
+        let answer = gateway.send(&ask(client, false)).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        assert_eq!(answer.header("content-type"), "application/json");
+        let (text, input, output) = whole(client, &answer);
+        assert!(!text.is_empty());
+        let told = provider.book().totals().told;
+        assert_eq!((input, output), (told.input_tokens, told.output_tokens), "{client:?}");
+        let ledger = gateway.stop().await;
+        let row = ledger.only(End::Completed);
+        assert_eq!((row.usage.input_tokens(), row.usage.output_tokens()), (input, output));
+        assert_eq!(&*row.dialect, client.as_str());
+        assert_eq!(answer.header("x-tollgate-cost"), row.cost.expect("priced").to_text().as_str());
+    }
+}
+
+#[tokio::test]
+async fn the_upstream_is_asked_in_its_own_way() {
+    let (claude, gpt) = (provider().await, provider().await);
+    let gateway = Gateway::start(mixed(vec![speaking(Dialect::Anthropic, &claude)]));
+    assert_eq!(gateway.send(&ask(Dialect::OpenAi, false)).await.status, 200);
+    gateway.stop().await;
+    let gateway = Gateway::start(mixed(vec![speaking(Dialect::OpenAi, &gpt)]));
+    assert_eq!(gateway.send(&ask(Dialect::Anthropic, true)).await.status, 200);
+    gateway.stop().await;
+
+    let asked = |simulator: &Simulator| {
+        let call = simulator.book().calls().pop().expect("a call");
+        let body: Value = serde_json::from_slice(&call.body).expect("JSON");
+        (call, body)
+    };
+    let (call, body) = asked(&claude);
+    assert_eq!(call.path, "/v1/messages");
+    assert_eq!(call.header("anthropic-version"), Some("2023-06-01"));
+    // The dialect demands a cap; the client gave none, so the model's own bound is it.
+    assert_eq!(
+        body,
+        json!({"model": "claude-sonnet-4-5", "max_tokens": 1_000,
+               "messages": [{"role": "user", "content": [{"type": "text", "text": "Hi."}]}]})
+    );
+    let (call, body) = asked(&gpt);
+    assert_eq!(call.path, "/v1/chat/completions");
+    assert_eq!(call.header("anthropic-version"), None);
+    assert_eq!(
+        body,
+        json!({"model": "gpt-5-mini", "messages": [{"role": "user", "content": "Hi."}],
+               "max_completion_tokens": 64, "stream": true, "stream_options": {"include_usage": true}})
+    );
+}
+
+#[tokio::test]
+async fn streams_come_in_the_clients_dialect_to_their_end_mark() {
+    for (client, target) in WAYS {
+        let provider = provider().await;
+        let gateway = Gateway::start(mixed(vec![speaking(target, &provider)]));
+        let answer = gateway.send(&ask(client, true)).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        assert!(answer.header("content-type").starts_with("text/event-stream"));
+        assert_eq!(answer.text().matches(end_mark(client)).count(), 1, "{}", answer.text());
+        let (text, input, output) = streamed(client, &answer);
+        assert!(!text.is_empty());
+        let told = provider.book().totals().told;
+        assert_eq!((input, output), (told.input_tokens, told.output_tokens), "{}", answer.text());
+        let ledger = gateway.stop().await;
+        let row = ledger.only(End::Completed);
+        assert_eq!((row.usage.input_tokens(), row.usage.output_tokens()), (input, output));
+    }
+}
+
+#[tokio::test]
+async fn failover_crosses_dialects_and_the_client_sees_one_clean_answer() {
+    for (client, second) in WAYS {
+        for stream in [false, true] {
+            let failing = scripted(Script::refusal(Refusal::ServerError)).await;
+            let answering = provider().await;
+            let targets = vec![speaking(client, &failing), speaking(second, &answering)];
+            let gateway = Gateway::start(mixed(targets));
+            let answer = gateway.send(&ask(client, stream)).await;
+            assert_eq!(answer.status, 200, "{}", answer.text());
+            assert_eq!(answer.header("x-tollgate-attempts"), "2");
+            let (text, ..) = if stream { streamed(client, &answer) } else { whole(client, &answer) };
+            assert!(!text.is_empty());
+            assert_eq!(answer.text().matches(end_mark(client)).count(), usize::from(stream));
+            let told = answering.book().totals().told;
+            let ledger = gateway.stop().await;
+            let row = ledger.only(End::Completed);
+            assert_eq!(outcomes(row), ["server_error", "ok"]);
+            assert_eq!(row.usage.output_tokens(), told.output_tokens, "that of the target that answered");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_the_target_cannot_say_is_refused_with_its_name_and_nothing_is_sent() {
+    let provider = provider().await;
+    let gateway = Gateway::start(mixed(vec![speaking(Dialect::Anthropic, &provider)]));
+    let body = |more: &str| {
+        Ask::chat()
+            .body(format!(r#"{{"model":"chat","messages":[{{"role":"user","content":"Hi."}}],{more}}}"#))
+    };
+    let cases = [
+        (r#""seed":7"#, "seed", "unsupported_parameter"),
+        (r#""n":2"#, "n", "unsupported_parameter"),
+        (r#""logit_bias":{"1":2}"#, "logit_bias", "unsupported_parameter"),
+        (r#""response_format":{"type":"json_object"}"#, "response_format", "unsupported_parameter"),
+        (r#""tools":[{"type":"custom","custom":{"name":"x"}}]"#, "tools[0]", "unsupported_parameter"),
+        (
+            r#""tools":[{"type":"function","function":{"name":"x","parameters":7}}]"#,
+            "tools[0].function.parameters",
+            "invalid_request",
+        ),
+        (r#""temperature":"hot""#, "temperature", "invalid_request"),
+    ];
+    for (more, param, code) in cases {
+        let answer = gateway.send(&body(more)).await;
+        assert_eq!(answer.status, 400, "{more}: {}", answer.text());
+        assert_eq!(answer.header("x-tollgate-error"), code, "{more}");
+        let told = answer.json();
+        assert_eq!((&told["error"]["param"], &told["error"]["code"]), (&json!(param), &json!(code)));
+        assert_eq!(answer.header("x-should-retry"), "false");
+    }
+    assert_eq!(provider.book().totals().calls, 0);
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn a_route_may_permit_to_leave_a_member_out_and_the_answer_tells_which() {
+    let provider = provider().await;
+    let may_drop = vec!["seed", "messages.name"];
+    let gateway = Gateway::start(Setup { may_drop, ..mixed(vec![speaking(Dialect::Anthropic, &provider)]) });
+    let body = r#"{"model":"chat","seed":7,"messages":[{"role":"user","name":"ada","content":"Hi."}]}"#;
+    let answer = gateway.send(&Ask::chat().body(body)).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(answer.header("x-tollgate-dropped"), "messages[0].name,seed");
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn a_fallback_that_cannot_be_asked_is_passed_by() {
+    let failing = scripted(Script::refusal(Refusal::ServerError)).await;
+    let claude = provider().await;
+    let targets = vec![speaking(Dialect::OpenAi, &failing), speaking(Dialect::Anthropic, &claude)];
+    let gateway = Gateway::start(mixed(targets));
+    let body = r#"{"model":"chat","seed":7,"messages":[{"role":"user","content":"Hi."}]}"#;
+    let answer = gateway.send(&Ask::chat().body(body)).await;
+    assert_eq!((answer.status, answer.header("x-tollgate-error")), (502, "upstream_error"));
+    assert_eq!(claude.book().totals().calls, 0);
+    let ledger = gateway.stop().await;
+    assert_eq!(outcomes(&ledger.rows[0]), ["server_error", "untranslatable"]);
+}
+
+#[tokio::test]
+async fn an_upstreams_refusal_of_the_request_keeps_its_words_in_the_clients_dialect() {
+    for (client, target) in WAYS {
+        let refusing = scripted(Script::refusal(Refusal::ContextLength)).await;
+        let gateway = Gateway::start(mixed(vec![speaking(target, &refusing)]));
+        let answer = gateway.send(&ask(client, false)).await;
+        assert_eq!(answer.status, 400, "{}", answer.text());
+        assert_eq!(answer.header("x-tollgate-error-source"), "upstream");
+        let error = &answer.json()["error"];
+        assert_eq!(error["type"], "invalid_request_error", "{error}");
+        assert!(error["message"].as_str().is_some_and(|said| said.contains("token")), "{error}");
+        gateway.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_translated_stream_that_dies_says_so_and_has_no_end_mark() {
+    let deaths = [Fault::Close(At::Chunk(2)), Fault::ErrorEvent(2), Fault::EndEarly(2)];
+    for (client, target) in WAYS {
+        for death in deaths {
+            let dying = scripted(Script::usual().then(death)).await;
+            let gateway = Gateway::start(mixed(vec![speaking(target, &dying)]));
+            let answer = gateway.send(&ask(client, true)).await;
+            assert_eq!(answer.status, 200);
+            let text = answer.text();
+            assert!(!text.contains(end_mark(client)), "{text}");
+            let last = text.trim_end().rsplit("data: ").next().expect("an event");
+            let last: Value = serde_json::from_str(last).expect("an event of JSON");
+            assert!(last["error"]["message"].is_string(), "{text}");
+            assert_eq!(last["type"] == "error", client == Dialect::Anthropic, "{text}");
+            gateway.stop().await;
+        }
+    }
+}
