@@ -42,7 +42,7 @@ pub const CODES: &[ErrorCode] = &[
         "invalid_api_key",
         401,
         "The request carries no key, a key that nobody has, or two different keys.",
-        "Send one key as `authorization: Bearer KEY`, `x-api-key` or `api-key`. The message names the headers when two differ.",
+        "Send one key as `authorization: Bearer KEY`, `x-api-key`, `api-key` or `x-goog-api-key`. The message names the headers when two differ.",
     ),
     entry(
         "key_expired",

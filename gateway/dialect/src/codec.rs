@@ -10,6 +10,7 @@ use tollgate_domain::{UnixMillis, UpstreamModel};
 
 use crate::{
     fault::Fault,
+    framing::Framing,
     head::{Head, Malformed},
     hub::HubCodec,
     reader::StreamReader,
@@ -55,12 +56,23 @@ pub trait Codec: Send + Sync {
     /// Reads a plain answer with a success status.
     fn reply(&self, operation: Operation, body: &[u8]) -> Reported;
 
+    /// How a streamed answer with this `content-type` is cut into events; `None` when it is no stream of
+    /// this dialect.
+    fn framing(&self, content_type: Option<&[u8]>) -> Option<Framing> {
+        Framing::of_events(content_type)
+    }
+
     /// A reader for a streamed answer. With `hide_usage` it marks the usage-only event that the
     /// client did not ask for.
     fn reader(&self, operation: Operation, hide_usage: bool) -> StreamReader;
 
     /// Classifies an answer with an error status.
     fn fault(&self, status: u16, body: &[u8]) -> Fault;
+
+    /// How long an answer with an error status asks to wait, where this dialect tells it in the body.
+    fn wait(&self, _body: &[u8]) -> Option<Duration> {
+        None
+    }
 
     /// The HTTP status for an error of ours, where the dialect has its own habit.
     fn error_status(&self, face: &ErrorFace<'_>) -> u16 {

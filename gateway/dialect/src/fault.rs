@@ -133,7 +133,7 @@ pub(crate) fn by_status(status: u16) -> Fault {
 /// The telling members of an error, whichever of the shapes in use it has.
 #[derive(Debug, Default, Eq, PartialEq)]
 struct ErrorFields {
-    /// `code`, then the code of an `innererror`.
+    /// `code`, then the code of an `innererror`, then a `status` in words.
     codes: Vec<String>,
     kind: Option<String>,
     /// Lower case.
@@ -149,7 +149,7 @@ impl ErrorFields {
         let value = value.as_array().and_then(|list| list.first()).unwrap_or(value);
         let error = value.get("error").filter(|error| !error.is_null()).unwrap_or(value);
         let text = |value: &Value| value.as_str().map(str::to_owned);
-        let codes: Vec<String> = [error.get("code"), error.pointer("/innererror/code")]
+        let codes: Vec<String> = [error.get("code"), error.pointer("/innererror/code"), error.get("status")]
             .into_iter()
             .flatten()
             .filter_map(text)

@@ -3,7 +3,7 @@
 //! Nothing here does I/O, awaits, reads a clock or a configuration. A request travels through the
 //! modules in this order: [`path`](recognise) tells which API it is, [`Codec::peek`] reads its
 //! [`Head`], [`Codec::request_body`] splices the few edits in; the answer is read by
-//! [`Codec::reply`] or, event by event, by [`Splitter`] and [`StreamReader`].
+//! [`Codec::reply`] or, event by event, by [`Frames`] and [`StreamReader`].
 
 mod wire;
 
@@ -17,12 +17,15 @@ mod splice;
 mod codec;
 mod estimate;
 mod fault;
+mod framing;
 mod hub;
 
 mod anthropic;
 mod azure_openai;
+mod gemini;
 mod openai;
 
+mod json_array;
 mod output;
 mod reader;
 mod reported;
@@ -33,12 +36,14 @@ mod walk;
 pub use codec::{Codec, Edits, ErrorFace, InputEstimate, LimitNames, LimitShown, write_count};
 pub use estimate::count_input;
 pub use fault::{Fault, error_message};
+pub use framing::{Frames, Framing};
 pub use head::{Form, Head, Malformed, Member};
 pub use hub::{
     Given, HubAsk, HubBlock, HubBody, HubChoice, HubCodec, HubEffort, HubEvent, HubEventReader,
     HubEventWriter, HubFormat, HubMedia, HubReply, HubRequest, HubRole, HubSource, HubStop, HubThinking,
     HubTold, HubTool, HubTurn, Sealed, StreamTranslation, Translation, Untranslatable,
 };
+pub use json_array::ElementSplitter;
 pub use openai::{form_head::peek_form, media::spoken_tokens};
 pub use path::{Call, Recognised, recognise};
 pub use reader::{Seen, SeenKind, StreamReader};

@@ -49,6 +49,16 @@ impl OutputText {
         }
     }
 
+    /// Every string of a value, at any depth: the arguments of a call.
+    pub(crate) fn push_strings(&mut self, value: &serde_json::Value) {
+        match value {
+            serde_json::Value::String(text) => self.push(text),
+            serde_json::Value::Array(items) => items.iter().for_each(|item| self.push_strings(item)),
+            serde_json::Value::Object(members) => members.values().for_each(|value| self.push_strings(value)),
+            _ => {}
+        }
+    }
+
     /// Tokens of everything so far.
     pub(crate) fn count(&mut self) -> u64 {
         self.counted += tokenizer::count(&self.kept);

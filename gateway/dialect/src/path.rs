@@ -5,6 +5,8 @@
 //! known but not built yet is told apart from what is unknown, and an unknown path gets the nearest
 //! family and the path that would have worked.
 
+pub(crate) mod gemini;
+
 use std::borrow::Cow;
 
 use smallvec::SmallVec;
@@ -48,8 +50,8 @@ pub struct Call<'a> {
     pub dialect: Dialect,
     /// What it asks for.
     pub operation: Operation,
-    /// What the path names: the model, as Azure's deployments and `/v1/models/{id}` have it there, or
-    /// the id of a response that a provider keeps.
+    /// What the path names: the model, as Azure's deployments, Gemini and `/v1/models/{id}` have it
+    /// there, or the id of a response that a provider keeps.
     pub model: Option<Cow<'a, str>>,
 }
 
@@ -70,6 +72,9 @@ pub fn recognise<'a>(method: &str, path: &'a str, header: impl Fn(&str) -> bool)
             _ => Recognised::WrongMethod { dialect: nearest, allow: "GET, HEAD" },
         };
     }
+    if let Some(googles) = gemini::recognise(method, &segments, &header) {
+        return googles;
+    }
     let names: SmallVec<[&str; 8]> = segments.iter().map(AsRef::as_ref).collect();
     let (prefix, skipped) = Prefix::of(&names);
     let rest = &names[skipped..];
@@ -78,7 +83,7 @@ pub fn recognise<'a>(method: &str, path: &'a str, header: impl Fn(&str) -> bool)
     }
     let known = match rest {
         ["models"] => Known::Call(Operation::ListModels),
-        ["models", id] if !id.contains(':') => Known::Call(Operation::GetModel),
+        ["models", _] => Known::Call(Operation::GetModel),
         _ => operation(method, rest),
     };
     let dialect = prefix.dialect(rest, anthropic);
@@ -128,6 +133,10 @@ fn call<'a>(
 fn speaks(dialect: Dialect, operation: Operation) -> bool {
     match operation {
         Operation::Messages | Operation::CountTokens => dialect.family() == Family::Anthropic,
+        Operation::GenerateContent
+        | Operation::StreamGenerateContent
+        | Operation::EmbedContent
+        | Operation::BatchEmbedContents => dialect.family() == Family::Gemini,
         Operation::ListModels | Operation::GetModel => true,
         _ => dialect.family() == Family::OpenAi,
     }
@@ -236,7 +245,7 @@ fn operation(method: &str, rest: &[&str]) -> Known {
         _ => LATER
             .iter()
             .find(|(first, _)| rest.len() >= first.len() && rest[..first.len()] == **first)
-            .map_or_else(|| by_shape(rest), |(_, what)| Known::Later(what)),
+            .map_or(Known::Nothing, |(_, what)| Known::Later(what)),
     }
 }
 
@@ -260,25 +269,14 @@ const LATER: &[(&[&str], &str)] = &[
     (&["containers"], "containers"),
     (&["evals"], "evals"),
     (&["skills"], "skills"),
-    (&["v1beta"], "the Gemini API"),
-    (&["v1beta1"], "the Vertex API"),
-    (&["projects"], "the Vertex API"),
-    (&["gemini"], "the Gemini API"),
     (&["model"], "the Bedrock API"),
     (&["bedrock"], "the Bedrock API"),
 ];
 
-/// Gemini hangs its verb on the model: `/v1/models/{model}:generateContent`.
-fn by_shape(rest: &[&str]) -> Known {
-    match rest {
-        ["models", id] if id.contains(':') => Known::Later("the Gemini API"),
-        _ => Known::Nothing,
-    }
-}
-
 fn hint(dialect: Dialect, rest: &[&str]) -> String {
     let base = match dialect {
         Dialect::OpenAi | Dialect::Anthropic => "/v1",
+        Dialect::Gemini => "/v1beta",
         Dialect::AzureOpenAi => "/openai/v1",
     };
     let verb = match (dialect, rest.last().copied().unwrap_or_default()) {
@@ -318,6 +316,10 @@ pub(crate) fn verb(operation: Operation) -> &'static str {
         Operation::Translations => "audio/translations",
         Operation::Messages => "messages",
         Operation::CountTokens => "messages/count_tokens",
+        Operation::GenerateContent
+        | Operation::StreamGenerateContent
+        | Operation::EmbedContent
+        | Operation::BatchEmbedContents => gemini::verb(operation).unwrap_or_default(),
         Operation::ListModels | Operation::GetModel => "models",
     }
 }
@@ -328,7 +330,7 @@ fn segments(path: &str) -> Option<SmallVec<[Cow<'_, str>; 8]>> {
     path.split('/').filter(|segment| !segment.is_empty()).map(decoded).collect()
 }
 
-fn decoded(segment: &str) -> Option<Cow<'_, str>> {
+pub(crate) fn decoded(segment: &str) -> Option<Cow<'_, str>> {
     let text = if segment.contains('%') {
         let mut bytes = Vec::with_capacity(segment.len());
         let mut rest = segment.bytes();
@@ -484,8 +486,6 @@ mod tests {
             ("POST", "/v1/conversations"),
             ("GET", "/v1/chat/completions"),
             ("POST", "/v1/messages/batches"),
-            ("POST", "/v1beta/models/gemini-3:generateContent"),
-            ("POST", "/v1/models/gemini-3:streamGenerateContent"),
             ("POST", "/model/anthropic.claude%3A0/converse"),
             ("POST", "/openai/deployments/d/images/variations"),
         ];

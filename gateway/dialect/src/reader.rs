@@ -7,6 +7,8 @@ use crate::{
     anthropic::stream::MessagesReader,
     codec::ErrorFace,
     fault::{Fault, FaultRules},
+    framing::Framing,
+    gemini::{self, stream::GenerateReader},
     openai::{self, chat_stream::ChatReader, media_stream::MediaReader, response_stream::ResponsesReader},
     output::OutputText,
     reported::Reported,
@@ -50,6 +52,7 @@ pub enum SeenKind {
 pub struct StreamReader {
     dialect: Dialect,
     operation: Operation,
+    framing: Framing,
     kind: Kind,
     tally: Tally,
 }
@@ -59,6 +62,7 @@ enum Kind {
     Chat(ChatReader),
     Responses(ResponsesReader),
     Messages(MessagesReader),
+    Generate(GenerateReader),
     Media(MediaReader),
     /// An operation that has no streamed form: whatever comes is passed on as content.
     Unread,
@@ -99,22 +103,33 @@ impl StreamReader {
             Operation::ChatCompletions => Kind::Chat(ChatReader::new(hide_usage)),
             Operation::Responses | Operation::GetResponse => Kind::Responses(ResponsesReader::default()),
             Operation::Messages => Kind::Messages(MessagesReader::default()),
+            Operation::StreamGenerateContent => Kind::Generate(GenerateReader::default()),
             Operation::Completions => Kind::Chat(ChatReader::of_completions(hide_usage)),
             operation if operation.is_media() => Kind::Media(MediaReader::new(operation)),
             _ => Kind::Unread,
         };
         let tally = Tally { rules, reported: Reported::default(), output: OutputText::default() };
-        Self { dialect, operation, kind, tally }
+        Self { dialect, operation, framing: Framing::Events, kind, tally }
     }
 
-    /// Reads one whole event, blank line included, as received.
+    /// The reader for events that are framed so; without it they are server-sent ones.
+    #[must_use]
+    pub fn framed(self, framing: Framing) -> Self {
+        Self { framing, ..self }
+    }
+
+    /// Reads one whole event with its frame, as received.
     pub fn event(&mut self, raw: &[u8]) -> Seen {
+        if let (Framing::JsonArray, Kind::Generate(reader)) = (self.framing, &mut self.kind) {
+            return reader.element(raw, &mut self.tally);
+        }
         let data = data(raw);
         let Some(bytes) = data.bytes() else { return Seen::shown(SeenKind::Prelude) };
         match &mut self.kind {
             Kind::Chat(reader) => reader.data(bytes, &mut self.tally),
             Kind::Responses(reader) => reader.data(bytes, &mut self.tally),
             Kind::Messages(reader) => reader.data(bytes, &mut self.tally),
+            Kind::Generate(reader) => reader.data(bytes, &mut self.tally),
             Kind::Media(reader) => reader.data(bytes, &mut self.tally),
             Kind::Unread => Seen::shown(SeenKind::Content),
         }
@@ -139,6 +154,7 @@ impl StreamReader {
             Kind::Chat(reader) => reader.finished(),
             Kind::Responses(reader) => reader.finished(),
             Kind::Messages(reader) => reader.finished(),
+            Kind::Generate(reader) => reader.finished(),
             Kind::Media(reader) => reader.finished(),
             Kind::Unread => false,
         }
@@ -156,11 +172,23 @@ impl StreamReader {
         self.tally.output.bytes()
     }
 
-    /// An error of ours as the event that ends this stream, blank line included. In a responses
-    /// stream it takes the next sequence number.
+    /// What closes a stream after the upstream's own error event, which is the last that is passed on.
+    #[must_use]
+    pub const fn closing(&self) -> &'static [u8] {
+        match self.framing {
+            Framing::Events => b"",
+            Framing::JsonArray => b"]",
+        }
+    }
+
+    /// An error of ours as the event that ends this stream, its frame included. In a responses stream it
+    /// takes the next sequence number, in a JSON array it is the last element.
     #[must_use]
     pub fn error_event(&self, face: &ErrorFace<'_>) -> Vec<u8> {
         match &self.kind {
+            Kind::Generate(reader) if self.framing == Framing::JsonArray => {
+                gemini::error::last_element(face, reader.began_array())
+            }
             Kind::Responses(reader) => openai::error::responses_event(face, reader.next_sequence()),
             _ => self.dialect.codec().error_event(self.operation, face),
         }

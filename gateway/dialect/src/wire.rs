@@ -1,6 +1,6 @@
 //! The names of what is spoken: dialects, their wire families, and operations.
 
-use crate::{anthropic::Anthropic, azure_openai::AzureOpenAi, codec::Codec, openai::OpenAi};
+use crate::{anthropic::Anthropic, azure_openai::AzureOpenAi, codec::Codec, gemini::Gemini, openai::OpenAi};
 
 /// An API as its vendor defined it: paths, credential header, body and error shapes.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -11,11 +11,13 @@ pub enum Dialect {
     AzureOpenAi,
     /// Anthropic's Messages API.
     Anthropic,
+    /// Google's Gemini API, the developer's and Vertex AI's.
+    Gemini,
 }
 
 impl Dialect {
     /// Every dialect that is built.
-    pub const ALL: [Self; 3] = [Self::OpenAi, Self::AzureOpenAi, Self::Anthropic];
+    pub const ALL: [Self; 4] = [Self::OpenAi, Self::AzureOpenAi, Self::Anthropic, Self::Gemini];
 
     /// The name in configuration, rows and metrics.
     #[must_use]
@@ -24,6 +26,7 @@ impl Dialect {
             Self::OpenAi => "openai",
             Self::AzureOpenAi => "azure-openai",
             Self::Anthropic => "anthropic",
+            Self::Gemini => "gemini",
         }
     }
 
@@ -40,6 +43,7 @@ impl Dialect {
             Self::OpenAi => &OpenAi,
             Self::AzureOpenAi => &AzureOpenAi,
             Self::Anthropic => &Anthropic,
+            Self::Gemini => &Gemini,
         }
     }
 
@@ -49,6 +53,7 @@ impl Dialect {
         match self {
             Self::OpenAi | Self::AzureOpenAi => Family::OpenAi,
             Self::Anthropic => Family::Anthropic,
+            Self::Gemini => Family::Gemini,
         }
     }
 }
@@ -60,6 +65,8 @@ pub enum Family {
     OpenAi,
     /// Anthropic alone.
     Anthropic,
+    /// Gemini alone.
+    Gemini,
 }
 
 /// What a call asks for.
@@ -101,8 +108,16 @@ pub enum Operation {
     Translations,
     /// Anthropic messages.
     Messages,
-    /// Anthropic's free token count.
+    /// The free token count of Anthropic and Gemini.
     CountTokens,
+    /// Gemini's answer in one piece.
+    GenerateContent,
+    /// Gemini's answer as a stream.
+    StreamGenerateContent,
+    /// Gemini's embedding of one content.
+    EmbedContent,
+    /// Gemini's embeddings of several contents.
+    BatchEmbedContents,
     /// The models that a key may use.
     ListModels,
     /// One of those models.
@@ -133,6 +148,10 @@ impl Operation {
             Self::Translations => "translations",
             Self::Messages => "messages",
             Self::CountTokens => "count_tokens",
+            Self::GenerateContent => "generate_content",
+            Self::StreamGenerateContent => "stream_generate_content",
+            Self::EmbedContent => "embed_content",
+            Self::BatchEmbedContents => "batch_embed_contents",
             Self::ListModels => "list_models",
             Self::GetModel => "get_model",
         }
@@ -153,7 +172,11 @@ impl Operation {
             | Self::Speech
             | Self::Transcriptions
             | Self::Translations
-            | Self::Messages => true,
+            | Self::Messages
+            | Self::GenerateContent
+            | Self::StreamGenerateContent
+            | Self::EmbedContent
+            | Self::BatchEmbedContents => true,
             Self::CountResponseTokens
             | Self::GetResponse
             | Self::DeleteResponse
@@ -176,6 +199,8 @@ impl Operation {
                 | Self::CompactResponse
                 | Self::Completions
                 | Self::Messages
+                | Self::GenerateContent
+                | Self::StreamGenerateContent
         )
     }
 
@@ -233,6 +258,6 @@ mod tests {
             assert_eq!(Dialect::from_name(dialect.as_str()), Some(dialect));
             assert_eq!(dialect.codec().dialect(), dialect);
         }
-        assert_eq!(Dialect::from_name("gemini"), None);
+        assert_eq!(Dialect::from_name("telepathy"), None);
     }
 }

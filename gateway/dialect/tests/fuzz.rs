@@ -4,17 +4,23 @@
 use bytes::Bytes;
 use proptest::{prelude::*, sample::Index};
 use serde_json::{Value, json};
-use tollgate_dialect::{Codec, Dialect, Edits, Operation, SeenKind, Splitter, recognise};
+use tollgate_dialect::{Codec, Dialect, Edits, Framing, Operation, SeenKind, recognise};
 
-const OPERATIONS: [Operation; 7] = [
+const OPERATIONS: [Operation; 11] = [
     Operation::ChatCompletions,
     Operation::Responses,
     Operation::Embeddings,
     Operation::Messages,
     Operation::CountTokens,
+    Operation::GenerateContent,
+    Operation::StreamGenerateContent,
+    Operation::EmbedContent,
+    Operation::BatchEmbedContents,
     Operation::ListModels,
     Operation::GetModel,
 ];
+
+const FRAMINGS: [Framing; 2] = [Framing::Events, Framing::JsonArray];
 
 fn config() -> ProptestConfig {
     let cases = std::env::var("TOLLGATE_FUZZ_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(256);
@@ -29,7 +35,7 @@ fn codecs() -> impl Iterator<Item = (&'static dyn Codec, Operation)> {
 
 /// Bytes that look like the wire: pieces of JSON and SSE in any order, and noise.
 fn wire() -> impl Strategy<Value = Vec<u8>> {
-    const PIECES: [&str; 36] = [
+    const PIECES: [&str; 47] = [
         "data: ",
         "event: ",
         ": ping",
@@ -64,6 +70,17 @@ fn wire() -> impl Strategy<Value = Vec<u8>> {
         "\"response\":",
         "\"x_groq\":",
         "\"prompt_tokens\":18446744073709551615",
+        "\"candidates\":",
+        "\"parts\":",
+        "\"text\":\"a\"",
+        "\"finishReason\":\"STOP\"",
+        "\"usageMetadata\":",
+        "\"modality\":\"AUDIO\"",
+        "\"tokenCount\":7",
+        "\"promptTokenCount\":3",
+        "\"requests\":",
+        "\"generationConfig\":",
+        "\"functionCall\":",
         "null",
         "-1e9",
     ];
@@ -90,8 +107,33 @@ fn stream() -> impl Strategy<Value = Vec<u8>> {
     )
 }
 
-fn split(chunks: &[&[u8]]) -> Vec<Bytes> {
-    let mut splitter = Splitter::new();
+/// A stream that is one JSON array, perhaps cut off, with whatever may stand between its elements.
+fn array() -> impl Strategy<Value = Vec<u8>> {
+    let element = (any::<String>(), 0..4_usize).prop_map(|(text, depth)| {
+        (0..depth).fold(json!({ "text": text }), |inner, _| json!({ "a": [inner, "]}\\\""] })).to_string()
+    });
+    let between = prop_oneof![Just(","), Just(",\r\n"), Just("\n,\n")];
+    (prop::collection::vec(element, 0..6), between, any::<bool>()).prop_map(|(elements, between, cut)| {
+        let text = format!("[{}{}", elements.join(between), if cut { ",{\"torn" } else { "\n]" });
+        text.into_bytes()
+    })
+}
+
+/// Pieces of a stream, cut at the given places.
+fn chunks<'a>(stream: &'a [u8], cuts: &[Index]) -> Vec<&'a [u8]> {
+    let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(stream.len() + 1)).collect();
+    cuts.sort_unstable();
+    let mut chunks = Vec::new();
+    let mut from = 0;
+    for cut in cuts.into_iter().chain([stream.len()]) {
+        chunks.push(&stream[from..cut]);
+        from = cut;
+    }
+    chunks
+}
+
+fn split(framing: Framing, chunks: &[&[u8]]) -> Vec<Bytes> {
+    let mut splitter = framing.splitter();
     let mut events = Vec::new();
     for chunk in chunks {
         splitter.push(Bytes::copy_from_slice(chunk));
@@ -127,37 +169,65 @@ fn request() -> impl Strategy<Value = (String, Value)> {
     })
 }
 
+/// A request of Gemini's with a configuration of some kind, or without.
+fn generation() -> impl Strategy<Value = (String, Value)> {
+    let cap = prop_oneof![Just(None), Just(Some(Value::Null)), any::<u32>().prop_map(|cap| Some(cap.into()))];
+    let config = (cap, any::<Option<String>>()).prop_map(|(cap, text)| {
+        let cap = cap.map(|cap| ("maxOutputTokens".to_owned(), cap));
+        let other = text.map(|text| (format!("x{text}"), json!([{ "maxOutputTokens": text }])));
+        Value::Object(cap.into_iter().chain(other).collect())
+    });
+    let name = prop_oneof![Just("generationConfig"), Just("generation_config")];
+    let config = prop::option::of((name, prop_oneof![Just(Value::Null), config]));
+    (config, any::<Option<String>>(), any::<bool>()).prop_map(|(config, text, pretty)| {
+        let config = config.map(|(name, config)| (name.to_owned(), config));
+        let other = text.map(|text| ("contents".to_owned(), json!([{ "parts": [{ "text": text }] }])));
+        let object = Value::Object(config.into_iter().chain(other).collect());
+        let text = if pretty { format!("{object:#}") } else { object.to_string() };
+        (text, object)
+    })
+}
+
 proptest! {
     #![proptest_config(config())]
 
     #[test]
     fn cutting_a_stream_anywhere_changes_nothing(stream in stream(), cuts in prop::collection::vec(any::<Index>(), 0..6)) {
-        let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(stream.len() + 1)).collect();
-        cuts.sort_unstable();
-        let mut chunks = Vec::new();
-        let mut from = 0;
-        for cut in cuts.into_iter().chain([stream.len()]) {
-            chunks.push(&stream[from..cut]);
-            from = cut;
+        let framing = Framing::Events;
+        prop_assert_eq!(split(framing, &chunks(&stream, &cuts)), split(framing, &[&stream]));
+    }
+
+    #[test]
+    fn cutting_an_array_anywhere_changes_nothing(stream in array(), cuts in prop::collection::vec(any::<Index>(), 0..6)) {
+        let framing = Framing::JsonArray;
+        let whole = split(framing, &[&stream]);
+        prop_assert_eq!(&split(framing, &chunks(&stream, &cuts)), &whole);
+        // Each event but the last two, bracket and tail, is one element.
+        for event in &whole[..whole.len().saturating_sub(2)] {
+            let element = event.iter().position(|byte| *byte == b'{').map(|at| &event[at..]);
+            let parsed = element.map(serde_json::from_slice::<Value>);
+            prop_assert!(matches!(parsed, Some(Ok(_))), "{:?}", event);
         }
-        prop_assert_eq!(split(&chunks), split(&[&stream]));
     }
 
     #[test]
     fn splitting_loses_no_byte(bytes in wire(), cut in any::<Index>()) {
         let (head, tail) = bytes.split_at(cut.index(bytes.len() + 1));
-        prop_assert_eq!(split(&[head, tail]).concat(), bytes.clone());
-        prop_assert_eq!(split(&[head, tail]), split(&[&bytes]));
+        for framing in FRAMINGS {
+            prop_assert_eq!(split(framing, &[head, tail]).concat(), bytes.clone());
+            prop_assert_eq!(split(framing, &[head, tail]), split(framing, &[&bytes]));
+        }
     }
 
     #[test]
     fn no_answer_makes_a_reader_panic(bytes in wire()) {
-        for (codec, operation) in codecs() {
+        for ((codec, operation), framing) in codecs().flat_map(|codec| FRAMINGS.map(|framing| (codec, framing))) {
             codec.reply(operation, &bytes);
             codec.fault(429, &bytes);
-            let mut reader = codec.reader(operation, true);
+            codec.wait(&bytes);
+            let mut reader = codec.reader(operation, true).framed(framing);
             let mut ended = false;
-            for event in split(&[&bytes]) {
+            for event in split(framing, &[&bytes]) {
                 ended |= reader.event(&event).kind == SeenKind::End;
             }
             prop_assert!(!ended || reader.finished());
@@ -178,7 +248,7 @@ proptest! {
     }
 
     #[test]
-    fn no_path_makes_the_recogniser_panic(path in "(/|%2[eEfF]|%5c|%00|%|\\.\\.|v1|openai|azure|deployments|models|messages|é|[a-z:]{0,4}){0,9}") {
+    fn no_path_makes_the_recogniser_panic(path in "(/|%2[eEfF]|%5c|%00|%|\\.\\.|v1|v1beta|openai|azure|gemini|projects|publishers|google|deployments|models|messages|:generateContent|:|é|[a-z:]{0,4}){0,9}") {
         for method in ["GET", "POST", "HEAD"] {
             recognise(method, &path, |_| false);
             recognise(method, &path, |_| true);
@@ -204,6 +274,26 @@ proptest! {
         }
         if want.get("max_completion_tokens").is_none_or(Value::is_null) {
             want["max_completion_tokens"] = 77.into();
+        }
+        prop_assert_eq!(edited, want);
+    }
+
+    #[test]
+    fn an_edited_generation_says_the_same_but_for_its_cap((text, object) in generation()) {
+        let codec = Dialect::Gemini.codec();
+        let body = Bytes::from(text);
+        let head = codec.peek(Operation::GenerateContent, &body).expect("a fair request");
+        let edits = Edits { model: Some("g"), include_usage: true, output_cap: Some(77) };
+        let edited = codec.request_body(Operation::GenerateContent, &head, &body, &edits);
+        let edited: Value = serde_json::from_slice(&edited).expect("still JSON");
+
+        let mut want = object;
+        let config = if want.get("generation_config").is_some() { "generation_config" } else { "generationConfig" };
+        if want.get(config).is_none_or(Value::is_null) {
+            want[config] = json!({});
+        }
+        if want[config].get("maxOutputTokens").is_none_or(Value::is_null) {
+            want[config]["maxOutputTokens"] = 77.into();
         }
         prop_assert_eq!(edited, want);
     }

@@ -1,7 +1,7 @@
 //! Whole exchanges, one folder each under `golden/<dialect>/<operation>/<case>`: the client's
 //! `request.json`, the `edits.json` that the gateway asks for, the `edited.json` that goes upstream
-//! to the byte, the provider's `reply.json` or `stream.sse`, and what must be read in
-//! `expected.json`.
+//! to the byte, the provider's `reply.json`, `stream.sse` or `stream.json` (an array sent piecewise),
+//! and what must be read in `expected.json`.
 
 use std::{
     fs,
@@ -10,7 +10,7 @@ use std::{
 
 use bytes::Bytes;
 use serde_json::{Value, json};
-use tollgate_dialect::{Codec, Dialect, Edits, Operation, Reported, SeenKind, Splitter};
+use tollgate_dialect::{Codec, Dialect, Edits, Framing, Operation, Reported, SeenKind, StreamReader};
 use tollgate_domain::Usage;
 
 #[test]
@@ -35,10 +35,23 @@ fn folders(path: &Path) -> Vec<PathBuf> {
 }
 
 fn operation(folder: &Path) -> Operation {
-    use Operation::{ChatCompletions, CountTokens, Embeddings, Messages, Responses};
+    use Operation::{
+        BatchEmbedContents, ChatCompletions, CountTokens, EmbedContent, Embeddings, GenerateContent,
+        Messages, Responses, StreamGenerateContent,
+    };
     let name = folder.file_name().and_then(|name| name.to_str());
-    [ChatCompletions, Responses, Embeddings, Messages, CountTokens]
-        .into_iter()
+    let all = [
+        ChatCompletions,
+        Responses,
+        Embeddings,
+        Messages,
+        CountTokens,
+        GenerateContent,
+        StreamGenerateContent,
+        EmbedContent,
+        BatchEmbedContents,
+    ];
+    all.into_iter()
         .find(|operation| Some(operation.as_str()) == name)
         .unwrap_or_else(|| panic!("{} names no operation", folder.display()))
 }
@@ -66,19 +79,20 @@ fn check(codec: &dyn Codec, operation: Operation, case: &Path) {
         "stream": head.stream,
         "output_cap": head.output_cap.map(|cap| cap.value),
     }});
-    match read("stream.sse") {
-        Some(stream) => {
+    let events = read("stream.sse").map(|stream| (stream, Framing::Events));
+    match events.or_else(|| Some((read("stream.json")?, Framing::JsonArray))) {
+        Some((stream, framing)) => {
             let asked = head.include_usage == Some(true);
-            follow(codec, operation, !asked, Bytes::from(stream), &mut seen);
+            let reader = codec.reader(operation, !asked).framed(framing);
+            follow(reader, framing, Bytes::from(stream), &mut seen);
         }
         None => report(&codec.reply(operation, &must("reply.json")), &mut seen),
     }
     assert_eq!(seen, parse("expected.json"), "{at}");
 }
 
-fn follow(codec: &dyn Codec, operation: Operation, hide: bool, stream: Bytes, seen: &mut Value) {
-    let mut splitter = Splitter::new();
-    let mut reader = codec.reader(operation, hide);
+fn follow(mut reader: StreamReader, framing: Framing, stream: Bytes, seen: &mut Value) {
+    let mut splitter = framing.splitter();
     splitter.push(stream);
     let events: Vec<String> = splitter
         .by_ref()
@@ -94,7 +108,7 @@ fn follow(codec: &dyn Codec, operation: Operation, hide: bool, stream: Bytes, se
             if seen.hide { format!("{kind} hidden") } else { kind }
         })
         .collect();
-    assert_eq!(splitter.buffered(), 0, "the stream ends with a blank line");
+    assert_eq!(splitter.buffered(), 0, "the stream ends with a whole event");
     seen["events"] = events.into();
     seen["finished"] = reader.finished().into();
     seen["output_bytes"] = reader.output_bytes().into();

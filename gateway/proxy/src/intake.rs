@@ -55,7 +55,7 @@ impl Envelope {
 
     /// The name came from an Azure deployment path.
     pub(crate) fn is_deployment(&self) -> bool {
-        self.in_path.is_some()
+        self.dialect == Dialect::AzureOpenAi && self.in_path.is_some()
     }
 
     /// The kept response that the path names, or that this one is to follow.

@@ -12,7 +12,7 @@ use tollgate_domain::ModelAlias;
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Rejection {
     /// No credential in any of the places where clients put one.
-    #[error("no API key: send it as `authorization: Bearer …`, `x-api-key` or `api-key`")]
+    #[error("no API key: send it as `authorization: Bearer …`, `x-api-key`, `api-key` or `x-goog-api-key`")]
     MissingKey,
     /// A credential that no key has.
     #[error("unknown API key")]

@@ -24,6 +24,8 @@ pub(super) enum Api {
     AzureEmbeddings,
     Messages,
     CountTokens,
+    /// Any call of Gemini's: its path tells which.
+    Gemini,
 }
 
 impl Api {
@@ -45,6 +47,7 @@ impl Api {
             "azure-openai-embeddings" => Self::AzureEmbeddings,
             "anthropic-messages" => Self::Messages,
             "anthropic-count-tokens" => Self::CountTokens,
+            "gemini" | "gemini-count-tokens" | "gemini-embeddings" => Self::Gemini,
             _ => return None,
         })
     }
@@ -64,6 +67,7 @@ impl Api {
             | Self::Audio => "openai",
             Self::AzureChat | Self::AzureResponses | Self::AzureEmbeddings => "azure-openai",
             Self::Messages | Self::CountTokens => "anthropic",
+            Self::Gemini => "gemini",
         }
     }
 
@@ -82,6 +86,7 @@ impl Api {
             Self::AzureChat | Self::AzureResponses | Self::AzureEmbeddings => "/openai/",
             Self::Messages => "/v1/messages",
             Self::CountTokens => "/v1/messages/count_tokens",
+            Self::Gemini => "/models/",
         }
     }
 
@@ -96,6 +101,10 @@ impl Api {
     pub(super) fn client_path(self, recorded: &str, alias: &str) -> String {
         match self {
             Self::Messages | Self::CountTokens => self.own_path().to_owned(),
+            Self::Gemini => match gemini_model(recorded) {
+                Some(name) => recorded.replacen(&format!("/models/{name}:"), &format!("/models/{alias}:"), 1),
+                None => recorded.to_owned(),
+            },
             Self::AzureChat | Self::AzureResponses | Self::AzureEmbeddings => {
                 let recorded = recorded.replace("//", "/");
                 match deployment(&recorded) {
@@ -119,6 +128,7 @@ impl Api {
         match self.dialect() {
             "azure-openai" => ("api-key", secret.to_owned()),
             "anthropic" => ("x-api-key", secret.to_owned()),
+            "gemini" => ("x-goog-api-key", secret.to_owned()),
             _ => ("authorization", format!("Bearer {secret}")),
         }
     }
@@ -134,10 +144,11 @@ impl Api {
     }
 }
 
-/// The model that the provider was asked for: Azure's deployment wins over the body.
+/// The model that the provider was asked for: one in the path wins over the body.
 pub(super) fn asked_model(recording: &Recording) -> Option<String> {
-    let deployment = deployment(recording.request.url.path()).map(str::to_owned);
-    deployment.or_else(|| match recording.request.form() {
+    let path = recording.request.url.path();
+    let in_path = deployment(path).or_else(|| gemini_model(path)).map(str::to_owned);
+    in_path.or_else(|| match recording.request.form() {
         Some(form) => form_field(&form, "model").map(|span| text(&form[span])),
         None => recording.request.body["model"].as_str().map(str::to_owned),
     })
@@ -161,6 +172,11 @@ fn deployment(path: &str) -> Option<&str> {
     path.split_once("/deployments/").and_then(|(_, rest)| rest.split('/').next())
 }
 
+/// The model before the verb, which only Gemini has in its paths.
+fn gemini_model(path: &str) -> Option<&str> {
+    path.rsplit_once("/models/").and_then(|(_, rest)| rest.rsplit_once(':')).map(|(model, _)| model)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -179,6 +195,7 @@ mod tests {
             ),
             (Api::AzureResponses, "/openai/v1/responses", "", "/openai/v1/responses"),
             (Api::Messages, "/v1/messages", "", "/v1/messages"),
+            (Api::Gemini, "/v1beta/models/g:countTokens", "/v1beta", "/v1beta/models/a:countTokens"),
             (Api::CompactResponse, "/v1/responses/compact", "/v1", "/v1/responses/compact"),
             (Api::Images, "/v1/images/edits", "/v1", "/v1/images/edits"),
             (Api::Audio, "/api/v1/audio/speech", "/api/v1", "/v1/audio/speech"),

@@ -30,7 +30,7 @@ pub(super) const PRIVATE_HEADERS: [(&str, &str); 4] = [
 ];
 
 /// Headers that belong to one connection or to its framing, and credentials.
-const NOT_REPLAYED: [&str; 13] = [
+const NOT_REPLAYED: [&str; 14] = [
     "accept-encoding",
     "api-key",
     "authorization",
@@ -44,6 +44,7 @@ const NOT_REPLAYED: [&str; 13] = [
     "transfer-encoding",
     "upgrade",
     "x-api-key",
+    "x-goog-api-key",
 ];
 
 /// A replay that is planned.
@@ -71,7 +72,8 @@ pub(super) fn plan(recordings: impl IntoIterator<Item = Arc<Recording>>) -> Resu
         ensure!(recording.request.method == "POST", "{name}: {} is not replayed", recording.request.method);
         let model = asked_model(&recording).with_context(|| format!("{name}: no model is asked for"))?;
         let answer = recording.response.bytes().with_context(|| name.clone())?;
-        let is_stream = verdict::is_event_stream(&recording);
+        let is_stream = verdict::is_event_stream(&recording)
+            || recording.request.url.path().ends_with(":streamGenerateContent");
         let cuts: &[Cut] = if is_stream { &Cut::OF_STREAMS } else { &Cut::OF_PLAIN };
         for cut in cuts {
             plays.push(Play {
@@ -190,6 +192,12 @@ impl Play {
         };
         if let Some(member) = body.get_mut("model") {
             *member = Value::from(model);
+        }
+        // Gemini's batches name the model once more in each request, as a resource.
+        for request in body.get_mut("requests").and_then(Value::as_array_mut).into_iter().flatten() {
+            if let Some(member) = request.get_mut("model") {
+                *member = Value::from(format!("models/{model}"));
+            }
         }
         Ok(Bytes::from(body.to_string()))
     }

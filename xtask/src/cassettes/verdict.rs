@@ -154,6 +154,10 @@ fn own_error(play: &Play, reply: &Reply, status: u16, code: &str, complaints: &m
     if play.api.dialect() == "anthropic" {
         complaints.same("type", body["type"].as_str(), Some("error"));
         complaints.unless(body["error"]["type"].is_string(), || format!("no error type in {body}"));
+    } else if play.api.dialect() == "gemini" {
+        complaints.same("error code", body["error"]["code"].as_u64(), Some(u64::from(status)));
+        let reason = body["error"]["details"][0]["reason"].as_str();
+        complaints.same("error reason", reason, Some(code.to_ascii_uppercase().as_str()));
     } else {
         complaints.same("error code", body["error"]["code"].as_str(), Some(code));
     }
@@ -278,7 +282,9 @@ fn tokens_of_the_row(play: &Play, row: &Value, is_success: bool, complaints: &mu
                 });
             complaints.same("row: usage_source", source, Some("reported"));
         }
-        (None, _) if is_success && play.api.is_free() => {
+        (None, _)
+            if is_success && (play.api.is_free() || play.recording.dialect == "gemini-count-tokens") =>
+        {
             complaints.same("usage of a free call", got, Usage::default());
         }
         (None, _) if is_success => complaints.unless(matches!(source, Some("counted" | "estimated")), || {

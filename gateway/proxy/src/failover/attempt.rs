@@ -252,13 +252,14 @@ impl Received<'_> {
 
     async fn stream(self, hide_usage: bool) -> Result<Reply, Failure> {
         let (head, body) = self.response.into_parts();
-        if !is_event_stream(&head.headers) {
-            return Err(Failure { status: Some(head.status.as_u16()), ..Failure::of(Class::Protocol) });
-        }
         let codec = self.target.upstream.dialect.codec();
+        let content_type = head.headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+        let Some(framing) = codec.framing(content_type) else {
+            return Err(Failure { status: Some(head.status.as_u16()), ..Failure::of(Class::Protocol) });
+        };
         let reader = codec.reader(self.operation, hide_usage);
         let patience = self.target.upstream.timeouts.ttft;
-        let mut stream = Stream::new(head, body, self.exchange, reader);
+        let mut stream = Stream::new(head, body, self.exchange, framing, reader);
         if let Some(way) = self.way {
             stream.headers = wording::answer_headers(&stream.headers, false);
             stream.translation =
@@ -276,8 +277,9 @@ impl Received<'_> {
         let reading = collect(self.worker, self.target, self.exchange, body, LARGEST_ERROR);
         // An error without its body is still an error; its status has been told.
         let body = timeout(ERROR_PATIENCE, reading).await.ok().and_then(Result::ok).unwrap_or_default();
-        let hint = wait_hint(&head.headers, wall_clock().get());
-        let fault = match self.target.upstream.dialect.codec().fault(status, &body) {
+        let codec = self.target.upstream.dialect.codec();
+        let hint = wait_hint(&head.headers, wall_clock().get()).or_else(|| codec.wait(&body));
+        let fault = match codec.fault(status, &body) {
             // A 503 that says when to come back is an overload, not a defect.
             Fault::Server if status == 503 && hint.is_some() => Fault::Overloaded,
             fault => fault,
@@ -289,11 +291,6 @@ impl Received<'_> {
         let answer = Some(Box::new(passed));
         Err(Failure { class: Class::Said(fault), status: Some(status), hint, answer })
     }
-}
-
-/// A missing content type is accepted when the body turns out to be what was asked for.
-fn is_event_stream(headers: &HeaderMap) -> bool {
-    headers.get(header::CONTENT_TYPE).is_none_or(|value| value.as_bytes().starts_with(b"text/event-stream"))
 }
 
 /// A body that did not come whole.

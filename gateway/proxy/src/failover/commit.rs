@@ -8,7 +8,7 @@ use std::{collections::VecDeque, future::poll_fn};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, response};
 use hyper::body::Incoming;
-use tollgate_dialect::{SeenKind, Splitter, StreamReader, StreamTranslation};
+use tollgate_dialect::{Frames, Framing, SeenKind, StreamReader, StreamTranslation};
 
 use super::failure::{Class, Failure};
 use crate::{settle::Progress, upstream::Exchange};
@@ -22,7 +22,7 @@ pub(crate) struct Stream {
     pub(crate) headers: HeaderMap,
     pub(crate) body: Incoming,
     pub(crate) exchange: Exchange,
-    pub(crate) splitter: Splitter,
+    pub(crate) splitter: Frames,
     pub(crate) reader: StreamReader,
     /// Events that are read and wait to be sent, oldest first.
     pub(crate) held: VecDeque<Bytes>,
@@ -39,6 +39,7 @@ impl Stream {
         head: response::Parts,
         body: Incoming,
         exchange: Exchange,
+        framing: Framing,
         reader: StreamReader,
     ) -> Self {
         Self {
@@ -46,8 +47,8 @@ impl Stream {
             headers: head.headers,
             body,
             exchange,
-            splitter: Splitter::new(),
-            reader,
+            splitter: framing.splitter(),
+            reader: reader.framed(framing),
             held: VecDeque::new(),
             last: None,
             translation: None,

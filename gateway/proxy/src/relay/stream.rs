@@ -17,7 +17,7 @@ use bytes::Bytes;
 use hyper::body::Incoming;
 use tokio::time::Sleep;
 use tollgate_accounting::ledger::{Appended, End};
-use tollgate_dialect::{ErrorFace, Fault, SeenKind, Splitter, StreamReader, StreamTranslation};
+use tollgate_dialect::{ErrorFace, Fault, Frames, SeenKind, StreamReader, StreamTranslation};
 use tollgate_domain::{RequestId, Usage};
 
 use crate::{
@@ -42,7 +42,7 @@ pub(super) struct StreamBody {
     worker: Rc<Worker>,
     visit: Visit,
     upstream: Option<(Exchange, Incoming)>,
-    splitter: Splitter,
+    splitter: Frames,
     reader: StreamReader,
     /// Into the client's dialect, where the target speaks another.
     translation: Option<StreamTranslation>,
@@ -253,7 +253,10 @@ impl StreamBody {
     fn upstream_said(&mut self, fault: Fault, event: Bytes, now: Instant) {
         match self.translation {
             // The upstream's own words keep their bytes in its own dialect.
-            None => self.out.push(event),
+            None => {
+                self.out.push(event);
+                self.out.push(Bytes::from_static(self.reader.closing()));
+            }
             Some(_) => self.write_error("upstream_error", "the upstream failed in the middle of its answer"),
         }
         if !matches!(fault, Fault::Request | Fault::ContextLength | Fault::ContentFilter) {

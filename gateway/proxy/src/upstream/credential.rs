@@ -49,6 +49,8 @@ pub enum Presentation {
     ApiKey,
     /// `x-api-key: …`
     XApiKey,
+    /// `x-goog-api-key: …`
+    XGoogApiKey,
 }
 
 /// A ready header with an upstream's secret. It is marked sensitive, debugs as a mark, and is only
@@ -73,6 +75,9 @@ impl Credential {
             Presentation::Bearer => (http::header::AUTHORIZATION, format!("Bearer {}", secret.expose())),
             Presentation::ApiKey => (HeaderName::from_static("api-key"), secret.expose().to_owned()),
             Presentation::XApiKey => (HeaderName::from_static("x-api-key"), secret.expose().to_owned()),
+            Presentation::XGoogApiKey => {
+                (HeaderName::from_static("x-goog-api-key"), secret.expose().to_owned())
+            }
         };
         let mut value = HeaderValue::try_from(text).map_err(|_| UnsendableCredential)?;
         value.set_sensitive(true);

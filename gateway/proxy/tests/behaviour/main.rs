@@ -9,6 +9,7 @@ mod clients;
 mod disk;
 mod exits;
 mod failover;
+mod gemini;
 mod health;
 mod hostile;
 mod operations;

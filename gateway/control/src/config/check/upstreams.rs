@@ -65,9 +65,8 @@ impl Check<'_> {
     }
 
     fn upstream_parts(&mut self, here: &Path, upstream: &Upstream) {
-        if matches!(upstream.dialect, Dialect::Gemini | Dialect::Bedrock) {
-            let name = if upstream.dialect == Dialect::Gemini { "gemini" } else { "bedrock" };
-            self.later(here.field("dialect"), &format!("the dialect `{name}`"));
+        if upstream.dialect == Dialect::Bedrock {
+            self.later(here.field("dialect"), "the dialect `bedrock`");
         }
         if let Some(kind) = upstream.credential.as_ref().and_then(|credential| credential.kind()) {
             let name = match kind {
@@ -137,7 +136,7 @@ impl Check<'_> {
             self.warn(path.clone(), "prompts and the credential travel in clear text: use https");
         }
         let versioned = url.path().trim_end_matches('/').ends_with("/v1");
-        if versioned && upstream.dialect != Dialect::Openai {
+        if versioned && !matches!(upstream.dialect, Dialect::Openai | Dialect::Gemini) {
             self.warn(path, "expected the host root for this dialect: the gateway adds the path itself");
         }
     }

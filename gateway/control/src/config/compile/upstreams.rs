@@ -121,7 +121,8 @@ fn dialect(dialect: file::Dialect) -> Option<Dialect> {
         file::Dialect::Openai => Some(Dialect::OpenAi),
         file::Dialect::AzureOpenai => Some(Dialect::AzureOpenAi),
         file::Dialect::Anthropic => Some(Dialect::Anthropic),
-        file::Dialect::Gemini | file::Dialect::Bedrock => None,
+        file::Dialect::Gemini => Some(Dialect::Gemini),
+        file::Dialect::Bedrock => None,
     }
 }
 
@@ -131,6 +132,7 @@ fn provider(dialect: Dialect) -> &'static str {
         Dialect::OpenAi => "openai",
         Dialect::AzureOpenAi => "azure",
         Dialect::Anthropic => "anthropic",
+        Dialect::Gemini => "google",
     }
 }
 
@@ -156,6 +158,7 @@ fn credential(given: &file::Upstream, dialect: Dialect) -> Result<Credential, St
         (_, Some(CredentialType::Bearer)) | (Dialect::OpenAi, _) => Presentation::Bearer,
         (Dialect::AzureOpenAi, _) => Presentation::ApiKey,
         (Dialect::Anthropic, _) => Presentation::XApiKey,
+        (Dialect::Gemini, _) => Presentation::XGoogApiKey,
     };
     Credential::new(secret, presentation).map_err(|error| error.to_string())
 }

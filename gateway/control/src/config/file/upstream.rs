@@ -57,7 +57,8 @@ pub struct Upstream {
     /// Private and loopback addresses may be called. Default: `false`.
     #[serde(default)]
     pub allow_private: bool,
-    /// Azure's `api-version` for calls that bring none. Example: `2024-10-21`.
+    /// Azure's `api-version` for calls that bring none, or the version in Gemini's paths where the
+    /// address has none. Example: `2024-10-21`.
     pub api_version: Option<String>,
     /// HTTP/2 instead of HTTP/1.1. Default: `false`.
     #[serde(default)]
@@ -88,7 +89,7 @@ pub enum Dialect {
     AzureOpenai,
     /// Anthropic.
     Anthropic,
-    /// Gemini. Not available yet.
+    /// Google's Gemini API: the developer's, or Vertex AI's with the path of a project as address.
     Gemini,
     /// Amazon Bedrock. Not available yet.
     Bedrock,

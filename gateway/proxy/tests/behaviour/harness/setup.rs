@@ -70,7 +70,7 @@ pub(crate) struct Rules {
     pub(crate) team: ScopeRules,
 }
 
-/// A target of the alias that its dialect has here: `chat` or `claude`.
+/// A target of the alias that its dialect has here: `chat`, `claude` or `gemini`.
 pub(crate) struct TargetSetup {
     pub(crate) address: SocketAddr,
     pub(crate) name: String,
@@ -102,11 +102,19 @@ impl TargetSetup {
     }
 
     fn alias(&self) -> &'static str {
-        if self.dialect == Dialect::Anthropic { "claude" } else { "chat" }
+        match self.dialect {
+            Dialect::Anthropic => "claude",
+            Dialect::Gemini => "gemini",
+            _ => "chat",
+        }
     }
 
     fn model(&self) -> &'static str {
-        if self.dialect == Dialect::Anthropic { "claude-sonnet-4-5" } else { "gpt-5-mini" }
+        match self.dialect {
+            Dialect::Anthropic => "claude-sonnet-4-5",
+            Dialect::Gemini => "gemini-2.5-flash",
+            _ => "gpt-5-mini",
+        }
     }
 }
 
@@ -189,7 +197,7 @@ impl Setup {
                 scope(ScopeKind::Project, "search/assistant", rules[1]),
                 scope(ScopeKind::Team, "search", rules[2]),
             ],
-            models: ["chat", "claude", "nowhere"].into_iter().map(ModelAlias::from).collect(),
+            models: ["chat", "claude", "gemini", "nowhere"].into_iter().map(ModelAlias::from).collect(),
             zones: self.zones.as_ref().map(|zones| zones.iter().map(|zone| (*zone).into()).collect()),
             expires: None,
             revoked: false,
@@ -204,8 +212,8 @@ impl Setup {
         let mut levels: HashMap<&str, Vec<Vec<Arc<Target>>>> = HashMap::new();
         for target in &self.targets {
             let made = Arc::new(self.target(target, live));
-            for alias in ["chat", "claude"] {
-                if self.mixed || alias == target.alias() {
+            for alias in ["chat", "claude", "gemini"] {
+                if alias == target.alias() || (self.mixed && alias != "gemini") {
                     levels.entry(alias).or_default().push(vec![Arc::clone(&made)]);
                 }
             }
@@ -252,8 +260,11 @@ impl Setup {
 fn upstream(setup: &TargetSetup, live: &Live) -> Upstream {
     let name = setup.name.as_str().into();
     let region = setup.region.into();
-    let presentation =
-        if setup.dialect == Dialect::Anthropic { Presentation::XApiKey } else { Presentation::Bearer };
+    let (presentation, base_path) = match setup.dialect {
+        Dialect::Anthropic => (Presentation::XApiKey, ""),
+        Dialect::Gemini => (Presentation::XGoogApiKey, ""),
+        _ => (Presentation::Bearer, "/v1"),
+    };
     Upstream {
         dialect: setup.dialect,
         zones: vec![setup.region.into()],
@@ -263,7 +274,7 @@ fn upstream(setup: &TargetSetup, live: &Live) -> Upstream {
             port: setup.address.port(),
             allow_private: true,
         }),
-        base_path: if setup.dialect == Dialect::Anthropic { "" } else { "/v1" }.into(),
+        base_path: base_path.into(),
         credential: Credential::new(&Secret::new(UPSTREAM_SECRET.into()), presentation).expect("sendable"),
         headers: Vec::new(),
         api_version: None,
@@ -306,5 +317,6 @@ fn prices() -> PriceBook {
         per_audio_minute: Some("0.006".parse().expect("a decimal")),
         per_hour: None,
     };
-    PriceBook::build(vec![entry("gpt-5-mini"), entry("claude-sonnet-4-5")]).expect("good prices")
+    PriceBook::build(vec![entry("gpt-5-mini"), entry("claude-sonnet-4-5"), entry("gemini-2.5-flash")])
+        .expect("good prices")
 }
