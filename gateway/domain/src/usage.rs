@@ -18,6 +18,9 @@ pub struct Usage {
     /// Cached tokens that the provider states beyond the input that it states. A contradiction of its
     /// own: it is shown as stated, and neither counted as input nor billed.
     pub cache_read_excess: u64,
+    /// How many of the tokens in `cache_read` are audio, where the provider tells. A note beside them:
+    /// they are counted and billed as cached input.
+    pub cache_read_audio: u64,
     /// Input tokens written to a cache that lives five minutes, or whose lifetime is not told.
     pub cache_write_5m: u64,
     /// Input tokens written to a cache that lives one hour.
@@ -80,6 +83,12 @@ impl Usage {
             .saturating_add(self.cache_write_tokens())
     }
 
+    /// All audio input tokens, cached ones included.
+    #[must_use]
+    pub const fn audio_input_tokens(&self) -> u64 {
+        self.input_audio.saturating_add(self.cache_read_audio)
+    }
+
     /// All input tokens read from a cache, as the provider states them.
     #[must_use]
     pub const fn cached_input_tokens(&self) -> u64 {
@@ -110,6 +119,7 @@ impl Usage {
             input_image: self.input_image.saturating_add(other.input_image),
             cache_read: self.cache_read.saturating_add(other.cache_read),
             cache_read_excess: self.cache_read_excess.saturating_add(other.cache_read_excess),
+            cache_read_audio: self.cache_read_audio.saturating_add(other.cache_read_audio),
             cache_write_5m: self.cache_write_5m.saturating_add(other.cache_write_5m),
             cache_write_1h: self.cache_write_1h.saturating_add(other.cache_write_1h),
             cache_write_other: self.cache_write_other.saturating_add(other.cache_write_other),

@@ -97,7 +97,7 @@ pub const COLUMNS: &[Column] = &[
     column("cache_write_tokens", Form::Count, |e| Value::Number(e.usage.cache_write_tokens())),
     column("output_tokens", Form::Count, |e| Value::Number(e.usage.output_tokens())),
     column("reasoning_tokens", Form::Count, |e| Value::Number(e.usage.output_reasoning)),
-    column("audio_input_tokens", Form::Count, |e| Value::Number(e.usage.input_audio)),
+    column("audio_input_tokens", Form::Count, |e| Value::Number(e.usage.audio_input_tokens())),
     column("audio_output_tokens", Form::Count, |e| Value::Number(e.usage.output_audio)),
     column("usage_source", Form::Text, |e| text(e.usage_source.as_str())),
     column("meters", Form::List, |e| Value::Meters(&e.meters)),

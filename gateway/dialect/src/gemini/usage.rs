@@ -132,6 +132,7 @@ impl Figures {
             input_audio,
             cache_read,
             cache_read_excess: cached - cache_read,
+            cache_read_audio: self.cached_audio.unwrap_or(0).min(cache_read),
             output_text: candidates - output_audio,
             output_reasoning: self.thoughts.unwrap_or(0),
             output_audio,
@@ -180,6 +181,7 @@ mod tests {
                     input_uncached: 298,
                     input_audio: 36,
                     cache_read: 17379,
+                    cache_read_audio: 1881,
                     output_text: 68,
                     output_reasoning: 821,
                     ..none

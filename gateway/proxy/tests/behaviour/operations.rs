@@ -30,6 +30,7 @@ pub(crate) const NONE: Usage = Usage {
     input_image: 0,
     cache_read: 0,
     cache_read_excess: 0,
+    cache_read_audio: 0,
     cache_write_5m: 0,
     cache_write_1h: 0,
     cache_write_other: 0,

@@ -414,6 +414,7 @@ fn usage(field: Field<'_>) -> Result<Usage, DecodeError> {
             15 => &mut usage.units.audio_millis,
             16 => &mut usage.units.characters,
             17 => &mut usage.units.search_units,
+            18 => &mut usage.cache_read_audio,
             _ => continue,
         };
         *count = part.number()?;

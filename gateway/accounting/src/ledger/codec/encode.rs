@@ -212,6 +212,7 @@ fn write_usage(to: &mut FieldWriter<'_>, usage: &Usage) {
         to.number(15, usage.units.audio_millis);
         to.number(16, usage.units.characters);
         to.number(17, usage.units.search_units);
+        to.number(18, usage.cache_read_audio);
     });
 }
 

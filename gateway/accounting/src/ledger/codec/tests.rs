@@ -106,6 +106,7 @@ fn any_entry() -> impl Strategy<Value = Entry> {
                 input_audio: counts[1],
                 cache_read: counts[2],
                 cache_read_excess: counts[2] / 2,
+                cache_read_audio: counts[2] / 3,
                 cache_write_5m: counts[3],
                 cache_write_1h: counts[4],
                 cache_write_other: counts[5],
