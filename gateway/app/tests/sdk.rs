@@ -129,51 +129,51 @@ const ANTHROPIC_TRANSLATED: &[&str] = &[
 #[tokio::test]
 async fn the_openai_sdks_do_not_notice_that_another_dialect_serves_them() -> Result<()> {
     for sdk in [Sdk::PythonCurrent, Sdk::PythonOlder] {
-        Stage::openai().crossed().start().await?.play(sdk, OPENAI_TRANSLATED).await?;
+        Setting::openai().crossed().start().await?.play(sdk, OPENAI_TRANSLATED).await?;
     }
     let known_to_node = |name: &&&str| OPENAI_NODE.contains(*name);
     let checks: Vec<_> = OPENAI_TRANSLATED.iter().filter(known_to_node).copied().collect();
-    Stage::openai().crossed().start().await?.play(Sdk::Node, &checks).await
+    Setting::openai().crossed().start().await?.play(Sdk::Node, &checks).await
 }
 
 #[tokio::test]
 async fn the_anthropic_sdks_do_not_notice_that_another_dialect_serves_them() -> Result<()> {
     for sdk in [Sdk::PythonCurrent, Sdk::PythonOlder] {
-        Stage::anthropic().crossed().start().await?.play(sdk, ANTHROPIC_TRANSLATED).await?;
+        Setting::anthropic().crossed().start().await?.play(sdk, ANTHROPIC_TRANSLATED).await?;
     }
     let known_to_node = |name: &&&str| ANTHROPIC_NODE.contains(*name);
     let checks: Vec<_> = ANTHROPIC_TRANSLATED.iter().filter(known_to_node).copied().collect();
-    Stage::anthropic().crossed().start().await?.play(Sdk::Node, &checks).await
+    Setting::anthropic().crossed().start().await?.play(Sdk::Node, &checks).await
 }
 
 #[tokio::test]
 async fn the_current_openai_sdk_for_python_notices_nothing_but_failures() -> Result<()> {
-    Stage::openai().start().await?.play(Sdk::PythonCurrent, OPENAI_PYTHON).await
+    Setting::openai().start().await?.play(Sdk::PythonCurrent, OPENAI_PYTHON).await
 }
 
 #[tokio::test]
 async fn the_older_openai_sdk_for_python_notices_nothing_but_failures() -> Result<()> {
-    Stage::openai().start().await?.play(Sdk::PythonOlder, OPENAI_PYTHON).await
+    Setting::openai().start().await?.play(Sdk::PythonOlder, OPENAI_PYTHON).await
 }
 
 #[tokio::test]
 async fn the_openai_sdk_for_node_notices_nothing_but_failures() -> Result<()> {
-    Stage::openai().start().await?.play(Sdk::Node, OPENAI_NODE).await
+    Setting::openai().start().await?.play(Sdk::Node, OPENAI_NODE).await
 }
 
 #[tokio::test]
 async fn the_current_anthropic_sdk_for_python_notices_nothing_but_failures() -> Result<()> {
-    Stage::anthropic().start().await?.play(Sdk::PythonCurrent, ANTHROPIC_PYTHON).await
+    Setting::anthropic().start().await?.play(Sdk::PythonCurrent, ANTHROPIC_PYTHON).await
 }
 
 #[tokio::test]
 async fn the_older_anthropic_sdk_for_python_notices_nothing_but_failures() -> Result<()> {
-    Stage::anthropic().start().await?.play(Sdk::PythonOlder, ANTHROPIC_PYTHON).await
+    Setting::anthropic().start().await?.play(Sdk::PythonOlder, ANTHROPIC_PYTHON).await
 }
 
 #[tokio::test]
 async fn the_anthropic_sdk_for_node_notices_nothing_but_failures() -> Result<()> {
-    Stage::anthropic().start().await?.play(Sdk::Node, ANTHROPIC_NODE).await
+    Setting::anthropic().start().await?.play(Sdk::Node, ANTHROPIC_NODE).await
 }
 
 /// What is special to one family of SDKs.
@@ -186,6 +186,14 @@ struct Setting {
 }
 
 impl Setting {
+    fn openai() -> Self {
+        Self { script: "openai_checks", long_model: "gpt-long", crossed: false }
+    }
+
+    fn anthropic() -> Self {
+        Self { script: "anthropic_checks", long_model: "claude-long", crossed: false }
+    }
+
     fn crossed(self) -> Self {
         Self { crossed: true, ..self }
     }
@@ -214,14 +222,6 @@ struct Stage {
 }
 
 impl Stage {
-    fn openai() -> Setting {
-        Setting { script: "openai_checks", long_model: "gpt-long", crossed: false }
-    }
-
-    fn anthropic() -> Setting {
-        Setting { script: "anthropic_checks", long_model: "claude-long", crossed: false }
-    }
-
     async fn play(self, sdk: Sdk, expected: &[&str]) -> Result<()> {
         self.spend_the_budget().await?;
         let (script, only) = (self.setting.script, expected.join(","));

@@ -6,6 +6,8 @@
 
 use serde_json::Value;
 
+use crate::sse::data;
+
 /// The class of a failed answer, which decides retry, hold, breaker and what the client sees.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Fault {
@@ -106,6 +108,12 @@ pub fn error_message(body: &[u8]) -> Option<String> {
     let error = value.get("error").filter(|error| !error.is_null()).unwrap_or(&value);
     let message = message_in(error).unwrap_or(error).as_str()?;
     (!message.is_empty()).then(|| message.to_owned())
+}
+
+/// The same of an error event in a stream, as received.
+#[must_use]
+pub fn error_message_of_event(event: &[u8]) -> Option<String> {
+    error_message(data(event).bytes()?)
 }
 
 fn message_in(error: &Value) -> Option<&Value> {

@@ -4,18 +4,15 @@
 //! `,\r\n{…}`, and last the bracket that closes the array. Brackets are counted and strings are
 //! stepped over, nothing is parsed; each byte is looked at once, however the chunks are cut.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use memchr::memchr2;
 
-use crate::sse::MAX_EVENT;
+use crate::{pending::Pending, sse::MAX_EVENT};
 
 /// An incremental splitter with the faces of [`Splitter`](crate::Splitter).
 #[derive(Debug, Default)]
 pub struct ElementSplitter {
-    /// An unfinished element that began in a former chunk, and what came since.
-    held: BytesMut,
-    /// The current chunk; empty while anything is held.
-    chunk: Bytes,
+    pending: Pending,
     scan: Scan,
     oversized: bool,
     raw: bool,
@@ -24,13 +21,7 @@ pub struct ElementSplitter {
 impl ElementSplitter {
     /// Takes the next chunk of the stream.
     pub fn push(&mut self, chunk: Bytes) {
-        if self.held.is_empty() && self.chunk.is_empty() {
-            self.chunk = chunk;
-            return;
-        }
-        self.held.extend_from_slice(&self.chunk);
-        self.chunk.clear();
-        self.held.extend_from_slice(&chunk);
+        self.pending.push(chunk);
     }
 
     /// The unfinished tail: a torn element, or what stands behind the array.
@@ -41,7 +32,7 @@ impl ElementSplitter {
     /// Bytes that wait for the end of their element.
     #[must_use]
     pub fn buffered(&self) -> usize {
-        self.held.len() + self.chunk.len()
+        self.pending.len()
     }
 
     /// True when the piece handed out last was part of an element longer than [`MAX_EVENT`].
@@ -52,7 +43,7 @@ impl ElementSplitter {
 
     fn take(&mut self, length: usize) -> Bytes {
         self.scan.at = self.scan.at.saturating_sub(length);
-        if self.held.is_empty() { self.chunk.split_to(length) } else { self.held.split_to(length).freeze() }
+        self.pending.take(length)
     }
 }
 
@@ -61,8 +52,7 @@ impl Iterator for ElementSplitter {
 
     /// The next whole element; `None` until more is pushed.
     fn next(&mut self) -> Option<Bytes> {
-        let front: &[u8] = if self.held.is_empty() { &self.chunk } else { &self.held };
-        if self.scan.reaches_an_end(front) {
+        if self.scan.reaches_an_end(self.pending.front()) {
             self.raw = std::mem::take(&mut self.oversized);
             return Some(self.take(self.scan.at));
         }

@@ -27,6 +27,7 @@ mod openai;
 
 mod json_array;
 mod output;
+mod pending;
 mod reader;
 mod reported;
 mod sse;
@@ -35,7 +36,7 @@ mod walk;
 
 pub use codec::{Codec, Edits, ErrorFace, InputEstimate, LimitNames, LimitShown, write_count};
 pub use estimate::count_input;
-pub use fault::{Fault, error_message};
+pub use fault::{Fault, error_message, error_message_of_event};
 pub use framing::{Frames, Framing};
 pub use head::{Form, Head, Malformed, Member};
 pub use hub::{

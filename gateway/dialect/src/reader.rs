@@ -105,8 +105,25 @@ impl StreamReader {
             Operation::Messages => Kind::Messages(MessagesReader::default()),
             Operation::StreamGenerateContent => Kind::Generate(GenerateReader::default()),
             Operation::Completions => Kind::Chat(ChatReader::of_completions(hide_usage)),
-            operation if operation.is_media() => Kind::Media(MediaReader::new(operation)),
-            _ => Kind::Unread,
+            Operation::ImageGenerations
+            | Operation::ImageEdits
+            | Operation::Speech
+            | Operation::Transcriptions
+            | Operation::Translations => Kind::Media(MediaReader::new(operation)),
+            Operation::CountResponseTokens
+            | Operation::CompactResponse
+            | Operation::DeleteResponse
+            | Operation::CancelResponse
+            | Operation::ListResponseInput
+            | Operation::Embeddings
+            | Operation::Moderations
+            | Operation::Rerank
+            | Operation::CountTokens
+            | Operation::GenerateContent
+            | Operation::EmbedContent
+            | Operation::BatchEmbedContents
+            | Operation::ListModels
+            | Operation::GetModel => Kind::Unread,
         };
         let tally = Tally { rules, reported: Reported::default(), output: OutputText::default() };
         Self { dialect, operation, framing: Framing::Events, kind, tally }

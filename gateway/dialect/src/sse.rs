@@ -4,8 +4,10 @@
 //! anywhere. Events leave as the bytes that came, blank line included; where a chunk holds whole
 //! events they are slices of it, without a copy.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use memchr::memchr2;
+
+use crate::pending::Pending;
 
 /// The longest event that is kept whole, in bytes. More of it passes on unread, piece by piece as
 /// it comes, so that memory stays bounded; [`Splitter::is_raw`] tells.
@@ -14,10 +16,7 @@ pub const MAX_EVENT: usize = 16 * 1024 * 1024;
 /// An incremental splitter: push chunks in, take whole events out until there are none.
 #[derive(Debug, Default)]
 pub struct Splitter {
-    /// An unfinished event that began in a former chunk, and what came since.
-    held: BytesMut,
-    /// The current chunk; empty while anything is held.
-    chunk: Bytes,
+    pending: Pending,
     /// So much of the front was searched without finding an end.
     searched: usize,
     oversized: bool,
@@ -33,13 +32,7 @@ impl Splitter {
 
     /// Takes the next chunk of the stream.
     pub fn push(&mut self, chunk: Bytes) {
-        if self.held.is_empty() && self.chunk.is_empty() {
-            self.chunk = chunk;
-            return;
-        }
-        self.held.extend_from_slice(&self.chunk);
-        self.chunk.clear();
-        self.held.extend_from_slice(&chunk);
+        self.pending.push(chunk);
     }
 
     /// The unfinished tail, which some servers leave without its blank line at the end.
@@ -50,7 +43,7 @@ impl Splitter {
     /// Bytes that wait for the end of their event.
     #[must_use]
     pub fn buffered(&self) -> usize {
-        self.held.len() + self.chunk.len()
+        self.pending.len()
     }
 
     /// True when the piece handed out last was part of an event longer than [`MAX_EVENT`]: pass it
@@ -60,13 +53,9 @@ impl Splitter {
         self.raw
     }
 
-    fn front(&self) -> &[u8] {
-        if self.held.is_empty() { &self.chunk } else { &self.held }
-    }
-
     fn take(&mut self, length: usize) -> Bytes {
         self.searched = 0;
-        if self.held.is_empty() { self.chunk.split_to(length) } else { self.held.split_to(length).freeze() }
+        self.pending.take(length)
     }
 }
 
@@ -75,7 +64,7 @@ impl Iterator for Splitter {
 
     /// The next whole event with its blank line; `None` until more is pushed.
     fn next(&mut self) -> Option<Bytes> {
-        match event_end(self.front(), self.searched) {
+        match event_end(self.pending.front(), self.searched) {
             Ok(end) => {
                 self.raw = std::mem::take(&mut self.oversized);
                 Some(self.take(end))

@@ -17,7 +17,9 @@ use bytes::Bytes;
 use hyper::body::Incoming;
 use tokio::time::Sleep;
 use tollgate_accounting::ledger::{Appended, End};
-use tollgate_dialect::{ErrorFace, Fault, Frames, SeenKind, StreamReader, StreamTranslation};
+use tollgate_dialect::{
+    ErrorFace, Fault, Frames, SeenKind, StreamReader, StreamTranslation, error_message_of_event,
+};
 use tollgate_domain::{RequestId, Usage};
 
 use crate::{
@@ -257,7 +259,11 @@ impl StreamBody {
                 self.out.push(event);
                 self.out.push(Bytes::from_static(self.reader.closing()));
             }
-            Some(_) => self.write_error("upstream_error", "the upstream failed in the middle of its answer"),
+            Some(_) => {
+                let said = error_message_of_event(&event);
+                let ours = "the upstream failed in the middle of its answer";
+                self.write_error("upstream_error", said.as_deref().unwrap_or(ours));
+            }
         }
         if !matches!(fault, Fault::Request | Fault::ContextLength | Fault::ContentFilter) {
             self.visit.broke("error_event", now);
