@@ -2,7 +2,7 @@
 
 use tollgate_domain::Usage;
 
-use super::HubStop;
+use super::{HubStop, Sealed};
 use crate::codec::ErrorFace;
 
 /// A step of a streamed answer.
@@ -18,9 +18,9 @@ pub enum HubEvent {
     /// More of the reasoning's text.
     Reasoning(String),
     /// The proof of the reasoning before it.
-    Proof(String),
+    Proof(Sealed),
     /// A whole block of reasoning that only its vendor can read.
-    Redacted(String),
+    Redacted(Sealed),
     /// More of a refusal.
     Refusal(String),
     /// The model begins to call a tool.

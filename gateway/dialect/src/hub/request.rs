@@ -61,6 +61,12 @@ pub struct HubRequest {
     pub include_usage: bool,
     /// Members that only the client's dialect knows.
     pub leftover: Vec<Given<Box<RawValue>>>,
+    /// Whose members those are, where another dialect or operation of that family may know them too.
+    pub family: Option<Family>,
+    /// Members that change nothing in an answer and mean something to servers of that family only.
+    pub hints: Vec<Given<Box<RawValue>>>,
+    /// Members that an answer in the client's dialect repeats, as the client wrote them.
+    pub echo: Vec<Given<Box<RawValue>>>,
 }
 
 /// One turn.

@@ -6,8 +6,9 @@ use serde::Deserialize;
 
 use super::stop_of;
 use crate::{
-    hub::{HubEvent, HubEventReader},
+    hub::{HubEvent, HubEventReader, Sealed},
     sse::data,
+    wire::Family,
 };
 
 #[derive(Default)]
@@ -128,7 +129,7 @@ fn begin(key: u32, block: Block<'_>) -> Option<HubEvent> {
     match block {
         Block::Text { text } => some_text(text).map(HubEvent::Text),
         Block::Thinking { thinking } => some_text(thinking).map(HubEvent::Reasoning),
-        Block::RedactedThinking { data } => some_text(data).map(HubEvent::Redacted),
+        Block::RedactedThinking { data } => some_text(data).map(|data| HubEvent::Redacted(sealed(data))),
         Block::ToolUse { id, name } => {
             Some(HubEvent::ToolStart { key, id: id.into_owned(), name: name.into_owned() })
         }
@@ -140,12 +141,16 @@ fn more(key: u32, delta: Delta<'_>) -> Option<HubEvent> {
     match delta {
         Delta::Text { text } => some_text(text).map(HubEvent::Text),
         Delta::Thinking { thinking } => some_text(thinking).map(HubEvent::Reasoning),
-        Delta::Signature { signature } => some_text(signature).map(HubEvent::Proof),
+        Delta::Signature { signature } => some_text(signature).map(|proof| HubEvent::Proof(sealed(proof))),
         Delta::InputJson { partial_json } => {
             some_text(partial_json).map(|fragment| HubEvent::ToolInput { key, fragment })
         }
         Delta::Other => None,
     }
+}
+
+fn sealed(text: String) -> Sealed {
+    Sealed { family: Family::Anthropic, text }
 }
 
 fn some_text(text: Cow<'_, str>) -> Option<String> {

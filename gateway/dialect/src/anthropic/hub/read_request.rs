@@ -91,7 +91,7 @@ fn read_content(
 fn read_block(mut block: Object<'_>, blocks: &mut Vec<HubBlock>) -> Result<(), Untranslatable> {
     let at: Box<str> = block.at().into();
     let kind = block.needed_text("type")?;
-    let sealed = |text: String| Sealed { family: Family::Anthropic, text };
+    let sealed = |shown: String| Sealed::given_back(shown, Family::Anthropic);
     let read = match &*kind {
         "text" => HubBlock::Text(block.needed_text("text")?),
         "image" => {
@@ -101,7 +101,7 @@ fn read_block(mut block: Object<'_>, blocks: &mut Vec<HubBlock>) -> Result<(), U
         "document" => document(&mut block, at)?,
         "thinking" => HubBlock::Reasoning {
             text: block.text("thinking")?.unwrap_or_default(),
-            proof: block.text("signature")?.map(sealed),
+            proof: block.text("signature")?.filter(|shown| !shown.is_empty()).map(sealed),
         },
         "redacted_thinking" => HubBlock::Redacted(sealed(block.needed_text("data")?)),
         "tool_use" => HubBlock::ToolUse {

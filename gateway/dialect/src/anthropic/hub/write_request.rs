@@ -391,10 +391,12 @@ fn lost_its_reasoning(request: &HubRequest) -> bool {
     let last = request.turns.iter().rev().find(|turn| turn.role == HubRole::Assistant);
     last.is_some_and(|turn| {
         let calls = turn.blocks.iter().any(|block| matches!(block, HubBlock::ToolUse { .. }));
-        let proven = turn
-            .blocks
-            .iter()
-            .any(|block| matches!(block, HubBlock::Redacted(_) | HubBlock::Reasoning { proof: Some(_), .. }));
+        let proven = turn.blocks.iter().any(|block| match block {
+            HubBlock::Redacted(proof) | HubBlock::Reasoning { proof: Some(proof), .. } => {
+                proof.family == Family::Anthropic
+            }
+            _ => false,
+        });
         calls && !proven
     })
 }

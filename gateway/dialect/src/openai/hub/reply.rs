@@ -68,14 +68,14 @@ pub(super) fn write(reply: &HubReply, told: &HubTold<'_>) -> Vec<u8> {
             HubBlock::Text(more) => add(&mut text, more),
             HubBlock::Reasoning { text: more, proof } => {
                 add(&mut reasoning, more);
-                let signature = proof.as_ref().filter(|proof| proof.family == Family::Anthropic);
-                kept.extend(
-                    signature
-                        .map(|proof| json!({"type": "thinking", "thinking": more, "signature": proof.text})),
-                );
+                kept.extend(proof.as_ref().map(|proof| {
+                    let signature = proof.shown(Family::Anthropic);
+                    json!({"type": "thinking", "thinking": more, "signature": signature})
+                }));
             }
             HubBlock::Redacted(sealed) => {
-                kept.push(json!({"type": "redacted_thinking", "data": sealed.text}))
+                let data = sealed.shown(Family::Anthropic);
+                kept.push(json!({"type": "redacted_thinking", "data": data}));
             }
             HubBlock::Refusal(more) => message["refusal"] = json!(more),
             HubBlock::ToolUse { id, name, input } => calls.push(json!({
