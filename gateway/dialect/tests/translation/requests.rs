@@ -207,7 +207,11 @@ fn chat_to_messages() {
                 json!({"messages": call("")}),
                 Carried("/messages/1/content/0/input", json!({})),
             ),
-            ("arguments that are no object", json!({"messages": call("[1]")}), Refused(INVALID, "messages")),
+            (
+                "arguments that are no object",
+                json!({"messages": call("[1]")}),
+                Refused(INVALID, "messages[1]"),
+            ),
             (
                 "result",
                 json!({"messages": call("{}")}),

@@ -284,7 +284,7 @@ fn responses_to_messages() {
                     json!({"type": "image", "source": {"type": "url", "url": "https://x.test"}}),
                 ),
             ),
-            ("arguments that are no JSON", called("{broken"), Refused(INVALID, "messages")),
+            ("arguments that are no JSON", called("{broken"), Refused(INVALID, "input[1]")),
             (
                 "another vendor's reasoning",
                 reasoning("gAAAA"),

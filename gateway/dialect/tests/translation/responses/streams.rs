@@ -158,6 +158,24 @@ fn a_stream_of_messages_reads_as_a_stream_of_responses() {
 }
 
 #[test]
+fn a_proof_without_a_text_is_no_sealed_block() {
+    let stream = [
+        json!({"type": "message_start", "message": {"model": "claude-x"}}),
+        json!({"type": "content_block_start", "index": 0, "content_block": {"type": "thinking", "thinking": ""}}),
+        json!({"type": "content_block_delta", "index": 0, "delta": {"type": "signature_delta", "signature": "EqoB"}}),
+        json!({"type": "message_delta", "delta": {"stop_reason": "end_turn"}}),
+    ];
+    let response = assemble(&read(way(RESPONSES, MESSAGES), &stream));
+    let mut input = response["output"].as_array().expect("items").clone();
+    input.push(json!({"role": "user", "content": "And?"}));
+    let body =
+        crate::carried(RESPONSES, MESSAGES, &json!({"input": input}).to_string()).expect("it can be said");
+    let body: Value = serde_json::from_str(&body).expect("JSON");
+    let want = json!([{"type": "thinking", "thinking": "", "signature": "EqoB"}]);
+    assert_eq!(body["messages"][0]["content"], want);
+}
+
+#[test]
 fn what_comes_streamed_is_what_comes_whole() {
     let streamed = assemble(&read(way(RESPONSES, MESSAGES), &stream_of_messages()));
     let whole = json!({"model": "claude-x", "stop_reason": "tool_use", "content": [

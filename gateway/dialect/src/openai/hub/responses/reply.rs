@@ -1,7 +1,7 @@
 //! Whole answers of the responses API.
 
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Value, json, value::RawValue};
 
 use super::{Status, repeated, response, stop_of};
 use crate::{
@@ -16,12 +16,17 @@ struct Reply {
     #[serde(default)]
     status: String,
     incomplete_details: Option<Details>,
-    output: Vec<Item>,
+    output: Vec<Box<RawValue>>,
 }
 
 #[derive(Deserialize)]
 struct Details {
     reason: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Kind {
+    r#type: String,
 }
 
 /// An item of any kind, as far as it says something in another dialect.
@@ -67,7 +72,12 @@ pub(super) fn read(body: &[u8]) -> Option<HubReply> {
     let reply: Reply = serde_json::from_slice(body).ok()?;
     let mut blocks = Vec::new();
     for item in reply.output {
-        read_item(item, &mut blocks)?;
+        let Kind { r#type: kind } = serde_json::from_str(item.get()).ok()?;
+        // What else there is, is work of the provider's own tools, which a translated request cannot ask
+        // for.
+        if matches!(&*kind, "message" | "reasoning" | "function_call") {
+            read_item(serde_json::from_str(item.get()).ok()?, &mut blocks)?;
+        }
     }
     let calls = blocks.iter().any(|block| matches!(block, HubBlock::ToolUse { .. }));
     let reason = reply.incomplete_details.and_then(|details| details.reason);
@@ -96,7 +106,6 @@ fn read_item(item: Item, blocks: &mut Vec<HubBlock>) -> Option<()> {
             name: item.name?,
             input: item.arguments.unwrap_or_default(),
         }),
-        // Work of the provider's own tools, which a translated request cannot ask for.
         _ => {}
     }
     Some(())

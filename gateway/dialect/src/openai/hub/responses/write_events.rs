@@ -51,6 +51,8 @@ enum Kind {
     Reasoning {
         text: String,
         proof: Option<Sealed>,
+        /// The proof is all there is: a block that only its vendor can read.
+        sealed: bool,
     },
     Call {
         key: u32,
@@ -156,8 +158,8 @@ impl ResponseEventWriter {
                 }
                 message_item(&id, status, whole)
             }
-            Kind::Reasoning { text, proof } => {
-                let (text, proof) = (std::mem::take(text), proof.take());
+            Kind::Reasoning { text, proof, sealed } => {
+                let (text, proof, sealed) = (std::mem::take(text), proof.take(), *sealed);
                 if !text.is_empty() {
                     let at = json!({"item_id": id, "output_index": place, "summary_index": 0});
                     let done = with(&at, json!({"text": text}));
@@ -165,9 +167,8 @@ impl ResponseEventWriter {
                     let done = with(&at, json!({"part": summary_part(&text)}));
                     self.event("response.reasoning_summary_part.done", &done, out);
                 }
-                let shown = Some(&*text).filter(|text| !text.is_empty());
-                let sealed = proof.map(|proof| proof.wrapped(shown));
-                reasoning_item(&id, shown, sealed.as_deref())
+                let proof = proof.map(|proof| proof.wrapped((!sealed).then_some(&*text)));
+                reasoning_item(&id, Some(&text), proof.as_deref())
             }
             Kind::Call { call, name, arguments, .. } => {
                 // A call without arguments still has an object of none.
@@ -256,7 +257,7 @@ impl ResponseEventWriter {
             return place;
         }
         self.close(out);
-        let place = self.add("rs", Kind::Reasoning { text: String::new(), proof: None }, out);
+        let place = self.add("rs", Kind::Reasoning { text: String::new(), proof: None, sealed: false }, out);
         self.open = Some(place);
         place
     }
@@ -274,10 +275,10 @@ impl ResponseEventWriter {
         self.event("response.reasoning_summary_text.delta", &with(&at, json!({"delta": delta})), out);
     }
 
-    fn prove(&mut self, sealed: Sealed, out: &mut Vec<u8>) {
+    fn prove(&mut self, given: Sealed, whole: bool, out: &mut Vec<u8>) {
         let place = self.reasoning(out);
-        if let Kind::Reasoning { proof, .. } = &mut self.items[place].kind {
-            *proof = Some(sealed);
+        if let Kind::Reasoning { proof, sealed, .. } = &mut self.items[place].kind {
+            (*proof, *sealed) = (Some(given), whole);
         }
     }
 
@@ -310,10 +311,10 @@ impl HubEventWriter for ResponseEventWriter {
             HubEvent::Text(text) if self.has_room(text.len()) => self.say(Part::Text, &text, out),
             HubEvent::Refusal(text) if self.has_room(text.len()) => self.say(Part::Refusal, &text, out),
             HubEvent::Reasoning(text) if self.has_room(text.len()) => self.reason(&text, out),
-            HubEvent::Proof(proof) if self.has_room(proof.text.len()) => self.prove(proof, out),
+            HubEvent::Proof(proof) if self.has_room(proof.text.len()) => self.prove(proof, false, out),
             HubEvent::Redacted(sealed) if self.has_room(sealed.text.len()) => {
                 self.close(out);
-                self.prove(sealed, out);
+                self.prove(sealed, true, out);
                 self.close(out);
             }
             HubEvent::ToolStart { key, id, name } if self.has_room(name.len()) => {
