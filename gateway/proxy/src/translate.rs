@@ -14,7 +14,7 @@ use tollgate_domain::Usage;
 
 use crate::{
     edge::Exchange,
-    snapshot::{Route, Target},
+    snapshot::{InjectUsage, Route, Target},
 };
 
 /// What a client's body says, in the hub form, once somebody needed it.
@@ -64,7 +64,13 @@ pub(crate) fn request(
     insert_cap: bool,
 ) -> Option<Result<Translated, Untranslatable>> {
     let way = way(target, asking)?;
-    let ask = HubAsk { model: target.model.as_str(), output_cap: cap, insert_cap, may_drop: &route.may_drop };
+    let ask = HubAsk {
+        model: target.model.as_str(),
+        output_cap: cap,
+        insert_cap,
+        ask_usage: target.upstream.inject_usage == InjectUsage::Always,
+        may_drop: &route.may_drop,
+    };
     let form = asking.form.0.get_or_init(|| way.read(asking.body));
     let written = form.as_ref().map_err(Clone::clone).and_then(|form| way.request(form, &ask));
     Some(written.map(|HubBody { body, dropped }| Translated {

@@ -283,6 +283,8 @@ pub struct HubAsk<'a> {
     pub output_cap: u64,
     /// That cap is to be written also where the dialect does not demand one.
     pub insert_cap: bool,
+    /// A stream may be asked for its usage, where the dialect tells it only to those who ask.
+    pub ask_usage: bool,
     /// Members that the route may leave out, by their path in the client's body without indices, for example
     /// `seed` or `messages.name`.
     pub may_drop: &'a [Box<str>],

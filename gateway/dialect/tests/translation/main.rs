@@ -27,7 +27,7 @@ fn carried(
     body: &str,
 ) -> Result<String, Untranslatable> {
     let way = way(from, to);
-    let ask = HubAsk { model: "theirs", output_cap: 500, insert_cap: false, may_drop: &[] };
+    let ask = HubAsk { model: "theirs", output_cap: 500, insert_cap: false, ask_usage: true, may_drop: &[] };
     let written = way.request(&way.read(body.as_bytes())?, &ask)?;
     Ok(String::from_utf8(written.body).expect("text"))
 }

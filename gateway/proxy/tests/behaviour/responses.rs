@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 use tollgate_accounting::ledger::End;
 use tollgate_dialect::{Apis, Dialect};
+use tollgate_proxy::InjectUsage;
 use tollgate_simulator::{At, Fault, Refusal, Script, Simulator};
 
 use crate::harness::{Answer, Ask, Gateway, Setup, TargetSetup, ledger::outcomes, provider, scripted};
@@ -153,6 +154,20 @@ async fn the_upstream_is_asked_the_way_that_it_has() {
         assert_eq!(call.path, path, "{client:?} {target:?}");
         let body: Value = serde_json::from_slice(&call.body).expect("JSON");
         assert_eq!(body.get("store"), (path == "/v1/responses").then_some(&json!(false)), "{body}");
+        gateway.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_refuses_to_be_asked_for_usage_is_not_asked() {
+    for (inject_usage, asked) in [(InjectUsage::Always, true), (InjectUsage::Never, false)] {
+        let provider = provider().await;
+        let target = TargetSetup { inject_usage, ..speaking(CHAT_ONLY, &provider) };
+        let gateway = Gateway::start(mixed(vec![target]));
+        assert_eq!(gateway.send(&Responses.ask(true)).await.status, 200);
+        let call = provider.book().calls().pop().expect("a call");
+        let body: Value = serde_json::from_slice(&call.body).expect("JSON");
+        assert_eq!(body.get("stream_options").is_some(), asked, "{body}");
         gateway.stop().await;
     }
 }

@@ -125,7 +125,7 @@ pub(super) fn write(request: &HubRequest, ask: &HubAsk<'_>) -> Result<HubBody, U
         reasoning_effort: request.thinking.as_ref().and_then(|given| effort(given.value)),
         user: request.end_user.as_ref().map(|given| &*given.value),
         stream: request.stream.then_some(true),
-        stream_options: request.stream.then(|| json!({"include_usage": true})),
+        stream_options: (request.stream && ask.ask_usage).then(|| json!({"include_usage": true})),
         more,
     };
     let body = serde_json::to_vec(&body).expect("texts and numbers are always written");
