@@ -2,7 +2,7 @@
 
 use tollgate_domain::Usage;
 
-use super::{HubStop, Sealed};
+use super::HubStop;
 use crate::codec::ErrorFace;
 
 /// A step of a streamed answer.
@@ -17,10 +17,10 @@ pub enum HubEvent {
     Text(String),
     /// More of the reasoning's text.
     Reasoning(String),
-    /// The proof of the reasoning before it.
-    Proof(Sealed),
-    /// A whole block of reasoning that only its vendor can read.
-    Redacted(Sealed),
+    /// The proof of the reasoning before it, in the words that clients keep (`Sealed::kept`).
+    Proof(String),
+    /// A whole block of reasoning that only its vendor can read, in the same words.
+    Redacted(String),
     /// More of a refusal.
     Refusal(String),
     /// The model begins to call a tool.

@@ -1,8 +1,7 @@
 //! Proofs of reasoning on their way through a client of another dialect.
 //!
-//! A proof means something to its vendor only, and a client gives back what it was shown. Where the
-//! client's dialect has its own kind of proof, another vendor's is shown in a wrapper that names the
-//! vendor, so that it can be told apart when it comes back.
+//! A proof means something to its vendor only, and a client gives back what it was shown. So another
+//! vendor's is shown with his name, in a wrapper where the client may part it from its text.
 
 use std::borrow::Cow;
 
@@ -29,9 +28,7 @@ impl Sealed {
     pub(crate) fn wrapped(&self, text: Option<&str>) -> String {
         let content = Content { proof: Cow::Borrowed(&self.text), text: text.map(Cow::Borrowed) };
         let content = serde_json::to_vec(&content).expect("texts are always written");
-        let vendor = Dialect::ALL.into_iter().find(|dialect| dialect.family() == self.family);
-        let vendor = vendor.map_or("", Dialect::as_str);
-        format!("{TAG}{vendor}.{}", BASE64_STANDARD.encode(content))
+        format!("{TAG}{}.{}", vendor(self.family), BASE64_STANDARD.encode(content))
     }
 
     /// What [`wrapped`](Self::wrapped) was made of; `None` for anything else.
@@ -43,18 +40,30 @@ impl Sealed {
         Some((Self { family, text: proof.into_owned() }, text.map(Cow::into_owned)))
     }
 
-    /// As a client is shown it whose dialect has proofs of the family `own`.
-    pub(crate) fn shown(&self, own: Family) -> Cow<'_, str> {
-        if self.family == own { Cow::Borrowed(&self.text) } else { Cow::Owned(self.wrapped(None)) }
-    }
-
-    /// The reverse of [`shown`](Self::shown).
-    pub(crate) fn given_back(shown: String, own: Family) -> Self {
-        match Self::unwrapped(&shown) {
-            Some((sealed, _)) => sealed,
-            None => Self { family: own, text: shown },
+    /// As clients of the OpenAI and Anthropic dialects keep it: their place for proofs is Anthropic's, so
+    /// that another vendor's says whose it is.
+    pub(crate) fn kept(self) -> String {
+        match self.family {
+            Family::Anthropic => self.text,
+            family => format!("{}:{}", vendor(family), self.text),
         }
     }
+
+    /// The reverse of [`kept`](Self::kept). An empty proof is none: it stands where a client's dialect
+    /// demands one and the vendor gave none.
+    pub(crate) fn from_kept(text: String) -> Option<Self> {
+        let named = text.split_once(':').and_then(|(vendor, own)| Some((Dialect::from_name(vendor)?, own)));
+        match named {
+            Some((vendor, own)) => Some(Self { family: vendor.family(), text: own.to_owned() }),
+            None => (!text.is_empty()).then_some(Self { family: Family::Anthropic, text }),
+        }
+    }
+}
+
+/// A vendor's name, which is that of his own dialect.
+fn vendor(family: Family) -> &'static str {
+    let dialect = Dialect::ALL.into_iter().find(|dialect| dialect.family() == family);
+    dialect.map_or("", Dialect::as_str)
 }
 
 #[cfg(test)]
@@ -64,19 +73,20 @@ mod tests {
     #[test]
     fn a_proof_comes_back_as_its_own_vendors() {
         for family in [Family::OpenAi, Family::Anthropic, Family::Gemini] {
-            let sealed = Sealed { family, text: "EqoB \"é\"".to_owned() };
-            for own in [Family::OpenAi, Family::Anthropic] {
-                let shown = sealed.shown(own).into_owned();
-                assert_eq!(shown == sealed.text, family == own, "only a foreign one is wrapped");
-                assert_eq!(Sealed::given_back(shown, own), sealed);
+            let sealed = Sealed { family, text: "EqoB:\"é\"".to_owned() };
+            let kept = sealed.clone().kept();
+            assert_eq!(kept == sealed.text, family == Family::Anthropic, "only a foreign one is named");
+            assert_eq!(Sealed::from_kept(kept), Some(sealed.clone()));
+            for text in [None, Some(""), Some("hm")] {
+                let wrapped = sealed.wrapped(text);
+                assert_eq!(Sealed::unwrapped(&wrapped), Some((sealed.clone(), text.map(str::to_owned))));
             }
-            let wrapped = sealed.wrapped(Some("hm"));
-            assert_eq!(Sealed::unwrapped(&wrapped), Some((sealed, Some("hm".to_owned()))));
         }
+        assert_eq!(Sealed::from_kept(String::new()), None);
     }
 
     #[test]
-    fn what_is_no_wrapper_is_a_proof_of_the_clients_own_vendor() {
+    fn what_is_no_wrapper_is_told_apart() {
         for shown in [
             "",
             "EqoB",
@@ -86,8 +96,6 @@ mod tests {
             "tollgate.1.openai.e30=",
         ] {
             assert_eq!(Sealed::unwrapped(shown), None, "{shown}");
-            let sealed = Sealed::given_back(shown.to_owned(), Family::Anthropic);
-            assert_eq!((sealed.family, &*sealed.text), (Family::Anthropic, shown));
         }
     }
 }

@@ -6,9 +6,8 @@ use serde::Deserialize;
 
 use super::stop_of;
 use crate::{
-    hub::{HubEvent, HubEventReader, Sealed},
+    hub::{HubEvent, HubEventReader},
     sse::data,
-    wire::Family,
 };
 
 #[derive(Default)]
@@ -129,7 +128,7 @@ fn begin(key: u32, block: Block<'_>) -> Option<HubEvent> {
     match block {
         Block::Text { text } => some_text(text).map(HubEvent::Text),
         Block::Thinking { thinking } => some_text(thinking).map(HubEvent::Reasoning),
-        Block::RedactedThinking { data } => some_text(data).map(|data| HubEvent::Redacted(sealed(data))),
+        Block::RedactedThinking { data } => some_text(data).map(HubEvent::Redacted),
         Block::ToolUse { id, name } => {
             Some(HubEvent::ToolStart { key, id: id.into_owned(), name: name.into_owned() })
         }
@@ -141,16 +140,12 @@ fn more(key: u32, delta: Delta<'_>) -> Option<HubEvent> {
     match delta {
         Delta::Text { text } => some_text(text).map(HubEvent::Text),
         Delta::Thinking { thinking } => some_text(thinking).map(HubEvent::Reasoning),
-        Delta::Signature { signature } => some_text(signature).map(|proof| HubEvent::Proof(sealed(proof))),
+        Delta::Signature { signature } => some_text(signature).map(HubEvent::Proof),
         Delta::InputJson { partial_json } => {
             some_text(partial_json).map(|fragment| HubEvent::ToolInput { key, fragment })
         }
         Delta::Other => None,
     }
-}
-
-fn sealed(text: String) -> Sealed {
-    Sealed { family: Family::Anthropic, text }
 }
 
 fn some_text(text: Cow<'_, str>) -> Option<String> {

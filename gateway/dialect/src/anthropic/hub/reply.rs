@@ -1,7 +1,5 @@
 //! Whole answers of the Messages API.
 
-use std::borrow::Cow;
-
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json, value::RawValue};
 use tollgate_domain::Usage;
@@ -79,8 +77,8 @@ struct Written<'a> {
 #[serde(tag = "type", rename_all = "snake_case")]
 enum Content<'a> {
     Text { text: &'a str },
-    Thinking { thinking: &'a str, signature: Cow<'a, str> },
-    RedactedThinking { data: Cow<'a, str> },
+    Thinking { thinking: &'a str, signature: String },
+    RedactedThinking { data: String },
     ToolUse { id: &'a str, name: &'a str, input: Box<RawValue> },
 }
 
@@ -90,9 +88,9 @@ pub(super) fn write(reply: &HubReply, told: &HubTold<'_>) -> Vec<u8> {
             HubBlock::Text(text) | HubBlock::Refusal(text) => Content::Text { text },
             HubBlock::Reasoning { text, proof } => Content::Thinking {
                 thinking: text,
-                signature: proof.as_ref().map_or(Cow::Borrowed(""), |proof| proof.shown(Family::Anthropic)),
+                signature: proof.clone().map_or_else(String::new, Sealed::kept),
             },
-            HubBlock::Redacted(sealed) => Content::RedactedThinking { data: sealed.shown(Family::Anthropic) },
+            HubBlock::Redacted(sealed) => Content::RedactedThinking { data: sealed.clone().kept() },
             HubBlock::ToolUse { id, name, input } => Content::ToolUse { id, name, input: input_value(input) },
             _ => return None,
         })

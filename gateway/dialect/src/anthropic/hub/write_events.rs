@@ -11,7 +11,6 @@ use crate::{
     anthropic::error,
     codec::ErrorFace,
     hub::{HubEvent, HubEventWriter, HubStop, HubTold},
-    wire::Family,
 };
 
 pub(super) struct MessageEventWriter {
@@ -139,15 +138,13 @@ impl HubEventWriter for MessageEventWriter {
                 let delta = json!({"type": "thinking_delta", "thinking": text});
                 self.text(Open::Thinking { proven: false }, &block, &delta, out);
             }
-            HubEvent::Proof(proof) => {
-                let signature = proof.shown(Family::Anthropic);
+            HubEvent::Proof(signature) => {
                 let block = json!({"type": "thinking", "thinking": "", "signature": ""});
                 let delta = json!({"type": "signature_delta", "signature": signature});
                 self.text(Open::Thinking { proven: false }, &block, &delta, out);
                 self.open = Some(Open::Thinking { proven: true });
             }
-            HubEvent::Redacted(sealed) => {
-                let data = sealed.shown(Family::Anthropic);
+            HubEvent::Redacted(data) => {
                 self.begin(Open::Text, &json!({"type": "redacted_thinking", "data": data}), out);
                 self.close(out);
             }

@@ -9,7 +9,7 @@ use crate::{
     codec::ErrorFace,
     hub::{HubEvent, HubEventWriter, HubTold},
     openai::error,
-    wire::{Family, Operation},
+    wire::Operation,
 };
 
 pub(super) struct ChunkWriter {
@@ -122,14 +122,12 @@ impl HubEventWriter for ChunkWriter {
                 self.reasoning.push_str(&text);
                 self.delta(Delta { reasoning_content: Some(&text), ..Delta::default() }, out);
             }
-            HubEvent::Proof(proof) => {
-                let signature = proof.shown(Family::Anthropic);
+            HubEvent::Proof(signature) => {
                 let text = std::mem::take(&mut self.reasoning);
                 let kept = json!({"type": "thinking", "thinking": text, "signature": signature});
                 self.delta(Delta { thinking_blocks: Some([kept]), ..Delta::default() }, out);
             }
             HubEvent::Redacted(sealed) => {
-                let sealed = sealed.shown(Family::Anthropic);
                 let kept = json!({"type": "redacted_thinking", "data": sealed});
                 self.delta(Delta { thinking_blocks: Some([kept]), ..Delta::default() }, out);
             }

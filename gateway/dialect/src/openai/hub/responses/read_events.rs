@@ -12,7 +12,7 @@ use super::{
     stop_of,
 };
 use crate::{
-    hub::{HubEvent, HubEventReader},
+    hub::{HubEvent, HubEventReader, Sealed},
     sse::data,
 };
 
@@ -178,7 +178,8 @@ impl ResponseEventReader {
                     self.tell(place, HubEvent::Reasoning, text.into(), steps);
                 }
                 let shown = self.told(place).anything;
-                steps.extend(item.proof().map(if shown { HubEvent::Proof } else { HubEvent::Redacted }));
+                let kept = item.proof().map(Sealed::kept);
+                steps.extend(kept.map(if shown { HubEvent::Proof } else { HubEvent::Redacted }));
             }
             _ => {}
         }

@@ -275,7 +275,8 @@ impl ResponseEventWriter {
         self.event("response.reasoning_summary_text.delta", &with(&at, json!({"delta": delta})), out);
     }
 
-    fn prove(&mut self, given: Sealed, whole: bool, out: &mut Vec<u8>) {
+    fn prove(&mut self, kept: String, whole: bool, out: &mut Vec<u8>) {
+        let Some(given) = Sealed::from_kept(kept) else { return };
         let place = self.reasoning(out);
         if let Kind::Reasoning { proof, sealed, .. } = &mut self.items[place].kind {
             (*proof, *sealed) = (Some(given), whole);
@@ -311,10 +312,10 @@ impl HubEventWriter for ResponseEventWriter {
             HubEvent::Text(text) if self.has_room(text.len()) => self.say(Part::Text, &text, out),
             HubEvent::Refusal(text) if self.has_room(text.len()) => self.say(Part::Refusal, &text, out),
             HubEvent::Reasoning(text) if self.has_room(text.len()) => self.reason(&text, out),
-            HubEvent::Proof(proof) if self.has_room(proof.text.len()) => self.prove(proof, false, out),
-            HubEvent::Redacted(sealed) if self.has_room(sealed.text.len()) => {
+            HubEvent::Proof(kept) if self.has_room(kept.len()) => self.prove(kept, false, out),
+            HubEvent::Redacted(kept) if self.has_room(kept.len()) => {
                 self.close(out);
-                self.prove(sealed, true, out);
+                self.prove(kept, true, out);
                 self.close(out);
             }
             HubEvent::ToolStart { key, id, name } if self.has_room(name.len()) => {
