@@ -96,9 +96,15 @@ pub trait Codec: Send + Sync {
     /// The list of models, or with `one` that single model, in this dialect's shape.
     fn models(&self, names: &mut dyn Iterator<Item = &str>, one: Option<&str>) -> Vec<u8>;
 
-    /// The faces for translation, where the dialect has them.
+    /// The faces for translation, where the dialect has them: those of the way to converse in which
+    /// its servers are asked, where it has several.
     fn hub(&self) -> Option<&'static dyn HubCodec> {
         None
+    }
+
+    /// The faces for the translation of one operation's calls.
+    fn hub_of(&self, operation: Operation) -> Option<&'static dyn HubCodec> {
+        self.hub().filter(|hub| hub.reads(operation))
     }
 }
 

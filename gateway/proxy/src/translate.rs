@@ -1,4 +1,4 @@
-//! A call whose target speaks another dialect than its client.
+//! A call whose target speaks another dialect than its client, or converses another way.
 //!
 //! The client's body is read into the hub form at most once, when the first such target comes up, and
 //! written anew for each target that is tried.
@@ -14,7 +14,7 @@ use tollgate_domain::Usage;
 
 use crate::{
     edge::Exchange,
-    snapshot::{Route, Target},
+    snapshot::{InjectUsage, Route, Target},
 };
 
 /// What a client's body says, in the hub form, once somebody needed it.
@@ -39,17 +39,19 @@ pub(crate) struct Translated {
 
 /// How this target is reached from the client's dialect; `None` where the bytes pass as they are.
 fn way(target: &Target, asking: &Asking<'_>) -> Option<Translation> {
-    Translation::between(asking.dialect, asking.operation, target.upstream.dialect)
+    let upstream = &*target.upstream;
+    Translation::between(asking.dialect, asking.operation, upstream.dialect, upstream.apis)
 }
 
 /// True when the target takes the client's bytes as they are.
-pub(crate) fn speaks_it(target: &Target, dialect: Dialect) -> bool {
-    target.upstream.dialect.family() == dialect.family()
+pub(crate) fn speaks_it(target: &Target, asking: &Asking<'_>) -> bool {
+    let upstream = &*target.upstream;
+    Translation::is_needless(asking.dialect, asking.operation, upstream.dialect, upstream.apis)
 }
 
 /// True when the target can be asked what the client asks, with or without translation.
 pub(crate) fn is_reachable(target: &Target, asking: &Asking<'_>) -> bool {
-    speaks_it(target, asking.dialect) || way(target, asking).is_some()
+    speaks_it(target, asking) || way(target, asking).is_some()
 }
 
 /// Writes the request for a target of another dialect; `None` where none is needed. `cap` is the output
@@ -62,7 +64,13 @@ pub(crate) fn request(
     insert_cap: bool,
 ) -> Option<Result<Translated, Untranslatable>> {
     let way = way(target, asking)?;
-    let ask = HubAsk { model: target.model.as_str(), output_cap: cap, insert_cap, may_drop: &route.may_drop };
+    let ask = HubAsk {
+        model: target.model.as_str(),
+        output_cap: cap,
+        insert_cap,
+        ask_usage: target.upstream.inject_usage == InjectUsage::Always,
+        may_drop: &route.may_drop,
+    };
     let form = asking.form.0.get_or_init(|| way.read(asking.body));
     let written = form.as_ref().map_err(Clone::clone).and_then(|form| way.request(form, &ask));
     Some(written.map(|HubBody { body, dropped }| Translated {
@@ -77,18 +85,30 @@ pub(crate) fn reply(
     way: Translation,
     body: &[u8],
     usage: Option<&Usage>,
+    asking: &Asking<'_>,
     exchange: &Exchange,
 ) -> Option<Bytes> {
     let id = exchange.id.to_string();
-    way.reply(body, &told(&id, usage, exchange)).map(Bytes::from)
+    way.reply(body, &told(&id, usage, asking, exchange)).map(Bytes::from)
 }
 
 /// A translator for a stream to this client.
-pub(crate) fn stream(way: Translation, include_usage: bool, exchange: &Exchange) -> StreamTranslation {
+pub(crate) fn stream(
+    way: Translation,
+    include_usage: bool,
+    asking: &Asking<'_>,
+    exchange: &Exchange,
+) -> StreamTranslation {
     let id = exchange.id.to_string();
-    way.stream(&told(&id, None, exchange), include_usage)
+    way.stream(&told(&id, None, asking, exchange), include_usage)
 }
 
-fn told<'a>(id: &'a str, usage: Option<&'a Usage>, exchange: &Exchange) -> HubTold<'a> {
-    HubTold { id, created: u64::try_from(exchange.started.get() / 1_000).unwrap_or(0), usage }
+fn told<'a>(id: &'a str, usage: Option<&'a Usage>, asking: &Asking<'a>, exchange: &Exchange) -> HubTold<'a> {
+    let asked = asking.form.0.get().and_then(|form| form.as_ref().ok());
+    HubTold {
+        id,
+        created: u64::try_from(exchange.started.get() / 1_000).unwrap_or(0),
+        usage,
+        echo: asked.map_or(&[], |asked| &asked.echo),
+    }
 }

@@ -11,6 +11,7 @@ mod event;
 mod object;
 mod reply;
 mod request;
+mod seal;
 mod translation;
 
 pub(crate) use object::{Items, Object, as_text};

@@ -1,8 +1,9 @@
 //! A whole answer, as all dialects can say it.
 
+use serde_json::value::RawValue;
 use tollgate_domain::Usage;
 
-use super::HubBlock;
+use super::{Given, HubBlock};
 
 /// A whole answer of a model.
 #[derive(Clone, Debug)]
@@ -43,4 +44,6 @@ pub struct HubTold<'a> {
     pub created: u64,
     /// What the call consumed, where the provider tells.
     pub usage: Option<&'a Usage>,
+    /// Members of the request that the answer repeats.
+    pub echo: &'a [Given<Box<RawValue>>],
 }

@@ -98,4 +98,8 @@ impl Codec for OpenAi {
     fn hub(&self) -> Option<&'static dyn HubCodec> {
         Some(&hub::ChatHub)
     }
+
+    fn hub_of(&self, operation: Operation) -> Option<&'static dyn HubCodec> {
+        hub::of(operation)
+    }
 }

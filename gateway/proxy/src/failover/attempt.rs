@@ -148,7 +148,7 @@ fn ask(
     let needs_cap =
         principal.reserve_full && envelope.head.output_cap.is_none() && envelope.operation.generates();
     let cap = || plan.output_cap(envelope);
-    if !translate::speaks_it(target, envelope.dialect) {
+    if !translate::speaks_it(target, &envelope.asking()) {
         let translated = translate::request(target, &plan.route, &envelope.asking(), cap(), needs_cap)
             .and_then(Result::ok)
             .ok_or_else(|| Failure::of(Class::Untranslatable))?;
@@ -241,7 +241,13 @@ impl Received<'_> {
         let (headers, body) = match self.way {
             None => (head.headers, body),
             Some(way) => {
-                let translated = translate::reply(way, &body, reported.usage.as_ref(), &self.call);
+                let translated = translate::reply(
+                    way,
+                    &body,
+                    reported.usage.as_ref(),
+                    &self.envelope.asking(),
+                    &self.call,
+                );
                 let body = translated.ok_or_else(|| Failure::of(Class::Protocol))?;
                 (wording::answer_headers(&head.headers, true), body)
             }
@@ -262,8 +268,9 @@ impl Received<'_> {
         let mut stream = Stream::new(head, body, self.exchange, framing, reader);
         if let Some(way) = self.way {
             stream.headers = wording::answer_headers(&stream.headers, false);
-            stream.translation =
-                Some(translate::stream(way, self.envelope.head.include_usage == Some(true), &self.call));
+            let asks_usage = self.envelope.head.include_usage == Some(true);
+            let asking = self.envelope.asking();
+            stream.translation = Some(translate::stream(way, asks_usage, &asking, &self.call));
         }
         stream.dropped = self.dropped;
         let held = pin!(commit::hold(stream, self.progress));

@@ -77,8 +77,8 @@ struct Written<'a> {
 #[serde(tag = "type", rename_all = "snake_case")]
 enum Content<'a> {
     Text { text: &'a str },
-    Thinking { thinking: &'a str, signature: &'a str },
-    RedactedThinking { data: &'a str },
+    Thinking { thinking: &'a str, signature: String },
+    RedactedThinking { data: String },
     ToolUse { id: &'a str, name: &'a str, input: Box<RawValue> },
 }
 
@@ -88,9 +88,9 @@ pub(super) fn write(reply: &HubReply, told: &HubTold<'_>) -> Vec<u8> {
             HubBlock::Text(text) | HubBlock::Refusal(text) => Content::Text { text },
             HubBlock::Reasoning { text, proof } => Content::Thinking {
                 thinking: text,
-                signature: proof.as_ref().map_or("", |proof| &proof.text),
+                signature: proof.clone().map_or_else(String::new, Sealed::kept),
             },
-            HubBlock::Redacted(sealed) => Content::RedactedThinking { data: &sealed.text },
+            HubBlock::Redacted(sealed) => Content::RedactedThinking { data: sealed.clone().kept() },
             HubBlock::ToolUse { id, name, input } => Content::ToolUse { id, name, input: input_value(input) },
             _ => return None,
         })

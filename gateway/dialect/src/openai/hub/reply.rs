@@ -4,10 +4,7 @@ use serde_json::{Value, json};
 use tollgate_domain::Usage;
 
 use super::{finish_reason, stop_of};
-use crate::{
-    hub::{HubBlock, HubReply, HubTold},
-    wire::Family,
-};
+use crate::hub::{HubBlock, HubReply, HubTold};
 
 /// Reads an answer's first choice: translated requests ask for no more.
 pub(super) fn read(body: &[u8]) -> Option<HubReply> {
@@ -68,14 +65,12 @@ pub(super) fn write(reply: &HubReply, told: &HubTold<'_>) -> Vec<u8> {
             HubBlock::Text(more) => add(&mut text, more),
             HubBlock::Reasoning { text: more, proof } => {
                 add(&mut reasoning, more);
-                let signature = proof.as_ref().filter(|proof| proof.family == Family::Anthropic);
-                kept.extend(
-                    signature
-                        .map(|proof| json!({"type": "thinking", "thinking": more, "signature": proof.text})),
-                );
+                kept.extend(proof.as_ref().map(
+                    |proof| json!({"type": "thinking", "thinking": more, "signature": proof.clone().kept()}),
+                ));
             }
             HubBlock::Redacted(sealed) => {
-                kept.push(json!({"type": "redacted_thinking", "data": sealed.text}))
+                kept.push(json!({"type": "redacted_thinking", "data": sealed.clone().kept()}));
             }
             HubBlock::Refusal(more) => message["refusal"] = json!(more),
             HubBlock::ToolUse { id, name, input } => calls.push(json!({
