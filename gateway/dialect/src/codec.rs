@@ -62,6 +62,11 @@ pub trait Codec: Send + Sync {
         Framing::of_events(content_type)
     }
 
+    /// How a client who asks with this query wants a streamed answer to be cut.
+    fn client_framing(&self, _operation: Operation, _query: Option<&str>) -> Framing {
+        Framing::Events
+    }
+
     /// A reader for a streamed answer. With `hide_usage` it marks the usage-only event that the
     /// client did not ask for.
     fn reader(&self, operation: Operation, hide_usage: bool) -> StreamReader;

@@ -8,12 +8,14 @@ use std::cell::OnceCell;
 use bytes::Bytes;
 use http::HeaderValue;
 use tollgate_dialect::{
-    Dialect, HubAsk, HubBody, HubRequest, HubTold, Operation, StreamTranslation, Translation, Untranslatable,
+    Dialect, Framing, HubAsk, HubBody, HubRequest, HubTold, Operation, StreamTranslation, Translation,
+    Untranslatable,
 };
 use tollgate_domain::Usage;
 
 use crate::{
     edge::Exchange,
+    intake::Envelope,
     snapshot::{Route, Target},
 };
 
@@ -80,15 +82,17 @@ pub(crate) fn reply(
     exchange: &Exchange,
 ) -> Option<Bytes> {
     let id = exchange.id.to_string();
-    way.reply(body, &told(&id, usage, exchange)).map(Bytes::from)
+    way.reply(body, &told(&id, usage, Framing::Events, exchange)).map(Bytes::from)
 }
 
-/// A translator for a stream to this client.
-pub(crate) fn stream(way: Translation, include_usage: bool, exchange: &Exchange) -> StreamTranslation {
+/// A translator for a stream to this client, cut as it asked for.
+pub(crate) fn stream(way: Translation, envelope: &Envelope, exchange: &Exchange) -> StreamTranslation {
     let id = exchange.id.to_string();
-    way.stream(&told(&id, None, exchange), include_usage)
+    let include_usage = envelope.head.include_usage == Some(true);
+    way.stream(&told(&id, None, envelope.framing(), exchange), include_usage)
 }
 
-fn told<'a>(id: &'a str, usage: Option<&'a Usage>, exchange: &Exchange) -> HubTold<'a> {
-    HubTold { id, created: u64::try_from(exchange.started.get() / 1_000).unwrap_or(0), usage }
+fn told<'a>(id: &'a str, usage: Option<&'a Usage>, framing: Framing, exchange: &Exchange) -> HubTold<'a> {
+    let created = u64::try_from(exchange.started.get() / 1_000).unwrap_or(0);
+    HubTold { id, created, usage, framing }
 }

@@ -17,7 +17,7 @@ pub enum HubEvent {
     Text(String),
     /// More of the reasoning's text.
     Reasoning(String),
-    /// The proof of the reasoning before it.
+    /// The proof of the reasoning before it, in the words that clients keep (`Sealed::kept`).
     Proof(String),
     /// A whole block of reasoning that only its vendor can read.
     Redacted(String),

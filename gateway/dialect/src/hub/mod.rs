@@ -6,6 +6,7 @@
 //! carries what its dialect can say and refuses the rest with the name that the client used:
 //! nothing is left out in silence.
 
+mod arguments;
 mod codec;
 mod event;
 mod object;
@@ -13,7 +14,8 @@ mod reply;
 mod request;
 mod translation;
 
-pub(crate) use object::{Items, Object, as_text};
+pub(crate) use arguments::{arguments, arguments_or_raw};
+pub(crate) use object::{Items, Object, Rules, as_text};
 pub(crate) use request::Misfits;
 
 pub use codec::HubCodec;

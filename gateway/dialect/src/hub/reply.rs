@@ -3,6 +3,7 @@
 use tollgate_domain::Usage;
 
 use super::HubBlock;
+use crate::framing::Framing;
 
 /// A whole answer of a model.
 #[derive(Clone, Debug)]
@@ -43,4 +44,6 @@ pub struct HubTold<'a> {
     pub created: u64,
     /// What the call consumed, where the provider tells.
     pub usage: Option<&'a Usage>,
+    /// How the client wants a stream to be cut.
+    pub framing: Framing,
 }

@@ -6,7 +6,7 @@ mod requests;
 mod streams;
 
 use serde_json::Value;
-use tollgate_dialect::{Dialect, HubAsk, HubTold, Operation, Translation, Untranslatable};
+use tollgate_dialect::{Dialect, Framing, HubAsk, HubTold, Operation, Translation, Untranslatable};
 use tollgate_domain::Usage;
 
 const CHAT: (Dialect, Operation) = (Dialect::OpenAi, Operation::ChatCompletions);
@@ -30,7 +30,7 @@ fn carried(
 }
 
 fn told(usage: Option<&Usage>) -> HubTold<'_> {
-    HubTold { id: "7", created: 1_700_000_000, usage }
+    HubTold { id: "7", created: 1_700_000_000, usage, framing: Framing::Events }
 }
 
 /// The data of each event, `[DONE]` as a string.

@@ -110,7 +110,10 @@ pub(super) async fn run(
         operation,
         response: envelope.of_response(),
         headers: &envelope.headers,
-        query: envelope.query.as_deref().filter(|_| way.is_none()),
+        query: match way {
+            None => envelope.query.as_deref(),
+            Some(way) => way.needed_query(envelope.head.stream),
+        },
         needed: way.map_or(&[], |way| way.needed_headers()),
         body,
     };
@@ -153,7 +156,12 @@ fn ask(
             .and_then(Result::ok)
             .ok_or_else(|| Failure::of(Class::Untranslatable))?;
         let (way, body, dropped) = (translated.way, translated.body, translated.dropped);
-        return Ok(Asked { operation: way.upstream_operation(), body, way: Some(way), dropped });
+        return Ok(Asked {
+            operation: way.upstream_operation(envelope.head.stream),
+            body,
+            way: Some(way),
+            dropped,
+        });
     }
     let edits = Edits { model: Some(target.model.as_str()), include_usage, output_cap: needs_cap.then(cap) };
     let codec = target.upstream.dialect.codec();
@@ -243,7 +251,7 @@ impl Received<'_> {
             Some(way) => {
                 let translated = translate::reply(way, &body, reported.usage.as_ref(), &self.call);
                 let body = translated.ok_or_else(|| Failure::of(Class::Protocol))?;
-                (wording::answer_headers(&head.headers, true), body)
+                (wording::answer_headers(&head.headers, wording::PLAIN), body)
             }
         };
         let dropped = self.dropped;
@@ -261,9 +269,9 @@ impl Received<'_> {
         let patience = self.target.upstream.timeouts.ttft;
         let mut stream = Stream::new(head, body, self.exchange, framing, reader);
         if let Some(way) = self.way {
-            stream.headers = wording::answer_headers(&stream.headers, false);
-            stream.translation =
-                Some(translate::stream(way, self.envelope.head.include_usage == Some(true), &self.call));
+            let content_type = self.envelope.framing().content_type();
+            stream.headers = wording::answer_headers(&stream.headers, content_type);
+            stream.translation = Some(translate::stream(way, self.envelope, &self.call));
         }
         stream.dropped = self.dropped;
         let held = pin!(commit::hold(stream, self.progress));

@@ -101,7 +101,7 @@ fn read_block(mut block: Object<'_>, blocks: &mut Vec<HubBlock>) -> Result<(), U
         "document" => document(&mut block, at)?,
         "thinking" => HubBlock::Reasoning {
             text: block.text("thinking")?.unwrap_or_default(),
-            proof: block.text("signature")?.map(sealed),
+            proof: block.text("signature")?.and_then(Sealed::from_kept),
         },
         "redacted_thinking" => HubBlock::Redacted(sealed(block.needed_text("data")?)),
         "tool_use" => HubBlock::ToolUse {

@@ -8,7 +8,7 @@ use serde_json::{Number, Value, json, value::RawValue};
 use crate::{
     hub::{
         Given, HubAsk, HubBlock, HubBody, HubChoice, HubEffort, HubFormat, HubMedia, HubRequest, HubRole,
-        HubSource, HubThinking, HubTool, Misfits, Untranslatable,
+        HubSource, HubThinking, HubTool, Misfits, Untranslatable, arguments,
     },
     wire::{Dialect, Family},
 };
@@ -305,17 +305,12 @@ fn id_for(id: &str) -> Cow<'_, str> {
 
 /// Arguments as the object that they must be here, in the text that the model wrote.
 fn input_object(id: &str, input: &str) -> Result<Box<RawValue>, Untranslatable> {
-    let text = if input.trim().is_empty() { "{}" } else { input.trim() };
-    serde_json::from_str::<&RawValue>(text)
-        .ok()
-        .filter(|value| value.get().starts_with('{'))
-        .map(ToOwned::to_owned)
-        .ok_or_else(|| {
-            Untranslatable::malformed(
-                "messages",
-                format!("have a call `{id}` whose arguments are no JSON object"),
-            )
-        })
+    arguments(input).ok_or_else(|| {
+        Untranslatable::malformed(
+            "messages",
+            format!("have a call `{id}` whose arguments are no JSON object"),
+        )
+    })
 }
 
 fn tool(tool: &HubTool) -> Tool<'_> {
@@ -391,10 +386,12 @@ fn lost_its_reasoning(request: &HubRequest) -> bool {
     let last = request.turns.iter().rev().find(|turn| turn.role == HubRole::Assistant);
     last.is_some_and(|turn| {
         let calls = turn.blocks.iter().any(|block| matches!(block, HubBlock::ToolUse { .. }));
-        let proven = turn
-            .blocks
-            .iter()
-            .any(|block| matches!(block, HubBlock::Redacted(_) | HubBlock::Reasoning { proof: Some(_), .. }));
+        let proven = turn.blocks.iter().any(|block| match block {
+            HubBlock::Redacted(proof) | HubBlock::Reasoning { proof: Some(proof), .. } => {
+                proof.family == Family::Anthropic
+            }
+            _ => false,
+        });
         calls && !proven
     })
 }
