@@ -1,5 +1,8 @@
 //! Requests, answers and streams between dialects through the hub form, by table and by law.
 
+mod gemini_replies;
+mod gemini_requests;
+mod gemini_streams;
 mod laws;
 mod replies;
 mod requests;
@@ -11,6 +14,8 @@ use tollgate_domain::Usage;
 
 const CHAT: (Dialect, Operation) = (Dialect::OpenAi, Operation::ChatCompletions);
 const MESSAGES: (Dialect, Operation) = (Dialect::Anthropic, Operation::Messages);
+const GENERATE: (Dialect, Operation) = (Dialect::Gemini, Operation::GenerateContent);
+const STREAM: (Dialect, Operation) = (Dialect::Gemini, Operation::StreamGenerateContent);
 
 /// The way from a client's dialect to a target's.
 fn way(from: (Dialect, Operation), to: (Dialect, Operation)) -> Translation {

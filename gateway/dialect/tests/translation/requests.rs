@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::{CHAT, MESSAGES, carried};
 
 /// What becomes of a feature.
-enum Fate {
+pub(crate) enum Fate {
     /// It arrives as this member.
     Carried(&'static str, Value),
     /// It changes nothing in the answer and is gone.
@@ -16,14 +16,14 @@ enum Fate {
 
 use Fate::{Carried, Gone, Refused};
 
-const UNSUPPORTED: &str = "unsupported_parameter";
-const INVALID: &str = "invalid_request";
+pub(crate) const UNSUPPORTED: &str = "unsupported_parameter";
+pub(crate) const INVALID: &str = "invalid_request";
 
-fn user(content: Value) -> Value {
+pub(crate) fn user(content: Value) -> Value {
     json!([{"role": "user", "content": content}])
 }
 
-fn check(
+pub(crate) fn check(
     from: (tollgate_dialect::Dialect, tollgate_dialect::Operation),
     to: (tollgate_dialect::Dialect, tollgate_dialect::Operation),
     base: &Value,
