@@ -12,7 +12,7 @@ use crate::{
     fault::Fault,
     framing::Framing,
     head::{Head, Malformed},
-    hub::HubCodec,
+    hub::{EmbeddingCodec, HubCodec},
     reader::StreamReader,
     reported::Reported,
     wire::{Dialect, Operation},
@@ -100,6 +100,11 @@ pub trait Codec: Send + Sync {
 
     /// The list of models, or with `one` that single model, in this dialect's shape.
     fn models(&self, names: &mut dyn Iterator<Item = &str>, one: Option<&str>) -> Vec<u8>;
+
+    /// The faces for translating embeddings, where the dialect has them.
+    fn embeddings(&self) -> Option<&'static dyn EmbeddingCodec> {
+        None
+    }
 
     /// The faces for translation, where the dialect has them.
     fn hub(&self) -> Option<&'static dyn HubCodec> {

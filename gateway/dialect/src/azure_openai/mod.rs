@@ -10,7 +10,7 @@ use crate::{
     codec::{Codec, Edits, ErrorFace, InputEstimate, LimitNames, LimitShown},
     fault::Fault,
     head::{Head, Malformed},
-    hub::HubCodec,
+    hub::{EmbeddingCodec, HubCodec},
     openai,
     reader::StreamReader,
     reported::Reported,
@@ -86,5 +86,9 @@ impl Codec for AzureOpenAi {
 
     fn hub(&self) -> Option<&'static dyn HubCodec> {
         crate::openai::OpenAi.hub()
+    }
+
+    fn embeddings(&self) -> Option<&'static dyn EmbeddingCodec> {
+        crate::openai::OpenAi.embeddings()
     }
 }

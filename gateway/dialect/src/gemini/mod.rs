@@ -21,7 +21,7 @@ use crate::{
     fault::Fault,
     framing::Framing,
     head::{Head, Malformed},
-    hub::HubCodec,
+    hub::{EmbeddingCodec, HubCodec},
     openai,
     reader::StreamReader,
     reported::Reported,
@@ -110,5 +110,9 @@ impl Codec for Gemini {
 
     fn hub(&self) -> Option<&'static dyn HubCodec> {
         Some(&hub::GenerateHub)
+    }
+
+    fn embeddings(&self) -> Option<&'static dyn EmbeddingCodec> {
+        Some(&hub::GeminiEmbeddings)
     }
 }

@@ -112,7 +112,7 @@ fn renamed(old: &str, model: &str) -> String {
 }
 
 /// A model's name without its collection.
-fn bare(model: &str) -> &str {
+pub(crate) fn bare(model: &str) -> &str {
     model.strip_prefix("models/").unwrap_or(model)
 }
 

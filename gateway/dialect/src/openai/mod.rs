@@ -22,7 +22,7 @@ use crate::{
     codec::{Codec, Edits, ErrorFace, InputEstimate, LimitNames, LimitShown},
     fault::Fault,
     head::{Head, Malformed},
-    hub::HubCodec,
+    hub::{EmbeddingCodec, HubCodec},
     reader::StreamReader,
     reported::Reported,
     wire::{Dialect, Operation},
@@ -97,5 +97,9 @@ impl Codec for OpenAi {
 
     fn hub(&self) -> Option<&'static dyn HubCodec> {
         Some(&hub::ChatHub)
+    }
+
+    fn embeddings(&self) -> Option<&'static dyn EmbeddingCodec> {
+        Some(&hub::OpenAiEmbeddings)
     }
 }

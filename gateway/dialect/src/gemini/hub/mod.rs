@@ -1,5 +1,6 @@
 //! Generated content through the hub form.
 
+mod embeddings;
 mod read_config;
 mod read_events;
 mod read_parts;
@@ -19,6 +20,8 @@ use crate::{
     },
     wire::Operation,
 };
+
+pub(crate) use embeddings::GeminiEmbeddings;
 
 /// The hub faces of the dialect.
 pub(crate) struct GenerateHub;

@@ -1,5 +1,6 @@
 //! Chat completions through the hub form.
 
+mod embeddings;
 mod read_events;
 mod read_request;
 mod reply;
@@ -13,6 +14,8 @@ use crate::{
     },
     wire::Operation,
 };
+
+pub(crate) use embeddings::OpenAiEmbeddings;
 
 /// The hub faces of the family.
 pub(crate) struct ChatHub;
