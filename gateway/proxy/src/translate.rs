@@ -8,8 +8,8 @@ use std::cell::OnceCell;
 use bytes::Bytes;
 use http::HeaderValue;
 use tollgate_dialect::{
-    Dialect, Framing, HubAsk, HubBody, HubRequest, HubTold, Operation, StreamTranslation, Translation,
-    Untranslatable,
+    Dialect, EmbeddingTranslation, Framing, HubAsk, HubBody, HubEmbedding, HubEmbeddingTold, HubRequest,
+    HubTold, Operation, StreamTranslation, Translation, Untranslatable,
 };
 use tollgate_domain::Usage;
 
@@ -21,7 +21,31 @@ use crate::{
 
 /// What a client's body says, in the hub form, once somebody needed it.
 #[derive(Default)]
-pub(crate) struct HubForm(OnceCell<Result<HubRequest, Untranslatable>>);
+pub(crate) struct HubForm(OnceCell<Result<Said, Untranslatable>>);
+
+/// The form that the client's operation has.
+enum Said {
+    Turns(HubRequest),
+    Texts(HubEmbedding),
+}
+
+/// How a call gets from the client's dialect to the target's and back.
+#[derive(Clone, Copy)]
+pub(crate) enum Way {
+    /// A conversation.
+    Turns(Translation),
+    /// Texts to be embedded.
+    Texts(EmbeddingTranslation),
+}
+
+impl Way {
+    fn read(self, body: &[u8]) -> Result<Said, Untranslatable> {
+        match self {
+            Self::Turns(way) => way.read(body).map(Said::Turns),
+            Self::Texts(way) => way.read(body).map(Said::Texts),
+        }
+    }
+}
 
 /// What a client asks, as far as translation must know it.
 pub(crate) struct Asking<'a> {
@@ -33,15 +57,22 @@ pub(crate) struct Asking<'a> {
 
 /// A request as its target is asked.
 pub(crate) struct Translated {
-    pub(crate) way: Translation,
+    pub(crate) way: Way,
+    pub(crate) operation: Operation,
+    pub(crate) query: Option<&'static str>,
+    /// Headers that the target demands and the client does not send.
+    pub(crate) needed: &'static [(&'static str, &'static str)],
     pub(crate) body: Bytes,
     /// What was left out, as the route permits: for a header of the answer.
     pub(crate) dropped: Option<HeaderValue>,
 }
 
 /// How this target is reached from the client's dialect; `None` where the bytes pass as they are.
-fn way(target: &Target, asking: &Asking<'_>) -> Option<Translation> {
-    Translation::between(asking.dialect, asking.operation, target.upstream.dialect)
+fn way(target: &Target, asking: &Asking<'_>) -> Option<Way> {
+    let upstream = target.upstream.dialect;
+    let turns = Translation::between(asking.dialect, asking.operation, upstream).map(Way::Turns);
+    turns
+        .or_else(|| EmbeddingTranslation::between(asking.dialect, asking.operation, upstream).map(Way::Texts))
 }
 
 /// True when the target takes the client's bytes as they are.
@@ -65,31 +96,75 @@ pub(crate) fn request(
 ) -> Option<Result<Translated, Untranslatable>> {
     let way = way(target, asking)?;
     let ask = HubAsk { model: target.model.as_str(), output_cap: cap, insert_cap, may_drop: &route.may_drop };
-    let form = asking.form.0.get_or_init(|| way.read(asking.body));
-    let written = form.as_ref().map_err(Clone::clone).and_then(|form| way.request(form, &ask));
-    Some(written.map(|HubBody { body, dropped }| Translated {
+    match asking.form.0.get_or_init(|| way.read(asking.body)) {
+        Ok(said) => write(way, said, &ask),
+        Err(why) => Some(Err(why.clone())),
+    }
+}
+
+/// `None` only where the way is not that of the operation which was read.
+fn write(way: Way, said: &Said, ask: &HubAsk<'_>) -> Option<Result<Translated, Untranslatable>> {
+    let translated = |operation, query, needed, HubBody { body, dropped }: HubBody| Translated {
         way,
+        operation,
+        query,
+        needed,
         body: body.into(),
         dropped: HeaderValue::try_from(dropped.join(",")).ok().filter(|_| !dropped.is_empty()),
-    }))
+    };
+    match (way, said) {
+        (Way::Turns(way), Said::Turns(asked)) => {
+            let (operation, query) = (way.upstream_operation(asked.stream), way.needed_query(asked.stream));
+            let body = way.request(asked, ask);
+            Some(body.map(|body| translated(operation, query, way.needed_headers(), body)))
+        }
+        (Way::Texts(way), Said::Texts(asked)) => {
+            let body = way.request(asked, ask);
+            Some(body.map(|body| translated(way.upstream_operation(asked), None, &[], body)))
+        }
+        (Way::Turns(_), Said::Texts(_)) | (Way::Texts(_), Said::Turns(_)) => None,
+    }
 }
 
 /// A whole answer in the client's dialect; `None` when it is no answer.
 pub(crate) fn reply(
-    way: Translation,
+    way: Way,
     body: &[u8],
     usage: Option<&Usage>,
+    target: &Target,
+    envelope: &Envelope,
     exchange: &Exchange,
 ) -> Option<Bytes> {
-    let id = exchange.id.to_string();
-    way.reply(body, &told(&id, usage, Framing::Events, exchange)).map(Bytes::from)
+    match way {
+        Way::Turns(way) => {
+            let id = exchange.id.to_string();
+            way.reply(body, &told(&id, usage, Framing::Events, exchange)).map(Bytes::from)
+        }
+        Way::Texts(way) => {
+            let Some(Ok(Said::Texts(asked))) = envelope.hub.0.get() else { return None };
+            let told = HubEmbeddingTold {
+                model: target.model.as_str(),
+                // Not every provider tells; then it is what the row is charged.
+                usage: &usage.copied().unwrap_or_else(|| estimated(envelope)),
+                encoding: asked.encoding,
+            };
+            way.reply(body, &told).map(Bytes::from)
+        }
+    }
 }
 
-/// A translator for a stream to this client, cut as it asked for.
-pub(crate) fn stream(way: Translation, envelope: &Envelope, exchange: &Exchange) -> StreamTranslation {
+fn estimated(envelope: &Envelope) -> Usage {
+    let codec = envelope.dialect.codec();
+    let estimate = codec.estimate_input(envelope.operation, &envelope.body, &envelope.head);
+    Usage { input_uncached: estimate.tokens, ..Usage::default() }
+}
+
+/// A translator for a stream to this client, cut as it asked for; embeddings are none.
+pub(crate) fn stream(way: Way, envelope: &Envelope, exchange: &Exchange) -> Option<StreamTranslation> {
+    let Way::Turns(way) = way else { return None };
     let id = exchange.id.to_string();
     let include_usage = envelope.head.include_usage == Some(true);
-    way.stream(&told(&id, None, envelope.framing(), exchange), include_usage)
+    Some(way.stream(&told(&id, None, envelope.framing(), exchange), include_usage))
 }
 
 fn told<'a>(id: &'a str, usage: Option<&'a Usage>, framing: Framing, exchange: &Exchange) -> HubTold<'a> {
