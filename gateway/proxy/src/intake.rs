@@ -11,7 +11,7 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::time::timeout;
 use tollgate_accounting::stored::Keeper;
-use tollgate_dialect::{Call, Dialect, Framing, Head, Malformed, Operation};
+use tollgate_dialect::{Call, Dialect, Head, Malformed, Operation};
 
 use crate::{
     rejection::Rejection,
@@ -78,12 +78,14 @@ impl Envelope {
 
     /// What a target of another dialect would have to be asked.
     pub(crate) fn asking(&self) -> Asking<'_> {
-        Asking { dialect: self.dialect, operation: self.operation, body: &self.body, form: &self.hub }
-    }
-
-    /// How the client wants a streamed answer to be cut.
-    pub(crate) fn framing(&self) -> Framing {
-        self.dialect.codec().client_framing(self.operation, self.query.as_deref())
+        Asking {
+            dialect: self.dialect,
+            operation: self.operation,
+            query: self.query.as_deref(),
+            head: &self.head,
+            body: &self.body,
+            form: &self.hub,
+        }
     }
 
     /// The bytes to keep while a stream runs, for the case that they have to be counted.

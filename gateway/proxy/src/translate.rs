@@ -8,14 +8,13 @@ use std::cell::OnceCell;
 use bytes::Bytes;
 use http::HeaderValue;
 use tollgate_dialect::{
-    Dialect, EmbeddingTranslation, Framing, HubAsk, HubBody, HubEmbedding, HubEmbeddingTold, HubRequest,
-    HubTold, Operation, StreamTranslation, Translation, Untranslatable,
+    Dialect, EmbeddingTranslation, Framing, Head, HubAsk, HubBody, HubEmbedding, HubEmbeddingTold,
+    HubRequest, HubTold, Operation, StreamTranslation, Translation, Untranslatable,
 };
 use tollgate_domain::Usage;
 
 use crate::{
     edge::Exchange,
-    intake::Envelope,
     snapshot::{Route, Target},
 };
 
@@ -51,8 +50,23 @@ impl Way {
 pub(crate) struct Asking<'a> {
     pub(crate) dialect: Dialect,
     pub(crate) operation: Operation,
+    pub(crate) query: Option<&'a str>,
+    pub(crate) head: &'a Head,
     pub(crate) body: &'a [u8],
     pub(crate) form: &'a HubForm,
+}
+
+impl Asking<'_> {
+    /// How the client wants a streamed answer to be cut.
+    pub(crate) fn framing(&self) -> Framing {
+        self.dialect.codec().client_framing(self.operation, self.query)
+    }
+
+    /// What the call may cost by its bytes alone.
+    fn estimate(&self) -> Usage {
+        let estimate = self.dialect.codec().estimate_input(self.operation, self.body, self.head);
+        Usage { input_uncached: estimate.tokens, ..Usage::default() }
+    }
 }
 
 /// A request as its target is asked.
@@ -132,7 +146,7 @@ pub(crate) fn reply(
     body: &[u8],
     usage: Option<&Usage>,
     target: &Target,
-    envelope: &Envelope,
+    asking: &Asking<'_>,
     exchange: &Exchange,
 ) -> Option<Bytes> {
     match way {
@@ -141,11 +155,11 @@ pub(crate) fn reply(
             way.reply(body, &told(&id, usage, Framing::Events, exchange)).map(Bytes::from)
         }
         Way::Texts(way) => {
-            let Some(Ok(Said::Texts(asked))) = envelope.hub.0.get() else { return None };
+            let Some(Ok(Said::Texts(asked))) = asking.form.0.get() else { return None };
             let told = HubEmbeddingTold {
                 model: target.model.as_str(),
                 // Not every provider tells; then it is what the row is charged.
-                usage: &usage.copied().unwrap_or_else(|| estimated(envelope)),
+                usage: &usage.copied().unwrap_or_else(|| asking.estimate()),
                 encoding: asked.encoding,
             };
             way.reply(body, &told).map(Bytes::from)
@@ -153,18 +167,12 @@ pub(crate) fn reply(
     }
 }
 
-fn estimated(envelope: &Envelope) -> Usage {
-    let codec = envelope.dialect.codec();
-    let estimate = codec.estimate_input(envelope.operation, &envelope.body, &envelope.head);
-    Usage { input_uncached: estimate.tokens, ..Usage::default() }
-}
-
 /// A translator for a stream to this client, cut as it asked for; embeddings are none.
-pub(crate) fn stream(way: Way, envelope: &Envelope, exchange: &Exchange) -> Option<StreamTranslation> {
+pub(crate) fn stream(way: Way, asking: &Asking<'_>, exchange: &Exchange) -> Option<StreamTranslation> {
     let Way::Turns(way) = way else { return None };
     let id = exchange.id.to_string();
-    let include_usage = envelope.head.include_usage == Some(true);
-    Some(way.stream(&told(&id, None, envelope.framing(), exchange), include_usage))
+    let include_usage = asking.head.include_usage == Some(true);
+    Some(way.stream(&told(&id, None, asking.framing(), exchange), include_usage))
 }
 
 fn told<'a>(id: &'a str, usage: Option<&'a Usage>, framing: Framing, exchange: &Exchange) -> HubTold<'a> {

@@ -13,6 +13,7 @@ mod event;
 mod object;
 mod reply;
 mod request;
+mod seal;
 mod translation;
 
 pub(crate) use arguments::{arguments, arguments_or_raw};

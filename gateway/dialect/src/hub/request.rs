@@ -142,29 +142,6 @@ pub struct Sealed {
     pub text: String,
 }
 
-/// What stands before a proof of Gemini's where clients of another dialect keep it.
-const GEMINI_KEPT: &str = "gemini:";
-
-impl Sealed {
-    /// The sealed text as clients of the OpenAI and Anthropic dialects keep it: their place for proofs is
-    /// Anthropic's, so that another vendor's says whose it is.
-    pub(crate) fn kept(self) -> String {
-        match self.family {
-            Family::Gemini => format!("{GEMINI_KEPT}{}", self.text),
-            _ => self.text,
-        }
-    }
-
-    /// The reverse of [`kept`](Self::kept). An empty proof is none: it stands where a client's dialect
-    /// demands one and the vendor gave none.
-    pub(crate) fn from_kept(text: String) -> Option<Self> {
-        match text.strip_prefix(GEMINI_KEPT) {
-            Some(own) => Some(Self { family: Family::Gemini, text: own.to_owned() }),
-            None => (!text.is_empty()).then_some(Self { family: Family::Anthropic, text }),
-        }
-    }
-}
-
 /// A picture, a document or sound.
 #[derive(Clone, Debug)]
 pub struct HubMedia {

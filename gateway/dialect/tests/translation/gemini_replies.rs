@@ -81,8 +81,8 @@ fn answers_of_others_read_as_generated_content() {
     let reply = read(way(GENERATE, MESSAGES), &messages);
     assert_eq!(
         reply["candidates"][0]["content"]["parts"],
-        json!([{"text": "hm", "thought": true, "thoughtSignature": "YW50aHJvcGljOkVxKy8="},
-               {"text": "", "thought": true, "thoughtSignature": "YW50aHJvcGljLXJlZGFjdGVkOng="}, {"text": "So"}])
+        json!([{"text": "hm", "thought": true, "thoughtSignature": "dG9sbGdhdGUuMS5hbnRocm9waWMuZXlKd2NtOXZaaUk2SWtWeEt5OGlmUT09"},
+               {"text": "", "thought": true, "thoughtSignature": "cmVkYWN0ZWQ6dG9sbGdhdGUuMS5hbnRocm9waWMuZXlKd2NtOXZaaUk2SW5naWZRPT0="}, {"text": "So"}])
     );
     assert_eq!(reply["candidates"][0]["finishReason"], "MAX_TOKENS");
 }

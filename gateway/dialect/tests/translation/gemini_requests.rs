@@ -402,7 +402,7 @@ fn generated_content_to_messages() {
         ),
         (
             "a thought that the upstream's vendor proved",
-            sealed("YW50aHJvcGljOkVxKy8="),
+            sealed("dG9sbGdhdGUuMS5hbnRocm9waWMuZXlKd2NtOXZaaUk2SWtWeEt5OGlmUT09"),
             Carried(
                 "/messages/1/content/0",
                 json!({"type": "thinking", "thinking": "hm", "signature": "Eq+/"}),
@@ -410,7 +410,7 @@ fn generated_content_to_messages() {
         ),
         (
             "a block that only the upstream's vendor reads",
-            sealed("YW50aHJvcGljLXJlZGFjdGVkOng="),
+            sealed("cmVkYWN0ZWQ6dG9sbGdhdGUuMS5hbnRocm9waWMuZXlKd2NtOXZaaUk2SW5naWZRPT0="),
             Carried("/messages/1/content/0", json!({"type": "redacted_thinking", "data": "x"})),
         ),
         (
@@ -618,7 +618,7 @@ fn chat_to_generated_content() {
             (
                 "arguments that are no object",
                 called(json!([call("a", "[1]")]), vec![result("a", "")]),
-                Refused(INVALID, "messages"),
+                Refused(INVALID, "messages[1]"),
             ),
             (
                 "words put into the mouth",

@@ -222,8 +222,8 @@ fn what_anthropic_proved_reads_as_signatures_of_thoughts() {
         parts(&chunks),
         [
             json!({"text": "hm", "thought": true}),
-            json!({"text": "", "thought": true, "thoughtSignature": "YW50aHJvcGljOkVxKy8="}),
-            json!({"text": "", "thought": true, "thoughtSignature": "YW50aHJvcGljLXJlZGFjdGVkOng="}),
+            json!({"text": "", "thought": true, "thoughtSignature": "dG9sbGdhdGUuMS5hbnRocm9waWMuZXlKd2NtOXZaaUk2SWtWeEt5OGlmUT09"}),
+            json!({"text": "", "thought": true, "thoughtSignature": "cmVkYWN0ZWQ6dG9sbGdhdGUuMS5hbnRocm9waWMuZXlKd2NtOXZaaUk2SW5naWZRPT0="}),
             json!({"text": "So"}),
             json!({"text": ""}),
         ]

@@ -253,7 +253,8 @@ impl Received<'_> {
             None => (head.headers, body),
             Some(way) => {
                 let usage = reported.usage.as_ref();
-                let translated = translate::reply(way, &body, usage, self.target, self.envelope, &self.call);
+                let translated =
+                    translate::reply(way, &body, usage, self.target, &self.envelope.asking(), &self.call);
                 let body = translated.ok_or_else(|| Failure::of(Class::Protocol))?;
                 (wording::answer_headers(&head.headers, wording::PLAIN), body)
             }
@@ -273,9 +274,10 @@ impl Received<'_> {
         let patience = self.target.upstream.timeouts.ttft;
         let mut stream = Stream::new(head, body, self.exchange, framing, reader);
         if let Some(way) = self.way {
-            let content_type = self.envelope.framing().content_type();
+            let asking = self.envelope.asking();
+            let content_type = asking.framing().content_type();
             stream.headers = wording::answer_headers(&stream.headers, content_type);
-            stream.translation = translate::stream(way, self.envelope, &self.call);
+            stream.translation = translate::stream(way, &asking, &self.call);
         }
         stream.dropped = self.dropped;
         let held = pin!(commit::hold(stream, self.progress));

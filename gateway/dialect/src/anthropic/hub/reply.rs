@@ -78,7 +78,7 @@ struct Written<'a> {
 enum Content<'a> {
     Text { text: &'a str },
     Thinking { thinking: &'a str, signature: String },
-    RedactedThinking { data: &'a str },
+    RedactedThinking { data: String },
     ToolUse { id: &'a str, name: &'a str, input: Box<RawValue> },
 }
 
@@ -90,7 +90,7 @@ pub(super) fn write(reply: &HubReply, told: &HubTold<'_>) -> Vec<u8> {
                 thinking: text,
                 signature: proof.clone().map_or_else(String::new, Sealed::kept),
             },
-            HubBlock::Redacted(sealed) => Content::RedactedThinking { data: &sealed.text },
+            HubBlock::Redacted(sealed) => Content::RedactedThinking { data: sealed.clone().kept() },
             HubBlock::ToolUse { id, name, input } => {
                 Content::ToolUse { id, name, input: arguments_or_raw(input) }
             }

@@ -250,7 +250,7 @@ pub(super) fn write(reply: &HubReply, told: &HubTold<'_>) -> Vec<u8> {
         Some(match block {
             HubBlock::Text(text) | HubBlock::Refusal(text) => Written::text(text),
             HubBlock::Reasoning { text, proof } => Written::thought(text, proof.as_ref().map(seal::proof)),
-            HubBlock::Redacted(sealed) => Written::thought("", Some(seal::redacted(&sealed.text))),
+            HubBlock::Redacted(sealed) => Written::thought("", Some(seal::redacted(sealed))),
             HubBlock::ToolUse { id, name, input } => Written::call(id, name, input),
             _ => return None,
         })

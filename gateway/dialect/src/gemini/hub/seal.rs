@@ -8,10 +8,8 @@ use base64::{
 
 use crate::{hub::Sealed, wire::Family};
 
-/// What stands before another vendor's proof, inside the base64.
-const FOREIGN_PROOF: &[u8] = b"anthropic:";
-/// The same before a block that only its vendor can read.
-const FOREIGN_REDACTED: &[u8] = b"anthropic-redacted:";
+/// What stands before a whole block of reasoning that only its vendor can read, inside the base64.
+const REDACTED: &str = "redacted:";
 
 /// Decoders that do not ask whether the end is padded.
 const LENIENT: GeneralPurposeConfig =
@@ -30,31 +28,27 @@ pub(super) enum Signature {
 
 /// Reads a signature that a client hands back.
 pub(super) fn read(text: String) -> Option<Signature> {
-    let foreign = |text: &[u8]| {
-        let text = String::from_utf8(text.to_vec()).ok()?;
-        Some(Sealed { family: Family::Anthropic, text })
-    };
-    let bytes = decode(&text).unwrap_or_default();
-    if let Some(proof) = bytes.strip_prefix(FOREIGN_PROOF) {
-        return foreign(proof).map(Signature::Proof);
+    let shown = decode(&text).and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default();
+    let foreign = |shown: &str| Sealed::unwrapped(shown).map(|(sealed, _)| sealed);
+    if let Some(block) = shown.strip_prefix(REDACTED).and_then(foreign) {
+        return Some(Signature::Redacted(block));
     }
-    if let Some(block) = bytes.strip_prefix(FOREIGN_REDACTED) {
-        return foreign(block).map(Signature::Redacted);
-    }
-    (!text.is_empty()).then_some(Signature::Proof(Sealed { family: Family::Gemini, text }))
+    let own = || (!text.is_empty()).then_some(Sealed { family: Family::Gemini, text });
+    foreign(&shown).or_else(own).map(Signature::Proof)
 }
 
-/// A proof as a client of this dialect keeps it.
+/// A proof as a client of this dialect keeps it: another vendor's in its wrapper, which is base64 here as
+/// everything in this place must be.
 pub(super) fn proof(sealed: &Sealed) -> String {
     match sealed.family {
         Family::Gemini => sealed.text.clone(),
-        _ => STANDARD.encode([FOREIGN_PROOF, sealed.text.as_bytes()].concat()),
+        _ => STANDARD.encode(sealed.wrapped(None)),
     }
 }
 
-/// The same for a block that only another vendor can read.
-pub(super) fn redacted(sealed: &str) -> String {
-    STANDARD.encode([FOREIGN_REDACTED, sealed.as_bytes()].concat())
+/// The same for a block that only its vendor can read.
+pub(super) fn redacted(sealed: &Sealed) -> String {
+    STANDARD.encode(format!("{REDACTED}{}", sealed.wrapped(None)))
 }
 
 /// Base64 of either alphabet, with or without padding: Google's clients write either.
@@ -98,7 +92,7 @@ mod tests {
         // Some clients write base64 anew, in the other alphabet and without padding.
         let anew = kept.replace('+', "-").replace('/', "_");
         assert_eq!(read(anew.trim_end_matches('=').to_owned()), read(kept));
-        assert_eq!(read(redacted("x")), Some(Signature::Redacted(anthropic("x"))));
+        assert_eq!(read(redacted(&anthropic("x"))), Some(Signature::Redacted(anthropic("x"))));
         let own = Sealed { family: Family::Gemini, text: "CgQKAggB".into() };
         assert_eq!(read(proof(&own)), Some(Signature::Proof(own)));
         assert_eq!(read(String::new()), None);

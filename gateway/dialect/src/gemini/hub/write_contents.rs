@@ -143,7 +143,7 @@ fn model(turn: &HubTurn, proves: bool) -> Result<Vec<Part<'_>>, Untranslatable> 
                 continue;
             }
             HubBlock::ToolUse { id, name, input } => {
-                let call = Call { id: proves.then_some(id), name, args: input_object(id, input)? };
+                let call = Call { id: proves.then_some(id), name, args: input_object(&turn.at, id, input)? };
                 Some(Part { function_call: Some(call), ..Part::default() })
             }
             other => said(other)?,
@@ -155,10 +155,10 @@ fn model(turn: &HubTurn, proves: bool) -> Result<Vec<Part<'_>>, Untranslatable> 
     Ok(parts)
 }
 
-fn input_object(id: &str, input: &str) -> Result<Box<RawValue>, Untranslatable> {
+fn input_object(at: &str, id: &str, input: &str) -> Result<Box<RawValue>, Untranslatable> {
     arguments(input).ok_or_else(|| {
-        let what = format!("have a call `{id}` whose arguments are no JSON object");
-        Untranslatable::malformed("messages", what)
+        let what = format!("has a call `{id}` whose arguments are no JSON object");
+        Untranslatable::malformed(at, what)
     })
 }
 

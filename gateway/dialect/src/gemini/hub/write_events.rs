@@ -14,6 +14,7 @@ use crate::{
     framing::Framing,
     gemini::error,
     hub::{HubEvent, HubEventWriter, HubStop, HubTold, Sealed},
+    wire::Family,
 };
 
 pub(super) struct ChunkWriter {
@@ -105,11 +106,8 @@ impl ChunkWriter {
 
     fn proof(&mut self, kept: String, out: &mut Vec<u8>) {
         match Sealed::from_kept(kept) {
-            Some(own) if own.family == crate::wire::Family::Gemini => self.proof = Some(own.text),
-            Some(foreign) => {
-                self.release_calls(out);
-                self.chunk(vec![Written::thought("", Some(seal::proof(&foreign)))], None, None, out);
-            }
+            Some(own) if own.family == Family::Gemini => self.proof = Some(own.text),
+            Some(foreign) => self.part(Written::thought("", Some(seal::proof(&foreign))), out),
             None => {}
         }
     }
@@ -122,8 +120,9 @@ impl HubEventWriter for ChunkWriter {
             HubEvent::Text(text) | HubEvent::Refusal(text) => self.part(Written::text(&text), out),
             HubEvent::Reasoning(text) => self.part(Written::thought(&text, None), out),
             HubEvent::Proof(kept) => self.proof(kept, out),
-            HubEvent::Redacted(sealed) => {
-                self.part(Written::thought("", Some(seal::redacted(&sealed))), out);
+            HubEvent::Redacted(kept) => {
+                let signature = Sealed::from_kept(kept).map(|sealed| seal::redacted(&sealed));
+                self.part(Written::thought("", signature), out);
             }
             HubEvent::ToolStart { key, id, name } => {
                 let proof = self.proof.take();

@@ -159,7 +159,6 @@ fn read_message(mut message: Object<'_>, request: &mut HubRequest) -> Result<(),
 
 /// Reasoning that an earlier answer showed: with its proofs where the client kept them.
 fn read_reasoning(message: &mut Object<'_>, blocks: &mut Vec<HubBlock>) -> Result<(), Untranslatable> {
-    let sealed = |text: String| Sealed { family: Family::Anthropic, text };
     let visible = message.text("reasoning_content")?;
     let Some(kept) = message.items("thinking_blocks")? else {
         blocks.extend(visible.map(|text| HubBlock::Reasoning { text, proof: None }));
@@ -167,8 +166,8 @@ fn read_reasoning(message: &mut Object<'_>, blocks: &mut Vec<HubBlock>) -> Resul
     };
     for block in kept {
         let mut block = block?;
-        blocks.push(match block.text("data")? {
-            Some(data) => HubBlock::Redacted(sealed(data)),
+        blocks.push(match block.text("data")?.and_then(Sealed::from_kept) {
+            Some(sealed) => HubBlock::Redacted(sealed),
             None => HubBlock::Reasoning {
                 text: block.text("thinking")?.unwrap_or_default(),
                 proof: block.text("signature")?.and_then(Sealed::from_kept),

@@ -78,7 +78,7 @@ pub(super) fn write(reply: &HubReply, told: &HubTold<'_>) -> Vec<u8> {
                 }
             }
             HubBlock::Redacted(sealed) => {
-                kept.push(json!({"type": "redacted_thinking", "data": sealed.text}))
+                kept.push(json!({"type": "redacted_thinking", "data": sealed.clone().kept()}))
             }
             HubBlock::Refusal(more) => message["refusal"] = json!(more),
             HubBlock::ToolUse { id, name, input } => {
