@@ -12,7 +12,7 @@ use crate::{
     fault::Fault,
     framing::Framing,
     head::{Head, Malformed},
-    hub::HubCodec,
+    hub::{EmbeddingCodec, HubCodec},
     reader::StreamReader,
     reported::Reported,
     wire::{Dialect, Operation},
@@ -62,6 +62,11 @@ pub trait Codec: Send + Sync {
         Framing::of_events(content_type)
     }
 
+    /// How a client who asks with this query wants a streamed answer to be cut.
+    fn client_framing(&self, _operation: Operation, _query: Option<&str>) -> Framing {
+        Framing::Events
+    }
+
     /// A reader for a streamed answer. With `hide_usage` it marks the usage-only event that the
     /// client did not ask for.
     fn reader(&self, operation: Operation, hide_usage: bool) -> StreamReader;
@@ -95,6 +100,11 @@ pub trait Codec: Send + Sync {
 
     /// The list of models, or with `one` that single model, in this dialect's shape.
     fn models(&self, names: &mut dyn Iterator<Item = &str>, one: Option<&str>) -> Vec<u8>;
+
+    /// The faces for translating embeddings, where the dialect has them.
+    fn embeddings(&self) -> Option<&'static dyn EmbeddingCodec> {
+        None
+    }
 
     /// The faces for translation, where the dialect has them: those of the way to converse in which
     /// its servers are asked, where it has several.

@@ -22,6 +22,15 @@ impl Framing {
         is_events.then_some(Self::Events)
     }
 
+    /// The `content-type` of an answer that is cut so.
+    #[must_use]
+    pub const fn content_type(self) -> &'static str {
+        match self {
+            Self::Events => "text/event-stream; charset=utf-8",
+            Self::JsonArray => "application/json; charset=UTF-8",
+        }
+    }
+
     /// An empty splitter for it.
     #[must_use]
     pub fn splitter(self) -> Frames {

@@ -40,9 +40,10 @@ pub use fault::{Fault, error_message, error_message_of_event};
 pub use framing::{Frames, Framing};
 pub use head::{Form, Head, Malformed, Member};
 pub use hub::{
-    Given, HubAsk, HubBlock, HubBody, HubChoice, HubCodec, HubEffort, HubEvent, HubEventReader,
-    HubEventWriter, HubFormat, HubMedia, HubReply, HubRequest, HubRole, HubSource, HubStop, HubThinking,
-    HubTold, HubTool, HubTurn, Sealed, StreamTranslation, Translation, Untranslatable,
+    EmbeddingCodec, EmbeddingTranslation, Given, HubAsk, HubBlock, HubBody, HubChoice, HubCodec, HubEffort,
+    HubEmbedded, HubEmbedding, HubEmbeddingTold, HubEncoding, HubEvent, HubEventReader, HubEventWriter,
+    HubFormat, HubMedia, HubPurpose, HubReply, HubRequest, HubRole, HubSource, HubStop, HubThinking, HubTold,
+    HubTool, HubTurn, Sealed, StreamTranslation, Translation, Untranslatable,
 };
 pub use json_array::ElementSplitter;
 pub use openai::{form_head::peek_form, media::spoken_tokens};

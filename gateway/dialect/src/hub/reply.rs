@@ -4,6 +4,7 @@ use serde_json::value::RawValue;
 use tollgate_domain::Usage;
 
 use super::{Given, HubBlock};
+use crate::framing::Framing;
 
 /// A whole answer of a model.
 #[derive(Clone, Debug)]
@@ -46,4 +47,6 @@ pub struct HubTold<'a> {
     pub usage: Option<&'a Usage>,
     /// Members of the request that the answer repeats.
     pub echo: &'a [Given<Box<RawValue>>],
+    /// How the client wants a stream to be cut.
+    pub framing: Framing,
 }

@@ -41,10 +41,16 @@ impl Translation {
         client.family() == upstream.family() && (client.family() != Family::OpenAi || apis.serve(operation))
     }
 
-    /// What the upstream is asked for.
+    /// What the upstream is asked for, as a stream or in one piece.
     #[must_use]
-    pub fn upstream_operation(&self) -> Operation {
-        self.upstream.operation()
+    pub fn upstream_operation(&self, stream: bool) -> Operation {
+        if stream { self.upstream.stream_operation() } else { self.upstream.operation() }
+    }
+
+    /// The query that the upstream is asked with; the client's own means nothing to it.
+    #[must_use]
+    pub fn needed_query(&self, stream: bool) -> Option<&'static str> {
+        self.upstream.needed_query(stream)
     }
 
     /// Headers that the upstream demands and the client does not send.

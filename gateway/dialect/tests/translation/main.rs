@@ -1,5 +1,9 @@
 //! Requests, answers and streams between dialects through the hub form, by table and by law.
 
+mod embeddings;
+mod gemini_replies;
+mod gemini_requests;
+mod gemini_streams;
 mod laws;
 mod replies;
 mod requests;
@@ -7,12 +11,14 @@ mod responses;
 mod streams;
 
 use serde_json::Value;
-use tollgate_dialect::{Apis, Dialect, HubAsk, HubTold, Operation, Translation, Untranslatable};
+use tollgate_dialect::{Apis, Dialect, Framing, HubAsk, HubTold, Operation, Translation, Untranslatable};
 use tollgate_domain::Usage;
 
 const CHAT: (Dialect, Operation) = (Dialect::OpenAi, Operation::ChatCompletions);
 const RESPONSES: (Dialect, Operation) = (Dialect::OpenAi, Operation::Responses);
 const MESSAGES: (Dialect, Operation) = (Dialect::Anthropic, Operation::Messages);
+const GENERATE: (Dialect, Operation) = (Dialect::Gemini, Operation::GenerateContent);
+const STREAM: (Dialect, Operation) = (Dialect::Gemini, Operation::StreamGenerateContent);
 
 /// The way from a client's dialect to a target's.
 fn way(from: (Dialect, Operation), to: (Dialect, Operation)) -> Translation {
@@ -33,7 +39,7 @@ fn carried(
 }
 
 fn told(usage: Option<&Usage>) -> HubTold<'_> {
-    HubTold { id: "7", created: 1_700_000_000, usage, echo: &[] }
+    HubTold { id: "7", created: 1_700_000_000, usage, framing: Framing::Events, echo: &[] }
 }
 
 /// The data of each event, `[DONE]` as a string.

@@ -19,7 +19,7 @@ use Fate::{Carried, Gone, Refused};
 pub(crate) const UNSUPPORTED: &str = "unsupported_parameter";
 pub(crate) const INVALID: &str = "invalid_request";
 
-fn user(content: Value) -> Value {
+pub(crate) fn user(content: Value) -> Value {
     json!([{"role": "user", "content": content}])
 }
 

@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use hyper::body::Incoming;
 use tokio::time::timeout;
-use tollgate_dialect::{Edits, Fault, Operation, Reported, Translation};
+use tollgate_dialect::{Edits, Fault, Operation, Reported};
 
 use super::{
     commit::{self, Stream},
@@ -20,7 +20,7 @@ use crate::{
     route::{Candidate, RoutePlan},
     settle::Progress,
     snapshot::{InjectUsage, Principal, Target},
-    translate,
+    translate::{self, Way},
     upstream::{self, Connection, Exchange, SendFailure, UpstreamRequest},
     worker::{Worker, wall_clock},
 };
@@ -103,15 +103,16 @@ pub(super) async fn run(
 ) -> Result<Reply, Failure> {
     let target = &*candidate.target;
     let asks_usage = asks_usage(target, envelope);
-    let Asked { operation, body, way, dropped } = ask(plan, target, envelope, principal, asks_usage)?;
+    let Asked { operation, query, needed, body, way, dropped } =
+        ask(plan, target, envelope, principal, asks_usage)?;
     let connection =
         worker.pools.take(&target.upstream).await.map_err(|error| Failure::of(Class::Connect(error)))?;
     let outgoing = UpstreamRequest {
         operation,
         response: envelope.of_response(),
         headers: &envelope.headers,
-        query: envelope.query.as_deref().filter(|_| way.is_none()),
-        needed: way.map_or(&[], |way| way.needed_headers()),
+        query,
+        needed,
         body,
     };
     let request = upstream::build(outgoing, target).ok_or_else(|| Failure::of(Class::Protocol))?;
@@ -128,23 +129,26 @@ pub(super) async fn run(
 }
 
 /// What one target is asked.
-struct Asked {
+struct Asked<'a> {
     operation: Operation,
+    query: Option<&'a str>,
+    /// Headers that the target demands and the client does not send.
+    needed: &'static [(&'static str, &'static str)],
     body: Bytes,
     /// How the answer comes back into the client's dialect, where the target speaks another.
-    way: Option<Translation>,
+    way: Option<Way>,
     /// What was left out of the request.
     dropped: Option<HeaderValue>,
 }
 
 /// The request for one target: the client's bytes with the few edits, or a translation.
-fn ask(
+fn ask<'a>(
     plan: &RoutePlan,
     target: &Target,
-    envelope: &Envelope,
+    envelope: &'a Envelope,
     principal: &Principal,
     include_usage: bool,
-) -> Result<Asked, Failure> {
+) -> Result<Asked<'a>, Failure> {
     let needs_cap =
         principal.reserve_full && envelope.head.output_cap.is_none() && envelope.operation.generates();
     let cap = || plan.output_cap(envelope);
@@ -152,8 +156,14 @@ fn ask(
         let translated = translate::request(target, &plan.route, &envelope.asking(), cap(), needs_cap)
             .and_then(Result::ok)
             .ok_or_else(|| Failure::of(Class::Untranslatable))?;
-        let (way, body, dropped) = (translated.way, translated.body, translated.dropped);
-        return Ok(Asked { operation: way.upstream_operation(), body, way: Some(way), dropped });
+        return Ok(Asked {
+            operation: translated.operation,
+            query: translated.query,
+            needed: translated.needed,
+            body: translated.body,
+            way: Some(translated.way),
+            dropped: translated.dropped,
+        });
     }
     let edits = Edits { model: Some(target.model.as_str()), include_usage, output_cap: needs_cap.then(cap) };
     let codec = target.upstream.dialect.codec();
@@ -162,7 +172,8 @@ fn ask(
         Some(_) => envelope.body.clone(),
         None => codec.request_body(envelope.operation, &envelope.head, &envelope.body, &edits),
     };
-    Ok(Asked { operation: envelope.operation, body, way: None, dropped: None })
+    let (operation, query) = (envelope.operation, envelope.query.as_deref());
+    Ok(Asked { operation, query, needed: &[], body, way: None, dropped: None })
 }
 
 /// Whether the gateway has to ask for the usage of a stream, since the client did not.
@@ -207,7 +218,7 @@ struct Received<'a> {
     exchange: Exchange,
     /// What the target was asked for.
     operation: Operation,
-    way: Option<Translation>,
+    way: Option<Way>,
     dropped: Option<HeaderValue>,
     call: edge::Exchange,
 }
@@ -241,15 +252,11 @@ impl Received<'_> {
         let (headers, body) = match self.way {
             None => (head.headers, body),
             Some(way) => {
-                let translated = translate::reply(
-                    way,
-                    &body,
-                    reported.usage.as_ref(),
-                    &self.envelope.asking(),
-                    &self.call,
-                );
+                let usage = reported.usage.as_ref();
+                let translated =
+                    translate::reply(way, &body, usage, self.target, &self.envelope.asking(), &self.call);
                 let body = translated.ok_or_else(|| Failure::of(Class::Protocol))?;
-                (wording::answer_headers(&head.headers, true), body)
+                (wording::answer_headers(&head.headers, wording::PLAIN), body)
             }
         };
         let dropped = self.dropped;
@@ -267,10 +274,10 @@ impl Received<'_> {
         let patience = self.target.upstream.timeouts.ttft;
         let mut stream = Stream::new(head, body, self.exchange, framing, reader);
         if let Some(way) = self.way {
-            stream.headers = wording::answer_headers(&stream.headers, false);
-            let asks_usage = self.envelope.head.include_usage == Some(true);
             let asking = self.envelope.asking();
-            stream.translation = Some(translate::stream(way, asks_usage, &asking, &self.call));
+            let content_type = asking.framing().content_type();
+            stream.headers = wording::answer_headers(&stream.headers, content_type);
+            stream.translation = translate::stream(way, &asking, &self.call);
         }
         stream.dropped = self.dropped;
         let held = pin!(commit::hold(stream, self.progress));

@@ -214,6 +214,7 @@ impl StreamBody {
     /// would have a hole.
     fn pass_unread(&mut self, piece: Bytes) {
         match (&self.translation, self.phase) {
+            _ if piece.is_empty() => {}
             (None, _) => self.out.push(piece),
             (Some(_), Phase::Flowing) => self.broke(End::Truncated),
             (Some(_), _) => {}

@@ -6,6 +6,7 @@
 mod anthropic;
 mod azure;
 mod embeddings;
+mod gemini;
 mod openai;
 mod others;
 mod plan;
@@ -52,12 +53,17 @@ pub(crate) enum Family {
     OpenAi,
     Azure,
     Anthropic,
+    Gemini,
 }
 
 impl Family {
     pub(crate) fn of(incoming: &Incoming) -> Self {
         match incoming.operation {
             Operation::Messages | Operation::CountTokens | Operation::Probe => Self::Anthropic,
+            Operation::Generate
+            | Operation::CountContents
+            | Operation::EmbedContent
+            | Operation::BatchEmbedContents => Self::Gemini,
             _ if incoming.azure => Self::Azure,
             _ => Self::OpenAi,
         }
@@ -69,6 +75,7 @@ impl Family {
             Self::OpenAi => openai::headers(stamp),
             Self::Azure => azure::headers(stamp, name),
             Self::Anthropic => anthropic::headers(stamp),
+            Self::Gemini => gemini::headers(),
         };
         headers.insert(0, ("content-type".into(), content_type.into()));
         headers
@@ -158,6 +165,15 @@ fn realistic(name: &str, family: Family, stamp: &Stamp, incoming: &Incoming, beh
             plan.tells_usage = true;
             return plan;
         }
+        Operation::CountContents => return json(family, stamp, name, gemini::count(&asked)),
+        operation @ (Operation::EmbedContent | Operation::BatchEmbedContents) => {
+            let input_tokens = behaviour.input_tokens.unwrap_or_else(|| asked.input_tokens());
+            let body = gemini::embeddings(operation, &asked, input_tokens);
+            let mut plan = json(family, stamp, name, body);
+            plan.usage = Usage { input_tokens, ..Usage::default() };
+            plan.tells_usage = true;
+            return plan;
+        }
         Operation::Speech => {
             let mut plan = json(family, stamp, name, others::SOUND.to_vec());
             plan.headers[0].1 = "audio/mpeg".into();
@@ -184,14 +200,18 @@ fn realistic(name: &str, family: Family, stamp: &Stamp, incoming: &Incoming, beh
 /// The answer of a model, in the dialect that was spoken.
 fn converse(name: &str, turn: &Turn<'_>, incoming: &Incoming) -> Plan {
     let mut plan = if incoming.stream {
+        let as_array = turn.family == Family::Gemini && !gemini::wants_events(incoming);
+        let content_type =
+            if as_array { "application/json; charset=UTF-8" } else { "text/event-stream; charset=utf-8" };
         let mut plan = Plan {
-            headers: turn.family.headers(turn.stamp, name, "text/event-stream; charset=utf-8"),
+            headers: turn.family.headers(turn.stamp, name, content_type),
             framing: Framing::Chunked,
             ..Plan::default()
         };
         match incoming.operation {
             Operation::Responses => responses::stream(turn, &mut plan),
             Operation::Messages => anthropic::stream(turn, &mut plan),
+            Operation::Generate => gemini::stream(turn, !as_array, &mut plan),
             Operation::Completions => others::completion_stream(turn, &mut plan),
             _ => openai::stream(turn, &mut plan),
         }
@@ -202,6 +222,7 @@ fn converse(name: &str, turn: &Turn<'_>, incoming: &Incoming) -> Plan {
         let body = match incoming.operation {
             Operation::Responses => responses::body(turn),
             Operation::Messages => anthropic::body(turn),
+            Operation::Generate => gemini::body(turn),
             Operation::Completions => others::completion(turn),
             _ => openai::body(turn),
         };

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use super::{Family, Headers, Stamp};
+use super::{Family, Headers, Stamp, gemini};
 use crate::book::Usage;
 use crate::{At, Fault, Framing, Incoming, Operation};
 
@@ -115,7 +115,7 @@ impl Plan {
             Fault::ErrorEvent(chunks) => {
                 self.keep_content(chunks);
                 self.says_error = true;
-                let event = error_event(family, incoming.operation, stamp);
+                let event = error_event(family, incoming, stamp, !self.body.is_empty());
                 self.push(Duration::ZERO, |body| body.extend_from_slice(event.as_bytes()));
             }
             Fault::Trickle(pause) => {
@@ -184,8 +184,9 @@ impl Plan {
 }
 
 /// The event with which a provider says that a stream has failed.
-fn error_event(family: Family, operation: Operation, stamp: &Stamp) -> String {
-    match (family, operation) {
+fn error_event(family: Family, incoming: &Incoming, stamp: &Stamp, began: bool) -> String {
+    match (family, incoming.operation) {
+        (Family::Gemini, _) => gemini::error_event(gemini::wants_events(incoming), began),
         (Family::Anthropic, _) => format!(
             "event: error\ndata: {{\"type\":\"error\",\"error\":{{\"type\":\"overloaded_error\",\
              \"message\":\"Overloaded\",\"details\":null}},\"request_id\":\"{}\"}}\n\n",

@@ -8,7 +8,7 @@ use serde_json::{Number, Value, json, value::RawValue};
 use crate::{
     hub::{
         Given, HubAsk, HubBlock, HubBody, HubChoice, HubEffort, HubFormat, HubMedia, HubRequest, HubRole,
-        HubSource, HubThinking, HubTool, Misfits, Untranslatable,
+        HubSource, HubThinking, HubTool, Misfits, Untranslatable, arguments,
     },
     wire::{Dialect, Family},
 };
@@ -308,14 +308,9 @@ fn id_for(id: &str) -> Cow<'_, str> {
 
 /// Arguments as the object that they must be here, in the text that the model wrote.
 fn input_object(at: &str, id: &str, input: &str) -> Result<Box<RawValue>, Untranslatable> {
-    let text = if input.trim().is_empty() { "{}" } else { input.trim() };
-    serde_json::from_str::<&RawValue>(text)
-        .ok()
-        .filter(|value| value.get().starts_with('{'))
-        .map(ToOwned::to_owned)
-        .ok_or_else(|| {
-            Untranslatable::malformed(at, format!("has a call `{id}` whose arguments are no JSON object"))
-        })
+    arguments(input).ok_or_else(|| {
+        Untranslatable::malformed(at, format!("has a call `{id}` whose arguments are no JSON object"))
+    })
 }
 
 fn tool(tool: &HubTool) -> Tool<'_> {

@@ -1,5 +1,6 @@
 //! The family's two ways to converse through the hub form: chat completions here, responses beside them.
 
+mod embeddings;
 mod read_events;
 mod read_request;
 mod reply;
@@ -14,6 +15,8 @@ use crate::{
     },
     wire::Operation,
 };
+
+pub(crate) use embeddings::OpenAiEmbeddings;
 
 /// The hub faces of chat completions.
 pub(crate) struct ChatHub;

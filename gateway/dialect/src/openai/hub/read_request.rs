@@ -259,9 +259,19 @@ fn read_calls(message: &mut Object<'_>, blocks: &mut Vec<HubBlock>) -> Result<()
         };
         let name = function.needed_text("name")?;
         let input = function.text("arguments")?.unwrap_or_default();
+        blocks.extend(call_proof(&mut call)?);
         blocks.push(HubBlock::ToolUse { id, name, input });
     }
     Ok(())
+}
+
+/// The proof that a call of Gemini's carries, where Google's own server of this dialect puts it.
+/// <https://ai.google.dev/gemini-api/docs/thought-signatures#openai>
+fn call_proof(call: &mut Object<'_>) -> Result<Option<HubBlock>, Untranslatable> {
+    let Some(mut extra) = call.object("extra_content")? else { return Ok(None) };
+    let Some(mut google) = extra.object("google")? else { return Ok(None) };
+    let proof = google.text("thought_signature")?.map(|text| Sealed { family: Family::Gemini, text });
+    Ok(proof.map(|proof| HubBlock::Reasoning { text: String::new(), proof: Some(proof) }))
 }
 
 fn read_tool(mut tool: Object<'_>, request: &mut HubRequest) -> Result<(), Untranslatable> {
