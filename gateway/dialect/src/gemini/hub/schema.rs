@@ -61,7 +61,7 @@ fn schema(raw: &RawValue, at: &str, depth: u32, out: &mut String) -> Result<(), 
                 schemas(value, &inner, depth, null, out)?;
             }
             "properties" | "defs" | "$defs" => {
-                begun.member(if name == "defs" { "$defs" } else { &*name }, out);
+                begun.member(if name == "defs" { "$defs" } else { &name }, out);
                 named_schemas(value, &inner, depth, out)?;
             }
             "ref" => {
