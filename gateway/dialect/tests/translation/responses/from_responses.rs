@@ -106,6 +106,11 @@ fn refused_everywhere() -> Vec<(&'static str, Value, crate::requests::Fate)> {
             json!({"context_management": [{"type": "compaction"}]}),
             Refused(UNSUPPORTED, "context_management"),
         ),
+        (
+            "unknown member of a part",
+            user(json!([{"type": "input_text", "text": "x", "hologram": 1}])),
+            Refused(UNSUPPORTED, "input[0].content[0].hologram"),
+        ),
         ("unknown member", json!({"holograms": 1}), Refused(UNSUPPORTED, "holograms")),
         ("no input", json!({"input": null}), Refused(INVALID, "input")),
         ("input of the wrong shape", json!({"input": 7}), Refused(INVALID, "input")),

@@ -152,10 +152,10 @@ pub(super) fn write(reply: &HubReply, told: &HubTold<'_>) -> Vec<u8> {
         }
     }
     // What was said last is what was cut off.
-    if let (Status::Incomplete(_), Some(last)) = (status, items.last_mut()) {
-        if last.get("status").is_some() {
-            last["status"] = json!(status.as_str());
-        }
+    if let (Status::Incomplete(_), Some(last)) = (status, items.last_mut())
+        && last.get("status").is_some()
+    {
+        last["status"] = json!(status.as_str());
     }
     let id = format!("resp_{}", told.id);
     let named = (&*id, told.created, &*reply.model);
