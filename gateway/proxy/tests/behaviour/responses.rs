@@ -289,7 +289,7 @@ async fn a_tool_that_the_target_cannot_have_is_left_out_where_the_route_permits_
     let may_drop = vec!["tools"];
     let setup = mixed(vec![speaking(CLAUDE, &provider)]);
     let gateway = Gateway::start(Setup { may_drop, max_output_tokens: Some(32_000), ..setup });
-    let more = r#","tools":[{"type":"function","name":"shell","strict":false,"parameters":{"type":"object","properties":{"command":{"type":"array","items":{"type":"string"}}},"required":["command"],"additionalProperties":false}},{"type":"custom","name":"apply_patch","format":{"type":"grammar","syntax":"lark","definition":"x"}},{"type":"local_shell"}],"tool_choice":"auto","parallel_tool_calls":false,"store":false,"include":["reasoning.encrypted_content"],"reasoning":{"effort":"medium","summary":"auto"},"prompt_cache_key":"k""#;
+    let more = r#","tools":[{"type":"function","name":"shell","strict":false,"parameters":{"type":"object","properties":{"command":{"type":"array","items":{"type":"string"}}},"required":["command"],"additionalProperties":false}},{"type":"custom","name":"apply_patch","format":{"type":"grammar","syntax":"lark","definition":"x"}},{"type":"local_shell"}],"tool_choice":"required","parallel_tool_calls":false,"store":false,"include":["reasoning.encrypted_content"],"reasoning":{"effort":"medium","summary":"auto"},"prompt_cache_key":"k""#;
     let answer = gateway.send(&Responses.ask_with(true, more)).await;
     assert_eq!(answer.status, 200, "{}", answer.text());
     assert_eq!(answer.header("x-tollgate-dropped"), "tools[1],tools[2]");

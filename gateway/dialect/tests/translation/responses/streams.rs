@@ -264,6 +264,21 @@ fn an_error_of_ours_goes_on_counting() {
     assert_eq!(last[0]["sequence_number"], before);
 }
 
+#[test]
+fn an_answer_without_end_ends_as_one_that_met_its_cap() {
+    let mut translation = way(RESPONSES, CHAT).stream(&told(None), true);
+    let long = written(&[chunk(json!({"content": "x".repeat(1 << 20)}))]);
+    let told = (0..20).map(|_| translation.event(&long).len()).filter(|length| *length > 1 << 20).count();
+    assert!((14..=16).contains(&told), "{told} MiB");
+    let end = events(&String::from_utf8(translation.finish(None)).expect("text"));
+    let last = end.last().expect("a terminal event");
+    assert_eq!(
+        (&last["type"], &last["response"]["status"]),
+        (&json!("response.incomplete"), &json!("incomplete"))
+    );
+    assert_eq!(last["response"]["incomplete_details"]["reason"], "max_output_tokens");
+}
+
 fn stream_of_responses() -> Vec<Value> {
     let added = |place: u32, item: Value| json!({"type": "response.output_item.added", "output_index": place, "item": item});
     let done = |place: u32, item: Value| json!({"type": "response.output_item.done", "output_index": place, "item": item});

@@ -1,5 +1,7 @@
 //! The items of a request: messages, calls, their results and reasoning, which here stand side by side.
 
+use serde_json::value::RawValue;
+
 use crate::{
     hub::{
         Given, HubBlock, HubMedia, HubRequest, HubRole, HubSource, HubTurn, Items, Object, Sealed,
@@ -45,7 +47,7 @@ fn read_item(mut item: Object<'_>, request: &mut HubRequest) -> Result<(), Untra
         Some("function_call_output") => {
             let id = item.needed_text("call_id")?;
             let mut blocks = Vec::new();
-            read_content(&mut item, "output", &mut blocks)?;
+            read_content(&mut item, "output", &mut blocks, &mut request.leftover)?;
             let result = HubBlock::ToolResult { at: at.clone(), id, blocks, is_error: false };
             belongs_to(request, HubRole::User, at).push(result);
         }
@@ -90,7 +92,7 @@ fn read_message(
         _ => return Err(Untranslatable::malformed(message.path("role"), "is not known")),
     };
     let mut blocks = Vec::new();
-    read_content(&mut message, "content", &mut blocks)?;
+    read_content(&mut message, "content", &mut blocks, &mut request.leftover)?;
     request.leftover.extend(message.left());
     match role {
         HubRole::System if request.turns.is_empty() => request.system.extend(blocks),
@@ -105,6 +107,7 @@ fn read_content(
     object: &mut Object<'_>,
     name: &str,
     blocks: &mut Vec<HubBlock>,
+    leftover: &mut Vec<Given<Box<RawValue>>>,
 ) -> Result<(), Untranslatable> {
     let path = object.path(name);
     let Some(raw) = object.take(name) else { return Ok(()) };
@@ -115,14 +118,20 @@ fn read_content(
     let parts = Items::read(raw, &path)
         .map_err(|_| Untranslatable::malformed(path, "must be a string or an array of parts"))?;
     for part in parts {
-        read_part(part?, blocks)?;
+        read_part(part?, blocks, leftover)?;
     }
     Ok(())
 }
 
-fn read_part(mut part: Object<'_>, blocks: &mut Vec<HubBlock>) -> Result<(), Untranslatable> {
+fn read_part(
+    mut part: Object<'_>,
+    blocks: &mut Vec<HubBlock>,
+    leftover: &mut Vec<Given<Box<RawValue>>>,
+) -> Result<(), Untranslatable> {
     let at: Box<str> = part.at().into();
     let kind = part.needed_text("type")?;
+    // How closely to look is a hint that others do not have; the rest says where an earlier text was from.
+    part.ignore(&["detail", "annotations", "logprobs"]);
     let block = match &*kind {
         "input_text" | "output_text" | "text" => HubBlock::Text(part.needed_text("text")?),
         "refusal" => HubBlock::Refusal(part.needed_text("refusal")?),
@@ -150,12 +159,16 @@ fn read_part(mut part: Object<'_>, blocks: &mut Vec<HubBlock>) -> Result<(), Unt
             let source = HubSource::Inline { media_type, base64: audio.needed_text("data")? };
             HubBlock::Audio(HubMedia { at, source, name: None })
         }
-        _ => HubBlock::Foreign(Given::new(at, kind.into())),
+        _ => {
+            blocks.push(HubBlock::Foreign(Given::new(at, kind.into())));
+            return Ok(());
+        }
     };
     blocks.push(block);
     if part.take("prompt_cache_breakpoint").is_some() {
         blocks.push(HubBlock::CacheMark(None));
     }
+    leftover.extend(part.left());
     Ok(())
 }
 

@@ -20,6 +20,8 @@ use crate::{
 /// More than this is not collected, in bytes: the answer ends there as one that met its cap. No model
 /// says so much.
 const MOST_COLLECTED: usize = 16 << 20;
+/// What an item counts for beside its text.
+const OF_AN_ITEM: usize = 1 << 10;
 
 pub(super) struct ResponseEventWriter {
     answer: String,
@@ -127,6 +129,7 @@ impl ResponseEventWriter {
     /// Opens an item of the output.
     fn add(&mut self, prefix: &str, kind: Kind, out: &mut Vec<u8>) -> usize {
         let place = self.items.len();
+        self.collected = self.collected.saturating_add(OF_AN_ITEM);
         let id = item_id(prefix, &self.answer, place);
         let item = match &kind {
             Kind::Message { .. } => message_item(&id, Status::InProgress, Vec::new()),
