@@ -16,8 +16,8 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use http::{HeaderMap, Request, Response, StatusCode, request::Parts};
-use hyper::body::Incoming;
+use http::{HeaderMap, Request, Response, StatusCode, Version, request::Parts};
+use hyper::body::{Body as _, Incoming};
 use tollgate_dialect::{Call, Dialect, Operation, Recognised, recognise};
 use tollgate_domain::ModelAlias;
 
@@ -44,16 +44,21 @@ const DETACHED_PATIENCE: Duration = Duration::from_secs(120);
 /// The future is cancelled by dropping it. A stream is then cancelled upstream at once; a plain call
 /// that is with an upstream goes on in a task of its core until its bill is known.
 pub(crate) fn serve(worker: Rc<Worker>, exchange: Exchange, request: Request<Incoming>) -> Serving {
+    let (parts, body) = request.into_parts();
+    let is_http2 = parts.version == Version::HTTP_2;
+    let mut body = Some(body);
     // Only what has to wait for somebody becomes a future; who calls and what for is known at once.
-    let received = std::panic::catch_unwind(AssertUnwindSafe(|| receive(&worker, exchange, request)));
-    match received.unwrap_or_else(|_| Received::Answered(panicked(exchange, Dialect::OpenAi))) {
-        Received::Answered(response) => Serving::Answered(Some(response)),
-        Received::Call(passage) => {
-            let fate = Rc::<Fate>::default();
-            let life = Some(Box::pin(guarded(passage, Rc::clone(&fate))) as Life);
-            Serving::Call { life, fate, worker }
-        }
-    }
+    let received =
+        std::panic::catch_unwind(AssertUnwindSafe(|| receive(&worker, exchange, parts, &mut body)));
+    let fate = Rc::<Fate>::default();
+    let life = match received.unwrap_or_else(|_| Received::Answered(panicked(exchange, Dialect::OpenAi))) {
+        Received::Call(passage) => Box::pin(guarded(passage, Rc::clone(&fate))) as Life,
+        Received::Answered(response) => match body.filter(|body| is_http2 && !body.is_end_stream()) {
+            None => return Serving::Answered(Some(response)),
+            Some(unread) => Box::pin(intake::hear_out(unread).map(|()| response)),
+        },
+    };
+    Serving::Call { life: Some(life), fate, worker }
 }
 
 type Life = Pin<Box<dyn Future<Output = Response<Body>>>>;
@@ -140,9 +145,8 @@ struct Passage {
     known: Known,
 }
 
-/// Tells calls from what is none.
-fn receive(worker: &Rc<Worker>, exchange: Exchange, request: Request<Incoming>) -> Received {
-    let (parts, body) = request.into_parts();
+/// Tells calls from what is none; the body stays where it is unless it belongs to a call.
+fn receive(worker: &Rc<Worker>, exchange: Exchange, parts: Parts, body: &mut Option<Incoming>) -> Received {
     let path = parts.uri.path();
     if let Some(answer) = own_path(worker, exchange, path) {
         return Received::Answered(own(answer));
@@ -200,7 +204,7 @@ fn identify(
     exchange: Exchange,
     call: Call<'static>,
     parts: Parts,
-    body: Incoming,
+    body: &mut Option<Incoming>,
 ) -> Received {
     let snapshot = worker.shared.snapshot.load_full();
     let said = Said::by(&parts.headers);
@@ -226,7 +230,7 @@ fn identify(
         headers: parts.headers,
         query: parts.uri.query().map(str::to_owned),
         zone,
-        body: Some(body),
+        body: body.take(),
         known,
     }))
 }
