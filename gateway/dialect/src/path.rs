@@ -106,6 +106,7 @@ pub fn recognise<'a>(method: &str, path: &'a str, header: impl Fn(&str) -> bool)
             call(method, dialect, operation, model)
         }
         Known::Later(what) => Recognised::Unsupported { dialect, what },
+        Known::Nothing if nearest == Dialect::Bedrock => bedrock::unknown(None),
         Known::Nothing => Recognised::Unknown { dialect, hint: Some(hint(dialect, rest)) },
     }
 }

@@ -3,6 +3,8 @@
 //!
 //! Format: <https://smithy.io/2.0/aws/amazon-eventstream.html>
 
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+
 /// An event with JSON in it.
 pub fn event(name: &str, payload: &str) -> Vec<u8> {
     let headers = [(":event-type", name), (":content-type", "application/json"), (":message-type", "event")];
@@ -14,6 +16,11 @@ pub fn exception(name: &str, payload: &str) -> Vec<u8> {
     let headers =
         [(":exception-type", name), (":content-type", "application/json"), (":message-type", "exception")];
     message(&headers, payload.as_bytes())
+}
+
+/// A chunk that holds an event in the words of a model's vendor.
+pub fn chunk(inner: &str) -> Vec<u8> {
+    event("chunk", &format!("{{\"bytes\":\"{}\",\"p\":\"abcdef\"}}", BASE64_STANDARD.encode(inner)))
 }
 
 /// A message with headers of text, which must be short.

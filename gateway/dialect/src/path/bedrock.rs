@@ -96,7 +96,7 @@ fn model<'a>(segments: &[&'a str]) -> Option<Cow<'a, str>> {
     (!name.contains(['\\', '\0']) && !name.split('/').any(is_odd)).then_some(name)
 }
 
-fn unknown(meant: Option<(&str, &str)>) -> Recognised<'static> {
+pub(super) fn unknown(meant: Option<(&str, &str)>) -> Recognised<'static> {
     let hint = match meant {
         Some((model, verb)) => format!("/model/{}/{verb}", encode_segment(model)),
         None => "/model/{model}/converse".to_owned(),
@@ -178,6 +178,8 @@ mod tests {
             let want = Recognised::Unknown { dialect: Dialect::Bedrock, hint: Some(hint.to_owned()) };
             assert_eq!(post(path), want, "{path}");
         }
+        let by_client = recognise("POST", "/v1/chat/complete", |name| name == "amz-sdk-request");
+        assert!(matches!(by_client, Recognised::Unknown { dialect: Dialect::Bedrock, hint: Some(_) }));
     }
 
     #[test]
