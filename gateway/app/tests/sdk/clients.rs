@@ -109,7 +109,7 @@ async fn every_client_gets_its_answers_and_raises_its_own_exceptions() -> Result
     ensure!(complaints.is_empty(), "{}\nlogs:\n{}", complaints.join("\n"), logs());
     let head: Vec<_> = ["client"].into_iter().chain(STEPS.map(|(_, title)| title)).collect();
     let table = table::render(&head, &lines);
-    println!("{table}");
+    eprintln!("{table}");
     clear.check_the_ledger().await?;
     tls.check_the_ledger().await?;
     if lines.len() == CLIENTS.len() { table::compare_with_readme(&table) } else { Ok(()) }

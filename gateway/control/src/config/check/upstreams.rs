@@ -65,9 +65,6 @@ impl Check<'_> {
     }
 
     fn upstream_parts(&mut self, here: &Path, upstream: &Upstream) {
-        if upstream.dialect == Dialect::Bedrock {
-            self.later(here.field("dialect"), "the dialect `bedrock`");
-        }
         if let Some(kind) = upstream.credential.as_ref().and_then(|credential| credential.kind()) {
             let name = match kind {
                 CredentialType::ApiKey | CredentialType::Bearer => None,
