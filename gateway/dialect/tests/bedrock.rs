@@ -92,7 +92,7 @@ proptest! {
         let codec = Dialect::Bedrock.codec();
         for operation in OPERATIONS {
             if let Ok(head) = codec.peek(operation, &bytes) {
-                prop_assert!(bytes.is_empty() || bytes[head.body_end] == b'}');
+                prop_assert_eq!(bytes.get(head.body_end), (!bytes.is_empty()).then_some(&b'}'));
                 codec.estimate_input(operation, &bytes, &head);
                 for model in MODELS {
                     let edits = Edits { model: Some(model), include_usage: true, output_cap: Some(1) };
