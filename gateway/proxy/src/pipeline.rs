@@ -67,7 +67,7 @@ type Life = Pin<Box<dyn Future<Output = Response<Body>>>>;
 pub(crate) enum Serving {
     /// The answer needed nobody else.
     Answered(Option<Response<Body>>),
-    /// A call on its way.
+    /// A call on its way, or the answer to a refused one that is still being said.
     Call {
         /// `None` once it has ended.
         life: Option<Life>,

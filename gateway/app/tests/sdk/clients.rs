@@ -1,7 +1,8 @@
 //! Every client that the README names, in the things that matter to it: a matrix of client and step, which
 //! is run, printed, and compared with the table that stands there.
 //!
-//! All clients share one gateway. Each has keys of its own, so that the ledger tells how often it called.
+//! All clients share one gateway, or its like under TLS. Each has keys of its own, so that the ledger tells
+//! how often it called.
 
 use std::env;
 

@@ -25,11 +25,15 @@ pub(crate) fn render(head: &[&str], lines: &[Line]) -> String {
 pub(crate) fn compare_with_readme(table: &str) -> Result<()> {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../README.md");
     let readme = fs::read_to_string(&file).context("no README")?;
-    let (before, rest) = readme.split_once(BEGIN).context("README.md has no place for the table")?;
-    let (standing, after) = rest.split_once(END).context("the table in README.md has no end")?;
     if env::var_os("TOLLGATE_BLESS").is_some() {
+        let (before, _, after) = around_the_table(&readme)?;
         return fs::write(&file, [before, BEGIN, table, END, after].concat()).context("cannot write README");
     }
+    compare(&readme, table)
+}
+
+fn compare(readme: &str, table: &str) -> Result<()> {
+    let (_, standing, _) = around_the_table(readme)?;
     ensure!(
         standing == table,
         "README.md tells something else of the clients than what was seen: look whether what was seen is \
@@ -39,9 +43,25 @@ pub(crate) fn compare_with_readme(table: &str) -> Result<()> {
     Ok(())
 }
 
+/// What stands before the table, the table, and what stands after it.
+fn around_the_table(readme: &str) -> Result<(&str, &str, &str)> {
+    let (before, rest) = readme.split_once(BEGIN).context("README.md has no place for the table")?;
+    let (standing, after) = rest.split_once(END).context("the table in README.md has no end")?;
+    Ok((before, standing, after))
+}
+
 #[test]
 fn a_table_has_a_row_for_each_client_and_a_column_for_each_step() {
     let line = |cells: [&str; 3]| cells.map(str::to_owned).to_vec();
     let table = render(&["client", "chat", "tools"], &[line(["one", "yes", "n/a"])]);
     assert_eq!(table, "| client | chat | tools |\n|---|:-:|:-:|\n| one | yes | n/a |\n");
+}
+
+#[test]
+fn a_readme_that_tells_something_else_is_red() {
+    let readme = |table: &str| format!("# Title\n{BEGIN}{table}{END}more\n");
+    assert!(compare(&readme("| one |\n"), "| one |\n").is_ok());
+    for other in [readme("| two |\n"), readme(""), "# Title\n".to_owned()] {
+        assert!(compare(&other, "| one |\n").is_err(), "{other}");
+    }
 }

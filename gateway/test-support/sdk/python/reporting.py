@@ -39,7 +39,7 @@ def run_all():
             report["detail"] = str(function() or "")
         except NotApplicable as reason:
             report["not_applicable"] = str(reason)
-        except BaseException as problem:  # the report is the place where failures are told
+        except Exception as problem:  # the report is the place where failures are told
             report |= {"ok": False, "detail": f"{type(problem).__name__}: {problem}"}
         print(json.dumps(report), flush=True)
 
