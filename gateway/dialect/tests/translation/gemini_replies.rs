@@ -143,7 +143,7 @@ fn what_gemini_proved_goes_back_to_gemini_in_its_place() {
         json!({"max_tokens": 9, "messages": messages}).to_string()
     };
     let want = json!({"role": "model", "parts": [{"text": "So be it."},
-        {"functionCall": {"id": "call_r7x_0", "name": "f", "args": {"b": 1, "a": 2}}, "thoughtSignature": "c2ln"},
+        {"functionCall": {"name": "f", "args": {"b": 1, "a": 2}}, "thoughtSignature": "c2ln"},
         {"functionCall": {"id": "own", "name": "g", "args": {}}}]});
     let body = history(
         chat["choices"][0]["message"].clone(),

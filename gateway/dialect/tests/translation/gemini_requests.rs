@@ -753,7 +753,7 @@ fn messages_to_generated_content() {
                 called("gemini:c2ln", result(json!({"content": "42"}))),
                 Carried(
                     "/contents/1/parts",
-                    json!([{"functionCall": {"id": "toolu_1", "name": "f", "args": {"b": 1.5, "a": 2}}, "thoughtSignature": "c2ln"}]),
+                    json!([{"functionCall": {"name": "f", "args": {"b": 1.5, "a": 2}}, "thoughtSignature": "c2ln"}]),
                 ),
             ),
             (
@@ -766,7 +766,7 @@ fn messages_to_generated_content() {
                 called("", result(json!({"content": "42"}))),
                 Carried(
                     "/contents/2/parts",
-                    json!([{"functionResponse": {"id": "toolu_1", "name": "f", "response": {"result": "42"}}}, {"text": "And?"}]),
+                    json!([{"functionResponse": {"name": "f", "response": {"result": "42"}}}, {"text": "And?"}]),
                 ),
             ),
             (
@@ -779,7 +779,7 @@ fn messages_to_generated_content() {
                 called("", result(json!({"content": [{"type": "text", "text": "see"}, png]}))),
                 Carried(
                     "/contents/2/parts/0/functionResponse",
-                    json!({"id": "toolu_1", "name": "f", "response": {"result": "see"}, "parts": [{"inlineData": {"mimeType": "image/png", "data": "QUJD"}}]}),
+                    json!({"name": "f", "response": {"result": "see"}, "parts": [{"inlineData": {"mimeType": "image/png", "data": "QUJD"}}]}),
                 ),
             ),
             ("top_k", json!({"top_k": 5}), Carried("/generationConfig/topK", json!(5))),
@@ -816,8 +816,8 @@ fn messages_to_generated_content() {
 #[test]
 fn models_without_proofs_get_calls_by_name_and_pictures_beside_results() {
     let body = json!({"max_tokens": 9, "messages": [{"role": "user", "content": "Hi."},
-        {"role": "assistant", "content": [{"type": "tool_use", "id": "t", "name": "f", "input": {}}]},
-        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t", "content": [
+        {"role": "assistant", "content": [{"type": "tool_use", "id": "call_t", "name": "f", "input": {}}]},
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "call_t", "content": [
             {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "QUJD"}}]}]}]});
     let way = way(MESSAGES, GENERATE);
     let hub = way.read(body.to_string().as_bytes()).expect("good");

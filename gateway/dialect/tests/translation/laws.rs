@@ -30,8 +30,8 @@ fn conversation() -> impl Strategy<Value = Vec<Value>> {
     let call = (text(), arguments(), text()).prop_map(|(said, arguments, result)| {
         vec![
             json!({"role": "assistant", "content": said, "tool_calls": [
-                {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": arguments}}]}),
-            json!({"role": "tool", "content": result, "tool_call_id": "call_1"}),
+                {"id": "c1", "type": "function", "function": {"name": "f", "arguments": arguments}}]}),
+            json!({"role": "tool", "content": result, "tool_call_id": "c1"}),
         ]
     });
     let reply = text().prop_map(|said| vec![json!({"role": "assistant", "content": said})]);

@@ -283,6 +283,28 @@ async fn failover_crosses_dialects_and_the_client_sees_one_clean_answer() {
 }
 
 #[tokio::test]
+async fn a_stream_that_fails_before_its_first_word_is_replaced_by_another_dialects() {
+    for (client, second) in WAYS {
+        let failing = scripted(Script::usual().then(Fault::ErrorEvent(0))).await;
+        let answering = provider().await;
+        let targets = vec![speaking(second, &failing), speaking(client, &answering)];
+        let gateway = Gateway::start(mixed(targets));
+        let answer = gateway.send(&ask(client, true)).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        assert_eq!(answer.text().matches(end_mark(client)).count(), 1, "{}", answer.text());
+        assert!(!answer.text().contains("\"error\""), "one clean stream: {}", answer.text());
+        let (text, _, output) = streamed(client, &answer);
+        let told = answering.book().totals().told;
+        let ledger = gateway.stop().await;
+        let row = ledger.only(End::Completed);
+        assert_eq!(outcomes(row).last(), Some(&"ok"));
+        assert!(!text.is_empty() && row.attempts.len() == 2);
+        assert_eq!(row.usage.output_tokens(), told.output_tokens, "that of the target that answered");
+        assert!(output == told.output_tokens || client == Dialect::OpenAi);
+    }
+}
+
+#[tokio::test]
 async fn what_the_target_cannot_say_is_refused_with_its_name_and_nothing_is_sent() {
     let provider = provider().await;
     let gateway = Gateway::start(mixed(vec![speaking(Dialect::Anthropic, &provider)]));

@@ -37,8 +37,7 @@ pub(super) fn scale(model: &str) -> Scale {
     SCALES.iter().find(|(piece, _)| model.contains(piece)).map_or(ALL_LEVELS, |(_, scale)| *scale)
 }
 
-/// True for models that give each call an id and demand their proofs back with it: those that are told
-/// by levels.
+/// True for models that demand the proofs of their calls back: those that are told by levels.
 pub(super) fn proves_calls(model: &str) -> bool {
     matches!(scale(model), Scale::Levels(_))
 }

@@ -15,6 +15,10 @@ use crate::{
 /// <https://ai.google.dev/gemini-api/docs/thought-signatures>
 const LOST_PROOF: &str = "skip_thought_signature_validator";
 
+/// How the ids of calls begin that other vendors give, and those that are made here. The API itself knows
+/// only its own: Vertex gives none, and is reported to refuse any.
+const IDS_OF_OTHERS: &[&str] = &["call_", "toolu_", "tooluse_"];
+
 /// URLs that the API follows itself: storage of Google's and films.
 const FOLLOWED: &[&str] =
     &["gs://", "https://generativelanguage.googleapis.com/", "https://www.youtube.com/", "https://youtu.be/"];
@@ -82,8 +86,7 @@ pub(super) fn system(blocks: &[HubBlock]) -> Result<Option<Content<'_>>, Untrans
     Ok((!parts.is_empty()).then_some(Content { role: None, parts }))
 }
 
-/// The conversation. Models that prove their calls get ids as well; older ones and their servers know
-/// calls by name and order.
+/// The conversation. With `proves` the model demands a proof of its calls, and takes pictures in results.
 pub(super) fn contents(request: &HubRequest, proves: bool) -> Result<Vec<Content<'_>>, Untranslatable> {
     let mut contents: Vec<Content<'_>> = Vec::new();
     let mut calls = Calls::new();
@@ -92,7 +95,7 @@ pub(super) fn contents(request: &HubRequest, proves: bool) -> Result<Vec<Content
             HubRole::User => ("user", user(turn, &calls, proves)?),
             HubRole::Assistant => {
                 calls.extend(calls_of(turn, calls.len()));
-                ("model", model(turn, proves)?)
+                ("model", model(turn)?)
             }
             HubRole::System => {
                 let why = "instructions stand above the conversation there, not inside it";
@@ -133,7 +136,7 @@ fn calls_of(turn: &HubTurn, before: usize) -> impl Iterator<Item = (&str, (usize
 }
 
 /// The model's turn. A proof stands on the part after the thought that it is of.
-fn model(turn: &HubTurn, proves: bool) -> Result<Vec<Part<'_>>, Untranslatable> {
+fn model(turn: &HubTurn) -> Result<Vec<Part<'_>>, Untranslatable> {
     let mut parts = Vec::new();
     let mut proof = None;
     for block in &turn.blocks {
@@ -143,7 +146,7 @@ fn model(turn: &HubTurn, proves: bool) -> Result<Vec<Part<'_>>, Untranslatable> 
                 continue;
             }
             HubBlock::ToolUse { id, name, input } => {
-                let call = Call { id: proves.then_some(id), name, args: input_object(&turn.at, id, input)? };
+                let call = Call { id: own_id(id), name, args: input_object(&turn.at, id, input)? };
                 Some(Part { function_call: Some(call), ..Part::default() })
             }
             other => said(other)?,
@@ -153,6 +156,11 @@ fn model(turn: &HubTurn, proves: bool) -> Result<Vec<Part<'_>>, Untranslatable> 
     // Of an answer in words the proof comes last, on no words.
     parts.extend(proof.map(|proof| Part { thought_signature: Some(proof), ..Part::of_text("") }));
     Ok(parts)
+}
+
+/// An id where it is the API's own; calls and results are matched by name and order as well.
+fn own_id(id: &str) -> Option<&str> {
+    (!IDS_OF_OTHERS.iter().any(|start| id.starts_with(start))).then_some(id)
 }
 
 fn input_object(at: &str, id: &str, input: &str) -> Result<Box<RawValue>, Untranslatable> {
@@ -195,7 +203,7 @@ fn result<'a>(
     }
     let (inside, after) = if proves { (media, Vec::new()) } else { (Vec::new(), media) };
     let response = response_object(&text, is_error);
-    let response = Response { id: proves.then_some(id), name, response, parts: inside };
+    let response = Response { id: own_id(id), name, response, parts: inside };
     let mut parts = vec![Part { function_response: Some(response), ..Part::default() }];
     parts.extend(after);
     Ok(parts)

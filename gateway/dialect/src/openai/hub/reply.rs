@@ -26,6 +26,9 @@ pub(super) fn read(body: &[u8]) -> Option<HubReply> {
     for part in message.get("content").and_then(Value::as_array).into_iter().flatten() {
         blocks.extend(part.get("text").and_then(Value::as_str).map(|text| HubBlock::Text(text.to_owned())));
     }
+    // Others answer with the JSON itself where JSON was asked for.
+    let json = message.get("content").filter(|content| content.is_object());
+    blocks.extend(json.map(|json| HubBlock::Text(json.to_string())));
     if let Some(text) = text_at("refusal") {
         blocks.push(HubBlock::Refusal(text.to_owned()));
     }
