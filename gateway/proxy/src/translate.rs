@@ -24,7 +24,7 @@ pub(crate) struct HubForm(OnceCell<Result<Said, Untranslatable>>);
 
 /// The form that the client's operation has.
 enum Said {
-    Turns(HubRequest),
+    Turns(Box<HubRequest>),
     Texts(HubEmbedding),
 }
 
@@ -40,7 +40,7 @@ pub(crate) enum Way {
 impl Way {
     fn read(self, body: &[u8]) -> Result<Said, Untranslatable> {
         match self {
-            Self::Turns(way) => way.read(body).map(Said::Turns),
+            Self::Turns(way) => way.read(body).map(Box::new).map(Said::Turns),
             Self::Texts(way) => way.read(body).map(Said::Texts),
         }
     }

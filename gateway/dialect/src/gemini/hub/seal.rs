@@ -74,7 +74,7 @@ pub(super) fn standard(text: &str) -> Option<String> {
         return None;
     }
     made.truncate(content);
-    while made.len() % 4 != 0 {
+    while !made.len().is_multiple_of(4) {
         made.push('=');
     }
     Some(made)
