@@ -1,9 +1,7 @@
 //! Requests, answers and streams between dialects through the hub form, by table and by law.
 
 mod embeddings;
-mod gemini_replies;
-mod gemini_requests;
-mod gemini_streams;
+mod gemini;
 mod laws;
 mod replies;
 mod requests;

@@ -24,57 +24,49 @@ fn schema(raw: &RawValue, at: &str, depth: u32, out: &mut String) -> Result<(), 
     // The order in which members are to be written is a wish that only this API knows.
     object.ignore(&["propertyOrdering"]);
     object.take_if("format", |format| format == "\"enum\"");
+    object.take_if("type", |kind| kind.eq_ignore_ascii_case("\"TYPE_UNSPECIFIED\""));
     let mut begun = Begun::new(out, '{');
     for (name, value) in object.into_members().filter(|(_, value)| value.get() != "null") {
-        let inner = format!("{at}.{name}");
-        match &*name {
-            "type" => {
-                if let Some(kind) = kind(value, &inner)? {
-                    begun.member("type", out);
-                    push_kind(&kind, nullable, out);
-                }
-            }
-            "example" => {
-                begun.member("examples", out);
-                out.push_str(&format!("[{}]", value.get()));
-            }
-            "enum" => {
-                begun.member("enum", out);
-                push_enum(value, nullable, out);
-            }
-            "minItems" | "maxItems" | "minLength" | "maxLength" | "minProperties" | "maxProperties" => {
-                begun.member(&name, out);
-                // Whole numbers of 64 bits come as text.
-                out.push_str(as_text(value).as_deref().filter(|text| is_whole(text)).unwrap_or(value.get()));
-            }
-            "items" => {
-                begun.member(&name, out);
-                schema(value, &inner, depth, out)?;
-            }
-            "additionalProperties" if value.get().starts_with('{') => {
-                begun.member(&name, out);
-                schema(value, &inner, depth, out)?;
-            }
-            "anyOf" | "prefixItems" => {
-                begun.member(&name, out);
-                let null = if nullable && name == "anyOf" { Some(r#"{"type":"null"}"#) } else { None };
-                schemas(value, &inner, depth, null, out)?;
-            }
-            "properties" | "defs" | "$defs" => {
-                begun.member(if name == "defs" { "$defs" } else { &name }, out);
-                named_schemas(value, &inner, depth, out)?;
-            }
-            "ref" => {
-                begun.member("$ref", out);
-                out.push_str(value.get());
-            }
-            other => {
-                begun.member(other, out);
-                out.push_str(value.get());
-            }
-        }
+        begun.member(renamed(&name), out);
+        member(&name, value, &format!("{at}.{name}"), (nullable, depth), out)?;
     }
     out.push('}');
+    Ok(())
+}
+
+/// Members that have another name in JSON schemas.
+fn renamed(name: &str) -> &str {
+    match name {
+        "example" => "examples",
+        "defs" => "$defs",
+        "ref" => "$ref",
+        same => same,
+    }
+}
+
+/// The value of a member of a schema that may be nothing or may not.
+fn member(
+    name: &str,
+    value: &RawValue,
+    at: &str,
+    (nullable, depth): (bool, u32),
+    out: &mut String,
+) -> Result<(), Untranslatable> {
+    match name {
+        "type" => push_kind(&kind(value, at)?, nullable, out),
+        "enum" => push_enum(value, nullable, out),
+        "example" => out.push_str(&format!("[{}]", value.get())),
+        "minItems" | "maxItems" | "minLength" | "maxLength" | "minProperties" | "maxProperties" => {
+            // Whole numbers of 64 bits come as text.
+            out.push_str(as_text(value).as_deref().filter(|text| is_whole(text)).unwrap_or(value.get()));
+        }
+        "items" => schema(value, at, depth, out)?,
+        "additionalProperties" if value.get().starts_with('{') => schema(value, at, depth, out)?,
+        "anyOf" if nullable => schemas(value, at, depth, Some(r#"{"type":"null"}"#), out)?,
+        "anyOf" | "prefixItems" => schemas(value, at, depth, None, out)?,
+        "properties" | "defs" | "$defs" => named_schemas(value, at, depth, out)?,
+        _ => out.push_str(value.get()),
+    }
     Ok(())
 }
 
@@ -133,13 +125,12 @@ impl Begun {
     }
 }
 
-/// The name of a type as JSON schemas have it; `None` for one that says nothing.
-fn kind(raw: &RawValue, at: &str) -> Result<Option<String>, Untranslatable> {
+/// The name of a type as JSON schemas have it.
+fn kind(raw: &RawValue, at: &str) -> Result<String, Untranslatable> {
     let name = as_text(raw).ok_or_else(|| Untranslatable::malformed(at, "must be the name of a type"))?;
     let name = name.to_ascii_lowercase();
     match &*name {
-        "string" | "number" | "integer" | "boolean" | "array" | "object" | "null" => Ok(Some(name)),
-        "type_unspecified" => Ok(None),
+        "string" | "number" | "integer" | "boolean" | "array" | "object" | "null" => Ok(name),
         _ => Err(Untranslatable::malformed(at, "is not known")),
     }
 }
