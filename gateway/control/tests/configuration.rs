@@ -155,6 +155,18 @@ fn semantic_faults_are_found_at_the_value_at_fault() {
             "12:21: models[0].targets[0].upstream: there is no upstream `opnai`; did you mean `openai`?",
         ),
         (
+            with("dialect: openai", "dialect: openai\n    apis: []"),
+            "6:11: upstreams[0].apis: expected `chat_completions`, `responses` or both; leave it out for both",
+        ),
+        (
+            with("dialect: openai", "dialect: openai\n    apis: [response]"),
+            "6:12: upstreams[0].apis[0]: must be one of: chat_completions, responses; did you mean `responses`?",
+        ),
+        (
+            with("dialect: openai", "dialect: anthropic\n    apis: [responses]"),
+            "6:11: upstreams[0].apis: only `openai` and `azure-openai` have several ways to converse",
+        ),
+        (
             with("models: [gpt]", "models: [gtp]"),
             "17:18: teams[0].projects[0].models[0]: there is no model `gtp`; did you mean `gpt`?",
         ),

@@ -106,9 +106,15 @@ pub trait Codec: Send + Sync {
         None
     }
 
-    /// The faces for translation, where the dialect has them.
+    /// The faces for translation, where the dialect has them: those of the way to converse in which
+    /// its servers are asked, where it has several.
     fn hub(&self) -> Option<&'static dyn HubCodec> {
         None
+    }
+
+    /// The faces for the translation of one operation's calls.
+    fn hub_of(&self, operation: Operation) -> Option<&'static dyn HubCodec> {
+        self.hub().filter(|hub| hub.reads(operation))
     }
 }
 

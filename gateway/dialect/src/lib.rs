@@ -52,4 +52,4 @@ pub use reader::{Seen, SeenKind, StreamReader};
 pub use reported::{Beside, ReportFlags, Reported};
 pub use sse::{MAX_EVENT, Splitter};
 pub use tokenizer::{count, warm};
-pub use wire::{Dialect, Family, Operation};
+pub use wire::{Apis, Dialect, Family, Operation};

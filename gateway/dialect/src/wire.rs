@@ -248,6 +248,45 @@ impl Operation {
     }
 }
 
+/// Which of the two ways to converse a server of OpenAI's family has; every other family has one way.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub enum Apis {
+    /// Both; translated calls become chat completions.
+    #[default]
+    Both,
+    /// Chat completions.
+    ChatCompletions,
+    /// Responses.
+    Responses,
+}
+
+impl Apis {
+    /// True for an operation that belongs to no way to converse that the server lacks.
+    #[must_use]
+    pub const fn serve(self, operation: Operation) -> bool {
+        match operation {
+            Operation::ChatCompletions => !matches!(self, Self::Responses),
+            Operation::Responses
+            | Operation::CountResponseTokens
+            | Operation::CompactResponse
+            | Operation::GetResponse
+            | Operation::DeleteResponse
+            | Operation::CancelResponse
+            | Operation::ListResponseInput => !matches!(self, Self::ChatCompletions),
+            _ => true,
+        }
+    }
+
+    /// What translated calls become.
+    #[must_use]
+    pub const fn preferred(self) -> Operation {
+        match self {
+            Self::Both | Self::ChatCompletions => Operation::ChatCompletions,
+            Self::Responses => Operation::Responses,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -62,7 +62,7 @@ pub enum Rejection {
     #[error("{0} is not supported by this gateway yet")]
     Unsupported(String),
     /// No such response, or another project's.
-    #[error("the response `{0}` does not exist here")]
+    #[error("the response `{0}` does not exist here; one that says `store: false` is not kept")]
     UnknownResponse(String),
     /// The upstream that keeps what the request names cannot be asked.
     #[error("the upstream that keeps this response is not available; no other one has it")]

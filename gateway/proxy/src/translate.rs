@@ -1,4 +1,4 @@
-//! A call whose target speaks another dialect than its client.
+//! A call whose target speaks another dialect than its client, or converses another way.
 //!
 //! The client's body is read into the hub form at most once, when the first such target comes up, and
 //! written anew for each target that is tried.
@@ -15,7 +15,7 @@ use tollgate_domain::Usage;
 
 use crate::{
     edge::Exchange,
-    snapshot::{Route, Target},
+    snapshot::{InjectUsage, Route, Target},
 };
 
 /// What a client's body says, in the hub form, once somebody needed it.
@@ -83,20 +83,21 @@ pub(crate) struct Translated {
 
 /// How this target is reached from the client's dialect; `None` where the bytes pass as they are.
 fn way(target: &Target, asking: &Asking<'_>) -> Option<Way> {
-    let upstream = target.upstream.dialect;
-    let turns = Translation::between(asking.dialect, asking.operation, upstream).map(Way::Turns);
-    turns
-        .or_else(|| EmbeddingTranslation::between(asking.dialect, asking.operation, upstream).map(Way::Texts))
+    let upstream = &*target.upstream;
+    let (dialect, operation) = (asking.dialect, asking.operation);
+    let turns = Translation::between(dialect, operation, upstream.dialect, upstream.apis).map(Way::Turns);
+    turns.or_else(|| EmbeddingTranslation::between(dialect, operation, upstream.dialect).map(Way::Texts))
 }
 
 /// True when the target takes the client's bytes as they are.
-pub(crate) fn speaks_it(target: &Target, dialect: Dialect) -> bool {
-    target.upstream.dialect.family() == dialect.family()
+pub(crate) fn speaks_it(target: &Target, asking: &Asking<'_>) -> bool {
+    let upstream = &*target.upstream;
+    Translation::is_needless(asking.dialect, asking.operation, upstream.dialect, upstream.apis)
 }
 
 /// True when the target can be asked what the client asks, with or without translation.
 pub(crate) fn is_reachable(target: &Target, asking: &Asking<'_>) -> bool {
-    speaks_it(target, asking.dialect) || way(target, asking).is_some()
+    speaks_it(target, asking) || way(target, asking).is_some()
 }
 
 /// Writes the request for a target of another dialect; `None` where none is needed. `cap` is the output
@@ -109,7 +110,13 @@ pub(crate) fn request(
     insert_cap: bool,
 ) -> Option<Result<Translated, Untranslatable>> {
     let way = way(target, asking)?;
-    let ask = HubAsk { model: target.model.as_str(), output_cap: cap, insert_cap, may_drop: &route.may_drop };
+    let ask = HubAsk {
+        model: target.model.as_str(),
+        output_cap: cap,
+        insert_cap,
+        ask_usage: target.upstream.inject_usage == InjectUsage::Always,
+        may_drop: &route.may_drop,
+    };
     match asking.form.0.get_or_init(|| way.read(asking.body)) {
         Ok(said) => write(way, said, &ask),
         Err(why) => Some(Err(why.clone())),
@@ -152,7 +159,7 @@ pub(crate) fn reply(
     match way {
         Way::Turns(way) => {
             let id = exchange.id.to_string();
-            way.reply(body, &told(&id, usage, Framing::Events, exchange)).map(Bytes::from)
+            way.reply(body, &told(&id, usage, asking, exchange)).map(Bytes::from)
         }
         Way::Texts(way) => {
             let Some(Ok(Said::Texts(asked))) = asking.form.0.get() else { return None };
@@ -172,10 +179,14 @@ pub(crate) fn stream(way: Way, asking: &Asking<'_>, exchange: &Exchange) -> Opti
     let Way::Turns(way) = way else { return None };
     let id = exchange.id.to_string();
     let include_usage = asking.head.include_usage == Some(true);
-    Some(way.stream(&told(&id, None, asking.framing(), exchange), include_usage))
+    Some(way.stream(&told(&id, None, asking, exchange), include_usage))
 }
 
-fn told<'a>(id: &'a str, usage: Option<&'a Usage>, framing: Framing, exchange: &Exchange) -> HubTold<'a> {
+fn told<'a>(id: &'a str, usage: Option<&'a Usage>, asking: &Asking<'a>, exchange: &Exchange) -> HubTold<'a> {
     let created = u64::try_from(exchange.started.get() / 1_000).unwrap_or(0);
-    HubTold { id, created, usage, framing }
+    let echo = match asking.form.0.get() {
+        Some(Ok(Said::Turns(asked))) => &asked.echo[..],
+        _ => &[],
+    };
+    HubTold { id, created, usage, framing: asking.framing(), echo }
 }

@@ -107,7 +107,18 @@ pub(super) fn configuration(plays: &[Play], provider: SocketAddr) -> String {
         let model = Value::from(play.model.as_str());
         let _ = writeln!(models, "  - {{ name: {slot}, targets: [{{ upstream: {slot}, model: {model} }}] }}");
     }
-    let aliases = plays.iter().map(|play| play.slot.as_str()).collect::<Vec<_>>().join(", ");
+    whole_configuration(&regions, &upstreams, &models, plays.iter().map(|play| play.slot.as_str()))
+}
+
+/// A configuration with these lines of regions, upstreams and models, and a key that may use the
+/// aliases.
+pub(super) fn whole_configuration<'a>(
+    regions: &str,
+    upstreams: &str,
+    models: &str,
+    aliases: impl Iterator<Item = &'a str>,
+) -> String {
+    let aliases = aliases.collect::<Vec<_>>().join(", ");
     format!(
         "version: 1
 organization: replay

@@ -37,8 +37,8 @@ pub use self::{
     secret::SecretText,
     team::{Key, Limits, Project, Team},
     upstream::{
-        Credential, CredentialTable, CredentialType, Dialect, InjectStreamUsage, Region, State, Timeouts,
-        Upstream, UpstreamTls,
+        Api, Credential, CredentialTable, CredentialType, Dialect, InjectStreamUsage, Region, State,
+        Timeouts, Upstream, UpstreamTls,
     },
 };
 

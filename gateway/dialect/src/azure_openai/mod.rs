@@ -85,7 +85,11 @@ impl Codec for AzureOpenAi {
     }
 
     fn hub(&self) -> Option<&'static dyn HubCodec> {
-        crate::openai::OpenAi.hub()
+        openai::OpenAi.hub()
+    }
+
+    fn hub_of(&self, operation: Operation) -> Option<&'static dyn HubCodec> {
+        openai::OpenAi.hub_of(operation)
     }
 
     fn embeddings(&self) -> Option<&'static dyn EmbeddingCodec> {

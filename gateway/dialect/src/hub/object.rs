@@ -115,6 +115,12 @@ impl<'a> Object<'a> {
         value.take().filter(|value| value.get() != "null")
     }
 
+    /// Looks at a member that nobody took yet.
+    pub(crate) fn peek(&self, name: &str) -> Option<&'a RawValue> {
+        let (_, value) = self.members.iter().find(|(known, _)| known == name)?;
+        value.filter(|value| value.get() != "null")
+    }
+
     /// Takes a member whose text meets the condition.
     pub(crate) fn take_if(&mut self, name: &str, condition: impl Fn(&str) -> bool) {
         let meets = |value: &Option<&'a RawValue>| value.is_some_and(|value| condition(value.get()));

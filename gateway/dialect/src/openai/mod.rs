@@ -102,4 +102,8 @@ impl Codec for OpenAi {
     fn embeddings(&self) -> Option<&'static dyn EmbeddingCodec> {
         Some(&hub::OpenAiEmbeddings)
     }
+
+    fn hub_of(&self, operation: Operation) -> Option<&'static dyn HubCodec> {
+        hub::of(operation)
+    }
 }

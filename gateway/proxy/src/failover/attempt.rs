@@ -152,7 +152,7 @@ fn ask<'a>(
     let needs_cap =
         principal.reserve_full && envelope.head.output_cap.is_none() && envelope.operation.generates();
     let cap = || plan.output_cap(envelope);
-    if !translate::speaks_it(target, envelope.dialect) {
+    if !translate::speaks_it(target, &envelope.asking()) {
         let translated = translate::request(target, &plan.route, &envelope.asking(), cap(), needs_cap)
             .and_then(Result::ok)
             .ok_or_else(|| Failure::of(Class::Untranslatable))?;

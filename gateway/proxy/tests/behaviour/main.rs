@@ -18,6 +18,7 @@ mod quirks;
 mod quotas;
 mod refusals;
 mod residency;
+mod responses;
 mod stored;
 mod translation;
 mod transport;

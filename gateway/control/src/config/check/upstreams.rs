@@ -85,6 +85,7 @@ impl Check<'_> {
             }
         }
         self.capacity(here, upstream);
+        self.apis(here, upstream);
         for (index, zone) in upstream.processing.iter().flatten().enumerate() {
             self.name(here.field("processing").index(index), zone);
         }
@@ -107,6 +108,16 @@ impl Check<'_> {
             if let Some(name) = name {
                 self.name(here.field(field), name);
             }
+        }
+    }
+
+    fn apis(&mut self, here: &Path, upstream: &Upstream) {
+        let Some(apis) = &upstream.apis else { return };
+        let here = here.field("apis");
+        if !matches!(upstream.dialect, Dialect::Openai | Dialect::AzureOpenai) {
+            self.error(here, "only `openai` and `azure-openai` have several ways to converse");
+        } else if apis.is_empty() {
+            self.error(here, "expected `chat_completions`, `responses` or both; leave it out for both");
         }
     }
 

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use http::{HeaderName, HeaderValue};
-use tollgate_dialect::Dialect;
+use tollgate_dialect::{Apis, Dialect};
 use tollgate_domain::{Name, ZoneName};
 use tollgate_proxy::{
     Credential, InjectUsage, Live, OperatorState, Origin, Presentation, Scheme, Timeouts, Upstream,
@@ -12,7 +12,7 @@ use url::Url;
 
 use crate::config::{
     document::Document,
-    file::{self, CredentialType, InjectStreamUsage, State},
+    file::{self, Api, CredentialType, InjectStreamUsage, State},
     problem::{Path, Problem, Severity},
 };
 
@@ -79,16 +79,21 @@ fn endpoint(
     let pool_key = format!("{:?} {} {} {identity}", origin.scheme, origin.authority(), origin.allow_private);
     let name = given.name.as_str().into();
     let region = given.region.as_str().into();
+    let known = quirks::of(given.provider.as_deref(), url.host_str());
     let upstream = Upstream {
         dialect,
         zones: zones(document, given),
         base_path: url.path().trim_end_matches('/').to_owned(),
         credential: credential(given, dialect).map_err(|message| ("credential", message))?,
         headers: headers(given).ok_or(("headers", "expected names and values of headers".to_owned()))?,
+        apis: match given.apis.as_deref() {
+            None => known.apis,
+            Some(given) => apis(given),
+        },
         api_version: given.api_version.clone(),
         http2: given.http2,
         inject_usage: match given.inject_stream_usage {
-            InjectStreamUsage::Auto => quirks::of(given.provider.as_deref(), url.host_str()).inject_usage,
+            InjectStreamUsage::Auto => known.inject_usage,
             InjectStreamUsage::Always => InjectUsage::Always,
             InjectStreamUsage::Never => InjectUsage::Never,
         },
@@ -133,6 +138,15 @@ fn provider(dialect: Dialect) -> &'static str {
         Dialect::AzureOpenAi => "azure",
         Dialect::Anthropic => "anthropic",
         Dialect::Gemini => "google",
+    }
+}
+
+fn apis(given: &[Api]) -> Apis {
+    match (given.contains(&Api::ChatCompletions), given.contains(&Api::Responses)) {
+        (true, false) => Apis::ChatCompletions,
+        (false, true) => Apis::Responses,
+        // None at all is refused by the check.
+        (true, true) | (false, false) => Apis::Both,
     }
 }
 

@@ -60,6 +60,10 @@ pub struct Upstream {
     /// Azure's `api-version` for calls that bring none, or the version in Gemini's paths where the
     /// address has none. Example: `2024-10-21`.
     pub api_version: Option<String>,
+    /// Its ways to converse, of the dialects `openai` and `azure-openai`, which have two. A call that comes
+    /// the other way is translated. Default: both, or what is known of the server.
+    /// Example: `[chat_completions]`.
+    pub apis: Option<Vec<Api>>,
     /// HTTP/2 instead of HTTP/1.1. Default: `false`.
     #[serde(default)]
     pub http2: bool,
@@ -93,6 +97,16 @@ pub enum Dialect {
     Gemini,
     /// Amazon Bedrock. Not available yet.
     Bedrock,
+}
+
+/// A way to converse in OpenAI's dialects.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq)]
+#[serde(rename_all = "snake_case")]
+pub enum Api {
+    /// `/v1/chat/completions`.
+    ChatCompletions,
+    /// `/v1/responses`.
+    Responses,
 }
 
 /// State of an upstream until an operator says otherwise.

@@ -2,15 +2,15 @@
 
 use serde_json::value::RawValue;
 
+use super::HINTS;
 use crate::hub::{
     Given, HubBlock, HubChoice, HubEffort, HubFormat, HubMedia, HubRequest, HubRole, HubSource, HubThinking,
     HubTool, HubTurn, Items, Object, Sealed, Untranslatable, as_text,
 };
 use crate::wire::Family;
 
-/// Members that change nothing in the answer: names, storage that is not asked for, cache hints.
-const TELL_NOTHING: &[&str] =
-    &["model", "metadata", "prompt_cache_key", "prompt_cache_retention", "prediction"];
+/// Members that change nothing in the answer.
+const TELL_NOTHING: &[&str] = &["model", "prediction"];
 
 pub(super) fn read(bytes: &[u8]) -> Result<HubRequest, Untranslatable> {
     let mut body = Object::body(bytes)?;
@@ -34,8 +34,12 @@ pub(super) fn read(bytes: &[u8]) -> Result<HubRequest, Untranslatable> {
         end_user: end_user(&mut body)?,
         stream: body.flag("stream")?.unwrap_or(false),
         include_usage: include_usage(&mut body)?,
+        family: Some(Family::OpenAi),
         ..HubRequest::default()
     };
+    for name in HINTS {
+        request.hints.extend(body.take(name).map(|value| Given::new(name, value.to_owned())));
+    }
     let messages =
         body.items("messages")?.ok_or_else(|| Untranslatable::malformed("messages", "is missing"))?;
     for message in messages {
@@ -230,7 +234,7 @@ fn read_part(mut part: Object<'_>, blocks: &mut Vec<HubBlock>) -> Result<(), Unt
 }
 
 /// A data URL's content, or the URL.
-fn source(url: String, at: &str) -> Result<HubSource, Untranslatable> {
+pub(super) fn source(url: String, at: &str) -> Result<HubSource, Untranslatable> {
     let Some(data) = url.strip_prefix("data:") else { return Ok(HubSource::Url(url)) };
     let broken = || Untranslatable::malformed(at, "is no data URL with base64 content");
     let (head, base64) = data.split_once(',').ok_or_else(broken)?;

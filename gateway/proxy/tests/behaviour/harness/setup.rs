@@ -8,7 +8,7 @@ use tollgate_accounting::{
     price::{PriceBook, PriceEntry, Rates},
     quota::{BudgetMode, ScopeId, ScopeKind, ScopeRules},
 };
-use tollgate_dialect::Dialect;
+use tollgate_dialect::{Apis, Dialect};
 use tollgate_domain::{ModelAlias, Secret, UnixMillis};
 use tollgate_proxy::{
     Balance, ByName, Credential, Durability, EdgeLimits, InjectUsage, KeyRing, Live, OperatorState, Origin,
@@ -76,6 +76,7 @@ pub(crate) struct TargetSetup {
     pub(crate) name: String,
     pub(crate) region: &'static str,
     pub(crate) dialect: Dialect,
+    pub(crate) apis: Apis,
     pub(crate) timeouts: Timeouts,
     pub(crate) http2: bool,
     pub(crate) inject_usage: InjectUsage,
@@ -91,6 +92,7 @@ impl TargetSetup {
             address,
             region: "eu",
             dialect: Dialect::OpenAi,
+            apis: Apis::Both,
             timeouts: Timeouts::default(),
             http2: false,
             inject_usage: InjectUsage::Always,
@@ -267,6 +269,7 @@ fn upstream(setup: &TargetSetup, live: &Live) -> Upstream {
     };
     Upstream {
         dialect: setup.dialect,
+        apis: setup.apis,
         zones: vec![setup.region.into()],
         origin: Arc::new(Origin {
             scheme: Scheme::Http,
