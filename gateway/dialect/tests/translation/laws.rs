@@ -95,7 +95,7 @@ proptest! {
         let body = json!({"input": [
             {"type": "function_call", "call_id": "c", "name": "f", "arguments": arguments},
             {"type": "function_call_output", "call_id": "c", "output": "x"}]}).to_string();
-        for there in [CHAT, MESSAGES] {
+        for there in [CHAT, MESSAGES, GENERATE] {
             let between = carried(RESPONSES, there, &body).expect("both can say it");
             let back = carried(there, RESPONSES, &between).expect("both can say it");
             let back: Value = serde_json::from_str(&back).expect("JSON");
