@@ -84,9 +84,9 @@ pub(crate) struct Translated {
 /// How this target is reached from the client's dialect; `None` where the bytes pass as they are.
 fn way(target: &Target, asking: &Asking<'_>) -> Option<Way> {
     let upstream = &*target.upstream;
-    let turns = Translation::between(asking.dialect, asking.operation, upstream.dialect, upstream.apis);
-    let texts = || EmbeddingTranslation::between(asking.dialect, asking.operation, upstream.dialect);
-    turns.map(Way::Turns).or_else(|| texts().map(Way::Texts))
+    let (dialect, operation) = (asking.dialect, asking.operation);
+    let turns = Translation::between(dialect, operation, upstream.dialect, upstream.apis).map(Way::Turns);
+    turns.or_else(|| EmbeddingTranslation::between(dialect, operation, upstream.dialect).map(Way::Texts))
 }
 
 /// True when the target takes the client's bytes as they are.
@@ -183,10 +183,10 @@ pub(crate) fn stream(way: Way, asking: &Asking<'_>, exchange: &Exchange) -> Opti
 }
 
 fn told<'a>(id: &'a str, usage: Option<&'a Usage>, asking: &Asking<'a>, exchange: &Exchange) -> HubTold<'a> {
-    let echo: &[_] = match asking.form.0.get() {
-        Some(Ok(Said::Turns(asked))) => &asked.echo,
+    let created = u64::try_from(exchange.started.get() / 1_000).unwrap_or(0);
+    let echo = match asking.form.0.get() {
+        Some(Ok(Said::Turns(asked))) => &asked.echo[..],
         _ => &[],
     };
-    let created = u64::try_from(exchange.started.get() / 1_000).unwrap_or(0);
     HubTold { id, created, usage, framing: asking.framing(), echo }
 }

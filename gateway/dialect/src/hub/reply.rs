@@ -45,8 +45,8 @@ pub struct HubTold<'a> {
     pub created: u64,
     /// What the call consumed, where the provider tells.
     pub usage: Option<&'a Usage>,
-    /// Members of the request that the answer repeats.
-    pub echo: &'a [Given<Box<RawValue>>],
     /// How the client wants a stream to be cut.
     pub framing: Framing,
+    /// Members of the request that the answer repeats.
+    pub echo: &'a [Given<Box<RawValue>>],
 }

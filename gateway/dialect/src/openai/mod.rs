@@ -99,11 +99,11 @@ impl Codec for OpenAi {
         Some(&hub::ChatHub)
     }
 
-    fn hub_of(&self, operation: Operation) -> Option<&'static dyn HubCodec> {
-        hub::of(operation)
-    }
-
     fn embeddings(&self) -> Option<&'static dyn EmbeddingCodec> {
         Some(&hub::OpenAiEmbeddings)
+    }
+
+    fn hub_of(&self, operation: Operation) -> Option<&'static dyn HubCodec> {
+        hub::of(operation)
     }
 }

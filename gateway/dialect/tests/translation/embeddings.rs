@@ -23,7 +23,7 @@ fn carried(
 ) -> Result<(Operation, Value), Untranslatable> {
     let way = way(from, to);
     let asked = way.read(body.to_string().as_bytes())?;
-    let ask = HubAsk { model: "theirs", output_cap: 0, insert_cap: false, ask_usage: false, may_drop };
+    let ask = HubAsk { model: "theirs", output_cap: 0, insert_cap: false, ask_usage: true, may_drop };
     let written = way.request(&asked, &ask)?;
     Ok((way.upstream_operation(&asked), serde_json::from_slice(&written.body).expect("JSON")))
 }

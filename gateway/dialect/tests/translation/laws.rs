@@ -95,7 +95,7 @@ proptest! {
         let body = json!({"input": [
             {"type": "function_call", "call_id": "c", "name": "f", "arguments": arguments},
             {"type": "function_call_output", "call_id": "c", "output": "x"}]}).to_string();
-        for there in [CHAT, MESSAGES] {
+        for there in [CHAT, MESSAGES, GENERATE] {
             let between = carried(RESPONSES, there, &body).expect("both can say it");
             let back = carried(there, RESPONSES, &between).expect("both can say it");
             let back: Value = serde_json::from_str(&back).expect("JSON");
@@ -111,10 +111,10 @@ proptest! {
         let nested = json!({"messages": [{"role": "user", "content": [{"type": name, name.clone(): body}]}]});
         let _ = carried(CHAT, MESSAGES, &nested.to_string());
         let _ = carried(MESSAGES, CHAT, &nested.to_string());
+        let _ = carried(CHAT, GENERATE, &nested.to_string());
         let item = json!({"input": [{"type": name, name.clone(): body, "summary": [{}], "content": [{"type": name}]}]});
         let _ = carried(RESPONSES, CHAT, &item.to_string());
         let _ = carried(RESPONSES, MESSAGES, &item.to_string());
-        let _ = carried(CHAT, GENERATE, &nested.to_string());
         let nested = json!({"contents": [{"parts": [{name.clone(): body, "text": body}, {name: {"name": body}}]}]});
         let _ = carried(GENERATE, CHAT, &nested.to_string());
         let _ = carried(GENERATE, MESSAGES, &nested.to_string());

@@ -133,7 +133,7 @@ mod tests {
             ("gemini-3.5-flash", Budget(5_000), shown(json!({"thinkingLevel": "MEDIUM"}))),
             ("gemini-3.5-flash", Adaptive(None), shown(json!({}))),
         ];
-        let ask = HubAsk { model: "", output_cap: 0, insert_cap: false, ask_usage: false, may_drop: &[] };
+        let ask = HubAsk { model: "", output_cap: 0, insert_cap: false, ask_usage: true, may_drop: &[] };
         for (model, thinking, want) in cases {
             let given = Given::new("reasoning_effort", thinking);
             let made = config(Some(&given), model, &mut Misfits::new(Dialect::Gemini, &ask));

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::with;
 use crate::{
-    CHAT, GENERATE, MESSAGES, STREAM,
+    CHAT, GENERATE, MESSAGES, RESPONSES, STREAM,
     requests::{
         Fate::{self, Carried, Gone, Refused},
         INVALID, UNSUPPORTED, check, user,
@@ -430,4 +430,41 @@ fn generated_content_to_messages() {
         refused_of_gemini().into_iter().filter(|(feature, ..)| *feature != "words put into the mouth"),
     );
     check(GENERATE, MESSAGES, &base, rows);
+}
+
+#[test]
+fn generated_content_to_responses() {
+    let base = json!({"contents": contents(json!([{"text": "Hi."}]))});
+    let called = json!({"contents": [
+        {"role": "user", "parts": [{"text": "Hi."}]},
+        {"role": "model", "parts": [{"functionCall": {"name": "f", "args": {"b": 1, "a": 2}}, "thoughtSignature": "c2ln"}]},
+        {"role": "user", "parts": [{"functionResponse": {"name": "f", "response": {"result": "42"}}}]}]});
+    let mut rows = vec![
+        ("model", json!({}), Carried("/model", json!("theirs"))),
+        (
+            "system",
+            json!({"systemInstruction": {"parts": [{"text": "S"}]}}),
+            Carried("/instructions", json!("S")),
+        ),
+        (
+            "cap",
+            json!({"generationConfig": {"maxOutputTokens": 99}}),
+            Carried("/max_output_tokens", json!(99)),
+        ),
+        (
+            "a call",
+            called.clone(),
+            Carried(
+                "/input/1",
+                json!({"type": "function_call", "call_id": "call_0", "name": "f", "arguments": "{\"b\":1,\"a\":2}"}),
+            ),
+        ),
+        (
+            "its result",
+            called,
+            Carried("/input/2", json!({"type": "function_call_output", "call_id": "call_0", "output": "42"})),
+        ),
+    ];
+    rows.extend(refused_of_gemini());
+    check(GENERATE, RESPONSES, &base, rows);
 }

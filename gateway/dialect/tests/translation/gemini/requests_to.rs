@@ -395,7 +395,13 @@ fn models_without_proofs_get_calls_by_name_and_pictures_beside_results() {
             {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "QUJD"}}]}]}]});
     let way = way(MESSAGES, GENERATE);
     let hub = way.read(body.to_string().as_bytes()).expect("good");
-    let ask = HubAsk { model: "gemini-2.5-flash", output_cap: 500, insert_cap: false, may_drop: &[] };
+    let ask = HubAsk {
+        model: "gemini-2.5-flash",
+        output_cap: 500,
+        insert_cap: false,
+        ask_usage: true,
+        may_drop: &[],
+    };
     let written = way.request(&hub, &ask).expect("it can be said");
     let written: Value = serde_json::from_slice(&written.body).expect("JSON");
     assert_eq!(written["contents"][1]["parts"], json!([{"functionCall": {"name": "f", "args": {}}}]));

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tollgate_dialect::{ErrorFace, Framing, HubTold, Translation};
 use tollgate_domain::Usage;
 
-use crate::{CHAT, GENERATE, MESSAGES, STREAM, events, told, way};
+use crate::{CHAT, GENERATE, MESSAGES, RESPONSES, STREAM, events, told, way};
 
 /// What a client reads of a stream that comes in these pieces.
 fn read(way: Translation, framing: Framing, pieces: &[&[u8]], told: &HubTold<'_>) -> String {
@@ -107,6 +107,27 @@ fn a_stream_of_generated_content_reads_as_a_stream_of_messages() {
     let proofs: Vec<&Value> = all.iter().filter_map(|event| event.pointer("/delta/signature")).collect();
     assert_eq!(proofs, ["", "gemini:c2ln"]);
     assert_eq!(all[all.len() - 2]["delta"]["stop_reason"], "tool_use");
+}
+
+#[test]
+fn a_stream_of_generated_content_reads_as_one_of_responses() {
+    let stream = as_events(&chunks(), "\r\n");
+    let all = events(&read(way(RESPONSES, GENERATE), Framing::Events, &[stream.as_bytes()], &told(None)));
+    let last = all.last().expect("events");
+    assert_eq!(last["type"], "response.completed");
+    let items = last["response"]["output"].as_array().expect("items");
+    let said: Vec<(&str, &Value)> = items
+        .iter()
+        .map(|item| match item["type"].as_str().expect("a type") {
+            "reasoning" => ("reasoning", &item["summary"]),
+            "message" => ("message", &item["content"][0]["text"]),
+            kind => (kind, &item["arguments"]),
+        })
+        .filter(|(kind, said)| *kind != "reasoning" || **said != json!([]))
+        .collect();
+    assert_eq!(said.last(), Some(&("function_call", &json!("{}"))));
+    assert!(said.contains(&("function_call", &json!("{\"a\":\"[é]\"}"))), "{said:?}");
+    assert!(said.contains(&("message", &json!("Sö"))), "{said:?}");
 }
 
 #[test]
