@@ -176,14 +176,14 @@ impl Unproven {
     ///
     /// # Errors
     /// Somebody else signed, or something else was signed.
-    pub fn prove(mut self, secret: &Secret, body: &[u8]) -> Result<(), Fault> {
+    pub fn prove(&self, secret: &Secret, body: &[u8]) -> Result<(), Fault> {
         let hash = canonical::hashed(body);
-        match &self.payload {
-            Some(Payload::Unsigned) => self.form.extend_from_slice(UNSIGNED.as_bytes()),
+        let payload = match &self.payload {
+            Some(Payload::Unsigned) => UNSIGNED,
             Some(Payload::Hash(sent)) if hex::encode(sent) != hash => return Err(Fault::OtherBody),
-            _ => self.form.extend_from_slice(hash.as_bytes()),
-        }
-        let right = signature(secret, &self.scope, &self.instant, &self.form);
+            _ => &hash,
+        };
+        let right = signature(secret, &self.scope, &self.instant, [&self.form, payload.as_bytes()]);
         if bool::from(right.ct_eq(&self.signature)) { Ok(()) } else { Err(Fault::Mismatch) }
     }
 }

@@ -35,15 +35,16 @@ impl Scope {
     }
 }
 
-/// The signature of a canonical request, made at an instant by its text.
-pub(crate) fn signature(secret: &Secret, scope: &Scope, instant: &str, canonical: &[u8]) -> [u8; 32] {
+/// The signature of a canonical request, given in two parts, made at an instant by its text.
+pub(crate) fn signature(secret: &Secret, scope: &Scope, instant: &str, canonical: [&[u8]; 2]) -> [u8; 32] {
     let day = instant.get(..8).unwrap_or(instant);
     let first = Zeroizing::new(format!("AWS4{}", secret.expose()));
     let mut key = Zeroizing::new(mac(first.as_bytes(), day.as_bytes()));
     for part in [&*scope.region, &*scope.service, TERMINATOR] {
         key = Zeroizing::new(mac(&*key, part.as_bytes()));
     }
-    let canonical = hex::encode(Sha256::digest(canonical));
+    let [form, payload] = canonical;
+    let canonical = hex::encode(Sha256::new().chain_update(form).chain_update(payload).finalize());
     let to_sign = format!("{ALGORITHM}\n{instant}\n{}\n{canonical}", scope.text(day));
     mac(&*key, to_sign.as_bytes())
 }

@@ -55,9 +55,8 @@ fn authorization(
     let mut names: Vec<&str> = fields.iter().map(|(name, _)| *name).collect();
     names.sort_unstable();
     names.dedup();
-    let mut form = canonical::begin(line, fields, &names);
-    form.extend_from_slice(payload.as_bytes());
-    let signature = signature(&keys.secret_access_key, scope, date, &form);
+    let form = canonical::begin(line, fields, &names);
+    let signature = signature(&keys.secret_access_key, scope, date, [&form, payload.as_bytes()]);
     format!(
         "{ALGORITHM} Credential={}/{}, SignedHeaders={}, Signature={}",
         keys.access_key_id,

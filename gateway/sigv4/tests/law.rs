@@ -208,7 +208,7 @@ fn a_signature_of_botocore_is_proven() {
     let claim = Claim::read(authorization).expect("this scheme").expect("whole");
     let unproven = claim.about(&line, &fields, UnixMillis::new(1_440_938_160_000)).expect("a near time");
     let secret = Secret::new("wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY".into());
-    assert_eq!(unproven.clone().prove(&secret, br#"{"messages":[]}"#), Ok(()));
+    assert_eq!(unproven.prove(&secret, br#"{"messages":[]}"#), Ok(()));
     assert_eq!(unproven.prove(&secret, br#"{"messages":[1]}"#), Err(Fault::Mismatch));
 }
 
@@ -281,6 +281,6 @@ fn an_unsigned_payload_is_taken_where_the_client_says_so_under_its_signature() {
         [("host", b"h"), ("x-amz-date", b"20251129T202640Z"), ("x-amz-content-sha256", b"UNSIGNED-PAYLOAD")];
     let claim = Claim::read(text).expect("this scheme").expect("whole");
     let unproven = claim.about(&line, &fields, NOW).expect("sound");
-    assert_eq!(unproven.clone().prove(&Secret::new("s".into()), b"any body"), Ok(()));
+    assert_eq!(unproven.prove(&Secret::new("s".into()), b"any body"), Ok(()));
     assert_eq!(unproven.prove(&Secret::new("another".into()), b"any body"), Err(Fault::Mismatch));
 }
