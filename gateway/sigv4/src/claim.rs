@@ -45,7 +45,6 @@ pub enum Fault {
 }
 
 /// What a client claims with its `authorization` header.
-#[derive(Clone, Debug)]
 pub struct Claim<'a> {
     /// Which key it says to have.
     pub access_key_id: &'a str,
@@ -137,7 +136,6 @@ fn text<'f>(fields: &[Field<'f>], name: &'static str) -> Result<Option<&'f str>,
 }
 
 /// What a client says of its body.
-#[derive(Clone, Debug)]
 enum Payload {
     Unsigned,
     Hash([u8; 32]),
@@ -158,8 +156,7 @@ impl Payload {
     }
 }
 
-/// A claim that only the body can prove. Holds nothing secret.
-#[derive(Clone, Debug)]
+/// A claim that only the body can prove. Whoever sees it could repeat the request: it has no `Debug`.
 pub struct Unproven {
     /// The canonical request up to the hash of the body.
     form: Vec<u8>,

@@ -6,6 +6,7 @@
 
 mod alerts;
 mod credentials;
+mod endpoints;
 mod keys;
 mod ledger;
 mod quirks;

@@ -1,10 +1,6 @@
 //! Upstreams' credentials: what they are, or where they come from.
-//!
-//! The addresses of those who hand credentials out are well known, or configured, or given by the
-//! machine's maker in variables. Clear text is only spoken with this machine and its metadata endpoint.
 
 use std::{
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
     path::{Path as FilePath, PathBuf},
     sync::Arc,
 };
@@ -12,9 +8,9 @@ use std::{
 use sha2::{Digest, Sha256};
 use tollgate_dialect::Dialect;
 use tollgate_domain::{Name, Secret};
-use tollgate_proxy::{Credential, Live, Origin, Presentation, Scheme};
+use tollgate_proxy::{Credential, Live, Presentation, Scheme};
 use tollgate_sigv4::{KeyPair, Scope};
-use url::{Host, Position, Url};
+use url::{Position, Url};
 
 use crate::{
     config::{
@@ -24,20 +20,7 @@ use crate::{
     credentials::{AwsWay, Desk, EntraWay, GcpWay, ServiceAccount, Shown, Source, Way},
 };
 
-use super::tls::Clients;
-
-/// Of EC2, Azure and Google Cloud machines alike.
-const METADATA: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 254);
-/// Of EC2 machines, in IPv6.
-const METADATA_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
-/// Of containers at ECS and at EKS.
-const CONTAINERS: [IpAddr; 3] = [
-    IpAddr::V4(Ipv4Addr::new(169, 254, 170, 2)),
-    IpAddr::V4(Ipv4Addr::new(169, 254, 170, 23)),
-    IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x23)),
-];
-/// The name that Google Cloud machines know their metadata endpoint by.
-const GOOGLE_METADATA: &str = "metadata.google.internal";
+use super::{endpoints, tls::Clients};
 
 const EC2: &str = "http://169.254.169.254/";
 const ECS: &str = "http://169.254.170.2";
@@ -199,7 +182,7 @@ impl Surroundings<'_> {
             (None, Some((endpoint, _))) => (endpoint.as_str(), "2019-08-01"),
             (None, None) => (AZURE, "2018-02-01"),
         };
-        let mut url = address(endpoint)?;
+        let mut url = endpoints::address(endpoint)?;
         url.query_pairs_mut().append_pair("api-version", version).append_pair("resource", resource);
         if let Some(id) = &table.client_id {
             url.query_pairs_mut().append_pair("client_id", id);
@@ -234,7 +217,7 @@ impl Surroundings<'_> {
             Some(endpoint) => self.desk(endpoint)?,
             // A key's file must not send our statements to a place that is not Google's.
             None => {
-                let url = address(&account.audience)?;
+                let url = endpoints::address(&account.audience)?;
                 let of_google =
                     |host: &str| host.ends_with(".googleapis.com") || host == "accounts.google.com";
                 if url.scheme() != "https" || !url.host_str().is_some_and(of_google) {
@@ -251,25 +234,15 @@ impl Surroundings<'_> {
     }
 
     fn desk(&mut self, text: &str) -> Result<Desk, String> {
-        self.desk_at(&address(text)?)
+        self.desk_at(&endpoints::address(text)?)
     }
 
     fn desk_at(&mut self, url: &Url) -> Result<Desk, String> {
-        let near = is_near(url);
-        let scheme = if url.scheme() == "https" { Scheme::Https } else { Scheme::Http };
-        if scheme == Scheme::Http && !near {
-            return Err(
-                "credentials are fetched by https, or from this machine and its metadata endpoint".into()
-            );
-        }
-        let host = url.host_str().ok_or("expected an address with a host")?;
-        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-        let port = url.port_or_known_default().ok_or("expected an address with a port")?;
-        let tls = match scheme {
+        let origin = endpoints::origin(url)?;
+        let tls = match origin.scheme {
             Scheme::Http => None,
             Scheme::Https => Some(self.clients.get(None, false, self.document.sources())?.config),
         };
-        let origin = Origin { scheme, host, port, allow_private: near };
         Ok(Desk { origin, tls, target: url[Position::BeforePath..Position::AfterQuery].to_owned() })
     }
 
@@ -336,59 +309,4 @@ fn secret(given: &Option<file::SecretText>) -> Option<Secret> {
 
 fn path_text(path: &Option<PathBuf>) -> Option<String> {
     path.as_ref().map(|path| path.display().to_string())
-}
-
-fn address(text: &str) -> Result<Url, String> {
-    let unusable = || "expected an address such as https://issuer.example/token".to_owned();
-    let url = Url::parse(text).map_err(|_| unusable())?;
-    let plain = url.username().is_empty() && url.password().is_none() && url.fragment().is_none();
-    if plain && url.has_host() && matches!(url.scheme(), "http" | "https") {
-        Ok(url)
-    } else {
-        Err(unusable())
-    }
-}
-
-/// This machine, or the metadata endpoint that belongs to it.
-fn is_near(url: &Url) -> bool {
-    let is_metadata = |address: IpAddr| {
-        address.is_loopback()
-            || address == METADATA
-            || address == METADATA_V6
-            || CONTAINERS.contains(&address)
-    };
-    match url.host() {
-        Some(Host::Ipv4(address)) => is_metadata(address.into()),
-        Some(Host::Ipv6(address)) => is_metadata(address.into()),
-        Some(Host::Domain(name)) => name == GOOGLE_METADATA || name == "localhost",
-        None => false,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn clear_text_is_spoken_with_near_addresses_only() {
-        let cases = [
-            ("http://127.0.0.1:9/x", true),
-            ("http://[::1]/", true),
-            ("http://localhost/", true),
-            (EC2, true),
-            ("http://[fd00:ec2::254]/", true),
-            ("http://169.254.170.2/v2", true),
-            ("http://[fd00:ec2::23]/v1", true),
-            (GOOGLE, true),
-            ("http://10.0.0.1/", false),
-            ("http://169.254.1.1/", false),
-            ("http://metadata.example/", false),
-        ];
-        for (text, near) in cases {
-            assert_eq!(is_near(&address(text).expect(text)), near, "{text}");
-        }
-        for text in ["", "ftp://a/", "http://u:p@127.0.0.1/", "/token", "http://127.0.0.1/#x"] {
-            assert!(address(text).is_err(), "{text}");
-        }
-    }
 }
