@@ -196,10 +196,6 @@ fn semantic_faults_are_found_at_the_value_at_fault() {
         ),
         (with("https://api.openai.com/v1", "ftp://a"), "7:15: upstreams[0].base_url: expected an address"),
         (
-            with("dialect: openai", "dialect: bedrock"),
-            "5:14: upstreams[0].dialect: the dialect `bedrock` is not available yet",
-        ),
-        (
             with("dialect: openai", "dialect: opnai"),
             "5:14: upstreams[0].dialect: must be one of: openai, azure-openai, anthropic, gemini, bedrock; did you mean `openai`?",
         ),

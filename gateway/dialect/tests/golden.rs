@@ -1,7 +1,10 @@
 //! Whole exchanges, one folder each under `golden/<dialect>/<operation>/<case>`: the client's
 //! `request.json`, the `edits.json` that the gateway asks for, the `edited.json` that goes upstream
-//! to the byte, the provider's `reply.json`, `stream.sse` or `stream.json` (an array sent piecewise),
-//! and what must be read in `expected.json`.
+//! to the byte, the provider's `reply.json` (perhaps with `headers.json`), `stream.sse`, `stream.json` (an
+//! array sent piecewise) or `messages.json` (of an AWS event stream), and what must be read in
+//! `expected.json`.
+
+mod aws;
 
 use std::{
     fs,
@@ -36,8 +39,8 @@ fn folders(path: &Path) -> Vec<PathBuf> {
 
 fn operation(folder: &Path) -> Operation {
     use Operation::{
-        BatchEmbedContents, ChatCompletions, CountTokens, EmbedContent, Embeddings, GenerateContent,
-        Messages, Responses, StreamGenerateContent,
+        BatchEmbedContents, ChatCompletions, Converse, ConverseStream, CountTokens, EmbedContent, Embeddings,
+        GenerateContent, InvokeModel, InvokeModelStream, Messages, Responses, StreamGenerateContent,
     };
     let name = folder.file_name().and_then(|name| name.to_str());
     let all = [
@@ -50,6 +53,10 @@ fn operation(folder: &Path) -> Operation {
         StreamGenerateContent,
         EmbedContent,
         BatchEmbedContents,
+        Converse,
+        ConverseStream,
+        InvokeModel,
+        InvokeModelStream,
     ];
     all.into_iter()
         .find(|operation| Some(operation.as_str()) == name)
@@ -80,15 +87,28 @@ fn check(codec: &dyn Codec, operation: Operation, case: &Path) {
         "output_cap": head.output_cap.map(|cap| cap.value),
     }});
     let events = read("stream.sse").map(|stream| (stream, Framing::Events));
-    match events.or_else(|| Some((read("stream.json")?, Framing::JsonArray))) {
+    let array = || Some((read("stream.json")?, Framing::JsonArray));
+    let messages =
+        || read("messages.json").map(|_| (messages_of(&parse("messages.json")), Framing::EventStream));
+    match events.or_else(array).or_else(messages) {
         Some((stream, framing)) => {
             let asked = head.include_usage == Some(true);
             let reader = codec.reader(operation, !asked).framed(framing);
             follow(reader, framing, Bytes::from(stream), &mut seen);
         }
-        None => report(&codec.reply(operation, &must("reply.json")), &mut seen),
+        None => {
+            let headers = read("headers.json").map_or(Value::Null, |_| parse("headers.json"));
+            let reported =
+                codec.reply_with(operation, &must("reply.json"), &|name| headers.get(name)?.as_str());
+            report(&reported, &mut seen);
+        }
     }
     assert_eq!(seen, parse("expected.json"), "{at}");
+}
+
+/// All messages of a list of lines.
+fn messages_of(lines: &Value) -> Vec<u8> {
+    lines.as_array().into_iter().flatten().flat_map(aws::written).collect()
 }
 
 fn follow(mut reader: StreamReader, framing: Framing, stream: Bytes, seen: &mut Value) {
@@ -104,6 +124,7 @@ fn follow(mut reader: StreamReader, framing: Framing, stream: Bytes, seen: &mut 
                 SeenKind::Finish => "finish".to_owned(),
                 SeenKind::End => "end".to_owned(),
                 SeenKind::Error(fault) => format!("error {fault:?}"),
+                SeenKind::Broken => "broken".to_owned(),
             };
             if seen.hide { format!("{kind} hidden") } else { kind }
         })

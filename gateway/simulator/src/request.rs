@@ -45,6 +45,10 @@ pub enum Operation {
     Messages,
     /// Anthropic's token count.
     CountTokens,
+    /// Bedrock's Converse.
+    Converse,
+    /// The same as a stream.
+    ConverseStream,
     /// `HEAD /`, with which Anthropic's tools probe a host.
     Probe,
     /// Nothing that a provider has.
@@ -68,9 +72,9 @@ pub struct Incoming {
     pub operation: Operation,
     /// Whether the path is one of Azure's.
     pub azure: bool,
-    /// The model of the body, or the deployment in the path.
+    /// The model of the body, or the deployment or model in the path.
     pub model: Option<String>,
-    /// Whether the body asks for a stream.
+    /// Whether the body or the path asks for a stream.
     pub stream: bool,
 }
 
@@ -85,8 +89,8 @@ impl Incoming {
     ) -> Self {
         let place = Place::of(method, path.split('?').next().unwrap_or_default());
         let head: Head<'_> = serde_json::from_slice(&body).unwrap_or_default();
-        let model = place.deployment.map(str::to_owned).or_else(|| head.model.map(Cow::into_owned));
-        let stream = head.stream.unwrap_or(false);
+        let model = place.named.map(Cow::into_owned).or_else(|| head.model.map(Cow::into_owned));
+        let stream = head.stream.unwrap_or(place.operation == Operation::ConverseStream);
         Self {
             protocol,
             method: method.to_owned(),
@@ -112,7 +116,8 @@ struct Head<'a> {
 struct Place<'a> {
     operation: Operation,
     azure: bool,
-    deployment: Option<&'a str>,
+    /// The deployment or model that the path names.
+    named: Option<Cow<'a, str>>,
 }
 
 impl<'a> Place<'a> {
@@ -121,11 +126,21 @@ impl<'a> Place<'a> {
             path.strip_prefix("/openai/deployments/").and_then(|rest| rest.split_once('/'))
         {
             let operation = openai(method, rest);
-            return Self { operation, azure: true, deployment: Some(deployment) };
+            return Self { operation, azure: true, named: Some(Cow::Borrowed(deployment)) };
+        }
+        if let Some((model, verb)) = path.strip_prefix("/model/").and_then(|rest| rest.rsplit_once('/')) {
+            let operation = match (method, verb) {
+                ("POST", "converse") => Operation::Converse,
+                ("POST", "converse-stream") => Operation::ConverseStream,
+                _ => Operation::Unknown,
+            };
+            // Of what is encoded in a path, ids of models hold these two.
+            let model = model.replace("%3A", ":").replace("%2F", "/");
+            return Self { operation, azure: false, named: Some(Cow::Owned(model)) };
         }
         let azure_rest = path.strip_prefix("/openai/v1/").or_else(|| path.strip_prefix("/openai/"));
         if let Some(rest) = azure_rest {
-            return Self { operation: openai(method, rest), azure: true, deployment: None };
+            return Self { operation: openai(method, rest), azure: true, named: None };
         }
         let path = path.strip_prefix("/anthropic").unwrap_or(path);
         let operation = match (method, path) {
@@ -134,7 +149,7 @@ impl<'a> Place<'a> {
             ("GET" | "HEAD", "/") => Operation::Probe,
             _ => path.strip_prefix("/v1/").map_or(Operation::Unknown, |rest| openai(method, rest)),
         };
-        Self { operation, azure: false, deployment: None }
+        Self { operation, azure: false, named: None }
     }
 }
 
@@ -183,6 +198,10 @@ pub(crate) struct Asked<'a> {
     pub(crate) tools: Option<Vec<Value>>,
     #[serde(default)]
     tool_choice: Option<Value>,
+    #[serde(default, rename = "inferenceConfig")]
+    inference_config: Option<InferenceConfig>,
+    #[serde(default, rename = "toolConfig")]
+    tool_config: Option<ToolConfig>,
     #[serde(borrow, default)]
     pub(crate) encoding_format: Option<Cow<'a, str>>,
     #[serde(default)]
@@ -193,6 +212,22 @@ pub(crate) struct Asked<'a> {
 struct StreamOptions {
     #[serde(default)]
     include_usage: Option<bool>,
+}
+
+/// What caps a conversation of Bedrock's.
+#[derive(Debug, Default, Deserialize)]
+struct InferenceConfig {
+    #[serde(default, rename = "maxTokens")]
+    max_tokens: Option<u64>,
+}
+
+/// The tools of a conversation of Bedrock's.
+#[derive(Debug, Default, Deserialize)]
+struct ToolConfig {
+    #[serde(default)]
+    tools: Vec<Value>,
+    #[serde(default, rename = "toolChoice")]
+    choice: Option<Value>,
 }
 
 impl Asked<'_> {
@@ -209,7 +244,8 @@ impl Asked<'_> {
 
     /// The cap on output tokens, whatever the dialect calls it.
     pub(crate) fn output_cap(&self) -> Option<u64> {
-        self.max_completion_tokens.or(self.max_tokens).or(self.max_output_tokens)
+        let configured = self.inference_config.as_ref().and_then(|config| config.max_tokens);
+        self.max_completion_tokens.or(self.max_tokens).or(self.max_output_tokens).or(configured)
     }
 
     pub(crate) fn include_usage(&self) -> bool {
@@ -219,8 +255,11 @@ impl Asked<'_> {
     /// The tool to call: the first one offered, when the last text says "use a tool" or the choice
     /// is forced.
     pub(crate) fn tool(&self) -> Option<&Value> {
-        let first = self.tools.as_deref()?.first()?;
+        let config = self.tool_config.as_ref();
+        let first = self.tools.as_deref().or_else(|| Some(config?.tools.as_slice()))?.first()?;
+        let choice = config.and_then(|config| config.choice.as_ref());
         let forced = match &self.tool_choice {
+            None => choice.is_some_and(|choice| choice.get("auto").is_none()),
             Some(Value::String(choice)) => choice == "required",
             Some(Value::Object(choice)) => {
                 !matches!(choice.get("type").and_then(Value::as_str), Some("auto" | "none"))
@@ -349,6 +388,8 @@ mod tests {
             ("POST", "/openai/deployments/e/embeddings", Operation::Embeddings, true, Some("e")),
             ("POST", "/openai/v1/responses", Operation::Responses, true, None),
             ("POST", "/openai/responses", Operation::Responses, true, None),
+            ("POST", "/model/a.b-v1%3A0/converse", Operation::Converse, false, Some("a.b-v1:0")),
+            ("POST", "/model/arn%3Aa%2Fb/converse-stream", Operation::ConverseStream, false, Some("arn:a/b")),
             ("POST", "/v1/messages", Operation::Messages, false, None),
             ("POST", "/anthropic/v1/messages/count_tokens", Operation::CountTokens, false, None),
             ("GET", "/v1/models", Operation::Models, false, None),
@@ -358,7 +399,7 @@ mod tests {
         for (method, path, operation, azure, deployment) in cases {
             let place = Place::of(method, path);
             assert_eq!(
-                (place.operation, place.azure, place.deployment),
+                (place.operation, place.azure, place.named.as_deref()),
                 (operation, azure, deployment),
                 "{path}"
             );

@@ -89,10 +89,11 @@ impl Reply {
 
 /// The id that the provider gave the request, by the names that these dialects use.
 pub(crate) fn upstream_request_id(headers: &HeaderMap) -> Option<&HeaderValue> {
-    static NAMES: [HeaderName; 3] = [
+    static NAMES: [HeaderName; 4] = [
         HeaderName::from_static("x-request-id"),
         HeaderName::from_static("request-id"),
         HeaderName::from_static("apim-request-id"),
+        HeaderName::from_static("x-amzn-requestid"),
     ];
     NAMES.iter().find_map(|name| headers.get(name).filter(|id| id.to_str().is_ok()))
 }
@@ -246,7 +247,7 @@ impl Received<'_> {
                 return Err(Failure { status: Some(head.status.as_u16()), ..Failure::of(class) });
             }
         };
-        let reported = codec.reply(self.operation, &body);
+        let reported = codec.reply_with(self.operation, &body, &text_of(&head.headers));
         if let Some(fault) = reported.fault {
             // A failure inside a success; its bytes go to the client only if nothing else can serve.
             let answer = Passed { status: head.status.as_u16(), headers: head.headers, body };
@@ -277,7 +278,7 @@ impl Received<'_> {
         let Some(framing) = codec.framing(content_type) else {
             return Err(Failure { status: Some(head.status.as_u16()), ..Failure::of(Class::Protocol) });
         };
-        let reader = codec.reader(self.operation, hide_usage);
+        let reader = codec.reader(self.operation, hide_usage).headed(&text_of(&head.headers));
         let patience = self.target.upstream.timeouts.ttft;
         let mut stream = Stream::new(head, body, self.exchange, framing, reader);
         if let Some(way) = self.way {
@@ -299,7 +300,7 @@ impl Received<'_> {
         let body = timeout(ERROR_PATIENCE, reading).await.ok().and_then(Result::ok).unwrap_or_default();
         let codec = self.target.upstream.dialect.codec();
         let hint = wait_hint(&head.headers, wall_clock().get()).or_else(|| codec.wait(&body));
-        let fault = match codec.fault(status, &body) {
+        let fault = match codec.fault_with(status, &body, &text_of(&head.headers)) {
             // A 503 that says when to come back is an overload, not a defect.
             Fault::Server if status == 503 && hint.is_some() => Fault::Overloaded,
             fault => fault,
@@ -311,6 +312,11 @@ impl Received<'_> {
         let answer = Some(Box::new(passed));
         Err(Failure { class: Class::Said(fault), status: Some(status), hint, answer })
     }
+}
+
+/// Gives a header that is text by its name.
+fn text_of<'a>(headers: &'a HeaderMap) -> impl Fn(&str) -> Option<&'a str> {
+    |name| headers.get(name)?.to_str().ok()
 }
 
 /// A body that did not come whole.

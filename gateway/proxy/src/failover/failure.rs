@@ -342,8 +342,9 @@ impl Failure {
 /// unreadable or above an hour is no hint.
 pub(crate) fn wait_hint(headers: &HeaderMap, now_millis: i64) -> Option<Duration> {
     let text = |name: &str| headers.get(name)?.to_str().ok().map(str::trim);
-    let millis =
-        ["retry-after-ms", "x-ms-retry-after-ms"].into_iter().find_map(|name| decimal(text(name)?, 0));
+    let millis = ["retry-after-ms", "x-ms-retry-after-ms", "x-amz-retry-after"]
+        .into_iter()
+        .find_map(|name| decimal(text(name)?, 0));
     let hint = millis.or_else(|| {
         let value = text("retry-after")?;
         decimal(value, 3).or_else(|| date(value, now_millis))

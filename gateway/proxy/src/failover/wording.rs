@@ -4,7 +4,10 @@ use http::{HeaderMap, HeaderValue, header};
 use tollgate_dialect::{ErrorFace, Fault, error_message};
 
 use super::{attempt::upstream_request_id, failure::Passed};
-use crate::{edge::Exchange, intake::Envelope};
+use crate::{
+    edge::{self, Exchange},
+    intake::Envelope,
+};
 
 /// An upstream's refusal of the request, with its words in the client's dialect.
 pub(super) fn refusal(passed: Passed, fault: Fault, envelope: &Envelope, exchange: &Exchange) -> Passed {
@@ -23,7 +26,9 @@ pub(super) fn refusal(passed: Passed, fault: Fault, envelope: &Envelope, exchang
         request_id: &id,
     };
     let body = envelope.dialect.codec().error_body(&face).into();
-    Passed { status: passed.status, headers: answer_headers(&passed.headers, true), body }
+    let mut headers = answer_headers(&passed.headers, true);
+    edge::put_error_header(&mut headers, envelope.dialect, &face);
+    Passed { status: passed.status, headers, body }
 }
 
 /// Of an answer in another dialect, only the provider's id for it means something to the client.

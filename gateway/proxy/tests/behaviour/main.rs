@@ -4,6 +4,7 @@
 mod harness;
 
 mod arrows;
+mod bedrock;
 mod bills;
 mod clients;
 mod credentials;

@@ -5,6 +5,7 @@
 
 mod anthropic;
 mod azure;
+mod bedrock;
 mod embeddings;
 mod openai;
 mod others;
@@ -52,12 +53,14 @@ pub(crate) enum Family {
     OpenAi,
     Azure,
     Anthropic,
+    Bedrock,
 }
 
 impl Family {
     pub(crate) fn of(incoming: &Incoming) -> Self {
         match incoming.operation {
             Operation::Messages | Operation::CountTokens | Operation::Probe => Self::Anthropic,
+            Operation::Converse | Operation::ConverseStream => Self::Bedrock,
             _ if incoming.azure => Self::Azure,
             _ => Self::OpenAi,
         }
@@ -69,6 +72,7 @@ impl Family {
             Self::OpenAi => openai::headers(stamp),
             Self::Azure => azure::headers(stamp, name),
             Self::Anthropic => anthropic::headers(stamp),
+            Self::Bedrock => bedrock::headers(stamp),
         };
         headers.insert(0, ("content-type".into(), content_type.into()));
         headers
@@ -185,13 +189,14 @@ fn realistic(name: &str, family: Family, stamp: &Stamp, incoming: &Incoming, beh
 fn converse(name: &str, turn: &Turn<'_>, incoming: &Incoming) -> Plan {
     let mut plan = if incoming.stream {
         let mut plan = Plan {
-            headers: turn.family.headers(turn.stamp, name, "text/event-stream; charset=utf-8"),
+            headers: turn.family.headers(turn.stamp, name, stream_type(turn.family)),
             framing: Framing::Chunked,
             ..Plan::default()
         };
         match incoming.operation {
             Operation::Responses => responses::stream(turn, &mut plan),
             Operation::Messages => anthropic::stream(turn, &mut plan),
+            Operation::ConverseStream => bedrock::stream(turn, &mut plan),
             Operation::Completions => others::completion_stream(turn, &mut plan),
             _ => openai::stream(turn, &mut plan),
         }
@@ -202,6 +207,7 @@ fn converse(name: &str, turn: &Turn<'_>, incoming: &Incoming) -> Plan {
         let body = match incoming.operation {
             Operation::Responses => responses::body(turn),
             Operation::Messages => anthropic::body(turn),
+            Operation::Converse => bedrock::body(turn),
             Operation::Completions => others::completion(turn),
             _ => openai::body(turn),
         };
@@ -211,6 +217,13 @@ fn converse(name: &str, turn: &Turn<'_>, incoming: &Incoming) -> Plan {
     };
     plan.usage = turn.usage;
     plan
+}
+
+fn stream_type(family: Family) -> &'static str {
+    match family {
+        Family::Bedrock => bedrock::EVENT_STREAM,
+        Family::OpenAi | Family::Azure | Family::Anthropic => "text/event-stream; charset=utf-8",
+    }
 }
 
 fn json(family: Family, stamp: &Stamp, name: &str, body: Vec<u8>) -> Plan {

@@ -87,6 +87,21 @@ impl Said {
         Self { status, kind, code, param, message }
     }
 
+    /// The exception of Bedrock that says it, and its status.
+    fn exception(&self) -> (u16, &'static str) {
+        match (self.code, self.status) {
+            (Some("insufficient_quota"), _) => (400, "ServiceQuotaExceededException"),
+            (_, 401) => (403, "UnrecognizedClientException"),
+            (_, 403) => (403, "AccessDeniedException"),
+            (_, 404) => (404, "ResourceNotFoundException"),
+            (_, 408) => (408, "ModelTimeoutException"),
+            (_, 429) => (429, "ThrottlingException"),
+            (_, 503) => (503, "ServiceUnavailableException"),
+            (_, status @ 500..) => (status, "InternalServerException"),
+            (_, status) => (status, "ValidationException"),
+        }
+    }
+
     fn plan(&self, family: Family, stamp: &Stamp, name: &str) -> Plan {
         let body = match family {
             Family::Anthropic => json!({
@@ -94,6 +109,7 @@ impl Said {
                 "error": { "type": self.kind, "message": self.message },
                 "request_id": stamp.request_id,
             }),
+            Family::Bedrock => json!({ "message": self.message }),
             Family::Azure => self.azure_body(),
             Family::OpenAi => json!({ "error": {
                 "message": self.message, "type": self.kind, "param": self.param, "code": self.code,
@@ -101,6 +117,11 @@ impl Said {
         };
         let mut plan = answer(family, stamp, name, body.to_string().into_bytes());
         plan.status = self.status;
+        if family == Family::Bedrock {
+            let (status, exception) = self.exception();
+            plan.status = status;
+            plan.headers.push(("x-amzn-errortype".into(), format!("{exception}:http://aws.example/").into()));
+        }
         plan
     }
 
@@ -129,6 +150,7 @@ fn not_found(family: Family, model: &str) -> String {
     match family {
         Family::Anthropic => format!("model: {model}"),
         Family::Azure => "The API deployment for this resource does not exist.".to_owned(),
+        Family::Bedrock => "The provided model identifier is invalid.".to_owned(),
         Family::OpenAi => format!("The model `{model}` does not exist or you do not have access to it."),
     }
 }
@@ -136,6 +158,7 @@ fn not_found(family: Family, model: &str) -> String {
 fn too_long(family: Family) -> String {
     match family {
         Family::Anthropic => "prompt is too long: 210000 tokens > 200000 maximum".to_owned(),
+        Family::Bedrock => "Input is too long for requested model.".to_owned(),
         Family::Azure | Family::OpenAi => {
             "This model's maximum context length is 128000 tokens. Please reduce the length of the messages."
                 .to_owned()

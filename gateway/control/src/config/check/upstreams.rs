@@ -68,9 +68,6 @@ impl Check<'_> {
     }
 
     fn upstream_parts(&mut self, here: &Path, upstream: &Upstream) {
-        if upstream.dialect == Dialect::Bedrock {
-            self.later(here.field("dialect"), "the dialect `bedrock`");
-        }
         self.credential(&here.field("credential"), upstream);
         self.capacity(here, upstream);
         for (index, zone) in upstream.processing.iter().flatten().enumerate() {

@@ -68,8 +68,7 @@ fn endpoint(
     live: &Live,
     clients: &mut Clients,
 ) -> Result<Endpoint, (&'static str, String)> {
-    let dialect =
-        dialect(given.dialect).ok_or(("dialect", "this dialect is not available yet".to_owned()))?;
+    let dialect = dialect(given.dialect);
     let url = Url::parse(&given.base_url).map_err(|error| ("base_url", error.to_string()))?;
     let origin = origin(&url, given).ok_or(("base_url", "expected an address with a host".to_owned()))?;
     let client = match origin.scheme {
@@ -123,14 +122,13 @@ fn endpoint(
     })
 }
 
-/// `None` for those that the check refuses as not available yet.
-fn dialect(dialect: file::Dialect) -> Option<Dialect> {
+fn dialect(dialect: file::Dialect) -> Dialect {
     match dialect {
-        file::Dialect::Openai => Some(Dialect::OpenAi),
-        file::Dialect::AzureOpenai => Some(Dialect::AzureOpenAi),
-        file::Dialect::Anthropic => Some(Dialect::Anthropic),
-        file::Dialect::Gemini => Some(Dialect::Gemini),
-        file::Dialect::Bedrock => None,
+        file::Dialect::Openai => Dialect::OpenAi,
+        file::Dialect::AzureOpenai => Dialect::AzureOpenAi,
+        file::Dialect::Anthropic => Dialect::Anthropic,
+        file::Dialect::Gemini => Dialect::Gemini,
+        file::Dialect::Bedrock => Dialect::Bedrock,
     }
 }
 
@@ -141,6 +139,7 @@ fn provider(dialect: Dialect) -> &'static str {
         Dialect::AzureOpenAi => "azure",
         Dialect::Anthropic => "anthropic",
         Dialect::Gemini => "google",
+        Dialect::Bedrock => "aws",
     }
 }
 

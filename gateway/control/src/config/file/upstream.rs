@@ -87,7 +87,8 @@ pub enum Dialect {
     Anthropic,
     /// Google's Gemini API: the developer's, or Vertex AI's with the path of a project as address.
     Gemini,
-    /// Amazon Bedrock. Not available yet.
+    /// Amazon Bedrock's runtime API. The address is that of a region,
+    /// `https://bedrock-runtime.us-east-1.amazonaws.com` for example.
     Bedrock,
 }
 

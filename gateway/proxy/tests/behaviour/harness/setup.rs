@@ -74,7 +74,7 @@ pub(crate) struct Rules {
     pub(crate) team: ScopeRules,
 }
 
-/// A target of the alias that its dialect has here: `chat`, `claude` or `gemini`.
+/// A target of the alias that its dialect has here: `chat`, `claude`, `gemini` or `nova`.
 pub(crate) struct TargetSetup {
     pub(crate) address: SocketAddr,
     pub(crate) name: String,
@@ -112,6 +112,7 @@ impl TargetSetup {
         match self.dialect {
             Dialect::Anthropic => "claude",
             Dialect::Gemini => "gemini",
+            Dialect::Bedrock => "nova",
             _ => "chat",
         }
     }
@@ -120,6 +121,7 @@ impl TargetSetup {
         match self.dialect {
             Dialect::Anthropic => "claude-sonnet-4-5",
             Dialect::Gemini => "gemini-2.5-flash",
+            Dialect::Bedrock => "amazon.nova-lite-v1:0",
             _ => "gpt-5-mini",
         }
     }
@@ -209,7 +211,10 @@ impl Setup {
                 scope(ScopeKind::Project, "search/assistant", rules[1]),
                 scope(ScopeKind::Team, "search", rules[2]),
             ],
-            models: ["chat", "claude", "gemini", "nowhere"].into_iter().map(ModelAlias::from).collect(),
+            models: ["chat", "claude", "gemini", "nova", "nowhere"]
+                .into_iter()
+                .map(ModelAlias::from)
+                .collect(),
             zones: self.zones.as_ref().map(|zones| zones.iter().map(|zone| (*zone).into()).collect()),
             expires: None,
             revoked: false,
@@ -224,8 +229,8 @@ impl Setup {
         let mut levels: HashMap<&str, Vec<Vec<Arc<Target>>>> = HashMap::new();
         for target in &self.targets {
             let made = Arc::new(self.target(target, live));
-            for alias in ["chat", "claude", "gemini"] {
-                if alias == target.alias() || (self.mixed && alias != "gemini") {
+            for alias in ["chat", "claude", "gemini", "nova"] {
+                if alias == target.alias() || (self.mixed && matches!(alias, "chat" | "claude")) {
                     levels.entry(alias).or_default().push(vec![Arc::clone(&made)]);
                 }
             }
@@ -275,6 +280,7 @@ fn upstream(setup: &TargetSetup, live: &Live) -> Upstream {
     let (presentation, base_path) = match setup.dialect {
         Dialect::Anthropic => (Presentation::XApiKey, ""),
         Dialect::Gemini => (Presentation::XGoogApiKey, ""),
+        Dialect::Bedrock => (Presentation::Bearer, ""),
         _ => (Presentation::Bearer, "/v1"),
     };
     Upstream {
@@ -331,6 +337,6 @@ fn prices() -> PriceBook {
         per_audio_minute: Some("0.006".parse().expect("a decimal")),
         per_hour: None,
     };
-    PriceBook::build(vec![entry("gpt-5-mini"), entry("claude-sonnet-4-5"), entry("gemini-2.5-flash")])
-        .expect("good prices")
+    let models = ["gpt-5-mini", "claude-sonnet-4-5", "gemini-2.5-flash", "amazon.nova-lite-v1:0"];
+    PriceBook::build(models.map(entry).into()).expect("good prices")
 }
