@@ -95,8 +95,8 @@ pub trait Codec: Send + Sync {
         face.status
     }
 
-    /// The status of an error of ours, where this dialect's API has another one for it.
-    fn refusal_status(&self, status: u16) -> u16 {
+    /// The status of an error of ours of this code, where this dialect's API has another one for it.
+    fn refusal_status(&self, status: u16, _code: &str) -> u16 {
         status
     }
 

@@ -200,16 +200,15 @@ impl Rejection {
     #[must_use]
     pub fn status_for(&self, dialect: Dialect) -> StatusCode {
         let usual = self.status();
-        StatusCode::from_u16(dialect.codec().refusal_status(usual.as_u16())).unwrap_or(usual)
+        StatusCode::from_u16(dialect.codec().refusal_status(usual.as_u16(), self.code())).unwrap_or(usual)
     }
 
     /// The code of the contract, the same in every dialect.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
-            Self::MissingKey | Self::UnknownKey | Self::UnknownKeyPair | Self::DifferingKeys(..) => {
-                "invalid_api_key"
-            }
+            Self::MissingKey | Self::UnknownKey | Self::DifferingKeys(..) => "invalid_api_key",
+            Self::UnknownKeyPair => "unknown_access_key",
             Self::Signature(_) => "invalid_signature",
             Self::ExpiredKey => "key_expired",
             Self::RevokedKey => "key_revoked",

@@ -121,8 +121,8 @@ async fn a_signature_that_does_not_hold_is_nobodys() {
             right(Ask::chat()).with("authorization", "AWS4-HMAC-SHA256 x"),
             "invalid_signature",
         ),
-        ("an unknown id", signed(Ask::chat(), ("TLGNOBODY", PAIR.1), HOST, now()), "invalid_api_key"),
-        ("a session token", right(Ask::chat()).with("x-amz-security-token", "t"), "invalid_api_key"),
+        ("an unknown id", signed(Ask::chat(), ("TLGNOBODY", PAIR.1), HOST, now()), "unknown_access_key"),
+        ("a session token", right(Ask::chat()).with("x-amz-security-token", "t"), "unknown_access_key"),
         ("a second key", right(Ask::chat()).with("x-api-key", KEY), "invalid_api_key"),
         ("an expired pair", signed(Ask::chat(), (EXPIRED_PAIR, PAIR.1), HOST, now()), "key_expired"),
         (
