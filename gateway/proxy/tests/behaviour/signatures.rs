@@ -159,3 +159,37 @@ async fn limits_on_the_body_hold_before_anybody_is_known() {
     assert_eq!(ledger.rows.iter().filter(|row| row.kind == Kind::Refusal).count(), 1, "only the known key's");
     assert_eq!(provider.book().totals().calls, 0);
 }
+
+/// In Bedrock's own dialect: its paths are encoded twice under a signature, and its clients read the
+/// exception's name.
+#[tokio::test]
+async fn bedrocks_clients_sign_and_are_refused_in_their_own_words() {
+    let provider = provider().await;
+    let target = TargetSetup { dialect: Dialect::Bedrock, ..TargetSetup::from(&provider) };
+    let gateway = Gateway::start(Setup::new([target]));
+    let body = r#"{"messages":[{"role":"user","content":[{"text":"hi"}]}]}"#;
+    let ask = || Ask::post("/model/no%3Ava%2F1/converse", body);
+    let known = gateway.send(&right(ask())).await;
+    assert_eq!(
+        (known.status, known.header("x-tollgate-error")),
+        (404, "model_not_found"),
+        "{}",
+        known.text()
+    );
+    let cases = [
+        (signed(ask(), (PAIR.0, KEY), HOST, now()), "InvalidSignatureException", "invalid_signature"),
+        (
+            signed(ask(), ("TLGNOBODY", PAIR.1), HOST, now()),
+            "UnrecognizedClientException",
+            "unknown_access_key",
+        ),
+    ];
+    for (ask, exception, code) in cases {
+        let answer = gateway.send(&ask).await;
+        assert_eq!((answer.status, answer.header("x-tollgate-error")), (403, code), "{}", answer.text());
+        assert!(answer.header("x-amzn-errortype").starts_with(exception));
+        assert!(answer.json()["message"].is_string());
+    }
+    assert_eq!(provider.book().totals().calls, 0);
+    gateway.stop().await;
+}
