@@ -19,6 +19,9 @@ use super::{Fresh, FreshKind, Source, Trouble, plan};
 
 /// How often it is looked for what is due, for sources that are new, and for the word to end.
 const TICK: Duration = Duration::from_millis(200);
+/// A credential that its upstream refuses is asked for anew, and not more often than this: mostly it is
+/// the right one, and lacks a permission.
+const DOUBT_EVERY: Duration = Duration::from_secs(30);
 
 /// What a keeper works with.
 pub struct Keeper<S> {
@@ -33,6 +36,8 @@ pub struct Keeper<S> {
 /// What is known of a source between two questions.
 struct Standing {
     due: Instant,
+    /// When it was asked last.
+    asked: Option<Instant>,
     asking: bool,
     failures: u32,
     /// What people were told last of trouble that lasts.
@@ -58,7 +63,7 @@ pub async fn keep<S: Fn() -> Vec<Arc<Source>>>(keeper: Keeper<S>, goes_on: impl 
                 let sources = (keeper.sources)();
                 known.retain(|identity, _| sources.iter().any(|source| source.identity == *identity));
                 for source in sources {
-                    if begin(&mut known, &source.identity, Instant::now()) {
+                    if begin(&mut known, &source, Instant::now()) {
                         let now = (keeper.clock)();
                         asked.push(async move {
                             let answer = source.way.fetch(now).await;
@@ -79,11 +84,17 @@ pub async fn keep<S: Fn() -> Vec<Arc<Source>>>(keeper: Keeper<S>, goes_on: impl 
 }
 
 /// True when the source is to be asked now.
-fn begin(known: &mut HashMap<Name, Standing>, identity: &Name, now: Instant) -> bool {
-    let new = Standing { due: now, asking: false, failures: 0, told: None };
-    let standing = known.entry(identity.clone()).or_insert(new);
+fn begin(known: &mut HashMap<Name, Standing>, source: &Source, now: Instant) -> bool {
+    let new = || Standing { due: now, asked: None, asking: false, failures: 0, told: None };
+    let standing = known.entry(source.identity.clone()).or_insert_with(new);
+    if source.cell.take_doubt() {
+        let earliest = standing.asked.map_or(now, |asked| asked + DOUBT_EVERY);
+        standing.due = standing.due.min(earliest);
+    }
     let due = !standing.asking && standing.due <= now;
-    standing.asking |= due;
+    if due {
+        (standing.asking, standing.asked) = (true, Some(now));
+    }
     due
 }
 
@@ -152,5 +163,33 @@ fn issued(fresh: Fresh, now: Instant, wall: UnixMillis) -> Result<Issued, &'stat
             Issued::token(&token, until).map_err(|_| "it has characters that cannot stand in a header")
         }
         FreshKind::Keys(keys) => Ok(Issued::keys(keys, until)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::credentials::Way;
+
+    #[test]
+    fn a_source_is_asked_when_it_is_due_and_by_one_question_at_a_time() {
+        let (mut known, now) = (HashMap::new(), Instant::now());
+        let source = Source {
+            upstream: "up".into(),
+            identity: "id".into(),
+            cell: Arc::default(),
+            way: Way::TokenFile(PathBuf::from("nowhere")),
+        };
+        assert!(begin(&mut known, &source, now), "a new one is asked at once");
+        assert!(!begin(&mut known, &source, now), "it is being asked");
+        let wall = UnixMillis::new(0);
+        let standing = known.get_mut("id").expect("known");
+        let token = Fresh::token(tollgate_domain::Secret::new("t".into()), Some(wall.plus(3_600_000)));
+        standing.take(&source, Ok(token), (now, wall), 0);
+        let due = now + Duration::from_secs(3_300);
+        assert!(!begin(&mut known, &source, due - Duration::from_millis(1)));
+        assert!(begin(&mut known, &source, due));
     }
 }

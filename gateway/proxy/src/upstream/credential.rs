@@ -144,6 +144,13 @@ impl Credential {
         }
     }
 
+    /// The upstream has refused it: whoever keeps it fresh asks for another one.
+    pub(crate) fn doubt(&self) {
+        if let Kind::Kept(cell, _) = &self.0 {
+            cell.doubt();
+        }
+    }
+
     /// What an attempt shows now. `None` when there is nothing to show yet: then it
     /// [waits](Self::arrival).
     pub(crate) fn proof(&self) -> Option<Proof> {

@@ -6,7 +6,10 @@
 
 use std::{
     fmt,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -80,12 +83,19 @@ pub struct CredentialCell {
     asking: watch::Sender<Asking>,
     /// Why the last attempt failed, for people; without secrets.
     trouble: Mutex<Option<Box<str>>>,
+    /// The upstream has refused it.
+    doubted: AtomicBool,
 }
 
 impl Default for CredentialCell {
     fn default() -> Self {
         let (asking, _) = watch::channel(Asking::First);
-        Self { current: ArcSwapOption::empty(), asking, trouble: Mutex::default() }
+        Self {
+            current: ArcSwapOption::empty(),
+            asking,
+            trouble: Mutex::default(),
+            doubted: AtomicBool::new(false),
+        }
     }
 }
 
@@ -103,6 +113,16 @@ impl CredentialCell {
     pub fn failed(&self, why: impl Into<Box<str>>, again: Instant) {
         *self.trouble.lock() = Some(why.into());
         self.asking.send_replace(Asking::Failed { again });
+    }
+
+    /// True once after the upstream has refused what is in force: it may have been withdrawn before its
+    /// end, and a new one would help.
+    pub fn take_doubt(&self) -> bool {
+        self.doubted.load(Ordering::Relaxed) && self.doubted.swap(false, Ordering::Relaxed)
+    }
+
+    pub(super) fn doubt(&self) {
+        self.doubted.store(true, Ordering::Relaxed);
     }
 
     /// What operators are shown.

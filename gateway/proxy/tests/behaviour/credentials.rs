@@ -9,10 +9,10 @@ use tollgate_accounting::ledger::End;
 use tollgate_domain::{Secret, UnixMillis};
 use tollgate_proxy::{Credential, CredentialCell, Issued};
 use tollgate_sigv4::{Claim, Field, KeyPair, Line, Scope};
-use tollgate_simulator::fingerprint;
+use tollgate_simulator::{Refusal, Script, fingerprint};
 
 use crate::harness::{
-    Ask, ByHand, Gateway, Setup, TargetSetup, ledger::outcomes, provider, until, upstream::Call,
+    Ask, ByHand, Gateway, Setup, TargetSetup, ledger::outcomes, provider, scripted, until, upstream::Call,
 };
 
 const SECRET: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
@@ -160,6 +160,20 @@ async fn a_first_credential_that_fails_sends_who_waits_to_the_next_target() {
     assert_eq!(client.head().await.finish().await.status, 200);
     let ledger = gateway.stop().await;
     assert_eq!(outcomes(ledger.only(End::Completed)), ["no_credential", "ok"]);
+}
+
+/// It may have been withdrawn before its end.
+#[tokio::test]
+async fn a_token_that_its_upstream_refuses_is_asked_for_anew() {
+    let provider = scripted(Script::refusal(Refusal::Unauthorized)).await;
+    let cell = Arc::<CredentialCell>::default();
+    cell.issue(token("one", None));
+    let gateway = Gateway::start(Setup::new([kept(&provider, &cell)]));
+    assert!(!cell.take_doubt());
+    let answer = gateway.send(&Ask::chat()).await;
+    assert_eq!((answer.status, answer.header("x-tollgate-error")), (502, "upstream_auth"));
+    assert!(cell.take_doubt() && !cell.take_doubt(), "it is told once");
+    gateway.stop().await;
 }
 
 #[tokio::test]
