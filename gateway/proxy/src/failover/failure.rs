@@ -434,7 +434,8 @@ mod tests {
     fn hints_are_read_in_order_and_nonsense_is_none() {
         let now = 784_111_777_000;
         type Pairs = &'static [(&'static str, &'static str)];
-        let cases: [(Pairs, Option<u64>); 9] = [
+        let cases: [(Pairs, Option<u64>); 10] = [
+            (&[("x-amz-retry-after", "1500")], Some(1_500)),
             (&[("retry-after-ms", "120"), ("retry-after", "9")], Some(120)),
             (&[("x-ms-retry-after-ms", "20.7")], Some(20)),
             (&[("retry-after", "7")], Some(7_000)),

@@ -87,8 +87,7 @@ pub enum Dialect {
     Anthropic,
     /// Google's Gemini API: the developer's, or Vertex AI's with the path of a project as address.
     Gemini,
-    /// Amazon Bedrock's runtime API. The address is that of a region,
-    /// `https://bedrock-runtime.us-east-1.amazonaws.com` for example.
+    /// Amazon Bedrock's runtime API, at the address of a region: `https://bedrock-runtime.us-east-1.amazonaws.com`.
     Bedrock,
 }
 
