@@ -213,7 +213,7 @@ fn semantic_faults_are_found_at_the_value_at_fault() {
         ),
         (
             with("credential: \"${env:OPENAI_API_KEY}\"", "credential: { type: aws, access_key_id: a }"),
-            "8:25: upstreams[0].credential.type: the credential type `aws` is not available yet",
+            "8:17: upstreams[0].credential: the field `secret_access_key` is missing",
         ),
         (
             with("  - name: gpt\n", "  - name: gpt\n    fallback: x\n"),

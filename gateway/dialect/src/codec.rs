@@ -100,6 +100,11 @@ pub trait Codec: Send + Sync {
         face.status
     }
 
+    /// The status of an error of ours of this code, where this dialect's API has another one for it.
+    fn refusal_status(&self, status: u16, _code: &str) -> u16 {
+        status
+    }
+
     /// An error of ours as this dialect's error body.
     fn error_body(&self, face: &ErrorFace<'_>) -> Vec<u8>;
 

@@ -130,14 +130,15 @@ pub(crate) fn refuse(
     let codec = dialect.codec();
     let message = rejection.to_string();
     let id_text = id.to_string();
+    let status = rejection.status_for(dialect);
     let face = ErrorFace {
-        status: rejection.status().as_u16(),
+        status: status.as_u16(),
         code: rejection.code(),
         message: &message,
         param: rejection.param(),
         request_id: &id_text,
     };
-    let mut answer = json(rejection.status(), codec.error_body(&face));
+    let mut answer = json(status, codec.error_body(&face));
     let headers = answer.headers_mut();
     put_error_header(headers, dialect, &face);
     put_ids(headers, id, dialect);

@@ -123,6 +123,8 @@ pub(crate) fn name(face: &ErrorFace<'_>) -> &'static str {
         // Clients wait and try again when they are throttled; here waiting does not help.
         (_, "budget_exceeded" | "token_quota_exceeded") | (402, _) => "ServiceQuotaExceededException",
         (404, "invalid_request") | (405 | 501, _) => "UnknownOperationException",
+        (_, "invalid_signature") => "InvalidSignatureException",
+        (_, "unknown_access_key") => "UnrecognizedClientException",
         (401 | 403, _) => "AccessDeniedException",
         (404, _) => "ResourceNotFoundException",
         (408 | 504, _) => "ModelTimeoutException",
@@ -205,6 +207,8 @@ mod tests {
             (400, "invalid_request", "ValidationException"),
             (401, "invalid_api_key", "AccessDeniedException"),
             (403, "model_not_allowed", "AccessDeniedException"),
+            (403, "invalid_signature", "InvalidSignatureException"),
+            (403, "unknown_access_key", "UnrecognizedClientException"),
             (404, "model_not_found", "ResourceNotFoundException"),
             (404, "invalid_request", "UnknownOperationException"),
             (413, "request_too_large", "ValidationException"),

@@ -92,6 +92,11 @@ impl Codec for Bedrock {
         error::body(face)
     }
 
+    /// AWS refuses signatures with 403.
+    fn refusal_status(&self, status: u16, code: &str) -> u16 {
+        if matches!(code, "invalid_signature" | "unknown_access_key") { 403 } else { status }
+    }
+
     fn error_header(&self, face: &ErrorFace<'_>) -> Option<(&'static str, &'static str)> {
         Some((error::TYPE_HEADER, error::name(face)))
     }

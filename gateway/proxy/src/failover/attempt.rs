@@ -1,6 +1,10 @@
 //! One try on one target: connect, send, read as much as a decision needs.
 
-use std::{future::poll_fn, pin::pin, time::Duration};
+use std::{
+    future::poll_fn,
+    pin::pin,
+    time::{Duration, Instant},
+};
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
@@ -21,7 +25,7 @@ use crate::{
     settle::Progress,
     snapshot::{InjectUsage, Principal, Target},
     translate::{self, Way},
-    upstream::{self, Connection, Exchange, SendFailure, UpstreamRequest},
+    upstream::{self, Connection, Exchange, Proof, SendFailure, UpstreamRequest},
     worker::{Worker, wall_clock},
 };
 
@@ -106,6 +110,7 @@ pub(super) async fn run(
     let asks_usage = asks_usage(target, envelope);
     let Asked { operation, query, needed, body, way, dropped } =
         ask(plan, target, envelope, principal, asks_usage)?;
+    let proof = proof(target).await?;
     let connection =
         worker.pools.take(&target.upstream).await.map_err(|error| Failure::of(Class::Connect(error)))?;
     let outgoing = UpstreamRequest {
@@ -116,7 +121,8 @@ pub(super) async fn run(
         needed,
         body,
     };
-    let request = upstream::build(outgoing, target).ok_or_else(|| Failure::of(Class::Protocol))?;
+    let request =
+        upstream::build(outgoing, target, proof, wall_clock()).ok_or_else(|| Failure::of(Class::Protocol))?;
     progress.sends();
     let (response, exchange) = send(connection, request, target, envelope.head.stream).await?;
     let received =
@@ -127,6 +133,20 @@ pub(super) async fn run(
         _ if envelope.head.stream => Box::pin(received.stream(asks_usage)).await,
         _ => received.plain().await,
     }
+}
+
+/// What the target is shown: at once, but where no credential has ever been had.
+async fn proof(target: &Target) -> Result<Proof, Failure> {
+    let credential = &target.upstream.credential;
+    if let Some(proof) = credential.proof() {
+        return Ok(proof);
+    }
+    // Boxed: nearly no attempt ever waits.
+    let arrived = Box::pin(credential.arrival()).await;
+    arrived.ok_or_else(|| Failure {
+        hint: credential.is_missing_for(Instant::now()),
+        ..Failure::of(Class::NoCredential)
+    })
 }
 
 /// What one target is asked.

@@ -22,6 +22,10 @@ pub(crate) const KEY: &str = "tg-client-secret";
 pub(crate) const NEIGHBOUR: &str = "tg-neighbour-secret";
 pub(crate) const EXPIRED: &str = "tg-expired-secret";
 pub(crate) const REVOKED: &str = "tg-revoked-secret";
+/// The key of the first secret is a pair too: this id, with this secret to sign with.
+pub(crate) const PAIR: (&str, &str) = ("TLGPAIR00000001", "tg-pair-secret-0123456789");
+/// A pair whose time is over.
+pub(crate) const EXPIRED_PAIR: &str = "TLGPAIR00000002";
 /// What the gateway shows its upstreams.
 pub(crate) const UPSTREAM_SECRET: &str = "sk-upstream-secret";
 
@@ -83,6 +87,8 @@ pub(crate) struct TargetSetup {
     pub(crate) fate: String,
     pub(crate) account: String,
     pub(crate) max_concurrency: Option<u32>,
+    /// Another credential than [`UPSTREAM_SECRET`].
+    pub(crate) credential: Option<Credential>,
 }
 
 impl TargetSetup {
@@ -99,6 +105,7 @@ impl TargetSetup {
             fate: name.clone(),
             account: name.clone(),
             max_concurrency: None,
+            credential: None,
             name,
         }
     }
@@ -171,6 +178,11 @@ impl Setup {
         add(NEIGHBOUR, Principal { identity: Arc::new(identity), ..own });
         add(EXPIRED, Principal { expires: Some(UnixMillis::new(1)), ..self.principal(live) });
         add(REVOKED, Principal { revoked: true, ..self.principal(live) });
+        let pair = |id: &str, principal| (id.to_owned(), Secret::new(PAIR.1.into()), Arc::new(principal));
+        let expired = Principal { expires: Some(UnixMillis::new(1)), ..self.principal(live) };
+        for (id, secret, principal) in [pair(PAIR.0, self.principal(live)), pair(EXPIRED_PAIR, expired)] {
+            assert!(keys.insert_pair(id, secret, principal));
+        }
         Snapshot {
             version: 1,
             keys,
@@ -284,7 +296,9 @@ fn upstream(setup: &TargetSetup, live: &Live) -> Upstream {
             allow_private: true,
         }),
         base_path: base_path.into(),
-        credential: Credential::new(&Secret::new(UPSTREAM_SECRET.into()), presentation).expect("sendable"),
+        credential: setup.credential.clone().unwrap_or_else(|| {
+            Credential::new(&Secret::new(UPSTREAM_SECRET.into()), presentation).expect("sendable")
+        }),
         headers: Vec::new(),
         api_version: None,
         http2: setup.http2,
