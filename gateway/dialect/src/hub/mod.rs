@@ -13,7 +13,7 @@ mod reply;
 mod request;
 mod translation;
 
-pub(crate) use object::{Items, Object, as_text};
+pub(crate) use object::{Items, Object, as_text, is_base64};
 pub(crate) use request::Misfits;
 
 pub use codec::HubCodec;
