@@ -130,6 +130,8 @@ fn said(reply: &HubReply) -> (String, Vec<(String, String, Option<Value>)>) {
         match block {
             HubBlock::Text(more) | HubBlock::Refusal(more) => text.push_str(more),
             HubBlock::ToolUse { id, name, input } => {
+                // A call without arguments has an object of none.
+                let input = if input.trim().is_empty() { "{}" } else { input };
                 let input = serde_json::from_str(input).ok().filter(Value::is_object);
                 let is_whole = input.as_ref().is_some_and(|input| input.get("_raw").is_none());
                 calls.push((id.clone(), name.clone(), input.filter(|_| is_whole)));
