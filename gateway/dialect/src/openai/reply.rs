@@ -16,6 +16,9 @@ use crate::{
     wire::Operation,
 };
 
+/// A comment: parsers of server-sent events step over it, and those of the official clients do.
+pub(crate) const HEARTBEAT: &[u8] = b": keep-alive\n\n";
+
 /// The top-level members of an answer that matter, as raw text or the index of their value.
 #[derive(Default)]
 pub(crate) struct Members<'a> {
