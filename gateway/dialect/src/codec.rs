@@ -117,6 +117,13 @@ pub trait Codec: Send + Sync {
     /// sent yet. Later in a stream, [`StreamReader::error_event`] continues its numbering.
     fn error_event(&self, operation: Operation, face: &ErrorFace<'_>) -> Vec<u8>;
 
+    /// What is sent to a client of this dialect while its stream has nothing to say, so that nobody between
+    /// takes the connection for dead: a whole event that its parsers step over. `None` where none is known
+    /// that all of them survive.
+    fn heartbeat(&self) -> Option<&'static [u8]> {
+        None
+    }
+
     /// The names of this dialect's rate-limit headers.
     fn limit_names(&self) -> &'static LimitNames;
 

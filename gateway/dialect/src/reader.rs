@@ -301,6 +301,25 @@ mod tests {
     }
 
     #[test]
+    fn a_heartbeat_is_one_whole_event_that_says_nothing() {
+        let streams = [
+            (Dialect::OpenAi, Operation::ChatCompletions),
+            (Dialect::OpenAi, Operation::Responses),
+            (Dialect::AzureOpenAi, Operation::ChatCompletions),
+            (Dialect::Anthropic, Operation::Messages),
+        ];
+        for (dialect, operation) in streams {
+            let heartbeat = dialect.codec().heartbeat().expect("its clients survive one");
+            let mut splitter = Framing::Events.splitter();
+            splitter.push(bytes::Bytes::from_static(heartbeat));
+            assert_eq!(splitter.next().as_deref(), Some(heartbeat));
+            let seen = dialect.codec().reader(operation, true).event(heartbeat);
+            assert_eq!(seen, Seen::shown(SeenKind::Prelude), "{dialect:?}");
+        }
+        assert_eq!(Dialect::Gemini.codec().heartbeat(), None, "a comment breaks Google's Python client");
+    }
+
+    #[test]
     fn only_the_usage_chunk_that_nobody_asked_for_is_hidden() {
         let usage = r#""usage":{"prompt_tokens":1,"completion_tokens":1}"#;
         let cases = [

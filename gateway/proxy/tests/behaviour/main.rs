@@ -13,6 +13,7 @@ mod exits;
 mod failover;
 mod gemini;
 mod health;
+mod heartbeats;
 mod hostile;
 mod operations;
 mod pass_through;

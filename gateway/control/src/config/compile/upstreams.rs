@@ -190,6 +190,7 @@ fn timeouts(given: &file::Timeouts) -> Timeouts {
         ttft: given.ttft.map_or(default.ttft, |span| span.0),
         byte_idle: given.byte_idle.map_or(default.byte_idle, |span| span.0),
         content_idle: given.content_idle.map_or(default.content_idle, |span| span.0),
+        heartbeat: given.heartbeat.map_or(default.heartbeat, |span| span.0),
         total: given.total.map_or(default.total, |span| span.0),
         stream_total: given.stream_total.map_or(default.stream_total, |span| span.0),
         keep_alive: given.keep_alive.map_or(default.keep_alive, |span| span.0),

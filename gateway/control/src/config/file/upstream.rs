@@ -151,6 +151,9 @@ pub struct Timeouts {
     pub byte_idle: Option<Span>,
     /// A stream without content. Default: `180s`.
     pub content_idle: Option<Span>,
+    /// Silence toward a stream's client until it gets a heartbeat, where its dialect has one. `0s`: none.
+    /// Default: `15s`.
+    pub heartbeat: Option<Span>,
     /// Whole plain call. Default: `600s`.
     pub total: Option<Span>,
     /// Whole stream. Default: `3600s`.

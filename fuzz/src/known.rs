@@ -1,0 +1,64 @@
+//! What the targets run through: the framings, and the operations that each family reads.
+
+use tollgate_dialect::{Dialect, Family, Framing, Operation};
+
+/// Every framing.
+pub(crate) const FRAMINGS: [Framing; 2] = [Framing::Events, Framing::JsonArray];
+
+pub(crate) fn framing_name(framing: Framing) -> &'static str {
+    match framing {
+        Framing::Events => "events",
+        Framing::JsonArray => "json-array",
+    }
+}
+
+/// How the streams of a dialect are framed where it is translated.
+pub(crate) fn framing_of(dialect: Dialect) -> Framing {
+    match dialect {
+        Dialect::OpenAi | Dialect::AzureOpenAi | Dialect::Anthropic | Dialect::Gemini => Framing::Events,
+    }
+}
+
+/// The operations of a family that have a body or an answer to be read.
+pub(crate) fn operations(dialect: Dialect) -> &'static [Operation] {
+    use Operation::{
+        BatchEmbedContents, ChatCompletions, CompactResponse, Completions, CountResponseTokens, CountTokens,
+        EmbedContent, Embeddings, GenerateContent, ImageEdits, ImageGenerations, Messages, Moderations,
+        Rerank, Responses, Speech, StreamGenerateContent, Transcriptions,
+    };
+    match dialect.family() {
+        Family::OpenAi => &[
+            ChatCompletions,
+            Responses,
+            CountResponseTokens,
+            CompactResponse,
+            Completions,
+            Embeddings,
+            Moderations,
+            Rerank,
+            ImageGenerations,
+            ImageEdits,
+            Speech,
+            Transcriptions,
+        ],
+        Family::Anthropic => &[Messages, CountTokens],
+        Family::Gemini => {
+            &[GenerateContent, StreamGenerateContent, CountTokens, EmbedContent, BatchEmbedContents]
+        }
+    }
+}
+
+/// Those of them that can be answered by a stream.
+pub(crate) fn streamed(dialect: Dialect) -> &'static [Operation] {
+    use Operation::{
+        ChatCompletions, Completions, ImageGenerations, Messages, Responses, Speech, StreamGenerateContent,
+        Transcriptions,
+    };
+    match dialect.family() {
+        Family::OpenAi => {
+            &[ChatCompletions, Completions, Responses, ImageGenerations, Speech, Transcriptions]
+        }
+        Family::Anthropic => &[Messages],
+        Family::Gemini => &[StreamGenerateContent],
+    }
+}
