@@ -135,7 +135,7 @@ fn check(codec: &dyn Codec, operation: Operation, case: &Path) {
             let asked = head.include_usage == Some(true);
             let reader = || codec.reader(operation, !asked).framed(framing);
             let stream = Bytes::from(stream);
-            follow(reader(), framing, &[stream.clone()], &mut seen);
+            follow(reader(), framing, std::slice::from_ref(&stream), &mut seen);
             cut_anywhere(&at.to_string(), &reader, framing, &stream, &seen);
         }
         None => {
