@@ -61,6 +61,8 @@ mod tests {
         ];
         for (provider, host, want) in cases {
             assert_eq!(of(provider, host).inject_usage, want, "{provider:?} {host:?}");
+            let lacks_responses = of(provider, host).apis == Apis::ChatCompletions;
+            assert_eq!(lacks_responses, want == InjectUsage::Never, "{provider:?} {host:?}");
         }
     }
 }
