@@ -2,28 +2,22 @@
 
 /// Longer inputs are not cut at every byte: that would take all the time.
 const LONGEST_BYTEWISE: usize = 2 << 10;
-/// Random ways of cutting.
-const WAYS: u64 = 3;
+/// Random ways of cutting, by the longest piece of each.
+const LONGEST_PIECES: [usize; 3] = [7, 40, 400];
 
-/// Several ways to cut `bytes` into pieces, which together are the bytes.
+/// Several ways to cut `bytes` into pieces, which together are the bytes; some pieces are empty.
 pub(crate) fn ways(bytes: &[u8]) -> Vec<Vec<&[u8]>> {
     let mut ways = Vec::new();
     if bytes.len() <= LONGEST_BYTEWISE {
         ways.push(bytes.chunks(1).collect());
     }
-    for way in 0..WAYS {
-        let mut random = Random::of(bytes, way);
-        let longest = [7, 40, 400][usize::try_from(way).unwrap_or(0) % 3];
+    for longest in LONGEST_PIECES {
+        let mut random = Random::of(bytes, longest as u64);
         let (mut rest, mut pieces) = (bytes, Vec::new());
         while !rest.is_empty() {
-            let (piece, behind) = rest.split_at(rest.len().min(random.below(longest)));
+            let (piece, behind) = rest.split_at(random.below(longest + 1).min(rest.len()));
             pieces.push(piece);
             rest = behind;
-            if pieces.last() == Some(&&b""[..]) && random.below(2) == 0 {
-                let (piece, behind) = rest.split_at(1);
-                pieces.push(piece);
-                rest = behind;
-            }
         }
         ways.push(pieces);
     }

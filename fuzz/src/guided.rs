@@ -11,4 +11,5 @@ static TARGET: LazyLock<Target> = LazyLock::new(|| {
     Target::named(&name).unwrap_or_else(|| panic!("no target is called {name:?}"))
 });
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| TARGET.check(bytes));
+// The tokenizer's tables take longer to unpack than any input may.
+libfuzzer_sys::fuzz_target!(init: tollgate_dialect::warm(), |bytes: &[u8]| TARGET.check(bytes));

@@ -55,6 +55,9 @@ enum Task {
         /// Only recordings whose `dialect/name` contains this text
         #[arg(long)]
         only: Option<String>,
+        /// Random ways in which each stream is cut, beside the shortest, which are cut at every byte
+        #[arg(long, default_value_t = 1_000)]
+        splits: u64,
     },
 }
 
@@ -67,7 +70,7 @@ fn main() -> ExitCode {
         Task::Fuzz { seconds, only } => {
             fuzz::run(&workspace, seconds, only.as_deref()).map(|()| steps::Verdict::Passed)
         }
-        Task::Cassettes { dir, only } => cassettes::run(&workspace, &dir, only.as_deref()),
+        Task::Cassettes { dir, only, splits } => cassettes::run(&workspace, &dir, only.as_deref(), splits),
     });
     match outcome {
         Ok(steps::Verdict::Passed) => ExitCode::SUCCESS,

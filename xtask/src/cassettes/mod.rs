@@ -3,7 +3,8 @@
 //! A scripted provider serves each recorded answer byte for byte, cut at several seeded places;
 //! the recorded request goes through the gateway to it. Looked at afterwards: what the client got,
 //! what the provider got, and the row in the ledger. Requests to converse also go to targets that speak
-//! something else ([`crossings`]).
+//! something else ([`crossings`]). Streams are cut at many more places than sockets could bring in the
+//! time, by the same splitters and readers without a gateway around them ([`splits`]).
 
 mod api;
 mod crossings;
@@ -11,6 +12,7 @@ mod expectation;
 mod play;
 mod provider;
 mod recording;
+mod splits;
 mod stream;
 mod verdict;
 
@@ -31,7 +33,7 @@ use crate::{
 };
 
 /// Replays every recording below `dir` whose name contains `only`.
-pub(crate) fn run(workspace: &Workspace, dir: &Path, only: Option<&str>) -> Result<Verdict> {
+pub(crate) fn run(workspace: &Workspace, dir: &Path, only: Option<&str>, splits: u64) -> Result<Verdict> {
     let recordings = recording::read_all(dir, only)?;
     ensure!(!recordings.is_empty(), "no recording in {}", dir.display());
     execute(&mut workspace.cargo(&["build", "--package", "tollgate-app", "--locked"]))?;
@@ -45,15 +47,16 @@ pub(crate) fn run(workspace: &Workspace, dir: &Path, only: Option<&str>) -> Resu
     let crossed = runtime.block_on(crossings::run(&binary, &recordings))?;
     let (served, unserved): (Vec<Recording>, Vec<Recording>) =
         recordings.into_iter().partition(|recording| Api::of(&recording.dialect).is_some());
-    let plays = play::plan(served.into_iter().map(Arc::new))?;
+    let served: Vec<Arc<Recording>> = served.into_iter().map(Arc::new).collect();
+    let all_alike = splits::check(&served, splits)?;
+    let plays = play::plan(served)?;
     let (played, log) = runtime.block_on(replay(&binary, plays))?;
     for line in log.lines().filter(|line| line.contains("panicked at")) {
         println!("the gateway: {line}");
     }
-    Ok(match (report(&played, &unserved), crossed) {
-        (Verdict::Passed, crossed) => crossed,
-        (replayed, _) => replayed,
-    })
+    let replayed = report(&played, &unserved);
+    let all_passed = [replayed, crossed].iter().all(|verdict| *verdict == Verdict::Passed);
+    Ok(if all_alike && all_passed { Verdict::Passed } else { Verdict::Failed })
 }
 
 /// Plays everything; gives what was seen and what the gateway logged.

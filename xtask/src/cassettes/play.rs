@@ -1,7 +1,12 @@
 //! One replay of one recording: its slot at the provider, its part of the configuration, and the
 //! request that a client sends.
 
-use std::{fmt::Write as _, net::SocketAddr, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+    net::SocketAddr,
+    sync::Arc,
+};
 
 use anyhow::{Context as _, Result, ensure};
 use bytes::Bytes;
@@ -63,8 +68,14 @@ pub(super) struct Play {
     pub(super) expectation: Expectation,
 }
 
-/// Every recording with each of its cuts.
+/// Places at which the shortest recordings are cut in two, each by a request through the gateway.
+const PLACES_OF_SHORTEST: usize = 16;
+
+/// Every recording with each of its cuts; the shortest stream and the shortest plain answer of each API with
+/// some more.
 pub(super) fn plan(recordings: impl IntoIterator<Item = Arc<Recording>>) -> Result<Vec<Play>> {
+    let recordings: Vec<Arc<Recording>> = recordings.into_iter().collect();
+    let shortest = shortest(&recordings);
     let mut plays = Vec::new();
     for recording in recordings {
         let name = recording.name.clone();
@@ -72,15 +83,12 @@ pub(super) fn plan(recordings: impl IntoIterator<Item = Arc<Recording>>) -> Resu
         ensure!(recording.request.method == "POST", "{name}: {} is not replayed", recording.request.method);
         let model = asked_model(&recording).with_context(|| format!("{name}: no model is asked for"))?;
         let answer = recording.response.bytes().with_context(|| name.clone())?;
-        let path = recording.request.url.path();
-        let streams = [":streamGenerateContent", "/converse-stream", "/invoke-with-response-stream"];
-        let is_stream =
-            verdict::is_event_stream(&recording) || streams.iter().any(|verb| path.ends_with(verb));
-        let cuts: &[Cut] = if is_stream { &Cut::OF_STREAMS } else { &Cut::OF_PLAIN };
-        for cut in cuts {
+        let cuts: &[Cut] = if is_stream(&recording) { &Cut::OF_STREAMS } else { &Cut::OF_PLAIN };
+        let more = if shortest.contains(&name) { PLACES_OF_SHORTEST } else { 0 };
+        for cut in cuts.iter().copied().chain(Cut::over(answer.len(), more)) {
             plays.push(Play {
                 api,
-                cut: *cut,
+                cut,
                 slot: format!("replay-{}", plays.len()),
                 model: model.clone(),
                 answer: answer.clone(),
@@ -90,6 +98,25 @@ pub(super) fn plan(recordings: impl IntoIterator<Item = Arc<Recording>>) -> Resu
         }
     }
     Ok(plays)
+}
+
+fn is_stream(recording: &Recording) -> bool {
+    const STREAMS: [&str; 3] = [":streamGenerateContent", "/converse-stream", "/invoke-with-response-stream"];
+    let path = recording.request.url.path();
+    verdict::is_event_stream(recording) || STREAMS.iter().any(|verb| path.ends_with(verb))
+}
+
+/// The names of the shortest successful recordings, one of each API and form.
+fn shortest(recordings: &[Arc<Recording>]) -> BTreeSet<String> {
+    let mut shortest: BTreeMap<(&str, bool), (usize, &str)> = BTreeMap::new();
+    for recording in recordings.iter().filter(|recording| recording.response.status == 200) {
+        if Expectation::of(recording) == Expectation::PassedThrough {
+            let this = (recording.response.length(), recording.name.as_str());
+            let kept = shortest.entry((&recording.dialect, is_stream(recording))).or_insert(this);
+            *kept = this.min(*kept);
+        }
+    }
+    shortest.into_values().map(|(_, name)| name.to_owned()).collect()
 }
 
 /// The gateway's configuration: for each replay a region, an upstream and a model.
@@ -156,7 +183,7 @@ impl Play {
             .collect();
         let body = match self.cut {
             Cut::Whole => Body::Sized(self.answer.clone()),
-            Cut::Pieces { .. } => Body::Chunked(self.cut.pieces(&self.answer)),
+            Cut::Pieces { .. } | Cut::At(_) => Body::Chunked(self.cut.pieces(&self.answer)),
         };
         Script { status: self.recording.response.status, headers, body }
     }

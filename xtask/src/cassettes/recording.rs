@@ -144,6 +144,11 @@ impl Request {
 }
 
 impl Response {
+    /// The body's length as it stands in the file.
+    pub(super) fn length(&self) -> usize {
+        self.body.len()
+    }
+
     /// The body's bytes, as the provider sent them.
     pub(super) fn bytes(&self) -> Result<Bytes> {
         match self.encoding.as_deref() {

@@ -11,6 +11,8 @@ pub(super) enum Cut {
     Whole,
     /// In pieces of one to `longest` bytes, chunked, at places that `seed` decides.
     Pieces { seed: u64, longest: usize },
+    /// In two pieces, chunked, the second of which begins here.
+    At(usize),
 }
 
 /// No more pieces than this for one answer: long ones get longer pieces.
@@ -28,6 +30,12 @@ impl Cut {
     /// The cuts of a plain answer.
     pub(super) const OF_PLAIN: [Self; 2] = [Self::Whole, Self::Pieces { seed: 5, longest: 300 }];
 
+    /// Cuts in two at so many places of a body, evenly over all of it.
+    pub(super) fn over(length: usize, most: usize) -> impl Iterator<Item = Self> {
+        let count = most.min(length.saturating_sub(1));
+        (1..=count).map(move |nth| Self::At(nth * length / (count + 1)))
+    }
+
     /// Is this the cut with which a recording is counted?
     pub(super) fn is_first(self) -> bool {
         self == Self::Whole
@@ -35,7 +43,15 @@ impl Cut {
 
     /// The pieces, in order; together they are `body`.
     pub(super) fn pieces(self, body: &Bytes) -> Vec<Bytes> {
-        let Self::Pieces { seed, longest } = self else { return vec![body.clone()] };
+        let (seed, longest) = match self {
+            Self::Whole => return vec![body.clone()],
+            Self::At(place) => {
+                let (mut second, place) = (body.clone(), place.min(body.len()));
+                let first = second.split_to(place);
+                return vec![first, second];
+            }
+            Self::Pieces { seed, longest } => (seed, longest),
+        };
         let longest = longest.max(2 * body.len() / MOST_PIECES);
         let mut random = SplitMix(seed);
         let mut rest = body.clone();
@@ -52,6 +68,7 @@ impl std::fmt::Display for Cut {
         match self {
             Self::Whole => out.write_str("whole"),
             Self::Pieces { seed, longest } => write!(out, "pieces up to {longest}, seed {seed}"),
+            Self::At(place) => write!(out, "cut at byte {place}"),
         }
     }
 }
@@ -106,13 +123,21 @@ mod tests {
     #[test]
     fn pieces_put_together_are_the_body_and_the_same_every_time() {
         let body = Bytes::from((0..5_000_u32).map(|n| n.to_string()).collect::<String>());
-        for cut in Cut::OF_STREAMS.into_iter().chain(Cut::OF_PLAIN) {
+        for cut in Cut::OF_STREAMS.into_iter().chain(Cut::OF_PLAIN).chain(Cut::over(body.len(), 9)) {
             let pieces = cut.pieces(&body);
             assert_eq!(pieces.concat(), body, "{cut}");
             assert_eq!(pieces, cut.pieces(&body), "{cut}");
             assert!(pieces.len() <= 2 * MOST_PIECES, "{cut}: {}", pieces.len());
         }
         assert!(Cut::OF_STREAMS[1].pieces(&body).len() > 1_000);
+    }
+
+    #[test]
+    fn a_short_body_is_cut_at_every_place_and_a_long_one_evenly() {
+        let places = |length, most| Cut::over(length, most).collect::<Vec<_>>();
+        assert_eq!(places(4, 9), [Cut::At(1), Cut::At(2), Cut::At(3)]);
+        assert_eq!(places(100, 3), [Cut::At(25), Cut::At(50), Cut::At(75)]);
+        assert_eq!((places(1, 9), places(0, 9)), (vec![], vec![]));
     }
 
     #[test]

@@ -86,7 +86,7 @@ fn loses_usage_chunk(play: &Play) -> bool {
     play.api.must_ask_for_usage() && is_event_stream(&play.recording) && !asked_for_usage(&play.recording)
 }
 
-fn asked_for_usage(recording: &Recording) -> bool {
+pub(super) fn asked_for_usage(recording: &Recording) -> bool {
     recording.request.body["stream_options"]["include_usage"] == Value::Bool(true)
 }
 

@@ -108,6 +108,20 @@ fn reasons_to_end_keep_their_meaning() {
 }
 
 #[test]
+fn a_call_without_an_id_gets_one_that_its_client_can_answer() {
+    let said = json!({"model": "m", "content": [{"type": "text", "text": "x"},
+        {"type": "tool_use", "name": "f", "input": {}}], "stop_reason": "tool_use"});
+    let reply = way(CHAT, MESSAGES).reply(said.to_string().as_bytes(), &told(None)).expect("an answer");
+    let reply: Value = serde_json::from_slice(&reply).expect("JSON");
+    assert_eq!(reply["choices"][0]["message"]["tool_calls"][0]["id"], "call_1");
+    let said = json!({"model": "m", "choices": [{"message": {"content": "x", "tool_calls": [
+        {"type": "function", "function": {"name": "f", "arguments": "{}"}}]}, "finish_reason": "tool_calls"}]});
+    let reply = way(MESSAGES, CHAT).reply(said.to_string().as_bytes(), &told(None)).expect("an answer");
+    let reply: Value = serde_json::from_slice(&reply).expect("JSON");
+    assert_eq!(reply["content"][1]["id"], "call_0");
+}
+
+#[test]
 fn what_is_no_answer_is_told_apart() {
     for body in ["", "null", "[]", "{}", "{\"choices\":[]}", "{\"content\":7}", "<html>"] {
         assert!(way(MESSAGES, CHAT).reply(body.as_bytes(), &told(None)).is_none(), "{body}");

@@ -15,6 +15,7 @@ mod gemini;
 mod health;
 mod heartbeats;
 mod hostile;
+mod hostile_bodies;
 mod operations;
 mod pass_through;
 mod quirks;

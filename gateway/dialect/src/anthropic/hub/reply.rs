@@ -39,13 +39,14 @@ struct Block {
 pub(super) fn read(body: &[u8]) -> Option<HubReply> {
     let reply: Reply = serde_json::from_slice(body).ok()?;
     let sealed = |text| Sealed { family: Family::Anthropic, text };
-    let blocks = reply.content.into_iter().filter_map(|block| {
+    let blocks = reply.content.into_iter().enumerate().filter_map(|(place, block)| {
         Some(match &*block.r#type {
             "text" => HubBlock::Text(block.text),
             "thinking" => HubBlock::Reasoning { text: block.thinking, proof: block.signature.map(sealed) },
             "redacted_thinking" => HubBlock::Redacted(sealed(block.data)),
             "tool_use" => HubBlock::ToolUse {
-                id: block.id,
+                // What a server forgot to name could not be answered by its client.
+                id: if block.id.is_empty() { format!("call_{place}") } else { block.id },
                 name: block.name,
                 input: block.input.map_or_else(String::new, |input| input.get().to_owned()),
             },

@@ -287,6 +287,18 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
+    /// The answer that a closed connection has brought.
+    pub(crate) fn read(seen: &str) -> Self {
+        let (head, body) = seen.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {seen}"));
+        let mut lines = head.split("\r\n");
+        let status = lines.next().and_then(|line| line.split(' ').nth(1)?.parse().ok());
+        let fields = lines.filter_map(|line| line.split_once(": "));
+        let headers = fields.map(|(name, value)| {
+            (name.parse::<http::HeaderName>().expect("a name"), value.parse().expect("a value"))
+        });
+        Self { status: status.expect("a status"), headers: headers.collect(), body: body.to_owned().into() }
+    }
+
     pub(crate) fn text(&self) -> &str {
         std::str::from_utf8(&self.body).expect("text")
     }
