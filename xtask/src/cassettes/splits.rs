@@ -82,8 +82,9 @@ impl Stream {
         let sent = header_pairs(&recording.response.headers);
         let content_type = sent.iter().find(|(name, _)| name == "content-type");
         let framing = call.dialect.codec().framing(content_type.map(|(_, value)| value.as_bytes()));
-        let asked =
-            recording.request.body["stream"] == true || call.operation == Operation::StreamGenerateContent;
+        let streams =
+            [Operation::StreamGenerateContent, Operation::ConverseStream, Operation::InvokeModelStream];
+        let asked = recording.request.body["stream"] == true || streams.contains(&call.operation);
         let Some(framing) = framing.filter(|_| asked) else { return Ok(None) };
         Ok(Some(Self {
             dialect: call.dialect,
@@ -97,7 +98,7 @@ impl Stream {
     }
 
     fn check(&self, random: u64) -> (usize, Vec<String>) {
-        let whole = self.pass(&[self.answer.clone()]);
+        let whole = self.pass(std::slice::from_ref(&self.answer));
         let mut complaints: Vec<String> = self.is_right(&whole).err().into_iter().collect();
         let mut ways = 1;
         let mut try_pieces = |what: &dyn std::fmt::Display, pieces: &[Bytes]| {
