@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result, ensure};
 
 use crate::{
     environment::{self, Tool},
+    fuzz,
     steps::{Steps, Verdict, capture, execute},
     workspace::Workspace,
 };
@@ -13,7 +14,7 @@ use crate::{
 const PYTHON: Tool = Tool {
     program: "python3",
     version_flag: "--version",
-    oldest: Some((3, 10)),
+    oldest: Some((3, 11)),
     packages: &["python3", "python3-venv"],
 };
 const NODE: Tool =
@@ -21,6 +22,7 @@ const NODE: Tool =
 const NPM: Tool = Tool { program: "npm", version_flag: "--version", oldest: None, packages: &["npm"] };
 const COMPILER: Tool =
     Tool { program: "cc", version_flag: "--version", oldest: None, packages: &["gcc", "libc6-dev", "make"] };
+const CURL: Tool = Tool { program: "curl", version_flag: "--version", oldest: None, packages: &["curl"] };
 const NGINX: Tool = Tool { program: "nginx", version_flag: "-v", oldest: None, packages: &["nginx-light"] };
 
 /// Sets up what the tests need, for those who then run single tests with `cargo test`.
@@ -31,11 +33,18 @@ pub(crate) fn set_up(workspace: &Workspace) -> Verdict {
     steps.close()
 }
 
+/// How the long forms are run.
+#[derive(Clone, Copy)]
+pub(crate) struct Long {
+    /// Seconds for each fuzz target.
+    pub(crate) fuzz_seconds: u64,
+}
+
 /// Runs the steps; `long` adds the forms that take their time.
-pub(crate) fn run(workspace: &Workspace, long: bool) -> Result<Verdict> {
+pub(crate) fn run(workspace: &Workspace, long: Option<Long>) -> Result<Verdict> {
     println!("building in {}", workspace.target.display());
     let mut steps = Steps::default();
-    steps.run("tools", || require_tools(workspace, long));
+    steps.run("tools", || require_tools(workspace, long.is_some()));
     steps.run("format", || execute(&mut workspace.cargo(&["fmt", "--all", "--check"])));
     steps.run("scripts", || check_scripts(workspace));
     steps.run("clippy", || {
@@ -44,8 +53,8 @@ pub(crate) fn run(workspace: &Workspace, long: bool) -> Result<Verdict> {
     });
     prepare_environments(workspace, &mut steps);
     match long {
-        false => steps.run("tests", || run_tests(workspace)),
-        true => steps.run("tests, long forms", || run_long_forms(workspace)),
+        None => steps.run("tests", || run_tests(workspace)),
+        Some(_) => steps.run("tests, long forms", || run_long_forms(workspace)),
     }
     steps.run("documentation tests", || {
         execute(&mut workspace.cargo(&["test", "--workspace", "--doc", "--locked"]))
@@ -54,7 +63,8 @@ pub(crate) fn run(workspace: &Workspace, long: bool) -> Result<Verdict> {
         let mut doc = workspace.cargo(&["doc", "--workspace", "--no-deps", "--locked"]);
         execute(doc.env("RUSTDOCFLAGS", "-D warnings"))
     });
-    if long {
+    if let Some(long) = long {
+        steps.run("fuzz", || fuzz::run(workspace, long.fuzz_seconds, None));
         steps.run("load comparison", || compare_under_load(workspace));
     }
     Ok(steps.close())
@@ -62,13 +72,14 @@ pub(crate) fn run(workspace: &Workspace, long: bool) -> Result<Verdict> {
 
 fn prepare_environments(workspace: &Workspace, steps: &mut Steps) {
     steps.run("python SDKs", || environment::prepare_python(workspace));
-    steps.run("node SDKs", || environment::prepare_node(workspace));
+    steps.run("node SDKs", || environment::prepare_node(workspace, "node"));
+    steps.run("coding agents", || environment::prepare_node(workspace, "agents"));
     steps.run("readers of finance files", || environment::prepare_readers(workspace));
 }
 
 fn require_tools(workspace: &Workspace, long: bool) -> Result<()> {
     environment::require_rust_components(workspace)?;
-    for tool in [&COMPILER, &PYTHON, &NODE, &NPM] {
+    for tool in [&COMPILER, &PYTHON, &NODE, &NPM, &CURL] {
         environment::require(workspace, tool)?;
     }
     environment::prepare_postgres(workspace)?;

@@ -22,9 +22,11 @@ mod hub;
 
 mod anthropic;
 mod azure_openai;
+mod bedrock;
 mod gemini;
 mod openai;
 
+mod event_stream;
 mod json_array;
 mod output;
 mod pending;
@@ -34,8 +36,9 @@ mod sse;
 mod tokenizer;
 mod walk;
 
-pub use codec::{Codec, Edits, ErrorFace, InputEstimate, LimitNames, LimitShown, write_count};
+pub use codec::{Codec, Edits, ErrorFace, HeaderOf, InputEstimate, LimitNames, LimitShown, write_count};
 pub use estimate::count_input;
+pub use event_stream::MessageSplitter;
 pub use fault::{Fault, error_message, error_message_of_event};
 pub use framing::{Frames, Framing};
 pub use head::{Form, Head, Malformed, Member};

@@ -234,6 +234,9 @@ pub struct Timeouts {
     pub byte_idle: Duration,
     /// Time without a content event in a stream.
     pub content_idle: Duration,
+    /// Silence toward the client of a committed stream until it gets a heartbeat, where its dialect has
+    /// one; zero for none.
+    pub heartbeat: Duration,
     /// Whole plain call.
     pub total: Duration,
     /// Whole stream.
@@ -253,6 +256,7 @@ impl Default for Timeouts {
             ttft: Duration::from_secs(60),
             byte_idle: Duration::from_secs(60),
             content_idle: Duration::from_secs(180),
+            heartbeat: Duration::from_secs(15),
             total: Duration::from_secs(600),
             stream_total: Duration::from_secs(3600),
             keep_alive: Duration::from_secs(50),

@@ -53,6 +53,10 @@ pub enum Operation {
     EmbedContent,
     /// Gemini's embeddings of several contents.
     BatchEmbedContents,
+    /// Bedrock's Converse.
+    Converse,
+    /// The same as a stream.
+    ConverseStream,
     /// `HEAD /`, with which Anthropic's tools probe a host.
     Probe,
     /// Nothing that a provider has.
@@ -78,7 +82,7 @@ pub struct Incoming {
     pub azure: bool,
     /// The model of the body, or the deployment or model in the path.
     pub model: Option<String>,
-    /// Whether body or path ask for a stream.
+    /// Whether the body or the path asks for a stream.
     pub stream: bool,
 }
 
@@ -93,7 +97,7 @@ impl Incoming {
     ) -> Self {
         let place = Place::of(method, path.split('?').next().unwrap_or_default());
         let head: Head<'_> = serde_json::from_slice(&body).unwrap_or_default();
-        let model = place.deployment.map(str::to_owned).or_else(|| head.model.map(Cow::into_owned));
+        let model = place.named.map(Cow::into_owned).or_else(|| head.model.map(Cow::into_owned));
         let stream = place.stream || head.stream.unwrap_or(false);
         Self {
             protocol,
@@ -120,8 +124,8 @@ struct Head<'a> {
 struct Place<'a> {
     operation: Operation,
     azure: bool,
-    /// The model or the deployment in the path.
-    deployment: Option<&'a str>,
+    /// The deployment or model that the path names.
+    named: Option<Cow<'a, str>>,
     /// The path asks for a stream.
     stream: bool,
 }
@@ -132,14 +136,14 @@ impl<'a> Place<'a> {
             path.strip_prefix("/openai/deployments/").and_then(|rest| rest.split_once('/'))
         {
             let operation = openai(method, rest);
-            return Self { operation, azure: true, deployment: Some(deployment), stream: false };
+            return Self { operation, azure: true, named: Some(Cow::Borrowed(deployment)), stream: false };
+        }
+        if let Some(place) = bedrock(method, path).or_else(|| gemini(method, path)) {
+            return place;
         }
         let azure_rest = path.strip_prefix("/openai/v1/").or_else(|| path.strip_prefix("/openai/"));
         if let Some(rest) = azure_rest {
-            return Self { operation: openai(method, rest), azure: true, deployment: None, stream: false };
-        }
-        if let Some(place) = gemini(method, path) {
-            return place;
+            return Self { operation: openai(method, rest), azure: true, named: None, stream: false };
         }
         let path = path.strip_prefix("/anthropic").unwrap_or(path);
         let operation = match (method, path) {
@@ -148,7 +152,7 @@ impl<'a> Place<'a> {
             ("GET" | "HEAD", "/") => Operation::Probe,
             _ => path.strip_prefix("/v1/").map_or(Operation::Unknown, |rest| openai(method, rest)),
         };
-        Self { operation, azure: false, deployment: None, stream: false }
+        Self { operation, azure: false, named: None, stream: false }
     }
 }
 
@@ -164,7 +168,21 @@ fn gemini<'a>(method: &str, path: &'a str) -> Option<Place<'a>> {
         _ => return None,
     };
     let stream = verb == "streamGenerateContent";
-    Some(Place { operation, azure: false, deployment: Some(model), stream })
+    Some(Place { operation, azure: false, named: Some(Cow::Borrowed(model)), stream })
+}
+
+/// Amazon asks a model in one verb or another, with its id encoded.
+fn bedrock<'a>(method: &str, path: &'a str) -> Option<Place<'a>> {
+    let (model, verb) = path.strip_prefix("/model/")?.rsplit_once('/')?;
+    let operation = match (method, verb) {
+        ("POST", "converse") => Operation::Converse,
+        ("POST", "converse-stream") => Operation::ConverseStream,
+        _ => Operation::Unknown,
+    };
+    // Of what is encoded in a path, ids of models hold these two.
+    let model = model.replace("%3A", ":").replace("%2F", "/");
+    let stream = operation == Operation::ConverseStream;
+    Some(Place { operation, azure: false, named: Some(Cow::Owned(model)), stream })
 }
 
 fn openai(method: &str, rest: &str) -> Operation {
@@ -212,6 +230,10 @@ pub(crate) struct Asked<'a> {
     pub(crate) tools: Option<Vec<Value>>,
     #[serde(default)]
     tool_choice: Option<Value>,
+    #[serde(default, rename = "inferenceConfig")]
+    inference_config: Option<InferenceConfig>,
+    #[serde(default, rename = "toolConfig")]
+    tool_config: Option<ToolConfig>,
     #[serde(borrow, default)]
     pub(crate) encoding_format: Option<Cow<'a, str>>,
     #[serde(default)]
@@ -222,8 +244,6 @@ pub(crate) struct Asked<'a> {
     system_instruction: Option<Text<'a>>,
     #[serde(default, rename = "generationConfig")]
     generation_config: Option<GenerationConfig>,
-    #[serde(default, rename = "toolConfig")]
-    tool_config: Option<Value>,
     #[serde(borrow, default)]
     content: Option<Text<'a>>,
     #[serde(default, rename = "outputDimensionality")]
@@ -256,6 +276,24 @@ struct StreamOptions {
     include_usage: Option<bool>,
 }
 
+/// What caps a conversation of Bedrock's.
+#[derive(Debug, Default, Deserialize)]
+struct InferenceConfig {
+    #[serde(default, rename = "maxTokens")]
+    max_tokens: Option<u64>,
+}
+
+/// The tools of a conversation of Bedrock's.
+#[derive(Debug, Default, Deserialize)]
+struct ToolConfig {
+    #[serde(default)]
+    tools: Vec<Value>,
+    #[serde(default, rename = "functionCallingConfig")]
+    calling: Option<Value>,
+    #[serde(default, rename = "toolChoice")]
+    choice: Option<Value>,
+}
+
 impl Asked<'_> {
     /// Input tokens: a quarter of the bytes of all message text, rounded up, and each number of a
     /// token list.
@@ -282,7 +320,9 @@ impl Asked<'_> {
     /// The cap on output tokens, whatever the dialect calls it.
     pub(crate) fn output_cap(&self) -> Option<u64> {
         let of_gemini = self.generation_config.as_ref().and_then(|config| config.max_output_tokens);
-        self.max_completion_tokens.or(self.max_tokens).or(self.max_output_tokens).or(of_gemini)
+        let of_bedrock = self.inference_config.as_ref().and_then(|config| config.max_tokens);
+        let named = self.max_completion_tokens.or(self.max_tokens).or(self.max_output_tokens);
+        named.or(of_gemini).or(of_bedrock)
     }
 
     /// How many answers are asked for.
@@ -298,16 +338,19 @@ impl Asked<'_> {
     /// The tool to call: the first one offered, when the last text says "use a tool" or the choice
     /// is forced.
     pub(crate) fn tool(&self) -> Option<&Value> {
-        let first = self.tools.as_deref()?.first()?;
+        let config = self.tool_config.as_ref();
+        let first = self.tools.as_deref().or_else(|| Some(config?.tools.as_slice()))?.first()?;
         let first = first.pointer("/functionDeclarations/0").unwrap_or(first);
+        let choice = config.and_then(|config| config.choice.as_ref());
         let forced = match &self.tool_choice {
+            None => choice.is_some_and(|choice| choice.get("auto").is_none()),
             Some(Value::String(choice)) => choice == "required",
             Some(Value::Object(choice)) => {
                 !matches!(choice.get("type").and_then(Value::as_str), Some("auto" | "none"))
             }
             _ => false,
         };
-        let mode = self.tool_config.as_ref().and_then(|config| config.pointer("/functionCallingConfig/mode"));
+        let mode = config.and_then(|config| config.calling.as_ref()?.get("mode"));
         let forced = forced || mode.and_then(Value::as_str) == Some("ANY");
         let last = self.messages.as_ref().or(self.input.as_ref()).or(self.contents.as_ref());
         let wanted = last.is_some_and(|text| text.last.contains("use a tool"));
@@ -438,6 +481,8 @@ mod tests {
             ("POST", "/openai/deployments/e/embeddings", Operation::Embeddings, true, Some("e")),
             ("POST", "/openai/v1/responses", Operation::Responses, true, None),
             ("POST", "/openai/responses", Operation::Responses, true, None),
+            ("POST", "/model/a.b-v1%3A0/converse", Operation::Converse, false, Some("a.b-v1:0")),
+            ("POST", "/model/arn%3Aa%2Fb/converse-stream", Operation::ConverseStream, false, Some("arn:a/b")),
             ("POST", "/v1/messages", Operation::Messages, false, None),
             ("POST", "/anthropic/v1/messages/count_tokens", Operation::CountTokens, false, None),
             ("GET", "/v1/models", Operation::Models, false, None),
@@ -457,7 +502,7 @@ mod tests {
         for (method, path, operation, azure, deployment) in cases {
             let place = Place::of(method, path);
             assert_eq!(
-                (place.operation, place.azure, place.deployment),
+                (place.operation, place.azure, place.named.as_deref()),
                 (operation, azure, deployment),
                 "{path}"
             );

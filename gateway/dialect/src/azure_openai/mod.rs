@@ -72,6 +72,10 @@ impl Codec for AzureOpenAi {
         openai::error::event(operation, face)
     }
 
+    fn heartbeat(&self) -> Option<&'static [u8]> {
+        Some(openai::reply::HEARTBEAT)
+    }
+
     fn limit_names(&self) -> &'static LimitNames {
         &openai::reply::LIMIT_NAMES
     }

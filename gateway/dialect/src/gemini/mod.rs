@@ -95,6 +95,11 @@ impl Codec for Gemini {
         error::event(face)
     }
 
+    /// None: Google's Python client takes a comment for a broken answer, and no event of this API is empty.
+    fn heartbeat(&self) -> Option<&'static [u8]> {
+        None
+    }
+
     fn limit_names(&self) -> &'static LimitNames {
         // Google's own answers name no limits; these names are the most widely read.
         &openai::reply::LIMIT_NAMES

@@ -18,7 +18,7 @@ mod translation;
 
 pub(crate) use arguments::{arguments, arguments_or_raw};
 pub(crate) use embedding::{from_base64, to_base64};
-pub(crate) use object::{Items, Object, Rules, as_text};
+pub(crate) use object::{Items, Object, Rules, as_text, is_base64};
 pub(crate) use request::Misfits;
 
 pub use codec::HubCodec;

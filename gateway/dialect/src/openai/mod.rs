@@ -83,6 +83,10 @@ impl Codec for OpenAi {
         error::event(operation, face)
     }
 
+    fn heartbeat(&self) -> Option<&'static [u8]> {
+        Some(reply::HEARTBEAT)
+    }
+
     fn limit_names(&self) -> &'static LimitNames {
         &reply::LIMIT_NAMES
     }

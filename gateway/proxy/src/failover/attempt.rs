@@ -1,6 +1,10 @@
 //! One try on one target: connect, send, read as much as a decision needs.
 
-use std::{future::poll_fn, pin::pin, time::Duration};
+use std::{
+    future::poll_fn,
+    pin::pin,
+    time::{Duration, Instant},
+};
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
@@ -21,7 +25,7 @@ use crate::{
     settle::Progress,
     snapshot::{InjectUsage, Principal, Target},
     translate::{self, Way},
-    upstream::{self, Connection, Exchange, SendFailure, UpstreamRequest},
+    upstream::{self, Connection, Exchange, Proof, SendFailure, UpstreamRequest},
     worker::{Worker, wall_clock},
 };
 
@@ -85,10 +89,11 @@ impl Reply {
 
 /// The id that the provider gave the request, by the names that these dialects use.
 pub(crate) fn upstream_request_id(headers: &HeaderMap) -> Option<&HeaderValue> {
-    static NAMES: [HeaderName; 3] = [
+    static NAMES: [HeaderName; 4] = [
         HeaderName::from_static("x-request-id"),
         HeaderName::from_static("request-id"),
         HeaderName::from_static("apim-request-id"),
+        HeaderName::from_static("x-amzn-requestid"),
     ];
     NAMES.iter().find_map(|name| headers.get(name).filter(|id| id.to_str().is_ok()))
 }
@@ -105,6 +110,7 @@ pub(super) async fn run(
     let asks_usage = asks_usage(target, envelope);
     let Asked { operation, query, needed, body, way, dropped } =
         ask(plan, target, envelope, principal, asks_usage)?;
+    let proof = proof(target).await?;
     let connection =
         worker.pools.take(&target.upstream).await.map_err(|error| Failure::of(Class::Connect(error)))?;
     let outgoing = UpstreamRequest {
@@ -115,7 +121,8 @@ pub(super) async fn run(
         needed,
         body,
     };
-    let request = upstream::build(outgoing, target).ok_or_else(|| Failure::of(Class::Protocol))?;
+    let request =
+        upstream::build(outgoing, target, proof, wall_clock()).ok_or_else(|| Failure::of(Class::Protocol))?;
     progress.sends();
     let (response, exchange) = send(connection, request, target, envelope.head.stream).await?;
     let received =
@@ -126,6 +133,20 @@ pub(super) async fn run(
         _ if envelope.head.stream => Box::pin(received.stream(asks_usage)).await,
         _ => received.plain().await,
     }
+}
+
+/// What the target is shown: at once, but where no credential has ever been had.
+async fn proof(target: &Target) -> Result<Proof, Failure> {
+    let credential = &target.upstream.credential;
+    if let Some(proof) = credential.proof() {
+        return Ok(proof);
+    }
+    // Boxed: nearly no attempt ever waits.
+    let arrived = Box::pin(credential.arrival()).await;
+    arrived.ok_or_else(|| Failure {
+        hint: credential.is_missing_for(Instant::now()),
+        ..Failure::of(Class::NoCredential)
+    })
 }
 
 /// What one target is asked.
@@ -237,7 +258,7 @@ impl Received<'_> {
                 return Err(Failure { status: Some(head.status.as_u16()), ..Failure::of(class) });
             }
         };
-        let reported = codec.reply(self.operation, &body);
+        let reported = codec.reply_with(self.operation, &body, &text_of(&head.headers));
         if let Some(fault) = reported.fault {
             // A failure inside a success; its bytes go to the client only if nothing else can serve.
             let answer = Passed { status: head.status.as_u16(), headers: head.headers, body };
@@ -270,7 +291,7 @@ impl Received<'_> {
         let Some(framing) = codec.framing(content_type) else {
             return Err(Failure { status: Some(head.status.as_u16()), ..Failure::of(Class::Protocol) });
         };
-        let reader = codec.reader(self.operation, hide_usage);
+        let reader = codec.reader(self.operation, hide_usage).headed(&text_of(&head.headers));
         let patience = self.target.upstream.timeouts.ttft;
         let mut stream = Stream::new(head, body, self.exchange, framing, reader);
         if let Some(way) = self.way {
@@ -293,7 +314,7 @@ impl Received<'_> {
         let body = timeout(ERROR_PATIENCE, reading).await.ok().and_then(Result::ok).unwrap_or_default();
         let codec = self.target.upstream.dialect.codec();
         let hint = wait_hint(&head.headers, wall_clock().get()).or_else(|| codec.wait(&body));
-        let fault = match codec.fault(status, &body) {
+        let fault = match codec.fault_with(status, &body, &text_of(&head.headers)) {
             // A 503 that says when to come back is an overload, not a defect.
             Fault::Server if status == 503 && hint.is_some() => Fault::Overloaded,
             fault => fault,
@@ -305,6 +326,11 @@ impl Received<'_> {
         let answer = Some(Box::new(passed));
         Err(Failure { class: Class::Said(fault), status: Some(status), hint, answer })
     }
+}
+
+/// Gives a header that is text by its name.
+fn text_of<'a>(headers: &'a HeaderMap) -> impl Fn(&str) -> Option<&'a str> {
+    |name| headers.get(name)?.to_str().ok()
 }
 
 /// A body that did not come whole.

@@ -4,7 +4,10 @@ use http::{HeaderMap, HeaderValue, header};
 use tollgate_dialect::{ErrorFace, Fault, error_message};
 
 use super::{attempt::upstream_request_id, failure::Passed};
-use crate::{edge::Exchange, intake::Envelope};
+use crate::{
+    edge::{self, Exchange},
+    intake::Envelope,
+};
 
 /// The `content-type` of an answer in one piece.
 pub(super) const PLAIN: &str = "application/json";
@@ -26,7 +29,9 @@ pub(super) fn refusal(passed: Passed, fault: Fault, envelope: &Envelope, exchang
         request_id: &id,
     };
     let body = envelope.dialect.codec().error_body(&face).into();
-    Passed { status: passed.status, headers: answer_headers(&passed.headers, PLAIN), body }
+    let mut headers = answer_headers(&passed.headers, PLAIN);
+    edge::put_error_header(&mut headers, envelope.dialect, &face);
+    Passed { status: passed.status, headers, body }
 }
 
 /// Of an answer in another dialect, only the provider's id for it means something to the client.

@@ -5,6 +5,7 @@
 
 mod anthropic;
 mod azure;
+mod bedrock;
 mod embeddings;
 mod gemini;
 mod openai;
@@ -54,6 +55,7 @@ pub(crate) enum Family {
     Azure,
     Anthropic,
     Gemini,
+    Bedrock,
 }
 
 impl Family {
@@ -64,6 +66,7 @@ impl Family {
             | Operation::CountContents
             | Operation::EmbedContent
             | Operation::BatchEmbedContents => Self::Gemini,
+            Operation::Converse | Operation::ConverseStream => Self::Bedrock,
             _ if incoming.azure => Self::Azure,
             _ => Self::OpenAi,
         }
@@ -76,6 +79,7 @@ impl Family {
             Self::Azure => azure::headers(stamp, name),
             Self::Anthropic => anthropic::headers(stamp),
             Self::Gemini => gemini::headers(),
+            Self::Bedrock => bedrock::headers(stamp),
         };
         headers.insert(0, ("content-type".into(), content_type.into()));
         headers
@@ -201,10 +205,8 @@ fn realistic(name: &str, family: Family, stamp: &Stamp, incoming: &Incoming, beh
 fn converse(name: &str, turn: &Turn<'_>, incoming: &Incoming) -> Plan {
     let mut plan = if incoming.stream {
         let as_array = turn.family == Family::Gemini && !gemini::wants_events(incoming);
-        let content_type =
-            if as_array { "application/json; charset=UTF-8" } else { "text/event-stream; charset=utf-8" };
         let mut plan = Plan {
-            headers: turn.family.headers(turn.stamp, name, content_type),
+            headers: turn.family.headers(turn.stamp, name, stream_type(turn.family, as_array)),
             framing: Framing::Chunked,
             ..Plan::default()
         };
@@ -212,6 +214,7 @@ fn converse(name: &str, turn: &Turn<'_>, incoming: &Incoming) -> Plan {
             Operation::Responses => responses::stream(turn, &mut plan),
             Operation::Messages => anthropic::stream(turn, &mut plan),
             Operation::Generate => gemini::stream(turn, !as_array, &mut plan),
+            Operation::ConverseStream => bedrock::stream(turn, &mut plan),
             Operation::Completions => others::completion_stream(turn, &mut plan),
             _ => openai::stream(turn, &mut plan),
         }
@@ -223,6 +226,7 @@ fn converse(name: &str, turn: &Turn<'_>, incoming: &Incoming) -> Plan {
             Operation::Responses => responses::body(turn),
             Operation::Messages => anthropic::body(turn),
             Operation::Generate => gemini::body(turn),
+            Operation::Converse => bedrock::body(turn),
             Operation::Completions => others::completion(turn),
             _ => openai::body(turn),
         };
@@ -232,6 +236,14 @@ fn converse(name: &str, turn: &Turn<'_>, incoming: &Incoming) -> Plan {
     };
     plan.usage = turn.usage;
     plan
+}
+
+fn stream_type(family: Family, as_array: bool) -> &'static str {
+    match family {
+        Family::Bedrock => bedrock::EVENT_STREAM,
+        Family::Gemini if as_array => "application/json; charset=UTF-8",
+        _ => "text/event-stream; charset=utf-8",
+    }
 }
 
 fn json(family: Family, stamp: &Stamp, name: &str, body: Vec<u8>) -> Plan {

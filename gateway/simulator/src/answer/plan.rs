@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{Family, Headers, Stamp, gemini};
 use crate::book::Usage;
-use crate::{At, Fault, Framing, Incoming, Operation};
+use crate::{At, Fault, Framing, Incoming, Operation, event_stream};
 
 /// What will be sent.
 #[derive(Debug)]
@@ -116,7 +116,7 @@ impl Plan {
                 self.keep_content(chunks);
                 self.says_error = true;
                 let event = error_event(family, incoming, stamp, !self.body.is_empty());
-                self.push(Duration::ZERO, |body| body.extend_from_slice(event.as_bytes()));
+                self.push(Duration::ZERO, |body| body.extend_from_slice(&event));
             }
             Fault::Trickle(pause) => {
                 let pause = Duration::from_millis(pause);
@@ -184,8 +184,11 @@ impl Plan {
 }
 
 /// The event with which a provider says that a stream has failed.
-fn error_event(family: Family, incoming: &Incoming, stamp: &Stamp, began: bool) -> String {
-    match (family, incoming.operation) {
+fn error_event(family: Family, incoming: &Incoming, stamp: &Stamp, began: bool) -> Vec<u8> {
+    let text = match (family, incoming.operation) {
+        (Family::Bedrock, _) => {
+            return event_stream::exception("serviceUnavailableException", "{\"message\":\"Overloaded\"}");
+        }
         (Family::Gemini, _) => gemini::error_event(gemini::wants_events(incoming), began),
         (Family::Anthropic, _) => format!(
             "event: error\ndata: {{\"type\":\"error\",\"error\":{{\"type\":\"overloaded_error\",\
@@ -199,5 +202,6 @@ fn error_event(family: Family, incoming: &Incoming, stamp: &Stamp, began: bool) 
         _ => "data: {\"error\":{\"message\":\"The server had an error while processing your request\",\
              \"type\":\"server_error\",\"param\":null,\"code\":null}}\n\n"
             .to_owned(),
-    }
+    };
+    text.into_bytes()
 }

@@ -95,6 +95,21 @@ impl Said {
         Self { status, kind, code, param, message, wait }
     }
 
+    /// The exception of Bedrock that says it, and its status.
+    fn exception(&self) -> (u16, &'static str) {
+        match (self.code, self.status) {
+            (Some("insufficient_quota"), _) => (400, "ServiceQuotaExceededException"),
+            (_, 401) => (403, "UnrecognizedClientException"),
+            (_, 403) => (403, "AccessDeniedException"),
+            (_, 404) => (404, "ResourceNotFoundException"),
+            (_, 408) => (408, "ModelTimeoutException"),
+            (_, 429) => (429, "ThrottlingException"),
+            (_, 503) => (503, "ServiceUnavailableException"),
+            (_, status @ 500..) => (status, "InternalServerException"),
+            (_, status) => (status, "ValidationException"),
+        }
+    }
+
     fn plan(&self, family: Family, stamp: &Stamp, name: &str) -> Plan {
         let body = match family {
             Family::Anthropic => json!({
@@ -102,6 +117,7 @@ impl Said {
                 "error": { "type": self.kind, "message": self.message },
                 "request_id": stamp.request_id,
             }),
+            Family::Bedrock => json!({ "message": self.message }),
             Family::Azure => self.azure_body(),
             Family::Gemini => self.gemini_body(),
             Family::OpenAi => json!({ "error": {
@@ -110,6 +126,11 @@ impl Said {
         };
         let mut plan = answer(family, stamp, name, body.to_string().into_bytes());
         plan.status = self.status;
+        if family == Family::Bedrock {
+            let (status, exception) = self.exception();
+            plan.status = status;
+            plan.headers.push(("x-amzn-errortype".into(), format!("{exception}:http://aws.example/").into()));
+        }
         plan
     }
 
@@ -154,6 +175,7 @@ fn not_found(family: Family, model: &str) -> String {
         Family::Anthropic => format!("model: {model}"),
         Family::Gemini => format!("models/{model} is not found for API version v1beta."),
         Family::Azure => "The API deployment for this resource does not exist.".to_owned(),
+        Family::Bedrock => "The provided model identifier is invalid.".to_owned(),
         Family::OpenAi => format!("The model `{model}` does not exist or you do not have access to it."),
     }
 }
@@ -165,6 +187,7 @@ fn too_long(family: Family) -> String {
             "The input token count (2000001) exceeds the maximum number of tokens allowed (1048576)."
                 .to_owned()
         }
+        Family::Bedrock => "Input is too long for requested model.".to_owned(),
         Family::Azure | Family::OpenAi => {
             "This model's maximum context length is 128000 tokens. Please reduce the length of the messages."
                 .to_owned()

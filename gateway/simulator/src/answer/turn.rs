@@ -112,12 +112,13 @@ impl<'a> Turn<'a> {
 impl ToolCall {
     /// Calls a tool in any of the forms `{function: {name, parameters}}` (chat),
     /// `{name, parameters}` (responses and Gemini), `{name, input_schema}` (messages),
-    /// `{name, parametersJsonSchema}` (Gemini).
+    /// `{name, parametersJsonSchema}` (Gemini), `{toolSpec: {name, inputSchema: {json}}}` (Converse).
     fn new(tool: &Value) -> Self {
-        let function = tool.get("function").unwrap_or(tool);
+        let function = tool.get("function").or_else(|| tool.get("toolSpec")).unwrap_or(tool);
         let name = function.get("name").and_then(Value::as_str).unwrap_or("tool");
         let schema =
             ["parameters", "input_schema", "parametersJsonSchema"].iter().find_map(|name| function.get(name));
+        let schema = schema.or_else(|| function.get("inputSchema")?.get("json"));
         let arguments = example(schema.unwrap_or(&Value::Null)).to_string();
         let characters: Vec<char> = arguments.chars().collect();
         let fragments = characters.chunks(6).map(|part| part.iter().collect()).collect();

@@ -4,7 +4,7 @@ use serde_json::value::RawValue;
 
 use crate::hub::{
     Given, HubBlock, HubChoice, HubEffort, HubFormat, HubMedia, HubRequest, HubRole, HubSource, HubThinking,
-    HubTool, HubTurn, Items, Object, Sealed, Untranslatable, as_text,
+    HubTool, HubTurn, Items, Object, Sealed, Untranslatable, as_text, is_base64,
 };
 
 pub(super) fn read(bytes: &[u8]) -> Result<HubRequest, Untranslatable> {
@@ -140,7 +140,11 @@ fn source(block: &mut Object<'_>) -> Result<HubSource, Untranslatable> {
     Ok(match &*source.needed_text("type")? {
         "base64" => {
             let media_type = source.needed_text("media_type")?;
-            HubSource::Inline { media_type, base64: source.needed_text("data")? }
+            let base64 = source.needed_text("data")?;
+            if !is_base64(&base64) {
+                return Err(Untranslatable::malformed(source.path("data"), "is no base64"));
+            }
+            HubSource::Inline { media_type, base64 }
         }
         "text" => HubSource::Text(source.needed_text("data")?),
         "url" => HubSource::Url(source.needed_text("url")?),

@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 use super::HINTS;
 use crate::hub::{
     Given, HubBlock, HubChoice, HubEffort, HubFormat, HubMedia, HubRequest, HubRole, HubSource, HubThinking,
-    HubTool, HubTurn, Items, Object, Sealed, Untranslatable, as_text,
+    HubTool, HubTurn, Items, Object, Sealed, Untranslatable, as_text, is_base64,
 };
 use crate::wire::Family;
 
@@ -212,7 +212,11 @@ fn read_part(mut part: Object<'_>, blocks: &mut Vec<HubBlock>) -> Result<(), Unt
         "input_audio" => {
             let mut audio = part.object("input_audio")?.ok_or_else(|| missing(&at, "input_audio"))?;
             let media_type = format!("audio/{}", audio.needed_text("format")?);
-            let source = HubSource::Inline { media_type, base64: audio.needed_text("data")? };
+            let base64 = audio.needed_text("data")?;
+            if !is_base64(&base64) {
+                return Err(Untranslatable::malformed(audio.path("data"), "is no base64"));
+            }
+            let source = HubSource::Inline { media_type, base64 };
             HubBlock::Audio(HubMedia { at, source, name: None })
         }
         "file" => {
@@ -241,8 +245,7 @@ pub(super) fn source(url: String, at: &str) -> Result<HubSource, Untranslatable>
     let media_type = head.strip_suffix(";base64").ok_or_else(broken)?;
     let media_type = media_type.split(';').next().unwrap_or_default().to_ascii_lowercase();
     let base64: String = base64.split_ascii_whitespace().collect();
-    let letters = base64.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+/=-_".contains(&byte));
-    if media_type.is_empty() || base64.is_empty() || !letters {
+    if media_type.is_empty() || !is_base64(&base64) {
         return Err(broken());
     }
     Ok(HubSource::Inline { media_type, base64 })
