@@ -1,5 +1,6 @@
 //! Requests, answers and streams between dialects through the hub form, by table and by law.
 
+mod bedrock;
 mod embeddings;
 mod gemini;
 mod laws;
@@ -17,6 +18,8 @@ const RESPONSES: (Dialect, Operation) = (Dialect::OpenAi, Operation::Responses);
 const MESSAGES: (Dialect, Operation) = (Dialect::Anthropic, Operation::Messages);
 const GENERATE: (Dialect, Operation) = (Dialect::Gemini, Operation::GenerateContent);
 const STREAM: (Dialect, Operation) = (Dialect::Gemini, Operation::StreamGenerateContent);
+const CONVERSE: (Dialect, Operation) = (Dialect::Bedrock, Operation::Converse);
+const CONVERSE_STREAM: (Dialect, Operation) = (Dialect::Bedrock, Operation::ConverseStream);
 
 /// The way from a client's dialect to a target's.
 fn way(from: (Dialect, Operation), to: (Dialect, Operation)) -> Translation {
@@ -37,7 +40,7 @@ fn carried(
 }
 
 fn told(usage: Option<&Usage>) -> HubTold<'_> {
-    HubTold { id: "7", created: 1_700_000_000, usage, framing: Framing::Events, echo: &[] }
+    HubTold { id: "7", model: "theirs", created: 1_700_000_000, usage, framing: Framing::Events, echo: &[] }
 }
 
 /// The data of each event, `[DONE]` as a string.

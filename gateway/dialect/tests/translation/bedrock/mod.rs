@@ -1,0 +1,1 @@
+//! Converse and the other dialects, by feature, both ways.
