@@ -104,7 +104,7 @@ pub(super) fn audio(media: &HubMedia) -> Result<Value, Untranslatable> {
     Ok(json!({"format": format, "source": {"bytes": bytes}}))
 }
 
-pub(super) fn document<'a>(media: &'a HubMedia, names: &mut DocumentNames) -> Result<Value, Untranslatable> {
+pub(super) fn document(media: &HubMedia, names: &mut DocumentNames) -> Result<Value, Untranslatable> {
     let (format, bytes) = content(media, DOCUMENTS)?;
     let name = names.name(media.name.as_deref().unwrap_or_default());
     Ok(json!({"format": format, "name": name, "source": {"bytes": bytes}}))
