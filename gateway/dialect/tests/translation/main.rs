@@ -33,8 +33,18 @@ fn carried(
     to: (Dialect, Operation),
     body: &str,
 ) -> Result<String, Untranslatable> {
+    carried_for("theirs", from, to, body)
+}
+
+/// The same for a target that serves this model.
+fn carried_for(
+    model: &str,
+    from: (Dialect, Operation),
+    to: (Dialect, Operation),
+    body: &str,
+) -> Result<String, Untranslatable> {
     let way = way(from, to);
-    let ask = HubAsk { model: "theirs", output_cap: 500, insert_cap: false, ask_usage: true, may_drop: &[] };
+    let ask = HubAsk { model, output_cap: 500, insert_cap: false, ask_usage: true, may_drop: &[] };
     let written = way.request(&way.read(body.as_bytes())?, &ask)?;
     Ok(String::from_utf8(written.body).expect("text"))
 }
