@@ -128,7 +128,7 @@ proptest! {
         let item = json!({"input": [{"type": name, name.clone(): body, "summary": [{}], "content": [{"type": name}]}]});
         let _ = carried(RESPONSES, CHAT, &item.to_string());
         let _ = carried(RESPONSES, MESSAGES, &item.to_string());
-        let nested = json!({"contents": [{"parts": [{name.clone(): body, "text": body}, {name: {"name": body}}]}]});
+        let nested = json!({"contents": [{"parts": [{name.clone(): body, "text": body}, {name.clone(): {"name": body}}]}]});
         let _ = carried(GENERATE, CHAT, &nested.to_string());
         let _ = carried(GENERATE, MESSAGES, &nested.to_string());
         let of_blocks = json!([{name.clone(): body, "text": body}, {name.clone(): {"name": body}}, {"image": {"format": "png", "source": {name.clone(): body, "bytes": body}}}]);

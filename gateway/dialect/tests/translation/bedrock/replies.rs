@@ -43,7 +43,7 @@ fn an_answer_of_converse_reads_as_a_chat_completion() {
     );
     assert_eq!(
         message["tool_calls"],
-        json!([{"id": "tooluse_1", "type": "function", "function": {"name": "f", "arguments": "{\"a\":2,\"b\":1}"}},
+        json!([{"id": "tooluse_1", "type": "function", "function": {"name": "f", "arguments": "{\"b\":1,\"a\":2}"}},
                {"id": "tooluse_2", "type": "function", "function": {"name": "g", "arguments": "{}"}}])
     );
     assert_eq!(reply["choices"][0]["finish_reason"], "tool_calls");

@@ -211,7 +211,7 @@ fn converse_to_chat() {
             Carried(
                 "/messages/1",
                 json!({"role": "assistant", "content": "Let me see.", "tool_calls": [
-                    {"id": "t1", "type": "function", "function": {"name": "f", "arguments": "{\"a\":2,\"b\":1.5}"}},
+                    {"id": "t1", "type": "function", "function": {"name": "f", "arguments": "{\"b\":1.5,\"a\":2}"}},
                     {"id": "t2", "type": "function", "function": {"name": "f", "arguments": "{}"}}]}),
             ),
         ),

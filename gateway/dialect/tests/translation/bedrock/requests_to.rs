@@ -131,7 +131,7 @@ fn settings_of_a_chat_to_converse() {
             Carried(
                 "/outputConfig/textFormat",
                 json!({"type": "json_schema", "structure": {"jsonSchema":
-                    {"schema": "{\"a\":1,\"b\":1,\"type\":\"object\"}", "name": "n", "description": "d"}}}),
+                    {"schema": "{\"type\":\"object\",\"b\":1,\"a\":1}", "name": "n", "description": "d"}}}),
             ),
         ),
         (

@@ -263,7 +263,7 @@ fn a_stream_there_and_back_again_says_the_same() {
     let mut reader = codec.reader(Operation::ConverseStream, false).framed(Framing::EventStream);
     let mut splitter = Framing::EventStream.splitter();
     splitter.push(Bytes::from(there.clone()));
-    let last = splitter.by_ref().map(|event| reader.read(&event)).last().expect("messages");
+    let last = splitter.by_ref().map(|event| reader.event(&event)).last().expect("messages");
     assert_eq!(last.kind, SeenKind::End, "our own reader takes it for whole");
     let chunks = events(&text(way(CHAT, CONVERSE), &there));
     let said = |pointer: &str| -> String {
@@ -298,7 +298,7 @@ fn an_exception_says_nothing_to_the_client_but_ends_the_stream() {
         written(&json!({"exception": "throttlingException", "payload": {"message": "slow down"}}));
     assert_eq!(way(CHAT, CONVERSE).stream(&told(None), true).event(&exception), b"");
     let mut reader = CONVERSE.0.codec().reader(Operation::ConverseStream, false).framed(Framing::EventStream);
-    assert!(matches!(reader.read(&exception).kind, SeenKind::Error(_)));
+    assert!(matches!(reader.event(&exception).kind, SeenKind::Error(_)));
 }
 
 #[test]
