@@ -124,6 +124,7 @@ fn content(
                 .ok_or_else(|| Untranslatable::malformed(&*media.at, "is no base64"))?;
             Ok((format, bytes))
         }
+        HubSource::Text(text) if text.is_empty() => Err(refused("a document that is empty is refused there")),
         HubSource::Text(text) => {
             let format =
                 format_of("text/plain", known).ok_or_else(|| refused("it takes no text in this place"))?;

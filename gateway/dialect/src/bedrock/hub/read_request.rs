@@ -11,21 +11,21 @@ use crate::{
     wire::Operation,
 };
 
-/// Members that change nothing in the answer: they are for the logs of the client's own account.
-const TELL_NOTHING: &[&str] = &["requestMetadata"];
-
 /// Objects with one member whose usual value every other dialect means anyway.
 const USUAL: &[(&str, &str, &str)] =
     &[("performanceConfig", "latency", "standard"), ("serviceTier", "type", "default")];
 
 pub(super) fn read(operation: Operation, bytes: &[u8]) -> Result<HubRequest, Untranslatable> {
     let mut body = Object::body(bytes)?;
-    body.ignore(TELL_NOTHING);
     let mut request = HubRequest {
         stream: operation == Operation::ConverseStream,
         include_usage: true,
         ..HubRequest::default()
     };
+    // But for the end user they are for the logs of the client's own account.
+    if let Some(mut metadata) = body.object("requestMetadata")? {
+        request.end_user = metadata.text("user_id")?.map(|id| Given::new("requestMetadata.user_id", id));
+    }
     read_blocks(&mut body, "system", &mut request.system)?;
     let messages =
         body.items("messages")?.ok_or_else(|| Untranslatable::malformed("messages", "is missing"))?;
@@ -123,16 +123,11 @@ fn schema(spec: &mut Object<'_>, request: &mut HubRequest) -> Result<Option<Box<
     let path = input.path("json");
     let schema = input.take("json");
     if let Some(raw) = schema {
-        must_be_schema(raw, &path)?;
+        Object::read(raw, &path)
+            .map_err(|_| Untranslatable::malformed(path, "must be a JSON schema, which is an object"))?;
     }
     request.leftover.extend(input.left());
     Ok(schema.map(ToOwned::to_owned))
-}
-
-fn must_be_schema(raw: &RawValue, path: &str) -> Result<(), Untranslatable> {
-    Object::read(raw, path)
-        .map(drop)
-        .map_err(|_| Untranslatable::malformed(path, "must be a JSON schema, which is an object"))
 }
 
 fn read_choice(config: &mut Object<'_>, request: &mut HubRequest) -> Result<(), Untranslatable> {
@@ -163,7 +158,6 @@ fn read_output(body: &mut Object<'_>, request: &mut HubRequest) -> Result<(), Un
             // It is JSON inside a text here.
             let schema = RawValue::from_string(form.needed_text("schema")?)
                 .map_err(|_| Untranslatable::malformed(&*path, "is no JSON"))?;
-            must_be_schema(&schema, &path)?;
             let (name, description) = (form.text("name")?, form.text("description")?);
             let form_of = HubFormat::Schema { name, description, schema, strict: Some(true) };
             request.format = Some(Given::new(at, form_of));

@@ -118,6 +118,9 @@ impl MessageWriter {
 impl HubEventWriter for MessageWriter {
     fn write(&mut self, step: HubEvent, out: &mut Vec<u8>) {
         const UNPROVEN: Open = Open::Reasoning { proven: false };
+        if self.stopped {
+            return;
+        }
         self.start(out);
         match step {
             HubEvent::Start { .. } => {}

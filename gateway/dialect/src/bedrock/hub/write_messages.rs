@@ -108,7 +108,11 @@ impl BlockWriter {
                 })?;
                 Block::ToolUse(Call { tool_use_id: id_for(id), name, input })
             }
-            HubBlock::ToolResult { id, blocks, is_error, .. } => {
+            HubBlock::ToolResult { at, id, blocks, is_error } => {
+                if blocks.iter().any(has_no_place_in_results) {
+                    let why = "a result is texts, pictures and documents there";
+                    return Err(Untranslatable::unsupported(&**at, TARGET, why));
+                }
                 // There are no marks inside a result.
                 let content = self.blocks(blocks, at)?.into_iter().map(|said| said.block).collect();
                 let status = is_error.then_some("error");
@@ -131,6 +135,10 @@ impl BlockWriter {
     fn takes(&self, family: Family) -> bool {
         self.maker == Maker::Anthropic && family == Family::Anthropic
     }
+}
+
+fn has_no_place_in_results(block: &HubBlock) -> bool {
+    matches!(block, HubBlock::ToolUse { .. } | HubBlock::ToolResult { .. } | HubBlock::Audio(_))
 }
 
 fn begins_with_the_model(turn: &HubTurn) -> Untranslatable {

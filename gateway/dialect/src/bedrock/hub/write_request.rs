@@ -115,7 +115,7 @@ pub(super) fn write(request: &HubRequest, ask: &HubAsk<'_>) -> Result<HubBody, U
             max_tokens: cap,
             temperature: temperature(request.temperature.as_ref(), &mut misfits)?,
             top_p: request.top_p.as_ref().map(|given| &given.value),
-            stop_sequences: request.stop.as_ref().map(|given| &*given.value),
+            stop_sequences: request.stop.as_ref().map(|given| &*given.value).filter(|list| !list.is_empty()),
         },
         tool_config: tool_config(request, maker, &mut misfits)?,
         output_config: output_config(request.format.as_ref(), &mut misfits)?,
@@ -129,9 +129,13 @@ pub(super) fn write(request: &HubRequest, ask: &HubAsk<'_>) -> Result<HubBody, U
 /// Instructions are texts; of the other blocks the API takes none in this place.
 fn system<'a>(request: &'a HubRequest, blocks: &mut BlockWriter) -> Result<Vec<Block<'a>>, Untranslatable> {
     for block in &request.system {
-        if let HubBlock::Image(media) | HubBlock::Document(media) | HubBlock::Audio(media) = block {
-            return Err(Untranslatable::unsupported(&*media.at, TARGET, "instructions are texts there"));
-        }
+        let at = match block {
+            HubBlock::Image(media) | HubBlock::Document(media) | HubBlock::Audio(media) => &*media.at,
+            HubBlock::ToolResult { at, .. } => at,
+            HubBlock::ToolUse { .. } => "system",
+            _ => continue,
+        };
+        return Err(Untranslatable::unsupported(at, TARGET, "instructions are texts there"));
     }
     blocks.system(&request.system)
 }

@@ -170,6 +170,7 @@ fn converse_to_chat() {
             extra(json!({"inferenceConfig": {"topK": 5}})),
             Refused(UNSUPPORTED, "additionalModelRequestFields.inferenceConfig.topK"),
         ),
+        ("the end user", json!({"requestMetadata": {"user_id": "u-1"}}), Carried("/user", json!("u-1"))),
         ("metadata is for logs", json!({"requestMetadata": {"team": "a"}}), Gone("/metadata")),
         (
             "the usual place",
