@@ -9,13 +9,15 @@ use tollgate_simulator::{At, Fault, Piece, Refusal, Script, Simulator};
 use crate::harness::{Answer, Ask, Gateway, Setup, TargetSetup, ledger::outcomes, provider, scripted};
 
 /// The client's dialect and the target's, each time different.
-const WAYS: [(Dialect, Dialect); 6] = [
+const WAYS: [(Dialect, Dialect); 8] = [
     (Dialect::OpenAi, Dialect::Anthropic),
     (Dialect::Anthropic, Dialect::OpenAi),
     (Dialect::OpenAi, Dialect::Gemini),
     (Dialect::Gemini, Dialect::OpenAi),
     (Dialect::Anthropic, Dialect::Gemini),
     (Dialect::Gemini, Dialect::Anthropic),
+    (Dialect::OpenAi, Dialect::Bedrock),
+    (Dialect::Anthropic, Dialect::Bedrock),
 ];
 
 fn speaking(dialect: Dialect, simulator: &Simulator) -> TargetSetup {

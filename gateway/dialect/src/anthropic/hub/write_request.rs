@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde::Serialize;
 use serde_json::{Number, Value, json, value::RawValue};
 
@@ -9,7 +10,7 @@ use super::thinking::thinking;
 use crate::{
     hub::{
         Given, HubAsk, HubBlock, HubBody, HubChoice, HubFormat, HubMedia, HubRequest, HubRole, HubSource,
-        HubTool, Misfits, Untranslatable, arguments,
+        HubTool, Misfits, Untranslatable, arguments, standard_base64,
     },
     wire::{Dialect, Family},
 };
@@ -262,6 +263,9 @@ fn foreign(at: &str, kind: &str) -> Untranslatable {
 fn source(media: &HubMedia) -> Result<Value, Untranslatable> {
     match &media.source {
         HubSource::Inline { media_type, base64 } => {
+            if let Some(text) = text_of(media_type, base64) {
+                return Ok(json!({"type": "text", "media_type": "text/plain", "data": text}));
+            }
             let media_type = if media_type == "image/jpg" { "image/jpeg" } else { media_type };
             Ok(json!({"type": "base64", "media_type": media_type, "data": base64}))
         }
@@ -272,6 +276,12 @@ fn source(media: &HubMedia) -> Result<Value, Untranslatable> {
             Err(Untranslatable::unsupported(&*media.at, TARGET, why))
         }
     }
+}
+
+/// The text of a document that is some: the API takes those as text only.
+fn text_of(media_type: &str, base64: &str) -> Option<String> {
+    let bytes = media_type.starts_with("text/").then(|| standard_base64(base64)).flatten()?;
+    String::from_utf8(BASE64_STANDARD.decode(bytes).ok()?).ok()
 }
 
 /// An id in the letters that this dialect takes; the same id always becomes the same, so that a

@@ -79,7 +79,7 @@ pub(super) fn read(block: &mut Object<'_>, kind: &str) -> Result<Option<HubBlock
     }))
 }
 
-/// Where the bytes are. Documents that are text travel as text, as other vendors take them.
+/// Where the bytes are. A document that is plain text travels as text, as other vendors take it.
 fn source(source: &mut Object<'_>, media_type: &str) -> Result<Option<HubSource>, Untranslatable> {
     if let Some(text) = source.text("text")? {
         return Ok(Some(HubSource::Text(text)));
@@ -87,7 +87,7 @@ fn source(source: &mut Object<'_>, media_type: &str) -> Result<Option<HubSource>
     let path = source.path("bytes");
     let Some(bytes) = source.text("bytes")? else { return Ok(None) };
     let base64 = standard_base64(&bytes).ok_or_else(|| Untranslatable::malformed(path, "is no base64"))?;
-    let text = media_type.starts_with("text/").then(|| BASE64_STANDARD.decode(&base64).ok()).flatten();
+    let text = (media_type == "text/plain").then(|| BASE64_STANDARD.decode(&base64).ok()).flatten();
     Ok(Some(match text.and_then(|bytes| String::from_utf8(bytes).ok()) {
         Some(text) => HubSource::Text(text),
         None => HubSource::Inline { media_type: media_type.to_owned(), base64 },

@@ -190,7 +190,7 @@ fn converse_to_chat() {
                 json!({"filename": "n", "file_data": "data:application/pdf;base64,QUJD"}),
             ),
         ),
-        ("a document that is text", content(document("md")), Carried("/messages/0/content", json!("ABC"))),
+        ("a document that is text", content(document("txt")), Carried("/messages/0/content", json!("ABC"))),
         (
             "tool",
             tools(),
@@ -282,6 +282,14 @@ fn converse_to_messages() {
                 json!([{"type": "tool_result", "tool_use_id": "t1", "content": [{"type": "text", "text": "{\"z\":1}"}]},
                        {"type": "tool_result", "tool_use_id": "t2", "content": [{"type": "text", "text": "no"}], "is_error": true},
                        {"type": "text", "text": "And?", "cache_control": {"type": "ephemeral", "ttl": "1h"}}]),
+            ),
+        ),
+        (
+            "a document that is text",
+            content(json!([{"document": {"format": "csv", "name": "n", "source": {"bytes": "QSxC"}}}])),
+            Carried(
+                "/messages/0/content/0",
+                json!({"type": "document", "title": "n", "source": {"type": "text", "media_type": "text/plain", "data": "A,B"}}),
             ),
         ),
         (
