@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result, ensure};
 
 use crate::{
     environment::{self, Tool},
+    fuzz,
     steps::{Steps, Verdict, capture, execute},
     workspace::Workspace,
 };
@@ -32,11 +33,18 @@ pub(crate) fn set_up(workspace: &Workspace) -> Verdict {
     steps.close()
 }
 
+/// How the long forms are run.
+#[derive(Clone, Copy)]
+pub(crate) struct Long {
+    /// Seconds for each fuzz target.
+    pub(crate) fuzz_seconds: u64,
+}
+
 /// Runs the steps; `long` adds the forms that take their time.
-pub(crate) fn run(workspace: &Workspace, long: bool) -> Result<Verdict> {
+pub(crate) fn run(workspace: &Workspace, long: Option<Long>) -> Result<Verdict> {
     println!("building in {}", workspace.target.display());
     let mut steps = Steps::default();
-    steps.run("tools", || require_tools(workspace, long));
+    steps.run("tools", || require_tools(workspace, long.is_some()));
     steps.run("format", || execute(&mut workspace.cargo(&["fmt", "--all", "--check"])));
     steps.run("scripts", || check_scripts(workspace));
     steps.run("clippy", || {
@@ -45,8 +53,8 @@ pub(crate) fn run(workspace: &Workspace, long: bool) -> Result<Verdict> {
     });
     prepare_environments(workspace, &mut steps);
     match long {
-        false => steps.run("tests", || run_tests(workspace)),
-        true => steps.run("tests, long forms", || run_long_forms(workspace)),
+        None => steps.run("tests", || run_tests(workspace)),
+        Some(_) => steps.run("tests, long forms", || run_long_forms(workspace)),
     }
     steps.run("documentation tests", || {
         execute(&mut workspace.cargo(&["test", "--workspace", "--doc", "--locked"]))
@@ -55,7 +63,8 @@ pub(crate) fn run(workspace: &Workspace, long: bool) -> Result<Verdict> {
         let mut doc = workspace.cargo(&["doc", "--workspace", "--no-deps", "--locked"]);
         execute(doc.env("RUSTDOCFLAGS", "-D warnings"))
     });
-    if long {
+    if let Some(long) = long {
+        steps.run("fuzz", || fuzz::run(workspace, long.fuzz_seconds, None));
         steps.run("load comparison", || compare_under_load(workspace));
     }
     Ok(steps.close())

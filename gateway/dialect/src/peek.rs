@@ -1,18 +1,22 @@
 //! One pass over a request body: its top-level members with their byte ranges, nothing parsed.
 //!
 //! The scanner is strict where two parsers could disagree about a top-level member (brackets and
-//! strings must balance, nothing may follow the object, nesting ends at [`MAX_DEPTH`]) and
-//! indifferent to everything below, which is the upstream's to judge. It never recurses and never
-//! panics, and its cost is linear in the bytes.
+//! strings must balance, nothing may follow the object, nesting ends at [`MAX_DEPTH`]) and where some
+//! parser could break at any depth (bytes that are no text, half a surrogate pair, numbers beyond all
+//! measure). What else stands below is the upstream's to judge. It never recurses and never panics, and its
+//! cost is linear in the bytes.
 
 use std::{borrow::Cow, ops::Range};
 
-use memchr::memchr2;
+use memchr::{memchr, memchr2};
 
 use crate::head::Malformed;
 
 /// Deeper nesting is refused, as a defence of every parser behind the gateway.
 const MAX_DEPTH: u32 = 64;
+
+/// More digits in a row are no number that anybody means.
+const MOST_DIGITS: usize = 64;
 
 /// Where the scanned object ends and whether it holds anything.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -45,7 +49,9 @@ pub(crate) fn members(
         scan.expect(b':')?;
         scan.blanks();
         let value = scan.value()?;
-        visit(&name, value)?;
+        // A member that is interpreted names what is wrong with it; the rest is told by its place.
+        visit(&name, value.clone())?;
+        scan.is_measured(&value)?;
         scan.blanks();
         if scan.peek() == Some(b'}') {
             return scan.close(false);
@@ -53,6 +59,31 @@ pub(crate) fn members(
         scan.expect(b',')?;
         scan.blanks();
     }
+}
+
+/// Every string of the body can be read by every parser: it is UTF-8, and no escape is half of a surrogate
+/// pair.
+fn is_text(body: &[u8]) -> Result<(), Malformed> {
+    let fault = |what: &str, at: usize| Malformed::body(format!("the request body {what} at byte {at}"));
+    str::from_utf8(body).map_err(|error| fault("is not valid UTF-8", error.valid_up_to()))?;
+    let mut at = 0;
+    while let Some(found) = body.get(at..).and_then(|rest| memchr(b'\\', rest)) {
+        let escape = at + found;
+        at = match code_unit(body, escape) {
+            Some(0xd800..=0xdbff) if matches!(code_unit(body, escape + 6), Some(0xdc00..=0xdfff)) => {
+                escape + 12
+            }
+            Some(0xd800..=0xdfff) => return Err(fault("has half of a surrogate pair", escape)),
+            _ => escape + 2,
+        };
+    }
+    Ok(())
+}
+
+/// What the escape `\uXXXX` at this place stands for.
+fn code_unit(body: &[u8], at: usize) -> Option<u16> {
+    let digits = body.get(at..at + 6)?.strip_prefix(b"\\u")?;
+    digits.iter().try_fold(0, |unit, digit| Some(unit << 4 | char::from(*digit).to_digit(16)? as u16))
 }
 
 struct Scan<'a> {
@@ -131,6 +162,21 @@ impl<'a> Scan<'a> {
             .map_err(|_| self.fault("expected a value"))
     }
 
+    /// A number is one that every parser can hold: what no double can is something else to each of them.
+    fn is_measured(&self, value: &Range<usize>) -> Result<(), Malformed> {
+        let raw = &self.body[value.clone()];
+        if !matches!(raw.first(), Some(b'-' | b'0'..=b'9')) {
+            return Ok(());
+        }
+        if raw.len() > MOST_DIGITS {
+            return Err(self.fault("a number has more than 64 characters"));
+        }
+        if is_plain_scalar(raw) || serde_json::from_slice::<serde_json::Number>(raw).is_ok() {
+            return Ok(());
+        }
+        Err(self.fault("a number is too large"))
+    }
+
     /// Moves past an object or array. The open brackets are one bit each: `1` for an object.
     fn nested(&mut self) -> Result<(), Malformed> {
         let (mut kinds, mut depth) = (0_u64, 0_u32);
@@ -160,10 +206,26 @@ impl<'a> Scan<'a> {
                         return Ok(());
                     }
                 }
+                Some(b'0'..=b'9') => {
+                    self.digits()?;
+                    continue;
+                }
                 Some(_) => {}
             }
             self.at += 1;
         }
+    }
+
+    /// Moves past digits.
+    fn digits(&mut self) -> Result<(), Malformed> {
+        let start = self.at;
+        while matches!(self.peek(), Some(b'0'..=b'9')) {
+            self.at += 1;
+        }
+        if self.at - start > MOST_DIGITS {
+            return Err(self.fault("a number has more than 64 digits"));
+        }
+        Ok(())
     }
 
     /// Stands on the closing brace of the whole, behind which only blanks may come.
@@ -172,7 +234,7 @@ impl<'a> Scan<'a> {
         self.at += 1;
         self.blanks();
         match self.peek() {
-            None => Ok(Extent { end, empty }),
+            None => is_text(self.body).map(|()| Extent { end, empty }),
             Some(_) => Err(self.fault("something follows the JSON object")),
         }
     }
@@ -292,9 +354,27 @@ mod tests {
             "\u{feff}{}",
             "{\"a\":\"\\",
             "{\"a\":{]}",
+            "{\"a\":1e999}",
+            "{\"a\":\"\\ud800\"}",
+            "{\"a\":[{\"b\":\"x\\uDC00\"}]}",
+            "{\"a\":\"\\ud83d\\ud83d\"}",
+            "{\"a\":\"\\\\\\ud83d!\"}",
         ];
         for body in cases {
             assert!(names(body).is_err(), "{body}");
+        }
+    }
+
+    #[test]
+    fn what_some_parser_breaks_on_is_refused_at_any_depth() {
+        let digits = |count: usize| format!("{{\"a\":[{{\"b\":-{}}}]}}", "7".repeat(count));
+        assert!(names(&digits(64)).is_ok());
+        assert!(names(&digits(65)).is_err());
+        assert!(names(&format!("{{\"a\":{}}}", "7".repeat(400))).is_err());
+        let no_text = members(b"{\"a\":{\"b\":\"\xff\"}}", |_, _| Ok(())).map_err(|fault| fault.message);
+        assert_eq!(no_text, Err("the request body is not valid UTF-8 at byte 11".to_owned()));
+        for fine in ["\\ud83d\\ude00", "\\uD83D\\uDE00\\u00e9", "\\\\ud83d", "\\ud7ff\\ue000", "\\u12"] {
+            assert!(names(&format!("{{\"a\":[\"{fine}\"]}}")).is_ok(), "{fine}");
         }
     }
 

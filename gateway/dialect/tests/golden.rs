@@ -1,7 +1,10 @@
 //! Whole exchanges, one folder each under `golden/<dialect>/<operation>/<case>`: the client's
 //! `request.json`, the `edits.json` that the gateway asks for, the `edited.json` that goes upstream
-//! to the byte, the provider's `reply.json`, `stream.sse` or `stream.json` (an array sent piecewise),
-//! and what must be read in `expected.json`.
+//! to the byte, the provider's `reply.json` (perhaps with `headers.json`), `stream.sse`, `stream.json` (an
+//! array sent piecewise) or `messages.json` (of an AWS event stream), and what must be read in
+//! `expected.json`.
+
+mod aws;
 
 use std::{
     fs,
@@ -12,6 +15,64 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 use tollgate_dialect::{Codec, Dialect, Edits, Framing, Operation, Reported, SeenKind, StreamReader};
 use tollgate_domain::Usage;
+
+/// Operations whose bodies and answers are read.
+const OPERATIONS: [Operation; 22] = [
+    Operation::ChatCompletions,
+    Operation::Responses,
+    Operation::CountResponseTokens,
+    Operation::CompactResponse,
+    Operation::Completions,
+    Operation::Embeddings,
+    Operation::Moderations,
+    Operation::Rerank,
+    Operation::ImageGenerations,
+    Operation::ImageEdits,
+    Operation::Speech,
+    Operation::Transcriptions,
+    Operation::Messages,
+    Operation::CountTokens,
+    Operation::GenerateContent,
+    Operation::StreamGenerateContent,
+    Operation::EmbedContent,
+    Operation::BatchEmbedContents,
+    Operation::Converse,
+    Operation::ConverseStream,
+    Operation::InvokeModel,
+    Operation::InvokeModelStream,
+];
+
+/// Those that can be answered by a stream.
+const STREAMED: [Operation; 11] = [
+    Operation::ChatCompletions,
+    Operation::Responses,
+    Operation::Completions,
+    Operation::ImageGenerations,
+    Operation::ImageEdits,
+    Operation::Speech,
+    Operation::Transcriptions,
+    Operation::Messages,
+    Operation::StreamGenerateContent,
+    Operation::ConverseStream,
+    Operation::InvokeModelStream,
+];
+
+#[test]
+fn every_operation_has_an_exchange_and_every_streamed_one_a_stream() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let cases = |operation: Operation| {
+        let of_dialects = Dialect::ALL.map(|dialect| root.join(dialect.as_str()).join(operation.as_str()));
+        of_dialects.into_iter().filter(|folder| folder.is_dir()).flat_map(|folder| folders(&folder))
+    };
+    for operation in OPERATIONS {
+        assert!(cases(operation).next().is_some(), "{operation:?} has none");
+    }
+    for operation in STREAMED {
+        let forms = ["stream.sse", "stream.json", "messages.json"];
+        let is_stream = |case: PathBuf| forms.iter().any(|form| case.join(form).exists());
+        assert!(cases(operation).any(is_stream), "{operation:?} has no stream");
+    }
+}
 
 #[test]
 fn every_exchange_is_edited_and_read_as_written_down() {
@@ -26,7 +87,7 @@ fn every_exchange_is_edited_and_read_as_written_down() {
             }
         }
     }
-    assert!(cases >= 15, "only {cases} cases were found");
+    assert!(cases >= 32, "only {cases} cases were found");
 }
 
 fn folders(path: &Path) -> Vec<PathBuf> {
@@ -35,23 +96,9 @@ fn folders(path: &Path) -> Vec<PathBuf> {
 }
 
 fn operation(folder: &Path) -> Operation {
-    use Operation::{
-        BatchEmbedContents, ChatCompletions, CountTokens, EmbedContent, Embeddings, GenerateContent,
-        Messages, Responses, StreamGenerateContent,
-    };
     let name = folder.file_name().and_then(|name| name.to_str());
-    let all = [
-        ChatCompletions,
-        Responses,
-        Embeddings,
-        Messages,
-        CountTokens,
-        GenerateContent,
-        StreamGenerateContent,
-        EmbedContent,
-        BatchEmbedContents,
-    ];
-    all.into_iter()
+    OPERATIONS
+        .into_iter()
         .find(|operation| Some(operation.as_str()) == name)
         .unwrap_or_else(|| panic!("{} names no operation", folder.display()))
 }
@@ -80,23 +127,41 @@ fn check(codec: &dyn Codec, operation: Operation, case: &Path) {
         "output_cap": head.output_cap.map(|cap| cap.value),
     }});
     let events = read("stream.sse").map(|stream| (stream, Framing::Events));
-    match events.or_else(|| Some((read("stream.json")?, Framing::JsonArray))) {
+    let array = || Some((read("stream.json")?, Framing::JsonArray));
+    let messages =
+        || read("messages.json").map(|_| (messages_of(&parse("messages.json")), Framing::EventStream));
+    match events.or_else(array).or_else(messages) {
         Some((stream, framing)) => {
             let asked = head.include_usage == Some(true);
-            let reader = codec.reader(operation, !asked).framed(framing);
-            follow(reader, framing, Bytes::from(stream), &mut seen);
+            let reader = || codec.reader(operation, !asked).framed(framing);
+            let stream = Bytes::from(stream);
+            follow(reader(), framing, std::slice::from_ref(&stream), &mut seen);
+            cut_anywhere(&at.to_string(), &reader, framing, &stream, &seen);
         }
-        None => report(&codec.reply(operation, &must("reply.json")), &mut seen),
+        None => {
+            let headers = read("headers.json").map_or(Value::Null, |_| parse("headers.json"));
+            let reported =
+                codec.reply_with(operation, &must("reply.json"), &|name| headers.get(name)?.as_str());
+            report(&reported, &mut seen);
+        }
+    }
+    if let Some(unread) = seen.as_object_mut().and_then(|seen| seen.remove("unread")) {
+        assert_eq!(unread, 0, "{at}: the stream ends with a whole event");
     }
     assert_eq!(seen, parse("expected.json"), "{at}");
 }
 
-fn follow(mut reader: StreamReader, framing: Framing, stream: Bytes, seen: &mut Value) {
+/// All messages of a list of lines.
+fn messages_of(lines: &Value) -> Vec<u8> {
+    lines.as_array().into_iter().flatten().flat_map(aws::written).collect()
+}
+
+fn follow(mut reader: StreamReader, framing: Framing, pieces: &[Bytes], seen: &mut Value) {
     let mut splitter = framing.splitter();
-    splitter.push(stream);
-    let events: Vec<String> = splitter
-        .by_ref()
-        .map(|event| {
+    let mut events: Vec<String> = Vec::new();
+    for piece in pieces {
+        splitter.push(piece.clone());
+        for event in splitter.by_ref() {
             let seen = reader.event(&event);
             let kind = match seen.kind {
                 SeenKind::Prelude => "prelude".to_owned(),
@@ -104,15 +169,52 @@ fn follow(mut reader: StreamReader, framing: Framing, stream: Bytes, seen: &mut 
                 SeenKind::Finish => "finish".to_owned(),
                 SeenKind::End => "end".to_owned(),
                 SeenKind::Error(fault) => format!("error {fault:?}"),
+                SeenKind::Broken => "broken".to_owned(),
             };
-            if seen.hide { format!("{kind} hidden") } else { kind }
-        })
-        .collect();
-    assert_eq!(splitter.buffered(), 0, "the stream ends with a whole event");
+            events.push(if seen.hide { format!("{kind} hidden") } else { kind });
+        }
+    }
+    seen["unread"] = splitter.buffered().into();
     seen["events"] = events.into();
     seen["finished"] = reader.finished().into();
     seen["output_bytes"] = reader.output_bytes().into();
     report(reader.reported().unwrap_or(&Reported::default()), seen);
+}
+
+/// At each byte the stream may come in two pieces, which changes nothing, or break, which leaves what its
+/// whole events said: never more than all of it says, and never an end that has not come.
+fn cut_anywhere(
+    at: &str,
+    reader: &dyn Fn() -> StreamReader,
+    framing: Framing,
+    stream: &Bytes,
+    whole: &Value,
+) {
+    let (mut heard, mut spoken) = (0, 0);
+    for place in 0..=stream.len() {
+        let (first, second) = (stream.slice(..place), stream.slice(place..));
+        let mut seen = json!({"head": whole["head"]});
+        follow(reader(), framing, &[first.clone(), second], &mut seen);
+        assert_eq!(&seen, whole, "{at} in two at byte {place}");
+
+        let mut broken = json!({});
+        follow(reader(), framing, &[first], &mut broken);
+        let events = broken["events"].as_array().map_or(0, Vec::len);
+        let said = broken["output_bytes"].as_u64().unwrap_or(0);
+        assert!(events >= heard && said >= spoken, "{at} broken at byte {place}: {broken}");
+        assert_eq!(
+            broken["events"].as_array().map(Vec::as_slice),
+            whole["events"].as_array().map(|events_of_all| &events_of_all[..events]),
+            "{at} broken at byte {place}"
+        );
+        let is_over = events == whole["events"].as_array().map_or(0, Vec::len);
+        assert!(!is_over || broken["usage"] == whole["usage"], "{at} broken at byte {place}: {broken}");
+        (heard, spoken) = (events, said);
+    }
+    assert_eq!(
+        (heard, spoken),
+        (whole["events"].as_array().map_or(0, Vec::len), whole["output_bytes"].as_u64().unwrap_or(0))
+    );
 }
 
 fn report(reported: &Reported, seen: &mut Value) {

@@ -78,7 +78,14 @@ impl Envelope {
 
     /// What a target of another dialect would have to be asked.
     pub(crate) fn asking(&self) -> Asking<'_> {
-        Asking { dialect: self.dialect, operation: self.operation, body: &self.body, form: &self.hub }
+        Asking {
+            dialect: self.dialect,
+            operation: self.operation,
+            query: self.query.as_deref(),
+            head: &self.head,
+            body: &self.body,
+            form: &self.hub,
+        }
     }
 
     /// The bytes to keep while a stream runs, for the case that they have to be counted.

@@ -136,6 +136,8 @@ struct Passage {
     exchange: Exchange,
     snapshot: Arc<Snapshot>,
     principal: Arc<Principal>,
+    /// Of a caller that has signed, until its body has proven it.
+    claimed: Option<Box<auth::Claimed>>,
     call: Call<'static>,
     headers: HeaderMap,
     query: Option<String>,
@@ -194,7 +196,8 @@ fn refuse_unknown(
     dialect: Dialect,
     operation: &'static str,
 ) -> Response<Body> {
-    settle::unknown_caller(worker, exchange, rejection.status().as_u16(), rejection.code(), operation);
+    let status = rejection.status_for(dialect).as_u16();
+    settle::unknown_caller(worker, exchange, status, rejection.code(), operation);
     own(edge::refuse(rejection, dialect, exchange.id, &Tried::default()))
 }
 
@@ -208,15 +211,26 @@ fn identify(
 ) -> Received {
     let snapshot = worker.shared.snapshot.load_full();
     let said = Said::by(&parts.headers);
-    let principal = match auth::identify(&snapshot.keys, &said, &parts.uri, exchange.started) {
-        Ok(principal) => principal,
+    let is_bodiless = matches!(call.operation, Operation::ListModels | Operation::GetModel);
+    let identified = auth::identify(&snapshot.keys, &said, &parts, exchange.started).and_then(|identified| {
+        Ok(match identified {
+            auth::Identified::Known(principal) => (principal, None),
+            auth::Identified::Claimed(claimed) if is_bodiless => {
+                claimed.prove(b"", exchange.started)?;
+                (Arc::clone(claimed.principal()), None)
+            }
+            auth::Identified::Claimed(claimed) => (Arc::clone(claimed.principal()), Some(claimed)),
+        })
+    });
+    let (principal, claimed) = match identified {
+        Ok(identified) => identified,
         Err(rejection) => {
             let operation = call.operation.as_str();
             let refusal = refuse_unknown(worker, exchange, &rejection, call.dialect, operation);
             return Received::Answered(refusal);
         }
     };
-    if matches!(call.operation, Operation::ListModels | Operation::GetModel) {
+    if is_bodiless {
         return Received::Answered(own(models(&snapshot, &principal, &call, exchange)));
     }
     let known = Known { caller: Caller::of(&said, &principal), ..Known::default() };
@@ -226,6 +240,7 @@ fn identify(
         exchange,
         snapshot,
         principal,
+        claimed,
         call,
         headers: parts.headers,
         query: parts.uri.query().map(str::to_owned),
@@ -243,7 +258,11 @@ async fn answer(passage: &mut Passage, fate: &Rc<Fate>) -> Response<Body> {
         Ok(response) => return response,
         Err(rejection) => rejection,
     };
-    let Passage { worker, exchange, snapshot, principal, call, known, .. } = passage;
+    let Passage { worker, exchange, snapshot, principal, claimed, call, known, .. } = passage;
+    if claimed.is_some() {
+        // What somebody claims to be is nobody's account.
+        return refuse_unknown(worker, *exchange, &rejection, call.dialect, call.operation.as_str());
+    }
     if !known.admitted {
         settle::refused(
             worker,
@@ -258,6 +277,7 @@ async fn answer(passage: &mut Passage, fate: &Rc<Fate>) -> Response<Body> {
                 stream: known.stream,
                 stamp: stamp(snapshot),
                 rejection: &rejection,
+                status: rejection.status_for(call.dialect).as_u16(),
                 at: exchange.now().wall,
             },
         );
@@ -278,9 +298,14 @@ struct Known {
 
 /// The way through the stations.
 async fn travel(passage: &mut Passage, fate: &Rc<Fate>) -> Result<Response<Body>, Rejection> {
-    let Passage { worker, exchange, snapshot, principal, call, headers, query, zone, body, known } = passage;
+    let Passage { worker, exchange, snapshot, principal, claimed, call, headers, query, zone, body, known } =
+        passage;
     let body = body.take().expect("a call travels once");
     let body = intake::body(headers, body, &snapshot.edge).await?;
+    if let Some(claim) = claimed {
+        claim.prove(&body, exchange.started)?;
+        *claimed = None;
+    }
     let mut envelope = intake::open(call, std::mem::take(headers), query.take(), zone.take(), body)?;
     known.stream = envelope.head.stream;
     if let Some(id) = envelope.names_response() {

@@ -14,7 +14,7 @@ use std::{
 };
 
 use tollgate_accounting::{ledger::Identity, ledger::Place, price::PriceLine, quota::Scope};
-use tollgate_dialect::Dialect;
+use tollgate_dialect::{Apis, Dialect};
 use tollgate_domain::{ModelAlias, Name, RegionName, UnixMillis, UpstreamModel, UpstreamName, ZoneName};
 
 use crate::{
@@ -169,6 +169,8 @@ pub struct Upstream {
     pub name: UpstreamName,
     /// What it speaks.
     pub dialect: Dialect,
+    /// Its ways to converse, where its dialect has several.
+    pub apis: Apis,
     /// Where it stands.
     pub region: RegionName,
     /// Where it processes data; a project with residency needs all of them permitted.
@@ -232,6 +234,9 @@ pub struct Timeouts {
     pub byte_idle: Duration,
     /// Time without a content event in a stream.
     pub content_idle: Duration,
+    /// Silence toward the client of a committed stream until it gets a heartbeat, where its dialect has
+    /// one; zero for none.
+    pub heartbeat: Duration,
     /// Whole plain call.
     pub total: Duration,
     /// Whole stream.
@@ -251,6 +256,7 @@ impl Default for Timeouts {
             ttft: Duration::from_secs(60),
             byte_idle: Duration::from_secs(60),
             content_idle: Duration::from_secs(180),
+            heartbeat: Duration::from_secs(15),
             total: Duration::from_secs(600),
             stream_total: Duration::from_secs(3600),
             keep_alive: Duration::from_secs(50),

@@ -2,9 +2,11 @@
 //!
 //! A scripted provider serves each recorded answer byte for byte, cut at several seeded places;
 //! the recorded request goes through the gateway to it. Looked at afterwards: what the client got,
-//! what the provider got, and the row in the ledger.
+//! what the provider got, and the row in the ledger. Requests to converse also go to targets that speak
+//! something else ([`crossings`]).
 
 mod api;
+mod crossings;
 mod expectation;
 mod play;
 mod provider;
@@ -34,19 +36,24 @@ pub(crate) fn run(workspace: &Workspace, dir: &Path, only: Option<&str>) -> Resu
     ensure!(!recordings.is_empty(), "no recording in {}", dir.display());
     execute(&mut workspace.cargo(&["build", "--package", "tollgate-app", "--locked"]))?;
 
-    let (served, unserved): (Vec<Recording>, Vec<Recording>) =
-        recordings.into_iter().partition(|recording| Api::of(&recording.dialect).is_some());
-    let plays = play::plan(served.into_iter().map(Arc::new))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .context("no runtime")?;
-    let (played, log) = runtime.block_on(replay(&workspace.gateway_binary(), plays))?;
+    let binary = workspace.gateway_binary();
+    let crossed = runtime.block_on(crossings::run(&binary, &recordings))?;
+    let (served, unserved): (Vec<Recording>, Vec<Recording>) =
+        recordings.into_iter().partition(|recording| Api::of(&recording.dialect).is_some());
+    let plays = play::plan(served.into_iter().map(Arc::new))?;
+    let (played, log) = runtime.block_on(replay(&binary, plays))?;
     for line in log.lines().filter(|line| line.contains("panicked at")) {
         println!("the gateway: {line}");
     }
-    Ok(report(&played, &unserved))
+    Ok(match (report(&played, &unserved), crossed) {
+        (Verdict::Passed, crossed) => crossed,
+        (replayed, _) => replayed,
+    })
 }
 
 /// Plays everything; gives what was seen and what the gateway logged.

@@ -72,8 +72,10 @@ pub(super) fn plan(recordings: impl IntoIterator<Item = Arc<Recording>>) -> Resu
         ensure!(recording.request.method == "POST", "{name}: {} is not replayed", recording.request.method);
         let model = asked_model(&recording).with_context(|| format!("{name}: no model is asked for"))?;
         let answer = recording.response.bytes().with_context(|| name.clone())?;
-        let is_stream = verdict::is_event_stream(&recording)
-            || recording.request.url.path().ends_with(":streamGenerateContent");
+        let path = recording.request.url.path();
+        let streams = [":streamGenerateContent", "/converse-stream", "/invoke-with-response-stream"];
+        let is_stream =
+            verdict::is_event_stream(&recording) || streams.iter().any(|verb| path.ends_with(verb));
         let cuts: &[Cut] = if is_stream { &Cut::OF_STREAMS } else { &Cut::OF_PLAIN };
         for cut in cuts {
             plays.push(Play {
@@ -107,7 +109,18 @@ pub(super) fn configuration(plays: &[Play], provider: SocketAddr) -> String {
         let model = Value::from(play.model.as_str());
         let _ = writeln!(models, "  - {{ name: {slot}, targets: [{{ upstream: {slot}, model: {model} }}] }}");
     }
-    let aliases = plays.iter().map(|play| play.slot.as_str()).collect::<Vec<_>>().join(", ");
+    whole_configuration(&regions, &upstreams, &models, plays.iter().map(|play| play.slot.as_str()))
+}
+
+/// A configuration with these lines of regions, upstreams and models, and a key that may use the
+/// aliases.
+pub(super) fn whole_configuration<'a>(
+    regions: &str,
+    upstreams: &str,
+    models: &str,
+    aliases: impl Iterator<Item = &'a str>,
+) -> String {
+    let aliases = aliases.collect::<Vec<_>>().join(", ");
     format!(
         "version: 1
 organization: replay
@@ -187,6 +200,8 @@ impl Play {
         }
         let recorded = &self.recording.request.body;
         let mut body = match recorded.as_str() {
+            // Who only looks whether a model is there sends nothing.
+            Some("") => return Ok(Bytes::new()),
             Some(text) => serde_json::from_str(text).context("the recorded request is no JSON")?,
             None => recorded.clone(),
         };

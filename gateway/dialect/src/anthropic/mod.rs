@@ -75,6 +75,10 @@ impl Codec for Anthropic {
         error::event(face)
     }
 
+    fn heartbeat(&self) -> Option<&'static [u8]> {
+        Some(reply::HEARTBEAT)
+    }
+
     fn limit_names(&self) -> &'static LimitNames {
         &reply::LIMIT_NAMES
     }

@@ -10,7 +10,7 @@ use crate::{
     codec::{Codec, Edits, ErrorFace, InputEstimate, LimitNames, LimitShown},
     fault::Fault,
     head::{Head, Malformed},
-    hub::HubCodec,
+    hub::{EmbeddingCodec, HubCodec},
     openai,
     reader::StreamReader,
     reported::Reported,
@@ -72,6 +72,10 @@ impl Codec for AzureOpenAi {
         openai::error::event(operation, face)
     }
 
+    fn heartbeat(&self) -> Option<&'static [u8]> {
+        Some(openai::reply::HEARTBEAT)
+    }
+
     fn limit_names(&self) -> &'static LimitNames {
         &openai::reply::LIMIT_NAMES
     }
@@ -85,6 +89,14 @@ impl Codec for AzureOpenAi {
     }
 
     fn hub(&self) -> Option<&'static dyn HubCodec> {
-        crate::openai::OpenAi.hub()
+        openai::OpenAi.hub()
+    }
+
+    fn hub_of(&self, operation: Operation) -> Option<&'static dyn HubCodec> {
+        openai::OpenAi.hub_of(operation)
+    }
+
+    fn embeddings(&self) -> Option<&'static dyn EmbeddingCodec> {
+        crate::openai::OpenAi.embeddings()
     }
 }

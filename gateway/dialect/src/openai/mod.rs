@@ -22,7 +22,7 @@ use crate::{
     codec::{Codec, Edits, ErrorFace, InputEstimate, LimitNames, LimitShown},
     fault::Fault,
     head::{Head, Malformed},
-    hub::HubCodec,
+    hub::{EmbeddingCodec, HubCodec},
     reader::StreamReader,
     reported::Reported,
     wire::{Dialect, Operation},
@@ -83,6 +83,10 @@ impl Codec for OpenAi {
         error::event(operation, face)
     }
 
+    fn heartbeat(&self) -> Option<&'static [u8]> {
+        Some(reply::HEARTBEAT)
+    }
+
     fn limit_names(&self) -> &'static LimitNames {
         &reply::LIMIT_NAMES
     }
@@ -97,5 +101,13 @@ impl Codec for OpenAi {
 
     fn hub(&self) -> Option<&'static dyn HubCodec> {
         Some(&hub::ChatHub)
+    }
+
+    fn embeddings(&self) -> Option<&'static dyn EmbeddingCodec> {
+        Some(&hub::OpenAiEmbeddings)
+    }
+
+    fn hub_of(&self, operation: Operation) -> Option<&'static dyn HubCodec> {
+        hub::of(operation)
     }
 }

@@ -16,6 +16,9 @@ use crate::{
     wire::Operation,
 };
 
+/// A comment: parsers of server-sent events step over it, and those of the official clients do.
+pub(crate) const HEARTBEAT: &[u8] = b": keep-alive\n\n";
+
 /// The top-level members of an answer that matter, as raw text or the index of their value.
 #[derive(Default)]
 pub(crate) struct Members<'a> {
@@ -50,7 +53,7 @@ impl<'a> Members<'a> {
     ///
     /// Looking at what stands before each colon is several times cheaper than walking a long answer. A
     /// quote before a colon never ends a value, and a name inside a text has its own quotes escaped; so
-    /// a name that stands but once is taken, and anything less plain is walked.
+    /// a name that stands but once, and at the top, is taken, and anything less plain is walked.
     pub(crate) fn of_answer(bytes: &'a [u8]) -> Self {
         Self::by_name(bytes).unwrap_or_else(|| Self::of(bytes))
     }
@@ -77,16 +80,23 @@ impl<'a> Members<'a> {
                 _ => {}
             }
         }
-        let (usage, choices) = (usage.once()?, choices.once());
+        let (model, usage, choices) = (model.once()?, usage.once()?, choices.once());
         let opens = |at: usize, bracket| bytes.get(at) == Some(&bracket);
         let plain = opens(usage, b'{') && choices.is_none_or(|at| opens(at, b'['));
         let service_tier = match service_tier {
             Stands::Nowhere => None,
-            Stands::Once(at) => Some(text_at(bytes, at)?),
+            Stands::Once(at) => Some(at),
             Stands::Often => return None,
         };
-        plain.then_some(Self {
-            model: Some(text_at(bytes, model.once()?)?),
+        let at_top = |at: usize| is_at_top(bytes, at);
+        let all_at_top =
+            at_top(model) && at_top(usage) && choices.into_iter().chain(service_tier).all(at_top);
+        let service_tier = match service_tier {
+            None => None,
+            Some(at) => Some(text_at(bytes, at)?),
+        };
+        (plain && all_at_top).then_some(Self {
+            model: Some(text_at(bytes, model)?),
             service_tier,
             usage: Some(usage),
             output: choices.map(Output::Choices),
@@ -164,6 +174,27 @@ impl Stands {
     }
 }
 
+/// True for the first byte of a value that stands in the outermost object alone: told from the nearer end of
+/// the bytes, which for all that matters here is near.
+fn is_at_top(bytes: &[u8], at: usize) -> bool {
+    if at < bytes.len() / 2 { opened(&bytes[..at]) == 1 } else { opened(&bytes[at..]) == -1 }
+}
+
+/// How many brackets more are opened than closed outside of strings.
+fn opened(bytes: &[u8]) -> i64 {
+    let (mut opened, mut at) = (0, 0);
+    while let Some(byte) = bytes.get(at) {
+        match byte {
+            b'"' => at = after_string(bytes, at).unwrap_or(bytes.len()) - 1,
+            b'{' | b'[' => opened += 1,
+            b'}' | b']' => opened -= 1,
+            _ => {}
+        }
+        at += 1;
+    }
+    opened
+}
+
 /// The raw text of the string that begins at `at`.
 fn text_at(bytes: &[u8], at: usize) -> Option<&[u8]> {
     let after = (bytes.get(at) == Some(&b'"')).then(|| after_string(bytes, at))??;
@@ -192,14 +223,16 @@ pub(crate) fn read(operation: Operation, body: &[u8], rules: &FaultRules) -> Rep
         // What it tells of is another call, which was settled in its time.
         return Reported::default();
     }
-    let members = Members::of_answer(body);
+    let responses = operation == Operation::Responses;
+    // Its id matters as well, which the quicker way does not look for.
+    let members = if responses { Members::of(body) } else { Members::of_answer(body) };
     let mut reported = Reported {
         served_model: members.model.filter(|raw| !raw.is_empty()).map(|raw| text_of(raw).into()),
         service_tier: members.service_tier.filter(|raw| !raw.is_empty()).map(|raw| text_of(raw).into()),
         fault: members.fault(body, rules),
         ..Reported::default()
     };
-    if operation == Operation::Responses {
+    if responses {
         reported.response_id = members.id.filter(|raw| !raw.is_empty()).map(|raw| text_of(raw).into());
     }
     members.take_usage(body, &mut reported);
@@ -279,6 +312,23 @@ mod tests {
             assert_eq!((usage.input_tokens(), usage.output_tokens()), (1, 2));
             assert_eq!(reported.served_model.as_deref(), Some("m"));
         }
+    }
+
+    #[test]
+    fn a_name_that_stands_once_but_deeper_states_nothing() {
+        let cases = [
+            br#"{"model":"m","choices":[{"message":{"content":"x"},"usage":{"prompt_tokens":9,"completion_tokens":9}}]}"#.as_slice(),
+            br#"{"a":{"usage":{"prompt_tokens":9,"completion_tokens":9},"x":["]}\""]},"model":"m","choices":[]}"#,
+        ];
+        for body in cases {
+            let reported = read(Operation::ChatCompletions, body, &crate::openai::error::RULES);
+            assert_eq!(reported.usage, None, "{}", body.escape_ascii());
+            assert_eq!(reported.served_model.as_deref(), Some("m"));
+        }
+        let inside =
+            br#"{"choices":[{"model":"n","index":0}],"usage":{"prompt_tokens":1,"completion_tokens":2}}"#;
+        let reported = read(Operation::ChatCompletions, inside, &crate::openai::error::RULES);
+        assert_eq!((reported.served_model, reported.usage.is_some()), (None, true));
     }
 
     #[test]

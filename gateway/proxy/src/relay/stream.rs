@@ -51,6 +51,8 @@ pub(super) struct StreamBody {
     out: Outgoing,
     phase: Phase,
     clock: StreamClock,
+    /// What a client of this dialect steps over.
+    heartbeat: Option<&'static [u8]>,
     checkpoint: (Instant, u64),
     /// Where this stream's waker is kept.
     place: Option<usize>,
@@ -74,6 +76,7 @@ impl StreamBody {
         let mut body = Self {
             id: trip.exchange().id,
             clock: StreamClock::new(timeouts, trip.exchange().began, now),
+            heartbeat: trip.asked().dialect.codec().heartbeat(),
             trip,
             worker,
             visit,
@@ -125,7 +128,7 @@ impl StreamBody {
             }
             match self.poll_upstream(cx) {
                 Poll::Ready(Some(Ok(chunk))) => self.take(chunk),
-                Poll::Ready(Some(Err(_))) => self.broke(End::Truncated),
+                Poll::Ready(Some(Err(_))) => self.broke(Breakage::Truncated),
                 Poll::Ready(None) => self.upstream_ended(cx),
                 Poll::Pending if self.is_overdue(cx) => {}
                 Poll::Pending => {
@@ -158,6 +161,9 @@ impl StreamBody {
         self.splitter.push(chunk);
         self.worker.trap("relayed");
         self.read_events(now);
+        if self.out.has_more() {
+            self.clock.sent(now);
+        }
         self.write_checkpoint(now);
     }
 
@@ -190,6 +196,7 @@ impl StreamBody {
                 }
             }
             SeenKind::Error(fault) => self.upstream_said(fault, event, now),
+            SeenKind::Broken => self.broke(Breakage::Damaged),
         }
     }
 
@@ -214,8 +221,9 @@ impl StreamBody {
     /// would have a hole.
     fn pass_unread(&mut self, piece: Bytes) {
         match (&self.translation, self.phase) {
+            _ if piece.is_empty() => {}
             (None, _) => self.out.push(piece),
-            (Some(_), Phase::Flowing) => self.broke(End::Truncated),
+            (Some(_), Phase::Flowing) => self.broke(Breakage::Truncated),
             (Some(_), _) => {}
         }
     }
@@ -278,15 +286,19 @@ impl StreamBody {
         if self.phase == Phase::Flowing && !rest.is_empty() {
             // Some servers leave the last blank line out.
             let seen = self.reader.event(&rest);
-            if !seen.hide && seen.kind != SeenKind::Prelude {
-                self.pass(seen.kind, rest, Instant::now());
+            match seen.kind {
+                // A frame that states its length was torn, whatever stood before it.
+                SeenKind::Broken => return self.broke(Breakage::Truncated),
+                SeenKind::Prelude => {}
+                _ if seen.hide => {}
+                kind => self.pass(kind, rest, Instant::now()),
             }
         } else {
             self.pass_unread(rest);
         }
         if self.phase == Phase::Flowing {
             if !self.reader.finished() {
-                return self.broke(End::Truncated);
+                return self.broke(Breakage::Truncated);
             }
             if !self.complete() {
                 return;
@@ -304,20 +316,11 @@ impl StreamBody {
     }
 
     /// The stream broke after its first content: it says so, and never looks complete.
-    fn broke(&mut self, end: End) {
+    fn broke(&mut self, how: Breakage) {
         if self.phase != Phase::Flowing {
             return self.close();
         }
-        let (code, message, outcome) = match end {
-            End::Stalled => {
-                ("upstream_stalled", "the upstream stopped sending in the middle of its answer", "stalled")
-            }
-            _ => (
-                "upstream_truncated",
-                "the upstream closed the connection in the middle of its answer",
-                "truncated",
-            ),
-        };
+        let (end, code, outcome, message) = how.told();
         self.visit.broke(outcome, Instant::now());
         let reading = self.partial();
         self.fail(Exit::Broken { end, code, reading }, code, message);
@@ -368,11 +371,20 @@ impl StreamBody {
             self.fail(Exit::Internal(reading), "internal", "the gateway is shutting down");
             return true;
         }
-        if self.clock.poll_overdue(cx).is_pending() {
-            return false;
+        match self.clock.poll_due(cx) {
+            Poll::Pending => return false,
+            Poll::Ready(Due::Heartbeat) => self.beat(),
+            Poll::Ready(Due::End) => self.broke(Breakage::Stalled),
         }
-        self.broke(End::Stalled);
         true
+    }
+
+    /// Tells the client that its stream is alive. Inside an event that passes in pieces nothing can be said.
+    fn beat(&mut self) {
+        self.clock.sent(tokio::time::Instant::now().into_std());
+        if let Some(heartbeat) = self.heartbeat.filter(|_| !self.splitter.is_raw()) {
+            self.out.push(Bytes::from_static(heartbeat));
+        }
     }
 
     fn write_checkpoint(&mut self, now: Instant) {
@@ -381,6 +393,43 @@ impl StreamBody {
         if tokens >= before + CHECKPOINT_TOKENS && now.duration_since(at) >= CHECKPOINT_EVERY {
             self.worker.write_checkpoint(self.id, tokens);
             self.checkpoint = (now, tokens);
+        }
+    }
+}
+
+/// How a stream breaks without a word from its upstream.
+#[derive(Clone, Copy)]
+enum Breakage {
+    /// It ended before its end.
+    Truncated,
+    /// Bytes came that are no event.
+    Damaged,
+    /// Nothing came any more.
+    Stalled,
+}
+
+impl Breakage {
+    /// How its row ends, the code, the outcome of the attempt, and the words for the client.
+    const fn told(self) -> (End, &'static str, &'static str, &'static str) {
+        match self {
+            Self::Truncated => (
+                End::Truncated,
+                "upstream_truncated",
+                "truncated",
+                "the upstream closed the connection in the middle of its answer",
+            ),
+            Self::Damaged => (
+                End::Truncated,
+                "upstream_truncated",
+                "damaged",
+                "the upstream's answer was damaged on its way and cannot be read further",
+            ),
+            Self::Stalled => (
+                End::Stalled,
+                "upstream_stalled",
+                "stalled",
+                "the upstream stopped sending in the middle of its answer",
+            ),
         }
     }
 }
@@ -470,6 +519,11 @@ impl Outgoing {
         self.held = None;
     }
 
+    /// True when something waits that may leave.
+    fn has_more(&self) -> bool {
+        !self.queue.is_empty() || (self.held.is_none() && self.run.is_some())
+    }
+
     fn pop(&mut self) -> Option<Bytes> {
         if let Some(bytes) = self.queue.pop_front() {
             return Some(bytes);
@@ -482,12 +536,23 @@ impl Outgoing {
     }
 }
 
+/// What it is time for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Due {
+    /// The client has heard nothing for a while.
+    Heartbeat,
+    /// The stream has run out of time.
+    End,
+}
+
 /// The silences of a stream. Each chunk only notes the time; the timer is looked at when it fires.
 struct StreamClock {
     timeouts: Timeouts,
     deadline: Instant,
     last_byte: Instant,
     last_content: Instant,
+    /// The client got something.
+    last_sent: Instant,
     tail_until: Option<Instant>,
     timer: Option<Pin<Box<Sleep>>>,
 }
@@ -495,7 +560,15 @@ struct StreamClock {
 impl StreamClock {
     fn new(timeouts: Timeouts, began: Instant, now: Instant) -> Self {
         let deadline = began + timeouts.stream_total;
-        Self { timeouts, deadline, last_byte: now, last_content: now, tail_until: None, timer: None }
+        Self {
+            timeouts,
+            deadline,
+            last_byte: now,
+            last_content: now,
+            last_sent: now,
+            tail_until: None,
+            timer: None,
+        }
     }
 
     fn heard(&mut self, now: Instant) {
@@ -506,14 +579,25 @@ impl StreamClock {
         self.last_content = now;
     }
 
-    fn due(&self) -> Instant {
+    fn sent(&mut self, now: Instant) {
+        self.last_sent = now;
+    }
+
+    fn end(&self) -> Instant {
         let silence = self.last_byte + self.timeouts.byte_idle;
         let emptiness = self.last_content + self.timeouts.content_idle;
         self.tail_until.unwrap_or_else(|| silence.min(emptiness).min(self.deadline))
     }
 
-    fn poll_overdue(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let due = self.due();
+    /// When the client is to hear something; not any more when only the upstream's last bytes are awaited.
+    fn heartbeat(&self) -> Option<Instant> {
+        let wanted = !self.timeouts.heartbeat.is_zero() && self.tail_until.is_none();
+        wanted.then(|| self.last_sent + self.timeouts.heartbeat)
+    }
+
+    fn poll_due(&mut self, cx: &mut Context<'_>) -> Poll<Due> {
+        let end = self.end();
+        let due = self.heartbeat().map_or(end, |heartbeat| heartbeat.min(end));
         let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(due.into())));
         // The timer may stand earlier than needed; it is moved only when it fires or must fire sooner.
         if timer.deadline().into_std() > due {
@@ -521,8 +605,9 @@ impl StreamClock {
         }
         loop {
             ready!(timer.as_mut().poll(cx));
-            if tokio::time::Instant::now().into_std() >= due {
-                return Poll::Ready(());
+            let now = tokio::time::Instant::now().into_std();
+            if now >= due {
+                return Poll::Ready(if now >= end { Due::End } else { Due::Heartbeat });
             }
             timer.as_mut().reset(due.into());
         }
@@ -558,6 +643,53 @@ mod tests {
         out.push(Bytes::from_static(b"elsewhere"));
         let pieces: Vec<_> = std::iter::from_fn(|| out.pop()).collect();
         assert_eq!(pieces, [&b"aa"[..], b"cc", b"elsewhere"]);
+    }
+
+    /// The clock of a stream that began now; only the heartbeat is other than usual.
+    fn clock(heartbeat: Duration) -> StreamClock {
+        let now = tokio::time::Instant::now().into_std();
+        StreamClock::new(Timeouts { heartbeat, ..Timeouts::default() }, now, now)
+    }
+
+    /// What is due next, and after how many seconds from the beginning.
+    async fn next(clock: &mut StreamClock, began: tokio::time::Instant) -> (Due, u64) {
+        let due = std::future::poll_fn(|cx| clock.poll_due(cx)).await;
+        clock.sent(tokio::time::Instant::now().into_std());
+        (due, began.elapsed().as_secs())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_stream_beats_until_it_has_stalled() {
+        let began = tokio::time::Instant::now();
+        let mut clock = clock(Duration::from_secs(15));
+        for seconds in [15, 30, 45] {
+            assert_eq!(next(&mut clock, began).await, (Due::Heartbeat, seconds));
+        }
+        assert_eq!(next(&mut clock, began).await, (Due::End, 60), "silence ends a stream as it always did");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_sent_puts_the_next_heartbeat_off() {
+        let began = tokio::time::Instant::now();
+        let mut clock = clock(Duration::from_secs(15));
+        tokio::time::advance(Duration::from_secs(10)).await;
+        let now = tokio::time::Instant::now().into_std();
+        clock.heard(now);
+        clock.said_something(now);
+        clock.sent(now);
+        assert_eq!(next(&mut clock, began).await, (Due::Heartbeat, 25));
+        // An upstream that says what the client does not hear keeps the stream, and no heartbeat back.
+        clock.heard(tokio::time::Instant::now().into_std());
+        assert_eq!(next(&mut clock, began).await, (Due::Heartbeat, 40));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_heartbeat_is_due_where_none_is_wanted_or_the_stream_is_said() {
+        let began = tokio::time::Instant::now();
+        assert_eq!(next(&mut clock(Duration::ZERO), began).await, (Due::End, 60));
+        let mut ended = clock(Duration::from_millis(1));
+        ended.tail_until = Some(tokio::time::Instant::now().into_std() + TAIL_PATIENCE);
+        assert_eq!(next(&mut ended, began).await, (Due::End, 61));
     }
 
     #[test]

@@ -4,13 +4,16 @@
 mod harness;
 
 mod arrows;
+mod bedrock;
 mod bills;
 mod clients;
+mod credentials;
 mod disk;
 mod exits;
 mod failover;
 mod gemini;
 mod health;
+mod heartbeats;
 mod hostile;
 mod operations;
 mod pass_through;
@@ -18,6 +21,8 @@ mod quirks;
 mod quotas;
 mod refusals;
 mod residency;
+mod responses;
+mod signatures;
 mod stored;
 mod translation;
 mod transport;
