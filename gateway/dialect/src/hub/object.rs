@@ -185,7 +185,7 @@ pub(crate) fn is_base64(text: &str) -> bool {
     let (letters, padding) = text.split_at(letters);
     let is_letter = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/-_".contains(byte);
     let is_padded = padding.is_empty()
-        || (padding.len() <= 2 && padding.iter().all(|byte| *byte == b'=') && text.len() % 4 == 0);
+        || (padding.len() <= 2 && padding.iter().all(|byte| *byte == b'=') && text.len().is_multiple_of(4));
     !letters.is_empty() && letters.len() % 4 != 1 && letters.iter().all(is_letter) && is_padded
 }
 
