@@ -2,14 +2,15 @@
 
 use serde_json::Value;
 use tollgate_dialect::{
-    Dialect, HubAsk, HubBlock, HubBody, HubCodec, HubReply, HubTold, Operation, SeenKind, Translation,
-    Untranslatable,
+    Apis, Dialect, Framing, HubAsk, HubBlock, HubBody, HubCodec, HubReply, HubTold, Operation, SeenKind,
+    Translation, Untranslatable,
 };
 use tollgate_domain::Usage;
 
 use crate::{known, split::split};
 
-const ASK: HubAsk<'_> = HubAsk { model: "theirs", output_cap: 500, insert_cap: false, may_drop: &[] };
+const ASK: HubAsk<'_> =
+    HubAsk { model: "theirs", output_cap: 500, insert_cap: false, ask_usage: true, may_drop: &[] };
 const USAGE: Usage =
     Usage { input_uncached: 40, cache_read: 9, output_text: 20, output_reasoning: 3, ..NONE };
 const NONE: Usage = Usage {
@@ -31,7 +32,7 @@ const NONE: Usage = Usage {
 };
 
 fn told(usage: Option<&Usage>) -> HubTold<'_> {
-    HubTold { id: "7", created: 1_700_000_000, usage }
+    HubTold { id: "7", created: 1_700_000_000, usage, framing: Framing::Events, echo: &[] }
 }
 
 /// Every dialect that can be translated, one of each family.
@@ -153,7 +154,7 @@ pub(crate) fn stream(upstream: Dialect, bytes: &[u8]) {
     let events = split(known::framing_of(upstream), &[bytes]);
     for (client, hub) in hubs() {
         for operation in reads(client, hub) {
-            let Some(way) = Translation::between(client, operation, upstream) else { continue };
+            let Some(way) = Translation::between(client, operation, upstream, Apis::Both) else { continue };
             let mut translation = way.stream(&told(None), true);
             let mut out: Vec<u8> = events.iter().flat_map(|event| translation.event(event)).collect();
             out.extend(translation.finish(Some(&USAGE)));

@@ -3,12 +3,13 @@
 use tollgate_dialect::{Dialect, Family, Framing, Operation};
 
 /// Every framing.
-pub(crate) const FRAMINGS: [Framing; 2] = [Framing::Events, Framing::JsonArray];
+pub(crate) const FRAMINGS: [Framing; 3] = [Framing::Events, Framing::JsonArray, Framing::EventStream];
 
 pub(crate) fn framing_name(framing: Framing) -> &'static str {
     match framing {
         Framing::Events => "events",
         Framing::JsonArray => "json-array",
+        Framing::EventStream => "event-stream",
     }
 }
 
@@ -16,15 +17,17 @@ pub(crate) fn framing_name(framing: Framing) -> &'static str {
 pub(crate) fn framing_of(dialect: Dialect) -> Framing {
     match dialect {
         Dialect::OpenAi | Dialect::AzureOpenAi | Dialect::Anthropic | Dialect::Gemini => Framing::Events,
+        Dialect::Bedrock => Framing::EventStream,
     }
 }
 
 /// The operations of a family that have a body or an answer to be read.
 pub(crate) fn operations(dialect: Dialect) -> &'static [Operation] {
     use Operation::{
-        BatchEmbedContents, ChatCompletions, CompactResponse, Completions, CountResponseTokens, CountTokens,
-        EmbedContent, Embeddings, GenerateContent, ImageEdits, ImageGenerations, Messages, Moderations,
-        Rerank, Responses, Speech, StreamGenerateContent, Transcriptions,
+        BatchEmbedContents, ChatCompletions, CompactResponse, Completions, Converse, ConverseStream,
+        CountResponseTokens, CountTokens, EmbedContent, Embeddings, GenerateContent, ImageEdits,
+        ImageGenerations, InvokeModel, InvokeModelStream, Messages, Moderations, Rerank, Responses, Speech,
+        StreamGenerateContent, Transcriptions,
     };
     match dialect.family() {
         Family::OpenAi => &[
@@ -45,14 +48,15 @@ pub(crate) fn operations(dialect: Dialect) -> &'static [Operation] {
         Family::Gemini => {
             &[GenerateContent, StreamGenerateContent, CountTokens, EmbedContent, BatchEmbedContents]
         }
+        Family::Bedrock => &[Converse, ConverseStream, InvokeModel, InvokeModelStream, CountTokens],
     }
 }
 
 /// Those of them that can be answered by a stream.
 pub(crate) fn streamed(dialect: Dialect) -> &'static [Operation] {
     use Operation::{
-        ChatCompletions, Completions, ImageGenerations, Messages, Responses, Speech, StreamGenerateContent,
-        Transcriptions,
+        ChatCompletions, Completions, ConverseStream, ImageGenerations, InvokeModelStream, Messages,
+        Responses, Speech, StreamGenerateContent, Transcriptions,
     };
     match dialect.family() {
         Family::OpenAi => {
@@ -60,5 +64,6 @@ pub(crate) fn streamed(dialect: Dialect) -> &'static [Operation] {
         }
         Family::Anthropic => &[Messages],
         Family::Gemini => &[StreamGenerateContent],
+        Family::Bedrock => &[ConverseStream, InvokeModelStream],
     }
 }

@@ -11,7 +11,7 @@ pub(crate) fn split(framing: Framing, pieces: &[&[u8]]) -> Vec<Bytes> {
     let mut events = Vec::new();
     for piece in pieces {
         splitter.push(Bytes::copy_from_slice(piece));
-        while let Some(event) = splitter.next() {
+        for event in splitter.by_ref() {
             assert!(!event.is_empty(), "an event without a byte");
             events.push(event);
         }
@@ -29,7 +29,7 @@ pub(crate) fn check(framing: Framing, bytes: &[u8]) {
         assert_eq!(split(framing, &pieces), whole, "in {} pieces", pieces.len());
     }
     if framing == Framing::Events {
-        whole.iter().for_each(|event| is_one(event));
+        whole.iter().for_each(is_one);
     }
 }
 

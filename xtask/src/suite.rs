@@ -14,7 +14,7 @@ use crate::{
 const PYTHON: Tool = Tool {
     program: "python3",
     version_flag: "--version",
-    oldest: Some((3, 10)),
+    oldest: Some((3, 11)),
     packages: &["python3", "python3-venv"],
 };
 const NODE: Tool =
@@ -22,6 +22,7 @@ const NODE: Tool =
 const NPM: Tool = Tool { program: "npm", version_flag: "--version", oldest: None, packages: &["npm"] };
 const COMPILER: Tool =
     Tool { program: "cc", version_flag: "--version", oldest: None, packages: &["gcc", "libc6-dev", "make"] };
+const CURL: Tool = Tool { program: "curl", version_flag: "--version", oldest: None, packages: &["curl"] };
 const NGINX: Tool = Tool { program: "nginx", version_flag: "-v", oldest: None, packages: &["nginx-light"] };
 
 /// Sets up what the tests need, for those who then run single tests with `cargo test`.
@@ -71,13 +72,14 @@ pub(crate) fn run(workspace: &Workspace, long: Option<Long>) -> Result<Verdict> 
 
 fn prepare_environments(workspace: &Workspace, steps: &mut Steps) {
     steps.run("python SDKs", || environment::prepare_python(workspace));
-    steps.run("node SDKs", || environment::prepare_node(workspace));
+    steps.run("node SDKs", || environment::prepare_node(workspace, "node"));
+    steps.run("coding agents", || environment::prepare_node(workspace, "agents"));
     steps.run("readers of finance files", || environment::prepare_readers(workspace));
 }
 
 fn require_tools(workspace: &Workspace, long: bool) -> Result<()> {
     environment::require_rust_components(workspace)?;
-    for tool in [&COMPILER, &PYTHON, &NODE, &NPM] {
+    for tool in [&COMPILER, &PYTHON, &NODE, &NPM, &CURL] {
         environment::require(workspace, tool)?;
     }
     environment::prepare_postgres(workspace)?;

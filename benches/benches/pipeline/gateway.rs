@@ -11,7 +11,7 @@ use tollgate_accounting::{
     price::{PriceBook, PriceEntry, PriceLine, Rates},
     quota::{Budget, BudgetMode, Calendar, Limits, Period, Quotas, Scope, ScopeId, ScopeKind, ScopeRules},
 };
-use tollgate_dialect::Dialect;
+use tollgate_dialect::{Apis, Dialect};
 use tollgate_domain::{Money, Secret, UnixMillis};
 use tollgate_proxy::{
     Balance, Credential, DataPlane, Durability, InjectUsage, KeyRing, Listen, Live, OperatorState, Origin,
@@ -153,6 +153,7 @@ fn upstream(live: &Live, provider: SocketAddr) -> Upstream {
         base_path: "/v1".into(),
         credential: Credential::new(&secret, Presentation::Bearer).expect("a secret of letters"),
         headers: Vec::new(),
+        apis: Apis::Both,
         api_version: None,
         http2: false,
         inject_usage: InjectUsage::Always,

@@ -45,6 +45,18 @@ pub const CODES: &[ErrorCode] = &[
         "Send one key as `authorization: Bearer KEY`, `x-api-key`, `api-key` or `x-goog-api-key`. The message names the headers when two differ.",
     ),
     entry(
+        "unknown_access_key",
+        401,
+        "The request is signed (SigV4) by an access key that nobody has, or with a session token; 403 for Bedrock's clients.",
+        "Give the client the key's `access_key_id` and its secret as AWS credentials, and no session token.",
+    ),
+    entry(
+        "invalid_signature",
+        401,
+        "The request is signed (SigV4), and the signature is not that of its key and content; 403 for Bedrock's clients.",
+        "Check the client's secret access key, let nothing change the request on its way, and set the client's clock: it may be 15 minutes off.",
+    ),
+    entry(
         "key_expired",
         401,
         "The key was valid until its `expires` time.",

@@ -1,10 +1,11 @@
-//! Configuration, reload, operators' states, alerts, raised budgets, the admin API.
+//! Configuration, reload, credentials that end, operators' states, alerts, raised budgets, the admin API.
 
 pub mod admin;
 pub mod alerts;
 pub mod capacity;
 pub mod codes;
 pub mod config;
+pub mod credentials;
 pub mod history;
 pub mod operate;
 pub mod raises;

@@ -15,7 +15,7 @@ use tollgate_domain::{RegionName, UnixMillis, UpstreamModel, UpstreamName};
 use tollgate_proxy::{Expired, Live, OperatorCell, OperatorState, Override, Snapshot};
 
 pub use order::{Action, Kind, Order, ParseSpanError, Span};
-pub use view::{View, regions, targets, upstreams};
+pub use view::{CredentialShown, View, regions, targets, upstreams};
 
 /// Who the gateway itself is in the audit.
 const GATEWAY: &str = "gateway";

@@ -52,6 +52,8 @@ pub struct Running {
     pub prices: Arc<PriceBook>,
     /// Every scope with its rules: teams, their projects, their keys.
     pub scopes: Vec<Arc<Scope>>,
+    /// Where credentials come from that have to be renewed.
+    pub sources: Vec<Arc<crate::credentials::Source>>,
     /// What is perhaps not as meant.
     pub warnings: Vec<Problem>,
 }
@@ -271,8 +273,8 @@ impl Reloader {
 }
 
 fn split(version: Version, document: Document, compiled: Compiled) -> (Arc<Snapshot>, Running) {
-    let Compiled { snapshot, settings, prices, scopes, warnings } = compiled;
-    (snapshot, Running { version, document, settings, prices, scopes, warnings })
+    let Compiled { snapshot, settings, prices, scopes, sources, warnings } = compiled;
+    (snapshot, Running { version, document, settings, prices, scopes, sources, warnings })
 }
 
 /// The last version when the text is the same, else one more: a number names one text.

@@ -155,6 +155,18 @@ fn semantic_faults_are_found_at_the_value_at_fault() {
             "12:21: models[0].targets[0].upstream: there is no upstream `opnai`; did you mean `openai`?",
         ),
         (
+            with("dialect: openai", "dialect: openai\n    apis: []"),
+            "6:11: upstreams[0].apis: expected `chat_completions`, `responses` or both; leave it out for both",
+        ),
+        (
+            with("dialect: openai", "dialect: openai\n    apis: [response]"),
+            "6:12: upstreams[0].apis[0]: must be one of: chat_completions, responses; did you mean `responses`?",
+        ),
+        (
+            with("dialect: openai", "dialect: anthropic\n    apis: [responses]"),
+            "6:11: upstreams[0].apis: only `openai` and `azure-openai` have several ways to converse",
+        ),
+        (
             with("models: [gpt]", "models: [gtp]"),
             "17:18: teams[0].projects[0].models[0]: there is no model `gtp`; did you mean `gpt`?",
         ),
@@ -196,16 +208,12 @@ fn semantic_faults_are_found_at_the_value_at_fault() {
         ),
         (with("https://api.openai.com/v1", "ftp://a"), "7:15: upstreams[0].base_url: expected an address"),
         (
-            with("dialect: openai", "dialect: bedrock"),
-            "5:14: upstreams[0].dialect: the dialect `bedrock` is not available yet",
-        ),
-        (
             with("dialect: openai", "dialect: opnai"),
             "5:14: upstreams[0].dialect: must be one of: openai, azure-openai, anthropic, gemini, bedrock; did you mean `openai`?",
         ),
         (
             with("credential: \"${env:OPENAI_API_KEY}\"", "credential: { type: aws, access_key_id: a }"),
-            "8:25: upstreams[0].credential.type: the credential type `aws` is not available yet",
+            "8:17: upstreams[0].credential: the field `secret_access_key` is missing",
         ),
         (
             with("  - name: gpt\n", "  - name: gpt\n    fallback: x\n"),

@@ -12,7 +12,7 @@ use crate::{
     fault::Fault,
     framing::Framing,
     head::{Head, Malformed},
-    hub::HubCodec,
+    hub::{EmbeddingCodec, HubCodec},
     reader::StreamReader,
     reported::Reported,
     wire::{Dialect, Operation},
@@ -56,18 +56,39 @@ pub trait Codec: Send + Sync {
     /// Reads a plain answer with a success status.
     fn reply(&self, operation: Operation, body: &[u8]) -> Reported;
 
+    /// The same, where headers may state what the body does not. `header` gives one by its
+    /// (lower-case) name.
+    fn reply_with(&self, operation: Operation, body: &[u8], _header: &HeaderOf<'_>) -> Reported {
+        self.reply(operation, body)
+    }
+
     /// How a streamed answer with this `content-type` is cut into events; `None` when it is no stream of
     /// this dialect.
     fn framing(&self, content_type: Option<&[u8]>) -> Option<Framing> {
         Framing::of_events(content_type)
     }
 
+    /// How a client who asks with this query wants a streamed answer to be cut.
+    fn client_framing(&self, _operation: Operation, _query: Option<&str>) -> Framing {
+        Framing::Events
+    }
+
     /// A reader for a streamed answer. With `hide_usage` it marks the usage-only event that the
     /// client did not ask for.
     fn reader(&self, operation: Operation, hide_usage: bool) -> StreamReader;
 
+    /// The `content-type` of this dialect's streams, for an answer that came without one.
+    fn stream_type(&self) -> &'static str {
+        "text/event-stream; charset=utf-8"
+    }
+
     /// Classifies an answer with an error status.
     fn fault(&self, status: u16, body: &[u8]) -> Fault;
+
+    /// The same, where a header may name the error.
+    fn fault_with(&self, status: u16, body: &[u8], _header: &HeaderOf<'_>) -> Fault {
+        self.fault(status, body)
+    }
 
     /// How long an answer with an error status asks to wait, where this dialect tells it in the body.
     fn wait(&self, _body: &[u8]) -> Option<Duration> {
@@ -79,10 +100,20 @@ pub trait Codec: Send + Sync {
         face.status
     }
 
+    /// The status of an error of ours of this code, where this dialect's API has another one for it.
+    fn refusal_status(&self, status: u16, _code: &str) -> u16 {
+        status
+    }
+
     /// An error of ours as this dialect's error body.
     fn error_body(&self, face: &ErrorFace<'_>) -> Vec<u8>;
 
-    /// An error of ours as a whole event, blank line included, for a stream in which nothing was
+    /// The header by which this dialect's clients tell an error of ours, where they read one.
+    fn error_header(&self, _face: &ErrorFace<'_>) -> Option<(&'static str, &'static str)> {
+        None
+    }
+
+    /// An error of ours as a whole event, its frame included, for a stream in which nothing was
     /// sent yet. Later in a stream, [`StreamReader::error_event`] continues its numbering.
     fn error_event(&self, operation: Operation, face: &ErrorFace<'_>) -> Vec<u8>;
 
@@ -103,11 +134,25 @@ pub trait Codec: Send + Sync {
     /// The list of models, or with `one` that single model, in this dialect's shape.
     fn models(&self, names: &mut dyn Iterator<Item = &str>, one: Option<&str>) -> Vec<u8>;
 
-    /// The faces for translation, where the dialect has them.
+    /// The faces for translating embeddings, where the dialect has them.
+    fn embeddings(&self) -> Option<&'static dyn EmbeddingCodec> {
+        None
+    }
+
+    /// The faces for translation, where the dialect has them: those of the way to converse in which
+    /// its servers are asked, where it has several.
     fn hub(&self) -> Option<&'static dyn HubCodec> {
         None
     }
+
+    /// The faces for the translation of one operation's calls.
+    fn hub_of(&self, operation: Operation) -> Option<&'static dyn HubCodec> {
+        self.hub().filter(|hub| hub.reads(operation))
+    }
 }
+
+/// Gives a header of an answer by its lower-case name, where it has one that is text.
+pub type HeaderOf<'a> = dyn Fn(&str) -> Option<&'a str> + 'a;
 
 /// The edits that a passed-through request body may get: all of them.
 #[derive(Clone, Copy, Debug, Default)]

@@ -15,7 +15,7 @@ use crate::{
 pub(crate) const IMAGE_TOKENS: u64 = 5_000;
 /// Base64 bytes of a PDF per token: dense text compresses to about four bytes a word.
 const DOCUMENT_BYTES_PER_TOKEN: u64 = 4;
-/// Base64 bytes of sound per token, at the lowest bit rates in use.
+/// Base64 bytes of sound or moving pictures per token, at the lowest bit rates in use.
 const AUDIO_BYTES_PER_TOKEN: u64 = 64;
 /// Reply priming, and the hidden instructions that come with tools.
 pub(crate) const OVERHEAD_TOKENS: u64 = 16;
@@ -60,14 +60,15 @@ fn punctuation(text: &[u8]) -> u64 {
 /// The tokens of inline media, or nothing for text. Media show themselves twice, by the member
 /// they stand in and by how they begin, so that a long text cannot pass for a picture.
 fn media(found: &Found<'_>, text: &[u8]) -> Option<u64> {
-    if !matches!(found.name, b"data" | b"file_data" | b"url" | b"image_url") {
+    if !matches!(found.name, b"data" | b"file_data" | b"url" | b"image_url" | b"bytes") {
         return None;
     }
     let starts = |marks: &[&[u8]]| marks.iter().any(|mark| text.starts_with(mark));
     let length = text.len() as u64;
     // The beginnings of base64 are those of RIFF (wav, webp), ID3 and MPEG frames (mp3), OggS and
-    // fLaC; of `%PDF`; of PNG, JPEG (also with an escaped slash) and GIF.
-    if starts(&[b"data:audio/", b"UklGR", b"SUQz", b"//", b"T2dnUw", b"ZkxhQw"]) {
+    // fLaC, and of WebM; of `%PDF`; of PNG, JPEG (also with an escaped slash) and GIF.
+    let sounds: [&[u8]; 7] = [b"data:audio/", b"UklGR", b"SUQz", b"//", b"T2dnUw", b"ZkxhQw", b"GkXf"];
+    if starts(&sounds) || is_mp4(text) {
         Some(length.div_ceil(AUDIO_BYTES_PER_TOKEN).max(IMAGE_TOKENS))
     } else if starts(&[b"data:application/pdf", b"JVBER"]) {
         Some((length / DOCUMENT_BYTES_PER_TOKEN).max(IMAGE_TOKENS))
@@ -76,6 +77,11 @@ fn media(found: &Found<'_>, text: &[u8]) -> Option<u64> {
     } else {
         None
     }
+}
+
+/// The base64 of a box that is called `ftyp` and whose length, as is usual, is a multiple of four.
+fn is_mp4(text: &[u8]) -> bool {
+    text.starts_with(b"AAAA") && text.get(5..).is_some_and(|behind| behind.starts_with(b"GZ0eXB"))
 }
 
 fn is_elsewhere(name: &[u8], text: &[u8]) -> bool {
@@ -133,6 +139,8 @@ mod tests {
         assert!((IMAGE_TOKENS..IMAGE_TOKENS + 100).contains(&image), "{image}");
         let pdf = estimate(json!({"source": {"type": "base64", "data": format!("JVBER{base64}")}}));
         assert!(pdf >= 250_000, "{pdf}");
+        let film = estimate(json!({"source": {"bytes": format!("AAAAIGZ0eXBpc29t{base64}")}}));
+        assert!((IMAGE_TOKENS..100_000).contains(&film), "{film}");
         let text = estimate(json!({"source": {"type": "text", "data": base64}}));
         assert!(text >= 333_333, "a long text must not pass for a picture: {text}");
         let quoted = estimate(json!({"text": format!("data:image/png;base64,{base64}")}));

@@ -6,7 +6,7 @@
 
 use serde_json::Value;
 
-use crate::sse::data;
+use crate::{event_stream::Message, sse::data};
 
 /// The class of a failed answer, which decides retry, hold, breaker and what the client sees.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -113,7 +113,10 @@ pub fn error_message(body: &[u8]) -> Option<String> {
 /// The same of an error event in a stream, as received.
 #[must_use]
 pub fn error_message_of_event(event: &[u8]) -> Option<String> {
-    error_message(data(event).bytes()?)
+    match Message::parse(event) {
+        Some(message) => error_message(message.payload),
+        None => error_message(data(event).bytes()?),
+    }
 }
 
 fn message_in(error: &Value) -> Option<&Value> {

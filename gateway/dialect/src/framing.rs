@@ -2,7 +2,10 @@
 
 use bytes::Bytes;
 
-use crate::{json_array::ElementSplitter, sse::Splitter};
+use crate::{event_stream::MessageSplitter, json_array::ElementSplitter, sse::Splitter};
+
+/// The `content-type` of AWS's event streams.
+pub(crate) const EVENT_STREAM: &str = "application/vnd.amazon.eventstream";
 
 /// How a streamed answer is cut into events.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -12,6 +15,8 @@ pub enum Framing {
     Events,
     /// One JSON array that is sent piecewise; each element is an event.
     JsonArray,
+    /// The binary messages of AWS, each with its length and checksums.
+    EventStream,
 }
 
 impl Framing {
@@ -22,12 +27,23 @@ impl Framing {
         is_events.then_some(Self::Events)
     }
 
+    /// The `content-type` of an answer that is cut so.
+    #[must_use]
+    pub const fn content_type(self) -> &'static str {
+        match self {
+            Self::Events => "text/event-stream; charset=utf-8",
+            Self::JsonArray => "application/json; charset=UTF-8",
+            Self::EventStream => EVENT_STREAM,
+        }
+    }
+
     /// An empty splitter for it.
     #[must_use]
     pub fn splitter(self) -> Frames {
         match self {
             Self::Events => Frames::Events(Splitter::new()),
             Self::JsonArray => Frames::JsonArray(ElementSplitter::default()),
+            Self::EventStream => Frames::EventStream(MessageSplitter::default()),
         }
     }
 }
@@ -40,6 +56,8 @@ pub enum Frames {
     Events(Splitter),
     /// Cuts after each element.
     JsonArray(ElementSplitter),
+    /// Cuts after each message.
+    EventStream(MessageSplitter),
 }
 
 impl Frames {
@@ -48,6 +66,7 @@ impl Frames {
         match self {
             Self::Events(splitter) => splitter.push(chunk),
             Self::JsonArray(splitter) => splitter.push(chunk),
+            Self::EventStream(splitter) => splitter.push(chunk),
         }
     }
 
@@ -56,6 +75,7 @@ impl Frames {
         match self {
             Self::Events(splitter) => splitter.rest(),
             Self::JsonArray(splitter) => splitter.rest(),
+            Self::EventStream(splitter) => splitter.rest(),
         }
     }
 
@@ -65,6 +85,7 @@ impl Frames {
         match self {
             Self::Events(splitter) => splitter.buffered(),
             Self::JsonArray(splitter) => splitter.buffered(),
+            Self::EventStream(splitter) => splitter.buffered(),
         }
     }
 
@@ -75,6 +96,7 @@ impl Frames {
         match self {
             Self::Events(splitter) => splitter.is_raw(),
             Self::JsonArray(splitter) => splitter.is_raw(),
+            Self::EventStream(splitter) => splitter.is_raw(),
         }
     }
 }
@@ -87,6 +109,7 @@ impl Iterator for Frames {
         match self {
             Self::Events(splitter) => splitter.next(),
             Self::JsonArray(splitter) => splitter.next(),
+            Self::EventStream(splitter) => splitter.next(),
         }
     }
 }

@@ -22,9 +22,11 @@ mod hub;
 
 mod anthropic;
 mod azure_openai;
+mod bedrock;
 mod gemini;
 mod openai;
 
+mod event_stream;
 mod json_array;
 mod output;
 mod pending;
@@ -34,15 +36,17 @@ mod sse;
 mod tokenizer;
 mod walk;
 
-pub use codec::{Codec, Edits, ErrorFace, InputEstimate, LimitNames, LimitShown, write_count};
+pub use codec::{Codec, Edits, ErrorFace, HeaderOf, InputEstimate, LimitNames, LimitShown, write_count};
 pub use estimate::count_input;
+pub use event_stream::MessageSplitter;
 pub use fault::{Fault, error_message, error_message_of_event};
 pub use framing::{Frames, Framing};
 pub use head::{Form, Head, Malformed, Member};
 pub use hub::{
-    Given, HubAsk, HubBlock, HubBody, HubChoice, HubCodec, HubEffort, HubEvent, HubEventReader,
-    HubEventWriter, HubFormat, HubMedia, HubReply, HubRequest, HubRole, HubSource, HubStop, HubThinking,
-    HubTold, HubTool, HubTurn, Sealed, StreamTranslation, Translation, Untranslatable,
+    EmbeddingCodec, EmbeddingTranslation, Given, HubAsk, HubBlock, HubBody, HubChoice, HubCodec, HubEffort,
+    HubEmbedded, HubEmbedding, HubEmbeddingTold, HubEncoding, HubEvent, HubEventReader, HubEventWriter,
+    HubFormat, HubMedia, HubPurpose, HubReply, HubRequest, HubRole, HubSource, HubStop, HubThinking, HubTold,
+    HubTool, HubTurn, Sealed, StreamTranslation, Translation, Untranslatable,
 };
 pub use json_array::ElementSplitter;
 pub use openai::{form_head::peek_form, media::spoken_tokens};
@@ -51,4 +55,4 @@ pub use reader::{Seen, SeenKind, StreamReader};
 pub use reported::{Beside, ReportFlags, Reported};
 pub use sse::{MAX_EVENT, Splitter};
 pub use tokenizer::{count, warm};
-pub use wire::{Dialect, Family, Operation};
+pub use wire::{Apis, Dialect, Family, Operation};

@@ -5,6 +5,7 @@
 //! known but not built yet is told apart from what is unknown, and an unknown path gets the nearest
 //! family and the path that would have worked.
 
+pub(crate) mod bedrock;
 pub(crate) mod gemini;
 
 use std::borrow::Cow;
@@ -61,8 +62,16 @@ pub fn recognise<'a>(method: &str, path: &'a str, header: impl Fn(&str) -> bool)
     if let Some(call) = documented(method, path) {
         return Recognised::Call(call);
     }
+    if let Some(bedrocks) = bedrock::recognise(method, path) {
+        return bedrocks;
+    }
     let anthropic = header("anthropic-version");
-    let nearest = if anthropic { Dialect::Anthropic } else { Dialect::OpenAi };
+    let nearest = match anthropic {
+        true => Dialect::Anthropic,
+        // AWS's clients number their tries.
+        false if header("amz-sdk-request") => Dialect::Bedrock,
+        false => Dialect::OpenAi,
+    };
     let Some(segments) = segments(path) else {
         return Recognised::Unknown { dialect: nearest, hint: None };
     };
@@ -97,6 +106,7 @@ pub fn recognise<'a>(method: &str, path: &'a str, header: impl Fn(&str) -> bool)
             call(method, dialect, operation, model)
         }
         Known::Later(what) => Recognised::Unsupported { dialect, what },
+        Known::Nothing if nearest == Dialect::Bedrock => bedrock::unknown(None),
         Known::Nothing => Recognised::Unknown { dialect, hint: Some(hint(dialect, rest)) },
     }
 }
@@ -137,6 +147,10 @@ fn speaks(dialect: Dialect, operation: Operation) -> bool {
         | Operation::StreamGenerateContent
         | Operation::EmbedContent
         | Operation::BatchEmbedContents => dialect.family() == Family::Gemini,
+        Operation::Converse
+        | Operation::ConverseStream
+        | Operation::InvokeModel
+        | Operation::InvokeModelStream => dialect.family() == Family::Bedrock,
         Operation::ListModels | Operation::GetModel => true,
         _ => dialect.family() == Family::OpenAi,
     }
@@ -269,13 +283,12 @@ const LATER: &[(&[&str], &str)] = &[
     (&["containers"], "containers"),
     (&["evals"], "evals"),
     (&["skills"], "skills"),
-    (&["model"], "the Bedrock API"),
-    (&["bedrock"], "the Bedrock API"),
 ];
 
 fn hint(dialect: Dialect, rest: &[&str]) -> String {
     let base = match dialect {
-        Dialect::OpenAi | Dialect::Anthropic => "/v1",
+        // The paths of Bedrock are told elsewhere, and never hinted at here.
+        Dialect::OpenAi | Dialect::Anthropic | Dialect::Bedrock => "/v1",
         Dialect::Gemini => "/v1beta",
         Dialect::AzureOpenAi => "/openai/v1",
     };
@@ -320,6 +333,10 @@ pub(crate) fn verb(operation: Operation) -> &'static str {
         | Operation::StreamGenerateContent
         | Operation::EmbedContent
         | Operation::BatchEmbedContents => gemini::verb(operation).unwrap_or_default(),
+        Operation::Converse
+        | Operation::ConverseStream
+        | Operation::InvokeModel
+        | Operation::InvokeModelStream => bedrock::verb(operation).unwrap_or_default(),
         Operation::ListModels | Operation::GetModel => "models",
     }
 }
@@ -331,7 +348,14 @@ fn segments(path: &str) -> Option<SmallVec<[Cow<'_, str>; 8]>> {
 }
 
 pub(crate) fn decoded(segment: &str) -> Option<Cow<'_, str>> {
-    let text = if segment.contains('%') {
+    let text = unescaped(segment)?;
+    let unsafe_text = text.contains(['/', '\\', '\0']) || text == "." || text == "..";
+    (!unsafe_text).then_some(text)
+}
+
+/// Percent-decoded once, whatever comes out.
+fn unescaped(segment: &str) -> Option<Cow<'_, str>> {
+    Some(if segment.contains('%') {
         let mut bytes = Vec::with_capacity(segment.len());
         let mut rest = segment.bytes();
         while let Some(byte) = rest.next() {
@@ -343,9 +367,7 @@ pub(crate) fn decoded(segment: &str) -> Option<Cow<'_, str>> {
         Cow::Owned(String::from_utf8(bytes).ok()?)
     } else {
         Cow::Borrowed(segment)
-    };
-    let unsafe_text = text.contains(['/', '\\', '\0']) || text == "." || text == "..";
-    (!unsafe_text).then_some(text)
+    })
 }
 
 fn hex(digit: u8) -> Option<u8> {
@@ -486,7 +508,6 @@ mod tests {
             ("POST", "/v1/conversations"),
             ("GET", "/v1/chat/completions"),
             ("POST", "/v1/messages/batches"),
-            ("POST", "/model/anthropic.claude%3A0/converse"),
             ("POST", "/openai/deployments/d/images/variations"),
         ];
         for (method, path) in cases {

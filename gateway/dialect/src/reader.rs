@@ -5,7 +5,8 @@
 
 use crate::{
     anthropic::stream::MessagesReader,
-    codec::ErrorFace,
+    bedrock::stream::BedrockReader,
+    codec::{ErrorFace, HeaderOf},
     fault::{Fault, FaultRules},
     framing::Framing,
     gemini::{self, stream::GenerateReader},
@@ -45,6 +46,8 @@ pub enum SeenKind {
     End,
     /// The upstream reports a failure inside the stream.
     Error(Fault),
+    /// No event at all: its frame is damaged or torn, and nothing behind it can be read.
+    Broken,
 }
 
 /// Follows one stream, event by event.
@@ -63,6 +66,7 @@ enum Kind {
     Responses(ResponsesReader),
     Messages(MessagesReader),
     Generate(GenerateReader),
+    Bedrock(BedrockReader),
     Media(MediaReader),
     /// An operation that has no streamed form: whatever comes is passed on as content.
     Unread,
@@ -104,6 +108,9 @@ impl StreamReader {
             Operation::Responses | Operation::GetResponse => Kind::Responses(ResponsesReader::default()),
             Operation::Messages => Kind::Messages(MessagesReader::default()),
             Operation::StreamGenerateContent => Kind::Generate(GenerateReader::default()),
+            Operation::ConverseStream | Operation::InvokeModelStream => {
+                Kind::Bedrock(BedrockReader::new(operation))
+            }
             Operation::Completions => Kind::Chat(ChatReader::of_completions(hide_usage)),
             Operation::ImageGenerations
             | Operation::ImageEdits
@@ -122,6 +129,8 @@ impl StreamReader {
             | Operation::GenerateContent
             | Operation::EmbedContent
             | Operation::BatchEmbedContents
+            | Operation::Converse
+            | Operation::InvokeModel
             | Operation::ListModels
             | Operation::GetModel => Kind::Unread,
         };
@@ -135,10 +144,21 @@ impl StreamReader {
         Self { framing, ..self }
     }
 
+    /// The reader of a stream whose head says what its events may not.
+    #[must_use]
+    pub fn headed(mut self, header: &HeaderOf<'_>) -> Self {
+        if let Kind::Bedrock(_) = self.kind {
+            BedrockReader::head(header, &mut self.tally);
+        }
+        self
+    }
+
     /// Reads one whole event with its frame, as received.
     pub fn event(&mut self, raw: &[u8]) -> Seen {
-        if let (Framing::JsonArray, Kind::Generate(reader)) = (self.framing, &mut self.kind) {
-            return reader.element(raw, &mut self.tally);
+        match (self.framing, &mut self.kind) {
+            (Framing::JsonArray, Kind::Generate(reader)) => return reader.element(raw, &mut self.tally),
+            (Framing::EventStream, Kind::Bedrock(reader)) => return reader.message(raw, &mut self.tally),
+            _ => {}
         }
         let data = data(raw);
         let Some(bytes) = data.bytes() else { return Seen::shown(SeenKind::Prelude) };
@@ -148,7 +168,7 @@ impl StreamReader {
             Kind::Messages(reader) => reader.data(bytes, &mut self.tally),
             Kind::Generate(reader) => reader.data(bytes, &mut self.tally),
             Kind::Media(reader) => reader.data(bytes, &mut self.tally),
-            Kind::Unread => Seen::shown(SeenKind::Content),
+            Kind::Bedrock(_) | Kind::Unread => Seen::shown(SeenKind::Content),
         }
     }
 
@@ -172,6 +192,7 @@ impl StreamReader {
             Kind::Responses(reader) => reader.finished(),
             Kind::Messages(reader) => reader.finished(),
             Kind::Generate(reader) => reader.finished(),
+            Kind::Bedrock(reader) => reader.finished(),
             Kind::Media(reader) => reader.finished(),
             Kind::Unread => false,
         }
@@ -193,7 +214,7 @@ impl StreamReader {
     #[must_use]
     pub const fn closing(&self) -> &'static [u8] {
         match self.framing {
-            Framing::Events => b"",
+            Framing::Events | Framing::EventStream => b"",
             Framing::JsonArray => b"]",
         }
     }

@@ -1,6 +1,9 @@
 //! The names of what is spoken: dialects, their wire families, and operations.
 
-use crate::{anthropic::Anthropic, azure_openai::AzureOpenAi, codec::Codec, gemini::Gemini, openai::OpenAi};
+use crate::{
+    anthropic::Anthropic, azure_openai::AzureOpenAi, bedrock::Bedrock, codec::Codec, gemini::Gemini,
+    openai::OpenAi,
+};
 
 /// An API as its vendor defined it: paths, credential header, body and error shapes.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -13,11 +16,14 @@ pub enum Dialect {
     Anthropic,
     /// Google's Gemini API, the developer's and Vertex AI's.
     Gemini,
+    /// Amazon Bedrock's runtime API.
+    Bedrock,
 }
 
 impl Dialect {
     /// Every dialect that is built.
-    pub const ALL: [Self; 4] = [Self::OpenAi, Self::AzureOpenAi, Self::Anthropic, Self::Gemini];
+    pub const ALL: [Self; 5] =
+        [Self::OpenAi, Self::AzureOpenAi, Self::Anthropic, Self::Gemini, Self::Bedrock];
 
     /// The name in configuration, rows and metrics.
     #[must_use]
@@ -27,6 +33,7 @@ impl Dialect {
             Self::AzureOpenAi => "azure-openai",
             Self::Anthropic => "anthropic",
             Self::Gemini => "gemini",
+            Self::Bedrock => "bedrock",
         }
     }
 
@@ -44,6 +51,7 @@ impl Dialect {
             Self::AzureOpenAi => &AzureOpenAi,
             Self::Anthropic => &Anthropic,
             Self::Gemini => &Gemini,
+            Self::Bedrock => &Bedrock,
         }
     }
 
@@ -54,6 +62,7 @@ impl Dialect {
             Self::OpenAi | Self::AzureOpenAi => Family::OpenAi,
             Self::Anthropic => Family::Anthropic,
             Self::Gemini => Family::Gemini,
+            Self::Bedrock => Family::Bedrock,
         }
     }
 }
@@ -67,6 +76,8 @@ pub enum Family {
     Anthropic,
     /// Gemini alone.
     Gemini,
+    /// Bedrock alone.
+    Bedrock,
 }
 
 /// What a call asks for.
@@ -108,7 +119,7 @@ pub enum Operation {
     Translations,
     /// Anthropic messages.
     Messages,
-    /// The free token count of Anthropic and Gemini.
+    /// The free token count of Anthropic, Gemini and Bedrock.
     CountTokens,
     /// Gemini's answer in one piece.
     GenerateContent,
@@ -118,6 +129,14 @@ pub enum Operation {
     EmbedContent,
     /// Gemini's embeddings of several contents.
     BatchEmbedContents,
+    /// Bedrock's answer of any model in one shape.
+    Converse,
+    /// The same as a stream.
+    ConverseStream,
+    /// Bedrock's call of a model in its vendor's own words, embeddings among them.
+    InvokeModel,
+    /// The same as a stream.
+    InvokeModelStream,
     /// The models that a key may use.
     ListModels,
     /// One of those models.
@@ -152,6 +171,10 @@ impl Operation {
             Self::StreamGenerateContent => "stream_generate_content",
             Self::EmbedContent => "embed_content",
             Self::BatchEmbedContents => "batch_embed_contents",
+            Self::Converse => "converse",
+            Self::ConverseStream => "converse_stream",
+            Self::InvokeModel => "invoke_model",
+            Self::InvokeModelStream => "invoke_model_with_response_stream",
             Self::ListModels => "list_models",
             Self::GetModel => "get_model",
         }
@@ -176,7 +199,11 @@ impl Operation {
             | Self::GenerateContent
             | Self::StreamGenerateContent
             | Self::EmbedContent
-            | Self::BatchEmbedContents => true,
+            | Self::BatchEmbedContents
+            | Self::Converse
+            | Self::ConverseStream
+            | Self::InvokeModel
+            | Self::InvokeModelStream => true,
             Self::CountResponseTokens
             | Self::GetResponse
             | Self::DeleteResponse
@@ -201,6 +228,10 @@ impl Operation {
                 | Self::Messages
                 | Self::GenerateContent
                 | Self::StreamGenerateContent
+                | Self::Converse
+                | Self::ConverseStream
+                | Self::InvokeModel
+                | Self::InvokeModelStream
         )
     }
 
@@ -245,6 +276,45 @@ impl Operation {
                 | Self::Transcriptions
                 | Self::Translations
         )
+    }
+}
+
+/// Which of the two ways to converse a server of OpenAI's family has; every other family has one way.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub enum Apis {
+    /// Both; translated calls become chat completions.
+    #[default]
+    Both,
+    /// Chat completions.
+    ChatCompletions,
+    /// Responses.
+    Responses,
+}
+
+impl Apis {
+    /// True for an operation that belongs to no way to converse that the server lacks.
+    #[must_use]
+    pub const fn serve(self, operation: Operation) -> bool {
+        match operation {
+            Operation::ChatCompletions => !matches!(self, Self::Responses),
+            Operation::Responses
+            | Operation::CountResponseTokens
+            | Operation::CompactResponse
+            | Operation::GetResponse
+            | Operation::DeleteResponse
+            | Operation::CancelResponse
+            | Operation::ListResponseInput => !matches!(self, Self::ChatCompletions),
+            _ => true,
+        }
+    }
+
+    /// What translated calls become.
+    #[must_use]
+    pub const fn preferred(self) -> Operation {
+        match self {
+            Self::Both | Self::ChatCompletions => Operation::ChatCompletions,
+            Self::Responses => Operation::Responses,
+        }
     }
 }
 

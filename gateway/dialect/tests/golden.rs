@@ -1,7 +1,10 @@
 //! Whole exchanges, one folder each under `golden/<dialect>/<operation>/<case>`: the client's
 //! `request.json`, the `edits.json` that the gateway asks for, the `edited.json` that goes upstream
-//! to the byte, the provider's `reply.json`, `stream.sse` or `stream.json` (an array sent piecewise),
-//! and what must be read in `expected.json`.
+//! to the byte, the provider's `reply.json` (perhaps with `headers.json`), `stream.sse`, `stream.json` (an
+//! array sent piecewise) or `messages.json` (of an AWS event stream), and what must be read in
+//! `expected.json`.
+
+mod aws;
 
 use std::{
     fs,
@@ -14,7 +17,7 @@ use tollgate_dialect::{Codec, Dialect, Edits, Framing, Operation, Reported, Seen
 use tollgate_domain::Usage;
 
 /// Operations whose bodies and answers are read.
-const OPERATIONS: [Operation; 18] = [
+const OPERATIONS: [Operation; 22] = [
     Operation::ChatCompletions,
     Operation::Responses,
     Operation::CountResponseTokens,
@@ -33,10 +36,14 @@ const OPERATIONS: [Operation; 18] = [
     Operation::StreamGenerateContent,
     Operation::EmbedContent,
     Operation::BatchEmbedContents,
+    Operation::Converse,
+    Operation::ConverseStream,
+    Operation::InvokeModel,
+    Operation::InvokeModelStream,
 ];
 
 /// Those that can be answered by a stream.
-const STREAMED: [Operation; 9] = [
+const STREAMED: [Operation; 11] = [
     Operation::ChatCompletions,
     Operation::Responses,
     Operation::Completions,
@@ -46,6 +53,8 @@ const STREAMED: [Operation; 9] = [
     Operation::Transcriptions,
     Operation::Messages,
     Operation::StreamGenerateContent,
+    Operation::ConverseStream,
+    Operation::InvokeModelStream,
 ];
 
 #[test]
@@ -59,7 +68,8 @@ fn every_operation_has_an_exchange_and_every_streamed_one_a_stream() {
         assert!(cases(operation).next().is_some(), "{operation:?} has none");
     }
     for operation in STREAMED {
-        let is_stream = |case: PathBuf| case.join("stream.sse").exists() || case.join("stream.json").exists();
+        let forms = ["stream.sse", "stream.json", "messages.json"];
+        let is_stream = |case: PathBuf| forms.iter().any(|form| case.join(form).exists());
         assert!(cases(operation).any(is_stream), "{operation:?} has no stream");
     }
 }
@@ -117,20 +127,33 @@ fn check(codec: &dyn Codec, operation: Operation, case: &Path) {
         "output_cap": head.output_cap.map(|cap| cap.value),
     }});
     let events = read("stream.sse").map(|stream| (stream, Framing::Events));
-    match events.or_else(|| Some((read("stream.json")?, Framing::JsonArray))) {
+    let array = || Some((read("stream.json")?, Framing::JsonArray));
+    let messages =
+        || read("messages.json").map(|_| (messages_of(&parse("messages.json")), Framing::EventStream));
+    match events.or_else(array).or_else(messages) {
         Some((stream, framing)) => {
             let asked = head.include_usage == Some(true);
             let reader = || codec.reader(operation, !asked).framed(framing);
             let stream = Bytes::from(stream);
-            follow(reader(), framing, &[stream.clone()], &mut seen);
+            follow(reader(), framing, std::slice::from_ref(&stream), &mut seen);
             cut_anywhere(&at.to_string(), &reader, framing, &stream, &seen);
         }
-        None => report(&codec.reply(operation, &must("reply.json")), &mut seen),
+        None => {
+            let headers = read("headers.json").map_or(Value::Null, |_| parse("headers.json"));
+            let reported =
+                codec.reply_with(operation, &must("reply.json"), &|name| headers.get(name)?.as_str());
+            report(&reported, &mut seen);
+        }
     }
     if let Some(unread) = seen.as_object_mut().and_then(|seen| seen.remove("unread")) {
         assert_eq!(unread, 0, "{at}: the stream ends with a whole event");
     }
     assert_eq!(seen, parse("expected.json"), "{at}");
+}
+
+/// All messages of a list of lines.
+fn messages_of(lines: &Value) -> Vec<u8> {
+    lines.as_array().into_iter().flatten().flat_map(aws::written).collect()
 }
 
 fn follow(mut reader: StreamReader, framing: Framing, pieces: &[Bytes], seen: &mut Value) {
@@ -146,6 +169,7 @@ fn follow(mut reader: StreamReader, framing: Framing, pieces: &[Bytes], seen: &m
                 SeenKind::Finish => "finish".to_owned(),
                 SeenKind::End => "end".to_owned(),
                 SeenKind::Error(fault) => format!("error {fault:?}"),
+                SeenKind::Broken => "broken".to_owned(),
             };
             events.push(if seen.hide { format!("{kind} hidden") } else { kind });
         }

@@ -1,17 +1,27 @@
 //! Station 1: who is calling?
 //!
 //! Takes the request's headers, gives a [`Principal`]. A key is known only by a keyed digest of its
-//! secret, and digests are compared in constant time; no secret is kept, logged or echoed.
+//! secret, and digests are compared in constant time; no such secret is kept, logged or echoed.
+//!
+//! A key that is a pair signs its requests instead. Its secret never travels, so that it has to be here
+//! to check by: it is kept in memory only, wiped when the configuration that named it is gone. Whoever
+//! signs is only [claimed](Claimed) to be known until the body is there.
+
+mod pair;
 
 use std::{collections::HashMap, sync::Arc};
 
 use hmac::{Hmac, KeyInit, Mac};
-use http::{HeaderValue, Uri};
+use http::{HeaderValue, Uri, request::Parts};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq;
-use tollgate_domain::UnixMillis;
+use tollgate_domain::{Secret, UnixMillis};
+use tollgate_sigv4::Claim;
 
 use crate::{edge::Said, rejection::Rejection, snapshot::Principal};
+
+pub(crate) use pair::Claimed;
+use pair::Pair;
 
 /// HMAC-SHA-256 under the instance's pepper of the SHA-256 of a secret: what is kept of a key.
 ///
@@ -24,6 +34,8 @@ pub struct KeyDigest([u8; 32]);
 pub struct KeyRing {
     keyed: Hmac<Sha256>,
     keys: HashMap<KeyDigest, Arc<Principal>, foldhash::fast::RandomState>,
+    /// Keys that are pairs, by the id of each.
+    pairs: HashMap<Box<str>, Arc<Pair>, foldhash::fast::RandomState>,
 }
 
 impl KeyRing {
@@ -31,7 +43,7 @@ impl KeyRing {
     #[must_use]
     pub fn new(pepper: [u8; 32]) -> Self {
         let keyed = Hmac::new_from_slice(&pepper).expect("HMAC takes keys of any length");
-        Self { keyed, keys: HashMap::default() }
+        Self { keyed, keys: HashMap::default(), pairs: HashMap::default() }
     }
 
     /// The digest of a secret whose SHA-256 is given.
@@ -49,6 +61,16 @@ impl KeyRing {
         self.keys.insert(digest, principal).is_none()
     }
 
+    /// Adds a key that signs its requests. Returns false when the same id is known already.
+    pub fn insert_pair(
+        &mut self,
+        access_key_id: impl Into<Box<str>>,
+        secret: Secret,
+        principal: Arc<Principal>,
+    ) -> bool {
+        self.pairs.insert(access_key_id.into(), Arc::new(Pair::new(secret, principal))).is_none()
+    }
+
     /// All keys' owners.
     pub fn principals(&self) -> impl Iterator<Item = &Arc<Principal>> {
         self.keys.values()
@@ -61,25 +83,46 @@ impl KeyRing {
     }
 }
 
+/// Who calls, as far as the head of a request tells.
+pub(crate) enum Identified {
+    /// It has shown its secret.
+    Known(Arc<Principal>),
+    /// It has signed, which the body will prove.
+    Claimed(Box<Claimed>),
+}
+
 /// Finds the owner of the one credential that the request carries.
 ///
 /// # Errors
-/// No credential, an unknown one, two that differ, or one that is revoked or expired.
+/// No credential, an unknown one, two that differ, one that is revoked or expired, or a signature that
+/// its own head shows to be wrong.
 pub(crate) fn identify(
     keys: &KeyRing,
     said: &Said<'_>,
-    uri: &Uri,
+    head: &Parts,
     now: UnixMillis,
-) -> Result<Arc<Principal>, Rejection> {
-    let secret = credential(said, uri)?;
+) -> Result<Identified, Rejection> {
+    let signature = said.authorization.and_then(|value| Claim::read(value.to_str().ok()?));
+    if let Some(claim) = signature {
+        if let Some((place, _)) = beside_authorization(said, &head.uri).next() {
+            return Err(Rejection::DifferingKeys("authorization", place));
+        }
+        return Claimed::by(&keys.pairs, &claim?, head, now).map(Box::new).map(Identified::Claimed);
+    }
+    let secret = credential(said, &head.uri)?;
     let principal = keys.find(secret).ok_or(Rejection::UnknownKey)?;
+    refuse_ended(principal, now)?;
+    Ok(Identified::Known(Arc::clone(principal)))
+}
+
+fn refuse_ended(principal: &Principal, now: UnixMillis) -> Result<(), Rejection> {
     if principal.revoked {
         return Err(Rejection::RevokedKey);
     }
     if principal.expires.is_some_and(|expires| now >= expires) {
         return Err(Rejection::ExpiredKey);
     }
-    Ok(Arc::clone(principal))
+    Ok(())
 }
 
 /// The credential of a request. Clients of every dialect are taken in: the same value may stand in
@@ -87,14 +130,7 @@ pub(crate) fn identify(
 fn credential<'a>(said: &Said<'a>, uri: &'a Uri) -> Result<&'a [u8], Rejection> {
     let bearer = said.authorization.and_then(|value| bearer_token(value.as_bytes()));
     let mut found: Option<(&'static str, &[u8])> = bearer.map(|token| ("authorization", token));
-    let others = [
-        ("x-api-key", said.x_api_key.and_then(key)),
-        ("api-key", said.api_key.and_then(key)),
-        ("x-goog-api-key", said.x_goog_api_key.and_then(key)),
-        ("key", query_key(uri)),
-    ];
-    for (place, value) in others {
-        let Some(value) = value else { continue };
+    for (place, value) in beside_authorization(said, uri) {
         match found {
             None => found = Some((place, value)),
             Some((_, first)) if bool::from(first.ct_eq(value)) => {}
@@ -102,6 +138,17 @@ fn credential<'a>(said: &Said<'a>, uri: &'a Uri) -> Result<&'a [u8], Rejection> 
         }
     }
     found.map(|(_, value)| value).ok_or(Rejection::MissingKey)
+}
+
+/// What stands in the other places of a credential.
+fn beside_authorization<'a>(said: &Said<'a>, uri: &'a Uri) -> impl Iterator<Item = (&'static str, &'a [u8])> {
+    let places = [
+        ("x-api-key", said.x_api_key.and_then(key)),
+        ("api-key", said.api_key.and_then(key)),
+        ("x-goog-api-key", said.x_goog_api_key.and_then(key)),
+        ("key", query_key(uri)),
+    ];
+    places.into_iter().filter_map(|(place, value)| Some((place, value?)))
 }
 
 fn key(value: &HeaderValue) -> Option<&[u8]> {

@@ -66,6 +66,7 @@ pub(crate) mod name {
 
     pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
     pub(crate) const ANTHROPIC_REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
+    pub(crate) const AMAZON_REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
     pub(crate) const UPSTREAM_REQUEST_ID: HeaderName = HeaderName::from_static("x-upstream-request-id");
     pub(crate) const UPSTREAM: HeaderName = HeaderName::from_static("x-tollgate-upstream");
     pub(crate) const REGION: HeaderName = HeaderName::from_static("x-tollgate-region");
@@ -77,14 +78,18 @@ pub(crate) mod name {
     pub(crate) const ERROR_SOURCE: HeaderName = HeaderName::from_static("x-tollgate-error-source");
     pub(crate) const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
     pub(crate) const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
+    /// What AWS's clients read in place of the others, in milliseconds.
+    pub(crate) const AMAZON_RETRY_AFTER: HeaderName = HeaderName::from_static("x-amz-retry-after");
 }
 
 /// Puts the request's id on an answer, under the names that the dialect's SDKs read.
 pub(crate) fn put_ids(headers: &mut HeaderMap, id: RequestId, dialect: Dialect) {
     let text = id.to_text();
     let value = HeaderValue::from_bytes(&text).expect("a UUID is visible ASCII");
-    if dialect == Dialect::Anthropic {
-        headers.insert(name::ANTHROPIC_REQUEST_ID, value.clone());
+    match dialect {
+        Dialect::Anthropic => _ = headers.insert(name::ANTHROPIC_REQUEST_ID, value.clone()),
+        Dialect::Bedrock => _ = headers.insert(name::AMAZON_REQUEST_ID, value.clone()),
+        Dialect::OpenAi | Dialect::AzureOpenAi | Dialect::Gemini => {}
     }
     headers.insert(name::REQUEST_ID, value);
 }
@@ -125,30 +130,39 @@ pub(crate) fn refuse(
     let codec = dialect.codec();
     let message = rejection.to_string();
     let id_text = id.to_string();
+    let status = rejection.status_for(dialect);
     let face = ErrorFace {
-        status: rejection.status().as_u16(),
+        status: status.as_u16(),
         code: rejection.code(),
         message: &message,
         param: rejection.param(),
         request_id: &id_text,
     };
-    let mut answer = json(rejection.status(), codec.error_body(&face));
+    let mut answer = json(status, codec.error_body(&face));
     let headers = answer.headers_mut();
+    put_error_header(headers, dialect, &face);
     put_ids(headers, id, dialect);
     tried.put(headers);
     headers.insert(name::ERROR, HeaderValue::from_static(rejection.code()));
     let source = if rejection.is_upstreams() { "upstream" } else { "gateway" };
     headers.insert(name::ERROR_SOURCE, HeaderValue::from_static(source));
-    put_advice(headers, rejection.advice());
+    put_advice(headers, rejection.advice(), dialect);
     if let Rejection::WrongMethod { allow } = rejection {
         headers.insert(header::ALLOW, HeaderValue::from_static(allow));
     }
     answer
 }
 
+/// Names an error of ours in the header where the dialect's clients read it.
+pub(crate) fn put_error_header(headers: &mut HeaderMap, dialect: Dialect, face: &ErrorFace<'_>) {
+    if let Some((name, value)) = dialect.codec().error_header(face) {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+}
+
 /// Tells SDKs what to do next. They sleep through whatever they are told, so it is whole seconds
 /// from one to sixty, with the exact milliseconds beside it.
-pub(crate) fn put_advice(headers: &mut HeaderMap, advice: Advice) {
+pub(crate) fn put_advice(headers: &mut HeaderMap, advice: Advice, dialect: Dialect) {
     match advice {
         Advice::Nothing => {}
         Advice::GiveUp => {
@@ -158,6 +172,9 @@ pub(crate) fn put_advice(headers: &mut HeaderMap, advice: Advice) {
             let wait = wait.as_millis().clamp(1, 60_000) as u64;
             headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.div_ceil(1_000)));
             headers.insert(name::RETRY_AFTER_MS, HeaderValue::from(wait));
+            if dialect == Dialect::Bedrock {
+                headers.insert(name::AMAZON_RETRY_AFTER, HeaderValue::from(wait));
+            }
         }
     }
 }

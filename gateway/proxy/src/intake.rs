@@ -78,7 +78,14 @@ impl Envelope {
 
     /// What a target of another dialect would have to be asked.
     pub(crate) fn asking(&self) -> Asking<'_> {
-        Asking { dialect: self.dialect, operation: self.operation, body: &self.body, form: &self.hub }
+        Asking {
+            dialect: self.dialect,
+            operation: self.operation,
+            query: self.query.as_deref(),
+            head: &self.head,
+            body: &self.body,
+            form: &self.hub,
+        }
     }
 
     /// The bytes to keep while a stream runs, for the case that they have to be counted.
@@ -187,6 +194,27 @@ pub(crate) async fn body(
         whole.extend_from_slice(&piece);
     }
     if whole.len() > limits.max_body { Err(too_large()) } else { Ok(whole.freeze()) }
+}
+
+/// What is heard of a request that is refused by its head alone, and for how long.
+const HEARD: usize = 256 << 10;
+const HEARD_FOR: Duration = Duration::from_secs(1);
+
+/// Lets a client finish what it says although its answer stands already: over HTTP/2 some clients (curl
+/// 7.88 for one) take a stream that ends while they are still sending for a broken one, and show no answer.
+///
+/// # Cancel safety
+/// Nothing is kept.
+pub(crate) async fn hear_out(mut body: Incoming) {
+    let listening = async {
+        let mut heard = 0;
+        while heard < HEARD {
+            let Some(Ok(frame)) = body.frame().await else { return };
+            heard += frame.data_ref().map_or(0, Bytes::len);
+        }
+    };
+    // Who says more than that, or says it slowly, is answered all the same.
+    let _ = timeout(HEARD_FOR, listening).await;
 }
 
 /// The next piece of the body; `None` at its end.

@@ -47,6 +47,7 @@ pub use snapshot::{
     Upstream,
 };
 pub use upstream::{
-    ConnectError, Credential, Origin, PostError, Presentation, Scheme, UnsendableCredential, client_tls, post,
+    ConnectError, Credential, CredentialCell, CredentialState, CredentialView, Fetched, Issued, Origin,
+    PostError, Presentation, Scheme, UnsendableCredential, client_tls, fetch, post,
 };
 pub use worker::{Durability, Shared};

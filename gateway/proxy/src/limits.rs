@@ -37,8 +37,8 @@ impl Names {
 /// Puts the tightest of a key's own limits on an answer, as its dialect names them.
 pub(crate) fn put(headers: &mut HeaderMap, headroom: &Headroom, dialect: Dialect, now: UnixMillis) {
     let names = match dialect.family() {
-        // Gemini's API has no such names; these are the most widely read.
-        Family::OpenAi | Family::Gemini => &*OPENAI,
+        // The APIs of Gemini and Bedrock have no such names; these are the most widely read.
+        Family::OpenAi | Family::Gemini | Family::Bedrock => &*OPENAI,
         Family::Anthropic => &*ANTHROPIC,
     };
     let mut text = Vec::with_capacity(USUAL_LENGTH);

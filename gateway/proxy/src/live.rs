@@ -6,7 +6,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Weak,
         atomic::{AtomicU8, AtomicU32, AtomicUsize, Ordering},
     },
     time::Instant,
@@ -20,6 +20,7 @@ use tollgate_domain::{Name, RegionName, UnixMillis, UpstreamModel, UpstreamName}
 use crate::{
     failover::{Breaker, BreakerState, Hold, LoadEstimate, RetryBudget},
     unpriced::Unpriced,
+    upstream::CredentialCell,
 };
 
 /// All live state of one process.
@@ -239,6 +240,8 @@ pub struct Fleet {
     fate_groups: DashMap<Name, Arc<Hold>>,
     accounts: DashMap<Name, Arc<Hold>>,
     retries: DashMap<Name, Arc<RetryBudget>>,
+    /// Of upstreams in use: one that is gone takes its secret with it.
+    credentials: DashMap<Name, Weak<CredentialCell>>,
 }
 
 impl Fleet {
@@ -284,6 +287,18 @@ impl Fleet {
         Arc::clone(
             &self.retries.entry(alias.clone()).or_insert_with(|| Arc::new(RetryBudget::new(Instant::now()))),
         )
+    }
+
+    /// Where a credential is kept while it lives. `identity` tells whose it is and where it comes from:
+    /// a reload that changes neither finds what was issued before.
+    pub fn credential(&self, identity: &Name) -> Arc<CredentialCell> {
+        self.credentials.retain(|_, cell| cell.strong_count() > 0);
+        let mut slot = self.credentials.entry(identity.clone()).or_default();
+        slot.upgrade().unwrap_or_else(|| {
+            let cell = Arc::default();
+            *slot = Arc::downgrade(&cell);
+            cell
+        })
     }
 
     /// Clears every override that has run out, and names what returned.
@@ -340,6 +355,16 @@ mod tests {
         assert!(fleet.expire_overrides(UnixMillis::new(99)).is_empty());
         assert_eq!(fleet.expire_overrides(UnixMillis::new(100)), [Expired::Region("eu".into())]);
         assert_eq!(region.operator.state(OperatorState::Disabled), OperatorState::Disabled);
+    }
+
+    #[test]
+    fn a_credential_outlives_a_reload_and_not_its_upstream() {
+        let fleet = Fleet::default();
+        let (first, other) = (fleet.credential(&"a".into()), fleet.credential(&"b".into()));
+        assert!(Arc::ptr_eq(&first, &fleet.credential(&"a".into())) && !Arc::ptr_eq(&first, &other));
+        drop((first, other));
+        let _again = fleet.credential(&"a".into());
+        assert_eq!(fleet.credentials.len(), 1, "what nobody uses is not kept");
     }
 
     #[test]

@@ -16,8 +16,8 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use http::{HeaderMap, Request, Response, StatusCode, request::Parts};
-use hyper::body::Incoming;
+use http::{HeaderMap, Request, Response, StatusCode, Version, request::Parts};
+use hyper::body::{Body as _, Incoming};
 use tollgate_dialect::{Call, Dialect, Operation, Recognised, recognise};
 use tollgate_domain::ModelAlias;
 
@@ -44,16 +44,21 @@ const DETACHED_PATIENCE: Duration = Duration::from_secs(120);
 /// The future is cancelled by dropping it. A stream is then cancelled upstream at once; a plain call
 /// that is with an upstream goes on in a task of its core until its bill is known.
 pub(crate) fn serve(worker: Rc<Worker>, exchange: Exchange, request: Request<Incoming>) -> Serving {
+    let (parts, body) = request.into_parts();
+    let is_http2 = parts.version == Version::HTTP_2;
+    let mut body = Some(body);
     // Only what has to wait for somebody becomes a future; who calls and what for is known at once.
-    let received = std::panic::catch_unwind(AssertUnwindSafe(|| receive(&worker, exchange, request)));
-    match received.unwrap_or_else(|_| Received::Answered(panicked(exchange, Dialect::OpenAi))) {
-        Received::Answered(response) => Serving::Answered(Some(response)),
-        Received::Call(passage) => {
-            let fate = Rc::<Fate>::default();
-            let life = Some(Box::pin(guarded(passage, Rc::clone(&fate))) as Life);
-            Serving::Call { life, fate, worker }
-        }
-    }
+    let received =
+        std::panic::catch_unwind(AssertUnwindSafe(|| receive(&worker, exchange, parts, &mut body)));
+    let fate = Rc::<Fate>::default();
+    let life = match received.unwrap_or_else(|_| Received::Answered(panicked(exchange, Dialect::OpenAi))) {
+        Received::Call(passage) => Box::pin(guarded(passage, Rc::clone(&fate))) as Life,
+        Received::Answered(response) => match body.filter(|body| is_http2 && !body.is_end_stream()) {
+            None => return Serving::Answered(Some(response)),
+            Some(unread) => Box::pin(intake::hear_out(unread).map(|()| response)),
+        },
+    };
+    Serving::Call { life: Some(life), fate, worker }
 }
 
 type Life = Pin<Box<dyn Future<Output = Response<Body>>>>;
@@ -62,7 +67,7 @@ type Life = Pin<Box<dyn Future<Output = Response<Body>>>>;
 pub(crate) enum Serving {
     /// The answer needed nobody else.
     Answered(Option<Response<Body>>),
-    /// A call on its way.
+    /// A call on its way, or the answer to a refused one that is still being said.
     Call {
         /// `None` once it has ended.
         life: Option<Life>,
@@ -131,6 +136,8 @@ struct Passage {
     exchange: Exchange,
     snapshot: Arc<Snapshot>,
     principal: Arc<Principal>,
+    /// Of a caller that has signed, until its body has proven it.
+    claimed: Option<Box<auth::Claimed>>,
     call: Call<'static>,
     headers: HeaderMap,
     query: Option<String>,
@@ -140,9 +147,8 @@ struct Passage {
     known: Known,
 }
 
-/// Tells calls from what is none.
-fn receive(worker: &Rc<Worker>, exchange: Exchange, request: Request<Incoming>) -> Received {
-    let (parts, body) = request.into_parts();
+/// Tells calls from what is none; the body stays where it is unless it belongs to a call.
+fn receive(worker: &Rc<Worker>, exchange: Exchange, parts: Parts, body: &mut Option<Incoming>) -> Received {
     let path = parts.uri.path();
     if let Some(answer) = own_path(worker, exchange, path) {
         return Received::Answered(own(answer));
@@ -190,7 +196,8 @@ fn refuse_unknown(
     dialect: Dialect,
     operation: &'static str,
 ) -> Response<Body> {
-    settle::unknown_caller(worker, exchange, rejection.status().as_u16(), rejection.code(), operation);
+    let status = rejection.status_for(dialect).as_u16();
+    settle::unknown_caller(worker, exchange, status, rejection.code(), operation);
     own(edge::refuse(rejection, dialect, exchange.id, &Tried::default()))
 }
 
@@ -200,19 +207,30 @@ fn identify(
     exchange: Exchange,
     call: Call<'static>,
     parts: Parts,
-    body: Incoming,
+    body: &mut Option<Incoming>,
 ) -> Received {
     let snapshot = worker.shared.snapshot.load_full();
     let said = Said::by(&parts.headers);
-    let principal = match auth::identify(&snapshot.keys, &said, &parts.uri, exchange.started) {
-        Ok(principal) => principal,
+    let is_bodiless = matches!(call.operation, Operation::ListModels | Operation::GetModel);
+    let identified = auth::identify(&snapshot.keys, &said, &parts, exchange.started).and_then(|identified| {
+        Ok(match identified {
+            auth::Identified::Known(principal) => (principal, None),
+            auth::Identified::Claimed(claimed) if is_bodiless => {
+                claimed.prove(b"", exchange.started)?;
+                (Arc::clone(claimed.principal()), None)
+            }
+            auth::Identified::Claimed(claimed) => (Arc::clone(claimed.principal()), Some(claimed)),
+        })
+    });
+    let (principal, claimed) = match identified {
+        Ok(identified) => identified,
         Err(rejection) => {
             let operation = call.operation.as_str();
             let refusal = refuse_unknown(worker, exchange, &rejection, call.dialect, operation);
             return Received::Answered(refusal);
         }
     };
-    if matches!(call.operation, Operation::ListModels | Operation::GetModel) {
+    if is_bodiless {
         return Received::Answered(own(models(&snapshot, &principal, &call, exchange)));
     }
     let known = Known { caller: Caller::of(&said, &principal), ..Known::default() };
@@ -222,11 +240,12 @@ fn identify(
         exchange,
         snapshot,
         principal,
+        claimed,
         call,
         headers: parts.headers,
         query: parts.uri.query().map(str::to_owned),
         zone,
-        body: Some(body),
+        body: body.take(),
         known,
     }))
 }
@@ -239,7 +258,11 @@ async fn answer(passage: &mut Passage, fate: &Rc<Fate>) -> Response<Body> {
         Ok(response) => return response,
         Err(rejection) => rejection,
     };
-    let Passage { worker, exchange, snapshot, principal, call, known, .. } = passage;
+    let Passage { worker, exchange, snapshot, principal, claimed, call, known, .. } = passage;
+    if claimed.is_some() {
+        // What somebody claims to be is nobody's account.
+        return refuse_unknown(worker, *exchange, &rejection, call.dialect, call.operation.as_str());
+    }
     if !known.admitted {
         settle::refused(
             worker,
@@ -254,6 +277,7 @@ async fn answer(passage: &mut Passage, fate: &Rc<Fate>) -> Response<Body> {
                 stream: known.stream,
                 stamp: stamp(snapshot),
                 rejection: &rejection,
+                status: rejection.status_for(call.dialect).as_u16(),
                 at: exchange.now().wall,
             },
         );
@@ -274,9 +298,14 @@ struct Known {
 
 /// The way through the stations.
 async fn travel(passage: &mut Passage, fate: &Rc<Fate>) -> Result<Response<Body>, Rejection> {
-    let Passage { worker, exchange, snapshot, principal, call, headers, query, zone, body, known } = passage;
+    let Passage { worker, exchange, snapshot, principal, claimed, call, headers, query, zone, body, known } =
+        passage;
     let body = body.take().expect("a call travels once");
     let body = intake::body(headers, body, &snapshot.edge).await?;
+    if let Some(claim) = claimed {
+        claim.prove(&body, exchange.started)?;
+        *claimed = None;
+    }
     let mut envelope = intake::open(call, std::mem::take(headers), query.take(), zone.take(), body)?;
     known.stream = envelope.head.stream;
     if let Some(id) = envelope.names_response() {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use tollgate_accounting::quota::{LimitKind, Refused};
+use tollgate_dialect::Dialect;
 use tollgate_domain::ModelAlias;
 
 /// A refusal or a final failure before the answer began.
@@ -17,6 +18,12 @@ pub enum Rejection {
     /// A credential that no key has.
     #[error("unknown API key")]
     UnknownKey,
+    /// A signature by a key that nobody has.
+    #[error("unknown access key id")]
+    UnknownKeyPair,
+    /// A signature that is not taken.
+    #[error("{0}")]
+    Signature(tollgate_sigv4::Fault),
     /// Two places hold different credentials.
     #[error("two different API keys in `{0}` and `{1}`: send one")]
     DifferingKeys(&'static str, &'static str),
@@ -62,7 +69,7 @@ pub enum Rejection {
     #[error("{0} is not supported by this gateway yet")]
     Unsupported(String),
     /// No such response, or another project's.
-    #[error("the response `{0}` does not exist here")]
+    #[error("the response `{0}` does not exist here; one that says `store: false` is not kept")]
     UnknownResponse(String),
     /// The upstream that keeps what the request names cannot be asked.
     #[error("the upstream that keeps this response is not available; no other one has it")]
@@ -158,6 +165,8 @@ impl Rejection {
         match self {
             Self::MissingKey
             | Self::UnknownKey
+            | Self::UnknownKeyPair
+            | Self::Signature(_)
             | Self::DifferingKeys(..)
             | Self::ExpiredKey
             | Self::RevokedKey => StatusCode::UNAUTHORIZED,
@@ -187,11 +196,20 @@ impl Rejection {
         }
     }
 
+    /// The status as the caller's dialect has it.
+    #[must_use]
+    pub fn status_for(&self, dialect: Dialect) -> StatusCode {
+        let usual = self.status();
+        StatusCode::from_u16(dialect.codec().refusal_status(usual.as_u16(), self.code())).unwrap_or(usual)
+    }
+
     /// The code of the contract, the same in every dialect.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
             Self::MissingKey | Self::UnknownKey | Self::DifferingKeys(..) => "invalid_api_key",
+            Self::UnknownKeyPair => "unknown_access_key",
+            Self::Signature(_) => "invalid_signature",
             Self::ExpiredKey => "key_expired",
             Self::RevokedKey => "key_revoked",
             Self::Invalid { .. } | Self::SlowBody | Self::UnknownPath { .. } | Self::WrongMethod { .. } => {

@@ -323,5 +323,7 @@ pub(crate) struct RefusedCall<'a> {
     pub(crate) stream: bool,
     pub(crate) stamp: Stamp,
     pub(crate) rejection: &'a Rejection,
+    /// As the caller's dialect has it.
+    pub(crate) status: u16,
     pub(crate) at: UnixMillis,
 }

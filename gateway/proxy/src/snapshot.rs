@@ -14,7 +14,7 @@ use std::{
 };
 
 use tollgate_accounting::{ledger::Identity, ledger::Place, price::PriceLine, quota::Scope};
-use tollgate_dialect::Dialect;
+use tollgate_dialect::{Apis, Dialect};
 use tollgate_domain::{ModelAlias, Name, RegionName, UnixMillis, UpstreamModel, UpstreamName, ZoneName};
 
 use crate::{
@@ -169,6 +169,8 @@ pub struct Upstream {
     pub name: UpstreamName,
     /// What it speaks.
     pub dialect: Dialect,
+    /// Its ways to converse, where its dialect has several.
+    pub apis: Apis,
     /// Where it stands.
     pub region: RegionName,
     /// Where it processes data; a project with residency needs all of them permitted.

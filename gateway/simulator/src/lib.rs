@@ -1,4 +1,4 @@
-//! Simulated model providers: they answer as OpenAI, Azure OpenAI and Anthropic do, fail in every
+//! Simulated model providers: they answer as OpenAI, Azure OpenAI, Anthropic and Bedrock do, fail in every
 //! way a network or a provider can, and keep a book of what they served.
 //!
 //! One [`Simulator`] is one endpoint of a provider. It is steered in four ways, the first that has
@@ -17,6 +17,7 @@
 mod answer;
 mod book;
 mod control;
+pub mod event_stream;
 mod millis;
 mod options;
 mod request;

@@ -45,6 +45,18 @@ pub enum Operation {
     Messages,
     /// Anthropic's token count.
     CountTokens,
+    /// Gemini's generated content, in one piece or as a stream.
+    Generate,
+    /// Gemini's token count.
+    CountContents,
+    /// Gemini's embedding of one content.
+    EmbedContent,
+    /// Gemini's embeddings of several contents.
+    BatchEmbedContents,
+    /// Bedrock's Converse.
+    Converse,
+    /// The same as a stream.
+    ConverseStream,
     /// `HEAD /`, with which Anthropic's tools probe a host.
     Probe,
     /// Nothing that a provider has.
@@ -68,9 +80,9 @@ pub struct Incoming {
     pub operation: Operation,
     /// Whether the path is one of Azure's.
     pub azure: bool,
-    /// The model of the body, or the deployment in the path.
+    /// The model of the body, or the deployment or model in the path.
     pub model: Option<String>,
-    /// Whether the body asks for a stream.
+    /// Whether the body or the path asks for a stream.
     pub stream: bool,
 }
 
@@ -85,8 +97,8 @@ impl Incoming {
     ) -> Self {
         let place = Place::of(method, path.split('?').next().unwrap_or_default());
         let head: Head<'_> = serde_json::from_slice(&body).unwrap_or_default();
-        let model = place.deployment.map(str::to_owned).or_else(|| head.model.map(Cow::into_owned));
-        let stream = head.stream.unwrap_or(false);
+        let model = place.named.map(Cow::into_owned).or_else(|| head.model.map(Cow::into_owned));
+        let stream = place.stream || head.stream.unwrap_or(false);
         Self {
             protocol,
             method: method.to_owned(),
@@ -112,7 +124,10 @@ struct Head<'a> {
 struct Place<'a> {
     operation: Operation,
     azure: bool,
-    deployment: Option<&'a str>,
+    /// The deployment or model that the path names.
+    named: Option<Cow<'a, str>>,
+    /// The path asks for a stream.
+    stream: bool,
 }
 
 impl<'a> Place<'a> {
@@ -121,11 +136,14 @@ impl<'a> Place<'a> {
             path.strip_prefix("/openai/deployments/").and_then(|rest| rest.split_once('/'))
         {
             let operation = openai(method, rest);
-            return Self { operation, azure: true, deployment: Some(deployment) };
+            return Self { operation, azure: true, named: Some(Cow::Borrowed(deployment)), stream: false };
+        }
+        if let Some(place) = bedrock(method, path).or_else(|| gemini(method, path)) {
+            return place;
         }
         let azure_rest = path.strip_prefix("/openai/v1/").or_else(|| path.strip_prefix("/openai/"));
         if let Some(rest) = azure_rest {
-            return Self { operation: openai(method, rest), azure: true, deployment: None };
+            return Self { operation: openai(method, rest), azure: true, named: None, stream: false };
         }
         let path = path.strip_prefix("/anthropic").unwrap_or(path);
         let operation = match (method, path) {
@@ -134,8 +152,37 @@ impl<'a> Place<'a> {
             ("GET" | "HEAD", "/") => Operation::Probe,
             _ => path.strip_prefix("/v1/").map_or(Operation::Unknown, |rest| openai(method, rest)),
         };
-        Self { operation, azure: false, deployment: None }
+        Self { operation, azure: false, named: None, stream: false }
     }
+}
+
+/// Google hangs a verb on the model, under any version and any project.
+fn gemini<'a>(method: &str, path: &'a str) -> Option<Place<'a>> {
+    let (_, named) = path.rsplit_once("/models/")?;
+    let (model, verb) = named.rsplit_once(':')?;
+    let operation = match (method, verb) {
+        ("POST", "generateContent" | "streamGenerateContent") => Operation::Generate,
+        ("POST", "countTokens") => Operation::CountContents,
+        ("POST", "embedContent") => Operation::EmbedContent,
+        ("POST", "batchEmbedContents") => Operation::BatchEmbedContents,
+        _ => return None,
+    };
+    let stream = verb == "streamGenerateContent";
+    Some(Place { operation, azure: false, named: Some(Cow::Borrowed(model)), stream })
+}
+
+/// Amazon asks a model in one verb or another, with its id encoded.
+fn bedrock<'a>(method: &str, path: &'a str) -> Option<Place<'a>> {
+    let (model, verb) = path.strip_prefix("/model/")?.rsplit_once('/')?;
+    let operation = match (method, verb) {
+        ("POST", "converse") => Operation::Converse,
+        ("POST", "converse-stream") => Operation::ConverseStream,
+        _ => Operation::Unknown,
+    };
+    // Of what is encoded in a path, ids of models hold these two.
+    let model = model.replace("%3A", ":").replace("%2F", "/");
+    let stream = operation == Operation::ConverseStream;
+    Some(Place { operation, azure: false, named: Some(Cow::Owned(model)), stream })
 }
 
 fn openai(method: &str, rest: &str) -> Operation {
@@ -183,10 +230,44 @@ pub(crate) struct Asked<'a> {
     pub(crate) tools: Option<Vec<Value>>,
     #[serde(default)]
     tool_choice: Option<Value>,
+    #[serde(default, rename = "inferenceConfig")]
+    inference_config: Option<InferenceConfig>,
+    #[serde(default, rename = "toolConfig")]
+    tool_config: Option<ToolConfig>,
     #[serde(borrow, default)]
     pub(crate) encoding_format: Option<Cow<'a, str>>,
     #[serde(default)]
     pub(crate) dimensions: Option<usize>,
+    #[serde(borrow, default)]
+    contents: Option<Text<'a>>,
+    #[serde(borrow, default, rename = "systemInstruction")]
+    system_instruction: Option<Text<'a>>,
+    #[serde(default, rename = "generationConfig")]
+    generation_config: Option<GenerationConfig>,
+    #[serde(borrow, default)]
+    content: Option<Text<'a>>,
+    #[serde(default, rename = "outputDimensionality")]
+    pub(crate) output_dimensionality: Option<usize>,
+    #[serde(borrow, default)]
+    pub(crate) requests: Option<Vec<EmbedAsked<'a>>>,
+}
+
+/// One of several contents to be embedded.
+#[derive(Debug, Deserialize)]
+pub(crate) struct EmbedAsked<'a> {
+    #[serde(borrow, default)]
+    content: Text<'a>,
+    #[serde(default, rename = "outputDimensionality")]
+    pub(crate) output_dimensionality: Option<usize>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct GenerationConfig {
+    #[serde(default)]
+    max_output_tokens: Option<u64>,
+    #[serde(default)]
+    candidate_count: Option<u32>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -195,21 +276,59 @@ struct StreamOptions {
     include_usage: Option<bool>,
 }
 
+/// What caps a conversation of Bedrock's.
+#[derive(Debug, Default, Deserialize)]
+struct InferenceConfig {
+    #[serde(default, rename = "maxTokens")]
+    max_tokens: Option<u64>,
+}
+
+/// The tools of a conversation of Bedrock's.
+#[derive(Debug, Default, Deserialize)]
+struct ToolConfig {
+    #[serde(default)]
+    tools: Vec<Value>,
+    #[serde(default, rename = "functionCallingConfig")]
+    calling: Option<Value>,
+    #[serde(default, rename = "toolChoice")]
+    choice: Option<Value>,
+}
+
 impl Asked<'_> {
     /// Input tokens: a quarter of the bytes of all message text, rounded up, and each number of a
     /// token list.
     pub(crate) fn input_tokens(&self) -> u64 {
-        let parts = [&self.messages, &self.input, &self.prompt, &self.system, &self.instructions];
+        let parts = [
+            &self.messages,
+            &self.input,
+            &self.prompt,
+            &self.system,
+            &self.instructions,
+            &self.contents,
+            &self.system_instruction,
+            &self.content,
+        ];
+        let requests = self.requests.iter().flatten().map(|one| &one.content);
         let (bytes, numbers) = parts
             .into_iter()
             .flatten()
+            .chain(requests)
             .fold((0, 0), |(bytes, numbers), text| (bytes + text.bytes, numbers + text.numbers));
         bytes.div_ceil(4) + numbers
     }
 
     /// The cap on output tokens, whatever the dialect calls it.
     pub(crate) fn output_cap(&self) -> Option<u64> {
-        self.max_completion_tokens.or(self.max_tokens).or(self.max_output_tokens)
+        let of_gemini = self.generation_config.as_ref().and_then(|config| config.max_output_tokens);
+        let of_bedrock = self.inference_config.as_ref().and_then(|config| config.max_tokens);
+        let named = self.max_completion_tokens.or(self.max_tokens).or(self.max_output_tokens);
+        named.or(of_gemini).or(of_bedrock)
+    }
+
+    /// How many answers are asked for.
+    pub(crate) fn choices(&self) -> u32 {
+        let of_gemini = self.generation_config.as_ref().and_then(|config| config.candidate_count);
+        self.n.or(of_gemini).unwrap_or(1).clamp(1, 128)
     }
 
     pub(crate) fn include_usage(&self) -> bool {
@@ -219,15 +338,21 @@ impl Asked<'_> {
     /// The tool to call: the first one offered, when the last text says "use a tool" or the choice
     /// is forced.
     pub(crate) fn tool(&self) -> Option<&Value> {
-        let first = self.tools.as_deref()?.first()?;
+        let config = self.tool_config.as_ref();
+        let first = self.tools.as_deref().or_else(|| Some(config?.tools.as_slice()))?.first()?;
+        let first = first.pointer("/functionDeclarations/0").unwrap_or(first);
+        let choice = config.and_then(|config| config.choice.as_ref());
         let forced = match &self.tool_choice {
+            None => choice.is_some_and(|choice| choice.get("auto").is_none()),
             Some(Value::String(choice)) => choice == "required",
             Some(Value::Object(choice)) => {
                 !matches!(choice.get("type").and_then(Value::as_str), Some("auto" | "none"))
             }
             _ => false,
         };
-        let last = self.messages.as_ref().or(self.input.as_ref());
+        let mode = config.and_then(|config| config.calling.as_ref()?.get("mode"));
+        let forced = forced || mode.and_then(Value::as_str) == Some("ANY");
+        let last = self.messages.as_ref().or(self.input.as_ref()).or(self.contents.as_ref());
         let wanted = last.is_some_and(|text| text.last.contains("use a tool"));
         (forced || wanted).then_some(first)
     }
@@ -329,7 +454,14 @@ impl<'de> Visitor<'de> for TextVisitor {
 #[derive(Deserialize)]
 #[serde(field_identifier)]
 enum Member {
-    #[serde(rename = "content", alias = "text", alias = "arguments", alias = "output", alias = "input")]
+    #[serde(
+        rename = "content",
+        alias = "text",
+        alias = "arguments",
+        alias = "output",
+        alias = "input",
+        alias = "parts"
+    )]
     Text,
     #[serde(other)]
     Other,
@@ -349,16 +481,28 @@ mod tests {
             ("POST", "/openai/deployments/e/embeddings", Operation::Embeddings, true, Some("e")),
             ("POST", "/openai/v1/responses", Operation::Responses, true, None),
             ("POST", "/openai/responses", Operation::Responses, true, None),
+            ("POST", "/model/a.b-v1%3A0/converse", Operation::Converse, false, Some("a.b-v1:0")),
+            ("POST", "/model/arn%3Aa%2Fb/converse-stream", Operation::ConverseStream, false, Some("arn:a/b")),
             ("POST", "/v1/messages", Operation::Messages, false, None),
             ("POST", "/anthropic/v1/messages/count_tokens", Operation::CountTokens, false, None),
             ("GET", "/v1/models", Operation::Models, false, None),
             ("GET", "/v1/chat/completions", Operation::Unknown, false, None),
             ("HEAD", "/", Operation::Probe, false, None),
+            ("POST", "/v1beta/models/g:generateContent", Operation::Generate, false, Some("g")),
+            (
+                "POST",
+                "/v1/projects/p/locations/l/publishers/google/models/g:countTokens",
+                Operation::CountContents,
+                false,
+                Some("g"),
+            ),
+            ("POST", "/v1beta/models/e:batchEmbedContents", Operation::BatchEmbedContents, false, Some("e")),
+            ("POST", "/v1beta/models/g:dance", Operation::Unknown, false, None),
         ];
         for (method, path, operation, azure, deployment) in cases {
             let place = Place::of(method, path);
             assert_eq!(
-                (place.operation, place.azure, place.deployment),
+                (place.operation, place.azure, place.named.as_deref()),
                 (operation, azure, deployment),
                 "{path}"
             );

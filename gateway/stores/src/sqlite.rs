@@ -1,9 +1,10 @@
 //! The embedded store: one SQLite file beside the journal.
 //!
-//! A row is its time-ordered id, its project and its encoded form, without a secondary index: that
-//! is what makes loading cheap. Time ranges are found by the id and filtered in code, sums come from
-//! hourly rollups, and the order of loading from a list of ids per batch.
+//! A row is its time-ordered id and its encoded form, and lies with others in a block: that is what makes
+//! loading cheap. Time ranges are found by the id and filtered in code, the order of loading by the
+//! block's number, and sums come from hourly rollups.
 
+mod blocks;
 mod closings;
 mod connections;
 mod documents;

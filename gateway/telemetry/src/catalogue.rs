@@ -71,6 +71,10 @@ catalogue! {
         "0 closed (passes), 1 half-open (probes), 2 open (refuses).";
     HOLD = "tollgate_hold_seconds_total", Kind::FractionalCounter,
         "Time for which an upstream asked to be left alone.";
+    CREDENTIAL_USABLE = "tollgate_credential_usable", Kind::Gauge,
+        "1 while an upstream's credential that has to be renewed is there, 0 while it is not.";
+    CREDENTIAL_REFRESHES = "tollgate_credential_refreshes_total", Kind::Counter,
+        "Attempts to renew an upstream's credential, by outcome.";
     REGION_STATE = "tollgate_region_state", Kind::Gauge, "0 enabled, 1 draining, 2 disabled.";
     INFLIGHT = "tollgate_inflight_requests", Kind::Gauge, "Attempts that an upstream is working on.";
     QUOTA_REFUSALS = "tollgate_quota_refusals_total", Kind::Counter,

@@ -1,6 +1,6 @@
 //! What the tests of the whole gateway share: the real binary as a child process, a raw HTTP
 //! client that hides nothing, a client of the admin API, a real PostgreSQL server, the comparison of ledger rows with what
-//! the simulated providers say they served, and runners of the official SDKs.
+//! the simulated providers say they served, and runners of SDKs and other clients.
 //!
 //! A development dependency only. Everything returns errors instead of panicking, so that a task
 //! of the build can use it too.
@@ -21,6 +21,6 @@ pub use self::{
     events::{Event, events_of},
     gateway::{Gateway, Launch},
     postgres::{PostgresPrograms, PostgresServer, PostgresSession},
-    sdk::{Check, Sdk, assess, python},
+    sdk::{Check, Sdk, agents, assess, python},
     tally::LedgerTally,
 };

@@ -1,4 +1,4 @@
-//! Runs the official SDKs, unchanged, in Python and Node, and collects what their scripts report.
+//! Runs clients of model APIs, unchanged, in Python and Node, and collects what their scripts report.
 //!
 //! A script prints one line of JSON per check; the caller compares the names with those it
 //! expects, so that a check that never ran is as red as one that failed.
@@ -13,13 +13,17 @@ use std::{
 use anyhow::{Context as _, Result, bail, ensure};
 use serde::Deserialize;
 
-/// An SDK environment that `cargo xtask setup` has made.
+/// An environment of clients that `cargo xtask setup` has made.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Sdk {
-    /// The newest Python majors.
+    /// The newest majors of the official SDKs for Python.
     PythonCurrent,
-    /// The Python majors before them.
+    /// The majors before them.
     PythonOlder,
+    /// Frameworks in Python that stand on the newest majors.
+    PythonFrameworks,
+    /// Frameworks in Python that ask for the majors before.
+    PythonFrameworksOlder,
     /// The Node packages.
     Node,
 }
@@ -34,6 +38,9 @@ pub struct Check {
     /// What was seen.
     #[serde(default)]
     pub detail: String,
+    /// Why the client has no such thing, if it has none.
+    #[serde(default)]
+    pub not_applicable: Option<String>,
 }
 
 impl Sdk {
@@ -44,15 +51,15 @@ impl Sdk {
     /// checks. The error holds its output.
     pub fn run(self, name: &str, variables: &[(&str, &str)]) -> Result<Vec<Check>> {
         let (interpreter, script) = self.command(name)?;
+        let home = tempfile::tempdir().context("no folder for a client")?;
         let output = Command::new(&interpreter)
             .arg(&script)
+            // An address, key or file of the developer's own must not decide a test.
+            .env_clear()
+            .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
+            .env("HOME", home.path())
+            .env("TMPDIR", home.path())
             .envs(variables.iter().copied())
-            // An address or key of the developer's own must not decide a test.
-            .env_remove("OPENAI_BASE_URL")
-            .env_remove("OPENAI_API_KEY")
-            .env_remove("ANTHROPIC_BASE_URL")
-            .env_remove("ANTHROPIC_API_KEY")
-            .env_remove("ANTHROPIC_AUTH_TOKEN")
             .env("NO_PROXY", "127.0.0.1")
             // Nothing is left in the source tree.
             .env("PYTHONDONTWRITEBYTECODE", "1")
@@ -69,20 +76,16 @@ impl Sdk {
     }
 
     fn command(self, name: &str) -> Result<(PathBuf, PathBuf)> {
-        let environment = environment()?;
         let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("sdk");
         let python =
             |folder: &str| Ok((interpreter(folder)?, scripts.join("python").join(format!("{name}.py"))));
         match self {
             Self::PythonCurrent => python("python-current"),
             Self::PythonOlder => python("python-older"),
+            Self::PythonFrameworks => python("python-frameworks"),
+            Self::PythonFrameworksOlder => python("python-frameworks-older"),
             Self::Node => {
-                let folder = environment.join("node");
-                ensure!(
-                    folder.join("node_modules").exists(),
-                    "{} has no packages: run `cargo xtask setup` once",
-                    folder.display()
-                );
+                let folder = with_packages("node")?;
                 Ok(("node".into(), beside_packages(&scripts.join("node"), &folder, name)?))
             }
         }
@@ -95,6 +98,24 @@ impl Sdk {
 /// The environment is not set up.
 pub fn python() -> Result<PathBuf> {
     interpreter("python-current")
+}
+
+/// The folder whose `node_modules` holds the coding agents.
+///
+/// # Errors
+/// They are not set up.
+pub fn agents() -> Result<PathBuf> {
+    with_packages("agents")
+}
+
+fn with_packages(name: &str) -> Result<PathBuf> {
+    let folder = environment()?.join(name);
+    ensure!(
+        folder.join("node_modules").exists(),
+        "{} has no packages: run `cargo xtask setup` once",
+        folder.display()
+    );
+    Ok(folder)
 }
 
 fn interpreter(folder: &str) -> Result<PathBuf> {
@@ -157,7 +178,7 @@ mod tests {
     use super::*;
 
     fn check(name: &str, ok: bool) -> Check {
-        Check { name: name.to_owned(), ok, detail: "seen".to_owned() }
+        Check { name: name.to_owned(), ok, detail: "seen".to_owned(), not_applicable: None }
     }
 
     #[test]

@@ -26,6 +26,8 @@ pub(super) enum Api {
     CountTokens,
     /// Any call of Gemini's: its path tells which.
     Gemini,
+    /// Any call of Bedrock's: its path tells which.
+    Bedrock,
 }
 
 impl Api {
@@ -48,6 +50,7 @@ impl Api {
             "anthropic-messages" => Self::Messages,
             "anthropic-count-tokens" => Self::CountTokens,
             "gemini" | "gemini-count-tokens" | "gemini-embeddings" => Self::Gemini,
+            "bedrock-converse" | "bedrock-invoke" | "bedrock-count-tokens" => Self::Bedrock,
             _ => return None,
         })
     }
@@ -68,6 +71,7 @@ impl Api {
             Self::AzureChat | Self::AzureResponses | Self::AzureEmbeddings => "azure-openai",
             Self::Messages | Self::CountTokens => "anthropic",
             Self::Gemini => "gemini",
+            Self::Bedrock => "bedrock",
         }
     }
 
@@ -87,6 +91,7 @@ impl Api {
             Self::Messages => "/v1/messages",
             Self::CountTokens => "/v1/messages/count_tokens",
             Self::Gemini => "/models/",
+            Self::Bedrock => "/model/",
         }
     }
 
@@ -103,6 +108,10 @@ impl Api {
             Self::Messages | Self::CountTokens => self.own_path().to_owned(),
             Self::Gemini => match gemini_model(recorded) {
                 Some(name) => recorded.replacen(&format!("/models/{name}:"), &format!("/models/{alias}:"), 1),
+                None => recorded.to_owned(),
+            },
+            Self::Bedrock => match bedrock_model(recorded) {
+                Some(id) => recorded.replacen(&format!("/model/{id}/"), &format!("/model/{alias}/"), 1),
                 None => recorded.to_owned(),
             },
             Self::AzureChat | Self::AzureResponses | Self::AzureEmbeddings => {
@@ -148,6 +157,7 @@ impl Api {
 pub(super) fn asked_model(recording: &Recording) -> Option<String> {
     let path = recording.request.url.path();
     let in_path = deployment(path).or_else(|| gemini_model(path)).map(str::to_owned);
+    let in_path = in_path.or_else(|| bedrock_model(path).map(plain));
     in_path.or_else(|| match recording.request.form() {
         Some(form) => form_field(&form, "model").map(|span| text(&form[span])),
         None => recording.request.body["model"].as_str().map(str::to_owned),
@@ -177,6 +187,17 @@ fn gemini_model(path: &str) -> Option<&str> {
     path.rsplit_once("/models/").and_then(|(_, rest)| rest.rsplit_once(':')).map(|(model, _)| model)
 }
 
+/// The model between `/model/` and the verb, as it was sent.
+fn bedrock_model(path: &str) -> Option<&str> {
+    path.split_once("/model/").and_then(|(_, rest)| rest.rsplit_once('/')).map(|(id, _)| id)
+}
+
+/// A path, or a piece of one, with what ids of models have encoded as it is meant: some clients encode
+/// it, others do not.
+pub(super) fn plain(path: &str) -> String {
+    path.replace("%3A", ":").replace("%2F", "/")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -196,6 +217,7 @@ mod tests {
             (Api::AzureResponses, "/openai/v1/responses", "", "/openai/v1/responses"),
             (Api::Messages, "/v1/messages", "", "/v1/messages"),
             (Api::Gemini, "/v1beta/models/g:countTokens", "/v1beta", "/v1beta/models/a:countTokens"),
+            (Api::Bedrock, "/model/a.b-v1%3A0/converse", "", "/model/a/converse"),
             (Api::CompactResponse, "/v1/responses/compact", "/v1", "/v1/responses/compact"),
             (Api::Images, "/v1/images/edits", "/v1", "/v1/images/edits"),
             (Api::Audio, "/api/v1/audio/speech", "/api/v1", "/v1/audio/speech"),

@@ -101,7 +101,9 @@ pub(super) fn plan(recordings: impl IntoIterator<Item = Arc<Recording>>) -> Resu
 }
 
 fn is_stream(recording: &Recording) -> bool {
-    verdict::is_event_stream(recording) || recording.request.url.path().ends_with(":streamGenerateContent")
+    const VERBS: [&str; 3] = [":streamGenerateContent", "/converse-stream", "/invoke-with-response-stream"];
+    let path = recording.request.url.path();
+    verdict::is_event_stream(recording) || VERBS.iter().any(|verb| path.ends_with(verb))
 }
 
 /// The names of the shortest successful recordings, one of each API and form.
@@ -134,7 +136,18 @@ pub(super) fn configuration(plays: &[Play], provider: SocketAddr) -> String {
         let model = Value::from(play.model.as_str());
         let _ = writeln!(models, "  - {{ name: {slot}, targets: [{{ upstream: {slot}, model: {model} }}] }}");
     }
-    let aliases = plays.iter().map(|play| play.slot.as_str()).collect::<Vec<_>>().join(", ");
+    whole_configuration(&regions, &upstreams, &models, plays.iter().map(|play| play.slot.as_str()))
+}
+
+/// A configuration with these lines of regions, upstreams and models, and a key that may use the
+/// aliases.
+pub(super) fn whole_configuration<'a>(
+    regions: &str,
+    upstreams: &str,
+    models: &str,
+    aliases: impl Iterator<Item = &'a str>,
+) -> String {
+    let aliases = aliases.collect::<Vec<_>>().join(", ");
     format!(
         "version: 1
 organization: replay
@@ -214,6 +227,8 @@ impl Play {
         }
         let recorded = &self.recording.request.body;
         let mut body = match recorded.as_str() {
+            // Who only looks whether a model is there sends nothing.
+            Some("") => return Ok(Bytes::new()),
             Some(text) => serde_json::from_str(text).context("the recorded request is no JSON")?,
             None => recorded.clone(),
         };

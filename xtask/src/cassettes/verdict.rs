@@ -2,9 +2,10 @@
 
 use http::HeaderMap;
 use serde_json::{Value, json};
-use tollgate_test_support::Reply;
+use tollgate_test_support::{Event, Reply};
 
 use super::{
+    api::{Api, plain},
     expectation::Expectation,
     play::{CLIENT_KEY, PRIVATE_HEADERS, Play, UPSTREAM_KEY},
     provider::Received,
@@ -116,7 +117,7 @@ fn stays_behind(name: &str) -> bool {
 
 /// The names under which providers tell their own id of a request.
 fn is_request_id(name: &str) -> bool {
-    matches!(name, "x-request-id" | "request-id" | "apim-request-id")
+    matches!(name, "x-request-id" | "request-id" | "apim-request-id" | "x-amzn-requestid")
 }
 
 fn headers_of_the_provider(play: &Play, got: &HeaderMap, complaints: &mut Complaints) {
@@ -148,7 +149,8 @@ fn own_error(play: &Play, reply: &Reply, status: u16, code: &str, complaints: &m
     complaints.same("status", reply.status.as_u16(), status);
     complaints.same("x-tollgate-error", reply.error_code(), code);
     let body = reply.json();
-    complaints.unless(!body["error"]["message"].as_str().unwrap_or_default().is_empty(), || {
+    let error = if play.api.dialect() == "bedrock" { &body } else { &body["error"] };
+    complaints.unless(!error["message"].as_str().unwrap_or_default().is_empty(), || {
         format!("no error message in {body}")
     });
     if play.api.dialect() == "anthropic" {
@@ -158,6 +160,10 @@ fn own_error(play: &Play, reply: &Reply, status: u16, code: &str, complaints: &m
         complaints.same("error code", body["error"]["code"].as_u64(), Some(u64::from(status)));
         let reason = body["error"]["details"][0]["reason"].as_str();
         complaints.same("error reason", reason, Some(code.to_ascii_uppercase().as_str()));
+    } else if play.api.dialect() == "bedrock" {
+        complaints.unless(reply.header("x-amzn-errortype").ends_with("Exception"), || {
+            "no exception is named".to_owned()
+        });
     } else {
         complaints.same("error code", body["error"]["code"].as_str(), Some(code));
     }
@@ -173,7 +179,7 @@ pub(super) fn of_the_forwarded_request(play: &Play, received: &[Received], compl
     complaints.same("requests at the provider", received.len(), wanted);
     for request in received {
         let url = &play.recording.request.url;
-        complaints.same("path at the provider", request.path.as_str(), &url.path().replace("//", "/"));
+        complaints.same("path at the provider", plain(&request.path), plain(&url.path().replace("//", "/")));
         complaints.same(
             "query at the provider",
             request.query.as_deref(),
@@ -259,13 +265,24 @@ pub(super) fn of_the_row(play: &Play, reply: &Reply, row: &Value, complaints: &m
     complaints.same("row: attempt_count", row["attempt_count"].as_u64(), Some(1));
     let is_success = play.recording.response.status == 200;
     if is_success && play.expectation == Expectation::PassedThrough {
-        let failed = reply.events().iter().any(tollgate_test_support::Event::is_error);
-        let end = if failed && is_event_stream(&play.recording) { "upstream_failed" } else { "completed" };
+        let end = if tells_failure(play, reply) { "upstream_failed" } else { "completed" };
         complaints.same("row: end", row["end"].as_str(), Some(end));
     } else if play.expectation == Expectation::PassedThrough {
         complaints.same("row: end", row["end"].as_str(), Some("refused_upstream"));
     }
     tokens_of_the_row(play, row, is_success, complaints);
+}
+
+/// Does the stream end with an error of the provider's?
+fn tells_failure(play: &Play, reply: &Reply) -> bool {
+    match play.api {
+        // The name of the header stands in no message but an exception.
+        Api::Bedrock => {
+            let name = b":exception-type";
+            reply.body.windows(name.len()).any(|bytes| bytes == name)
+        }
+        _ => is_event_stream(&play.recording) && reply.events().iter().any(Event::is_error),
+    }
 }
 
 fn tokens_of_the_row(play: &Play, row: &Value, is_success: bool, complaints: &mut Complaints) {
@@ -283,7 +300,7 @@ fn tokens_of_the_row(play: &Play, row: &Value, is_success: bool, complaints: &mu
             complaints.same("row: usage_source", source, Some("reported"));
         }
         (None, _)
-            if is_success && (play.api.is_free() || play.recording.dialect == "gemini-count-tokens") =>
+            if is_success && (play.api.is_free() || play.recording.dialect.ends_with("-count-tokens")) =>
         {
             complaints.same("usage of a free call", got, Usage::default());
         }

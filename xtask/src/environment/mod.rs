@@ -1,5 +1,5 @@
 //! What the tests need from outside cargo: tools, a PostgreSQL server, SDK packages for Python and Node,
-//! readers of finance files.
+//! coding agents, readers of finance files.
 //!
 //! Everything is installed below the target folder and only when its list has changed; what
 //! cannot be installed is an error that names it.

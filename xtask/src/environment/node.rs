@@ -1,4 +1,4 @@
-//! The Node SDKs, from the committed lock file.
+//! The Node SDKs and the coding agents that npm brings, from the committed lock files.
 
 use std::fs;
 
@@ -12,21 +12,24 @@ use crate::{
 
 const LISTS: [&str; 3] = [".npmrc", "package.json", "package-lock.json"];
 
-/// Installs the packages, or leaves them when their lists have not changed.
-pub(crate) fn prepare(workspace: &Workspace) -> Result<()> {
+/// Installs the packages listed in one folder of [`SDK_FOLDER`], or leaves them when their lists have
+/// not changed.
+pub(crate) fn prepare(workspace: &Workspace, name: &str) -> Result<()> {
     let version = capture(&mut workspace.command("node", &["--version"]))?;
-    let sources = LISTS.map(|name| workspace.root.join(SDK_FOLDER).join("node").join(name));
-    let folder = workspace.test_environment().join("node");
+    let sources = LISTS.map(|list| workspace.root.join(SDK_FOLDER).join(name).join(list));
+    let folder = workspace.test_environment().join(name);
     let stamp = Stamp::new(&folder, &sources, &version)?;
     if stamp.is_current() {
-        println!("node SDKs: up to date");
+        println!("npm packages ({name}): up to date");
         return Ok(());
     }
     clear(&folder)?;
-    for (name, source) in LISTS.iter().zip(&sources) {
-        fs::copy(source, folder.join(name)).with_context(|| format!("cannot copy {}", source.display()))?;
+    for (list, source) in LISTS.iter().zip(&sources) {
+        fs::copy(source, folder.join(list)).with_context(|| format!("cannot copy {}", source.display()))?;
     }
-    execute(workspace.command("npm", &["ci", "--no-audit", "--no-fund"]).current_dir(&folder))
-        .context("cannot install the Node SDKs")?;
+    // Nothing here needs a script of its own at installation; what would run one still works without.
+    let options = ["ci", "--ignore-scripts", "--no-audit", "--no-fund"];
+    execute(workspace.command("npm", &options).current_dir(&folder))
+        .with_context(|| format!("cannot install the npm packages of {name}"))?;
     stamp.set()
 }

@@ -1,4 +1,5 @@
-//! Virtual environments with the Python SDKs: the newest majors, and the ones before.
+//! Virtual environments with the Python SDKs and the frameworks on them: packages that ask for different
+//! majors of the same SDK stand apart.
 
 use std::{
     path::Path,
@@ -13,18 +14,17 @@ use crate::{
     workspace::Workspace,
 };
 
-const GENERATIONS: [&str; 2] = ["current", "older"];
+const LISTS: [&str; 4] = ["current", "older", "frameworks", "frameworks-older"];
 
-/// Makes both environments, or leaves them when their lists have not changed.
+/// Makes the environments, or leaves them when their lists have not changed.
 pub(crate) fn prepare(workspace: &Workspace) -> Result<()> {
     let version = capture(&mut workspace.command("python3", &["--version"]))?;
-    for generation in GENERATIONS {
-        let list =
-            workspace.root.join(SDK_FOLDER).join("python").join(format!("requirements-{generation}.txt"));
-        let folder = workspace.test_environment().join(format!("python-{generation}"));
+    for name in LISTS {
+        let list = workspace.root.join(SDK_FOLDER).join("python").join(format!("requirements-{name}.txt"));
+        let folder = workspace.test_environment().join(format!("python-{name}"));
         let stamp = Stamp::new(&folder, std::slice::from_ref(&list), &version)?;
         if stamp.is_current() {
-            println!("python SDKs ({generation}): up to date");
+            println!("python packages ({name}): up to date");
             continue;
         }
         make(workspace, &folder, &list, &[])?;

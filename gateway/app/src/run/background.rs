@@ -15,6 +15,7 @@ use tollgate_accounting::ledger::{Journal, LedgerStore, Loader};
 use tollgate_control::{
     alerts::{self, Watched},
     capacity::CapacityClerk,
+    credentials::{self, Keeper},
     operate::Operators,
     reload::Reloader,
 };
@@ -73,6 +74,10 @@ impl Background {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.context("runtime of the alerts")?;
         background.spawn("alerts", move |stop| tell(&watched, runtime, &stop))?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.context("runtime of the credentials")?;
+        let running = Arc::clone(reloader);
+        background.spawn("credentials", move |stop| keep_credentials(running, runtime, &stop))?;
         let (reloader, live) = (Arc::clone(reloader), Arc::clone(live));
         let operators = Arc::clone(&stewards.operators);
         background.spawn("housekeeping", move |stop| {
@@ -135,6 +140,19 @@ fn tell(watched: &Watched, runtime: tokio::runtime::Runtime, stop: &Receiver<()>
     let goes_on = || matches!(stop.try_recv(), Err(TryRecvError::Empty));
     runtime.block_on(alerts::beat(watched, goes_on));
     // A name that is still being looked up is nobody's concern any more.
+    runtime.shutdown_background();
+}
+
+/// Renews upstreams' credentials before they end.
+fn keep_credentials(reloader: Arc<Reloader>, runtime: tokio::runtime::Runtime, stop: &Receiver<()>) {
+    let goes_on = || matches!(stop.try_recv(), Err(TryRecvError::Empty));
+    let keeper = Keeper {
+        sources: move || reloader.running().sources.clone(),
+        clock: wall_clock,
+        // Gateways that start together spread their questions.
+        seed: std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), ()),
+    };
+    runtime.block_on(credentials::keep(keeper, goes_on));
     runtime.shutdown_background();
 }
 

@@ -12,6 +12,7 @@ mod budget;
 mod cli;
 mod close;
 mod crash;
+mod credentials;
 mod foresight;
 mod full_disk;
 mod groupings;

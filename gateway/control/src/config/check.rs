@@ -6,6 +6,7 @@ mod alerts;
 mod allocation;
 mod budgets;
 mod capacity;
+mod credentials;
 mod exchange;
 mod ledger;
 mod models;
@@ -36,6 +37,7 @@ pub(super) fn check(file: &ConfigFile, prices: &PriceFile, tree: &Node) -> Vec<P
     check.regions_and_upstreams();
     check.models();
     check.teams();
+    check.pairs();
     check.alerts();
     check.secrets();
     check.exchange();

@@ -5,6 +5,8 @@
 //! outlive the snapshot.
 
 mod alerts;
+mod credentials;
+mod endpoints;
 mod keys;
 mod ledger;
 mod quirks;
@@ -41,6 +43,8 @@ pub struct Compiled {
     pub prices: Arc<PriceBook>,
     /// Every scope with its rules: teams, their projects, their keys.
     pub scopes: Vec<Arc<Scope>>,
+    /// Where credentials come from that have to be renewed.
+    pub sources: Vec<Arc<crate::credentials::Source>>,
     /// What is perhaps not as meant, the document's warnings among them.
     pub warnings: Vec<Problem>,
 }
@@ -75,7 +79,8 @@ pub fn compile(document: &Document, version: u64, pepper: [u8; 32], live: &Live)
         edge,
     });
     let prices = Arc::new(prices);
-    Ok(Compiled { snapshot, settings, prices, scopes: keys.scopes, warnings: problems })
+    let sources = upstreams.values().filter_map(|endpoint| endpoint.source.clone()).collect();
+    Ok(Compiled { snapshot, settings, prices, scopes: keys.scopes, sources, warnings: problems })
 }
 
 /// Reads, checks and compiles a configuration, and keeps nothing of it. Gives the warnings.

@@ -7,6 +7,7 @@ mod alerts;
 mod allocation;
 mod budget;
 mod capacity;
+mod credential;
 mod exchange;
 mod journal;
 mod ledger;
@@ -28,6 +29,7 @@ pub use self::{
     allocation::{AllocationMethod, AllocationRule, AllocationSection},
     budget::{Budget, BudgetAction, BudgetMode, Period, Reserve},
     capacity::{Billing, Capacity},
+    credential::{Credential, CredentialSource, CredentialTable, CredentialType},
     exchange::ExchangeRate,
     journal::JournalSection,
     ledger::{Durability, LedgerSection, Store},
@@ -36,10 +38,7 @@ pub use self::{
     quantities::{Instant, Percent, Share, Size, Span},
     secret::SecretText,
     team::{Key, Limits, Project, Team},
-    upstream::{
-        Credential, CredentialTable, CredentialType, Dialect, InjectStreamUsage, Region, State, Timeouts,
-        Upstream, UpstreamTls,
-    },
+    upstream::{Api, Dialect, InjectStreamUsage, Region, State, Timeouts, Upstream, UpstreamTls},
 };
 
 /// Configuration of a Tollgate gateway.

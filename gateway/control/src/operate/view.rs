@@ -50,6 +50,32 @@ pub struct View {
     pub ewma_ttft_ms: Option<u64>,
     /// Share of attempts that succeeded in the last ten seconds; null without attempts.
     pub success_rate: Option<f64>,
+    /// Of an upstream whose credential has to be renewed: how it stands.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub credential: Option<CredentialShown>,
+}
+
+/// A credential that has to be renewed, without anything of it.
+#[derive(Clone, Debug, Serialize)]
+pub struct CredentialShown {
+    /// `fresh`, `ageing` (there, and could not be renewed) or `missing` (requests go elsewhere).
+    pub state: &'static str,
+    /// When the one that is there ends; null where nobody says.
+    pub expires_at: Option<String>,
+    /// Why it could not be renewed.
+    pub trouble: Option<String>,
+}
+
+impl CredentialShown {
+    fn of(upstream: &Upstream, now: Now) -> Option<Self> {
+        let view = upstream.credential.view(now.mono)?;
+        let end = |left: Duration| now.wall.plus(i64::try_from(left.as_millis()).unwrap_or(i64::MAX));
+        Some(Self {
+            state: view.state.as_str(),
+            expires_at: view.left.map(|left| rfc3339(end(left))),
+            trouble: view.trouble.map(String::from),
+        })
+    }
 }
 
 /// Every region, by name.
@@ -86,7 +112,9 @@ pub fn upstreams(snapshot: &Snapshot, now: Now) -> Vec<View> {
             in_flight: upstream.live.in_flight.load(Ordering::Relaxed),
         };
         let above = upstream.region_live.operator.state(OperatorState::Enabled);
-        part.view(&upstream.live.operator, upstream.configured, above, Health::worst(&targets, now))
+        let health = Health::worst(&targets, now);
+        let view = part.view(&upstream.live.operator, upstream.configured, above, health);
+        View { credential: CredentialShown::of(upstream, now), ..view }
     };
     by_name(snapshot.upstreams.iter().map(view))
 }
@@ -164,6 +192,7 @@ impl Part {
             hold_until: health.hold_until.map(rfc3339),
             ewma_ttft_ms: health.ewma_ttft.map(|ttft| u64::try_from(ttft.as_millis()).unwrap_or(u64::MAX)),
             success_rate: health.success_permille.map(|permille| f64::from(permille) / 1_000.0),
+            credential: None,
         }
     }
 }

@@ -34,7 +34,8 @@ pub(crate) static RULES: FaultRules = FaultRules {
     base: None,
 };
 
-/// Our error as the JSON body that Anthropic's clients read.
+/// Our error as the JSON body that Anthropic's clients read. Claude Code shows people nothing but the
+/// message, so that it carries the request id too.
 pub(crate) fn body(face: &ErrorFace<'_>) -> Vec<u8> {
     let mut body = object(face).to_string().into_bytes();
     body.push(b'\n');
@@ -49,7 +50,7 @@ pub(crate) fn event(face: &ErrorFace<'_>) -> Vec<u8> {
 fn object(face: &ErrorFace<'_>) -> Value {
     json!({
         "type": "error",
-        "error": {"type": kind(face), "message": face.message},
+        "error": {"type": kind(face), "message": format!("{} (request id: {})", face.message, face.request_id)},
         "request_id": face.request_id,
     })
 }
@@ -105,8 +106,7 @@ mod tests {
     #[test]
     fn our_errors_read_as_clients_expect_them() {
         let face = |status, code| ErrorFace { status, code, message: "no", param: None, request_id: "r-1" };
-        let want =
-            r#"{"type":"error","error":{"type":"rate_limit_error","message":"no"},"request_id":"r-1"}"#;
+        let want = r#"{"type":"error","error":{"type":"rate_limit_error","message":"no (request id: r-1)"},"request_id":"r-1"}"#;
         assert_eq!(body(&face(429, "budget_exceeded")), format!("{want}\n").into_bytes());
         let event = event(&face(429, "rate_limit_exceeded"));
         assert_eq!(event, format!("event: error\ndata: {want}\n\n").into_bytes());

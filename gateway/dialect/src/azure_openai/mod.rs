@@ -10,7 +10,7 @@ use crate::{
     codec::{Codec, Edits, ErrorFace, InputEstimate, LimitNames, LimitShown},
     fault::Fault,
     head::{Head, Malformed},
-    hub::HubCodec,
+    hub::{EmbeddingCodec, HubCodec},
     openai,
     reader::StreamReader,
     reported::Reported,
@@ -89,6 +89,14 @@ impl Codec for AzureOpenAi {
     }
 
     fn hub(&self) -> Option<&'static dyn HubCodec> {
-        crate::openai::OpenAi.hub()
+        openai::OpenAi.hub()
+    }
+
+    fn hub_of(&self, operation: Operation) -> Option<&'static dyn HubCodec> {
+        openai::OpenAi.hub_of(operation)
+    }
+
+    fn embeddings(&self) -> Option<&'static dyn EmbeddingCodec> {
+        crate::openai::OpenAi.embeddings()
     }
 }

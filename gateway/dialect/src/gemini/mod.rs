@@ -5,6 +5,7 @@
 //! the path; a stream is server-sent events with `alt=sse` and one JSON array without.
 
 pub(crate) mod error;
+mod hub;
 pub(crate) mod reply;
 pub(crate) mod request;
 pub(crate) mod stream;
@@ -20,6 +21,7 @@ use crate::{
     fault::Fault,
     framing::Framing,
     head::{Head, Malformed},
+    hub::{EmbeddingCodec, HubCodec},
     openai,
     reader::StreamReader,
     reported::Reported,
@@ -81,6 +83,10 @@ impl Codec for Gemini {
         error::wait(body)
     }
 
+    fn client_framing(&self, operation: Operation, query: Option<&str>) -> Framing {
+        request::client_framing(operation, query)
+    }
+
     fn error_body(&self, face: &ErrorFace<'_>) -> Vec<u8> {
         error::body(face)
     }
@@ -105,5 +111,13 @@ impl Codec for Gemini {
 
     fn models(&self, names: &mut dyn Iterator<Item = &str>, one: Option<&str>) -> Vec<u8> {
         reply::models(names, one)
+    }
+
+    fn hub(&self) -> Option<&'static dyn HubCodec> {
+        Some(&hub::GenerateHub)
+    }
+
+    fn embeddings(&self) -> Option<&'static dyn EmbeddingCodec> {
+        Some(&hub::GeminiEmbeddings)
     }
 }

@@ -12,6 +12,7 @@ use tollgate_domain::UpstreamModel;
 use crate::{
     codec::{Edits, InputEstimate},
     estimate,
+    framing::Framing,
     head::{Fields, Head, Malformed, Member},
     path::{self, encode_segment, join_query},
     peek::members,
@@ -111,7 +112,7 @@ fn renamed(old: &str, model: &str) -> String {
 }
 
 /// A model's name without its collection.
-fn bare(model: &str) -> &str {
+pub(crate) fn bare(model: &str) -> &str {
     model.strip_prefix("models/").unwrap_or(model)
 }
 
@@ -241,6 +242,20 @@ fn forwarded_query(query: &str) -> String {
         }
     };
     query.split('&').filter(is_kept).collect::<Vec<_>>().join("&")
+}
+
+/// A stream is one JSON array unless the query asks for events.
+pub(crate) fn client_framing(operation: Operation, query: Option<&str>) -> Framing {
+    let asks_for_events = |pair: &str| {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        matches!(path::decoded(name).as_deref(), Some("alt" | "$alt")) && value == "sse"
+    };
+    match operation {
+        Operation::StreamGenerateContent if !query.unwrap_or_default().split('&').any(asks_for_events) => {
+            Framing::JsonArray
+        }
+        _ => Framing::Events,
+    }
 }
 
 /// What a Google upstream may see of the client's headers. The project that a client names for its

@@ -8,6 +8,11 @@ pub trait HubCodec: Send + Sync {
     /// The operation that translated calls ask of an upstream.
     fn operation(&self) -> Operation;
 
+    /// The operation that streams are asked of an upstream by, where that is another one.
+    fn stream_operation(&self) -> Operation {
+        self.operation()
+    }
+
     /// True when calls of this operation can be read into the hub form.
     fn reads(&self, operation: Operation) -> bool {
         operation == self.operation()
@@ -16,6 +21,11 @@ pub trait HubCodec: Send + Sync {
     /// Headers that an upstream demands and that a client of another dialect does not send.
     fn needed_headers(&self) -> &'static [(&'static str, &'static str)] {
         &[]
+    }
+
+    /// A query that the upstream must be asked with for a stream that can be read here.
+    fn needed_query(&self, _stream: bool) -> Option<&'static str> {
+        None
     }
 
     /// Reads a client's request.

@@ -17,9 +17,9 @@ pub enum HubEvent {
     Text(String),
     /// More of the reasoning's text.
     Reasoning(String),
-    /// The proof of the reasoning before it.
+    /// The proof of the reasoning before it, in the words that clients keep (`Sealed::kept`).
     Proof(String),
-    /// A whole block of reasoning that only its vendor can read.
+    /// A whole block of reasoning that only its vendor can read, in the same words.
     Redacted(String),
     /// More of a refusal.
     Refusal(String),

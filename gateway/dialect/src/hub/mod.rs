@@ -6,17 +6,26 @@
 //! carries what its dialect can say and refuses the rest with the name that the client used:
 //! nothing is left out in silence.
 
+mod arguments;
 mod codec;
+mod embedding;
 mod event;
 mod object;
 mod reply;
 mod request;
+mod seal;
 mod translation;
 
-pub(crate) use object::{Items, Object, as_text, is_base64};
+pub(crate) use arguments::{arguments, arguments_or_raw};
+pub(crate) use embedding::{from_base64, to_base64};
+pub(crate) use object::{Items, Object, Rules, as_text, is_base64};
 pub(crate) use request::Misfits;
 
 pub use codec::HubCodec;
+pub use embedding::{
+    EmbeddingCodec, EmbeddingTranslation, HubEmbedded, HubEmbedding, HubEmbeddingTold, HubEncoding,
+    HubPurpose,
+};
 pub use event::{HubEvent, HubEventReader, HubEventWriter};
 pub use reply::{HubReply, HubStop, HubTold};
 pub use request::{

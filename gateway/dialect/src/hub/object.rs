@@ -17,6 +17,19 @@ pub(crate) struct Object<'a> {
     /// The path of the object in the body; empty for the body itself.
     at: String,
     members: Vec<(Cow<'a, str>, Option<&'a RawValue>)>,
+    rules: Rules,
+}
+
+/// How the API that a body is for reads its JSON.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) enum Rules {
+    /// As it stands.
+    #[default]
+    Plain,
+    /// As protocol buffers do: a name in camelCase or in snake_case, a number also as text, a list of one
+    /// also without its brackets. Paths have the camelCase name.
+    /// <https://protobuf.dev/programming-guides/json/>
+    Proto,
 }
 
 struct Members<'a>(Vec<(Cow<'a, str>, Option<&'a RawValue>)>);
@@ -50,24 +63,40 @@ struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 impl<'a> Object<'a> {
     /// The body itself.
     pub(crate) fn body(bytes: &'a [u8]) -> Result<Self, Untranslatable> {
+        Self::body_by(Rules::Plain, bytes)
+    }
+
+    /// The body of an API that reads JSON in its own way.
+    pub(crate) fn body_by(rules: Rules, bytes: &'a [u8]) -> Result<Self, Untranslatable> {
         let Members(members) = serde_json::from_slice(bytes)
             .map_err(|error| Untranslatable::malformed("", format!("is not a JSON object: {error}")))?;
-        Self::of(members, String::new())
+        Self::of(members, String::new(), rules)
     }
 
     pub(crate) fn read(raw: &'a RawValue, at: &str) -> Result<Self, Untranslatable> {
-        let Members(members) = serde_json::from_str(raw.get())
-            .map_err(|_| Untranslatable::malformed(at, "must be an object"))?;
-        Self::of(members, at.to_owned())
+        Self::read_by(Rules::Plain, raw, at)
     }
 
-    fn of(members: Vec<(Cow<'a, str>, Option<&'a RawValue>)>, at: String) -> Result<Self, Untranslatable> {
+    pub(crate) fn read_by(rules: Rules, raw: &'a RawValue, at: &str) -> Result<Self, Untranslatable> {
+        let Members(members) = serde_json::from_str(raw.get())
+            .map_err(|_| Untranslatable::malformed(at, "must be an object"))?;
+        Self::of(members, at.to_owned(), rules)
+    }
+
+    fn of(
+        mut members: Vec<(Cow<'a, str>, Option<&'a RawValue>)>,
+        at: String,
+        rules: Rules,
+    ) -> Result<Self, Untranslatable> {
+        if rules == Rules::Proto {
+            members.iter_mut().for_each(|(name, _)| camel_case(name));
+        }
         for (place, (name, _)) in members.iter().enumerate() {
             if members[..place].iter().any(|(earlier, _)| earlier == name) {
                 return Err(Untranslatable::malformed(join(&at, name), "is given twice"));
             }
         }
-        Ok(Self { at, members })
+        Ok(Self { at, members, rules })
     }
 
     /// The path of a member.
@@ -84,6 +113,12 @@ impl<'a> Object<'a> {
     pub(crate) fn take(&mut self, name: &str) -> Option<&'a RawValue> {
         let (_, value) = self.members.iter_mut().find(|(known, _)| known == name)?;
         value.take().filter(|value| value.get() != "null")
+    }
+
+    /// Looks at a member that nobody took yet.
+    pub(crate) fn peek(&self, name: &str) -> Option<&'a RawValue> {
+        let (_, value) = self.members.iter().find(|(known, _)| known == name)?;
+        value.filter(|value| value.get() != "null")
     }
 
     /// Takes a member whose text meets the condition.
@@ -104,9 +139,25 @@ impl<'a> Object<'a> {
 
     fn parsed<T: DeserializeOwned>(&mut self, name: &str, what: &str) -> Result<Option<T>, Untranslatable> {
         let Some(raw) = self.take(name) else { return Ok(None) };
-        serde_json::from_str(raw.get())
+        self.parse(raw.get(), name, what)
+    }
+
+    fn parse<T: DeserializeOwned>(
+        &self,
+        raw: &str,
+        name: &str,
+        what: &str,
+    ) -> Result<Option<T>, Untranslatable> {
+        serde_json::from_str(raw)
             .map(Some)
             .map_err(|_| Untranslatable::malformed(self.path(name), format!("must be {what}")))
+    }
+
+    /// A number as such, or as text where the rules admit it.
+    fn numeric<T: DeserializeOwned>(&mut self, name: &str, what: &str) -> Result<Option<T>, Untranslatable> {
+        let Some(raw) = self.take(name) else { return Ok(None) };
+        let text = as_text(raw).filter(|_| self.rules == Rules::Proto);
+        self.parse(text.as_deref().unwrap_or(raw.get()), name, what)
     }
 
     pub(crate) fn text(&mut self, name: &str) -> Result<Option<String>, Untranslatable> {
@@ -118,11 +169,11 @@ impl<'a> Object<'a> {
     }
 
     pub(crate) fn count(&mut self, name: &str) -> Result<Option<u64>, Untranslatable> {
-        self.parsed(name, "a whole number of at least 0")
+        self.numeric(name, "a whole number of at least 0")
     }
 
     pub(crate) fn number(&mut self, name: &str) -> Result<Option<Given<Number>>, Untranslatable> {
-        Ok(self.parsed(name, "a number")?.map(|value| Given::new(self.path(name), value)))
+        Ok(self.numeric(name, "a number")?.map(|value| Given::new(self.path(name), value)))
     }
 
     pub(crate) fn needed_text(&mut self, name: &str) -> Result<String, Untranslatable> {
@@ -131,12 +182,17 @@ impl<'a> Object<'a> {
 
     pub(crate) fn object(&mut self, name: &str) -> Result<Option<Object<'a>>, Untranslatable> {
         let Some(raw) = self.take(name) else { return Ok(None) };
-        Object::read(raw, &self.path(name)).map(Some)
+        Object::read_by(self.rules, raw, &self.path(name)).map(Some)
     }
 
     pub(crate) fn items(&mut self, name: &str) -> Result<Option<Items<'a>>, Untranslatable> {
         let Some(raw) = self.take(name) else { return Ok(None) };
-        Items::read(raw, &self.path(name)).map(Some)
+        Items::read_by(self.rules, raw, &self.path(name)).map(Some)
+    }
+
+    /// All that nobody took, by name and in the client's order.
+    pub(crate) fn into_members(self) -> impl Iterator<Item = (Cow<'a, str>, &'a RawValue)> {
+        self.members.into_iter().filter_map(|(name, value)| Some((name, value?)))
     }
 
     /// What nobody took, as the client wrote it.
@@ -153,13 +209,21 @@ impl<'a> Object<'a> {
 pub(crate) struct Items<'a> {
     at: String,
     items: std::iter::Enumerate<std::vec::IntoIter<&'a RawValue>>,
+    rules: Rules,
 }
 
 impl<'a> Items<'a> {
     pub(crate) fn read(raw: &'a RawValue, at: &str) -> Result<Self, Untranslatable> {
-        let items: Vec<&'a RawValue> =
-            serde_json::from_str(raw.get()).map_err(|_| Untranslatable::malformed(at, "must be an array"))?;
-        Ok(Self { at: at.to_owned(), items: items.into_iter().enumerate() })
+        Self::read_by(Rules::Plain, raw, at)
+    }
+
+    fn read_by(rules: Rules, raw: &'a RawValue, at: &str) -> Result<Self, Untranslatable> {
+        let items: Vec<&'a RawValue> = if rules == Rules::Proto && raw.get().starts_with('{') {
+            vec![raw]
+        } else {
+            serde_json::from_str(raw.get()).map_err(|_| Untranslatable::malformed(at, "must be an array"))?
+        };
+        Ok(Self { at: at.to_owned(), items: items.into_iter().enumerate(), rules })
     }
 }
 
@@ -168,13 +232,30 @@ impl<'a> Iterator for Items<'a> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let (place, raw) = self.items.next()?;
-        Some(Object::read(raw, &format!("{}[{place}]", self.at)))
+        Some(Object::read_by(self.rules, raw, &format!("{}[{place}]", self.at)))
     }
 }
 
 /// A value that is a string.
 pub(crate) fn as_text(raw: &RawValue) -> Option<String> {
     raw.get().starts_with('"').then(|| serde_json::from_str(raw.get()).ok()).flatten()
+}
+
+/// `max_output_tokens` is `maxOutputTokens`.
+fn camel_case(name: &mut Cow<'_, str>) {
+    if !name.get(1..).is_some_and(|rest| rest.contains('_')) {
+        return;
+    }
+    let mut made = String::with_capacity(name.len());
+    let mut begins = false;
+    for letter in name.chars() {
+        match letter {
+            '_' if !made.is_empty() => begins = true,
+            letter if std::mem::take(&mut begins) => made.push(letter.to_ascii_uppercase()),
+            letter => made.push(letter),
+        }
+    }
+    *name = Cow::Owned(made);
 }
 
 /// True for text that some bytes were written as base64 into, in either alphabet, padded or not; blanks may

@@ -1,8 +1,10 @@
 //! A whole answer, as all dialects can say it.
 
+use serde_json::value::RawValue;
 use tollgate_domain::Usage;
 
-use super::HubBlock;
+use super::{Given, HubBlock};
+use crate::framing::Framing;
 
 /// A whole answer of a model.
 #[derive(Clone, Debug)]
@@ -43,4 +45,8 @@ pub struct HubTold<'a> {
     pub created: u64,
     /// What the call consumed, where the provider tells.
     pub usage: Option<&'a Usage>,
+    /// How the client wants a stream to be cut.
+    pub framing: Framing,
+    /// Members of the request that the answer repeats.
+    pub echo: &'a [Given<Box<RawValue>>],
 }

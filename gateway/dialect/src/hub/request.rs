@@ -61,6 +61,12 @@ pub struct HubRequest {
     pub include_usage: bool,
     /// Members that only the client's dialect knows.
     pub leftover: Vec<Given<Box<RawValue>>>,
+    /// Whose members those are, where another dialect or operation of that family may know them too.
+    pub family: Option<Family>,
+    /// Members that change nothing in an answer and mean something to servers of that family only.
+    pub hints: Vec<Given<Box<RawValue>>>,
+    /// Members that an answer in the client's dialect repeats, as the client wrote them.
+    pub echo: Vec<Given<Box<RawValue>>>,
 }
 
 /// One turn.
@@ -277,6 +283,8 @@ pub struct HubAsk<'a> {
     pub output_cap: u64,
     /// That cap is to be written also where the dialect does not demand one.
     pub insert_cap: bool,
+    /// A stream may be asked for its usage, where the dialect tells it only to those who ask.
+    pub ask_usage: bool,
     /// Members that the route may leave out, by their path in the client's body without indices, for example
     /// `seed` or `messages.name`.
     pub may_drop: &'a [Box<str>],

@@ -7,10 +7,10 @@ use super::{
 };
 use crate::{
     codec::ErrorFace,
-    wire::{Dialect, Operation},
+    wire::{Apis, Dialect, Family, Operation},
 };
 
-/// How the calls of a client's dialect are made at an upstream of another family.
+/// How the calls of a client are made at an upstream of another family, or that converses another way.
 #[derive(Clone, Copy)]
 pub struct Translation {
     client: &'static dyn HubCodec,
@@ -20,18 +20,37 @@ pub struct Translation {
 }
 
 impl Translation {
-    /// The way from an operation of one dialect to an upstream of another family, where there is one.
+    /// The way from an operation of one dialect to an upstream that does not serve it, where there is
+    /// one. `apis` tells the upstream's ways to converse, where its dialect has several.
     #[must_use]
-    pub fn between(client: Dialect, operation: Operation, upstream: Dialect) -> Option<Self> {
-        let (from, to) = (client.codec().hub()?, upstream.codec().hub()?);
-        let leads = client.family() != upstream.family() && from.reads(operation);
-        leads.then_some(Self { client: from, operation, upstream: to })
+    pub fn between(client: Dialect, operation: Operation, upstream: Dialect, apis: Apis) -> Option<Self> {
+        if Self::is_needless(client, operation, upstream, apis) {
+            return None;
+        }
+        let from = client.codec().hub_of(operation)?;
+        let to = match upstream.family() {
+            Family::OpenAi => upstream.codec().hub_of(apis.preferred())?,
+            _ => upstream.codec().hub()?,
+        };
+        Some(Self { client: from, operation, upstream: to })
     }
 
-    /// What the upstream is asked for.
+    /// True when the upstream takes the client's bytes as they are.
     #[must_use]
-    pub fn upstream_operation(&self) -> Operation {
-        self.upstream.operation()
+    pub fn is_needless(client: Dialect, operation: Operation, upstream: Dialect, apis: Apis) -> bool {
+        client.family() == upstream.family() && (client.family() != Family::OpenAi || apis.serve(operation))
+    }
+
+    /// What the upstream is asked for, as a stream or in one piece.
+    #[must_use]
+    pub fn upstream_operation(&self, stream: bool) -> Operation {
+        if stream { self.upstream.stream_operation() } else { self.upstream.operation() }
+    }
+
+    /// The query that the upstream is asked with; the client's own means nothing to it.
+    #[must_use]
+    pub fn needed_query(&self, stream: bool) -> Option<&'static str> {
+        self.upstream.needed_query(stream)
     }
 
     /// Headers that the upstream demands and the client does not send.

@@ -22,7 +22,7 @@ use crate::{
     codec::{Codec, Edits, ErrorFace, InputEstimate, LimitNames, LimitShown},
     fault::Fault,
     head::{Head, Malformed},
-    hub::HubCodec,
+    hub::{EmbeddingCodec, HubCodec},
     reader::StreamReader,
     reported::Reported,
     wire::{Dialect, Operation},
@@ -101,5 +101,13 @@ impl Codec for OpenAi {
 
     fn hub(&self) -> Option<&'static dyn HubCodec> {
         Some(&hub::ChatHub)
+    }
+
+    fn embeddings(&self) -> Option<&'static dyn EmbeddingCodec> {
+        Some(&hub::OpenAiEmbeddings)
+    }
+
+    fn hub_of(&self, operation: Operation) -> Option<&'static dyn HubCodec> {
+        hub::of(operation)
     }
 }

@@ -1,20 +1,27 @@
 //! Requests, answers and streams between dialects through the hub form, by table and by law.
 
+mod embeddings;
+mod gemini;
 mod laws;
 mod replies;
 mod requests;
+mod responses;
 mod streams;
 
 use serde_json::Value;
-use tollgate_dialect::{Dialect, HubAsk, HubTold, Operation, Translation, Untranslatable};
+use tollgate_dialect::{Apis, Dialect, Framing, HubAsk, HubTold, Operation, Translation, Untranslatable};
 use tollgate_domain::Usage;
 
 const CHAT: (Dialect, Operation) = (Dialect::OpenAi, Operation::ChatCompletions);
+const RESPONSES: (Dialect, Operation) = (Dialect::OpenAi, Operation::Responses);
 const MESSAGES: (Dialect, Operation) = (Dialect::Anthropic, Operation::Messages);
+const GENERATE: (Dialect, Operation) = (Dialect::Gemini, Operation::GenerateContent);
+const STREAM: (Dialect, Operation) = (Dialect::Gemini, Operation::StreamGenerateContent);
 
 /// The way from a client's dialect to a target's.
 fn way(from: (Dialect, Operation), to: (Dialect, Operation)) -> Translation {
-    Translation::between(from.0, from.1, to.0).expect("there is a way")
+    let apis = if to.1 == Operation::Responses { Apis::Responses } else { Apis::ChatCompletions };
+    Translation::between(from.0, from.1, to.0, apis).expect("there is a way")
 }
 
 /// A body translated for a target, which demands at most 500 tokens where the client says nothing.
@@ -24,13 +31,13 @@ fn carried(
     body: &str,
 ) -> Result<String, Untranslatable> {
     let way = way(from, to);
-    let ask = HubAsk { model: "theirs", output_cap: 500, insert_cap: false, may_drop: &[] };
+    let ask = HubAsk { model: "theirs", output_cap: 500, insert_cap: false, ask_usage: true, may_drop: &[] };
     let written = way.request(&way.read(body.as_bytes())?, &ask)?;
     Ok(String::from_utf8(written.body).expect("text"))
 }
 
 fn told(usage: Option<&Usage>) -> HubTold<'_> {
-    HubTold { id: "7", created: 1_700_000_000, usage }
+    HubTold { id: "7", created: 1_700_000_000, usage, framing: Framing::Events, echo: &[] }
 }
 
 /// The data of each event, `[DONE]` as a string.

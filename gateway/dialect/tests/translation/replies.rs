@@ -63,6 +63,14 @@ fn a_chat_completion_reads_as_an_answer_of_messages() {
 }
 
 #[test]
+fn an_answer_that_is_json_itself_is_not_lost() {
+    let body = json!({"model": "m", "choices": [{"message": {"content": {"b": 1, "a": [2]}}, "finish_reason": "stop"}]});
+    let reply = way(MESSAGES, CHAT).reply(body.to_string().as_bytes(), &told(None)).expect("an answer");
+    let reply: Value = serde_json::from_slice(&reply).expect("JSON");
+    assert_eq!(reply["content"], json!([{"type": "text", "text": "{\"b\":1,\"a\":[2]}"}]));
+}
+
+#[test]
 fn reasons_to_end_keep_their_meaning() {
     let chat = |reason: &str| {
         json!({"model": "m", "choices": [{"message": {"content": "x"}, "finish_reason": reason}]}).to_string()

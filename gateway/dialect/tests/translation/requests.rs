@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::{CHAT, MESSAGES, carried};
 
 /// What becomes of a feature.
-enum Fate {
+pub(crate) enum Fate {
     /// It arrives as this member.
     Carried(&'static str, Value),
     /// It changes nothing in the answer and is gone.
@@ -16,14 +16,14 @@ enum Fate {
 
 use Fate::{Carried, Gone, Refused};
 
-const UNSUPPORTED: &str = "unsupported_parameter";
-const INVALID: &str = "invalid_request";
+pub(crate) const UNSUPPORTED: &str = "unsupported_parameter";
+pub(crate) const INVALID: &str = "invalid_request";
 
-fn user(content: Value) -> Value {
+pub(crate) fn user(content: Value) -> Value {
     json!([{"role": "user", "content": content}])
 }
 
-fn check(
+pub(crate) fn check(
     from: (tollgate_dialect::Dialect, tollgate_dialect::Operation),
     to: (tollgate_dialect::Dialect, tollgate_dialect::Operation),
     base: &Value,
@@ -207,7 +207,11 @@ fn chat_to_messages() {
                 json!({"messages": call("")}),
                 Carried("/messages/1/content/0/input", json!({})),
             ),
-            ("arguments that are no object", json!({"messages": call("[1]")}), Refused(INVALID, "messages")),
+            (
+                "arguments that are no object",
+                json!({"messages": call("[1]")}),
+                Refused(INVALID, "messages[1]"),
+            ),
             (
                 "result",
                 json!({"messages": call("{}")}),
@@ -464,7 +468,7 @@ fn models_that_think_up_to_a_budget_get_one_that_fits_their_cap() {
             r#"{{"messages":[{{"role":"user","content":"x"}}],"reasoning_effort":"medium","max_tokens":{cap}}}"#
         );
         let hub = way.read(body.as_bytes()).expect("good");
-        let ask = HubAsk { model, output_cap: 500, insert_cap: false, may_drop: &[] };
+        let ask = HubAsk { model, output_cap: 500, insert_cap: false, ask_usage: true, may_drop: &[] };
         way.request(&hub, &ask)
             .map(|body| serde_json::from_slice::<Value>(&body.body).expect("JSON")["thinking"].clone())
     };

@@ -175,6 +175,7 @@ fn names_of(provider: &str) -> (&str, &str) {
         "openai" => ("OpenAI API", "OpenAI"),
         "azure" => ("Azure OpenAI", "Microsoft"),
         "anthropic" => ("Claude API", "Anthropic"),
+        "aws" => ("Amazon Bedrock", "Amazon Web Services"),
         "" => ("AI gateway", ""),
         other => (other, other),
     }

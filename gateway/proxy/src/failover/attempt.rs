@@ -1,12 +1,16 @@
 //! One try on one target: connect, send, read as much as a decision needs.
 
-use std::{future::poll_fn, pin::pin, time::Duration};
+use std::{
+    future::poll_fn,
+    pin::pin,
+    time::{Duration, Instant},
+};
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use hyper::body::Incoming;
 use tokio::time::timeout;
-use tollgate_dialect::{Edits, Fault, Operation, Reported, Translation};
+use tollgate_dialect::{Edits, Fault, Operation, Reported};
 
 use super::{
     commit::{self, Stream},
@@ -20,8 +24,8 @@ use crate::{
     route::{Candidate, RoutePlan},
     settle::Progress,
     snapshot::{InjectUsage, Principal, Target},
-    translate,
-    upstream::{self, Connection, Exchange, SendFailure, UpstreamRequest},
+    translate::{self, Way},
+    upstream::{self, Connection, Exchange, Proof, SendFailure, UpstreamRequest},
     worker::{Worker, wall_clock},
 };
 
@@ -85,10 +89,11 @@ impl Reply {
 
 /// The id that the provider gave the request, by the names that these dialects use.
 pub(crate) fn upstream_request_id(headers: &HeaderMap) -> Option<&HeaderValue> {
-    static NAMES: [HeaderName; 3] = [
+    static NAMES: [HeaderName; 4] = [
         HeaderName::from_static("x-request-id"),
         HeaderName::from_static("request-id"),
         HeaderName::from_static("apim-request-id"),
+        HeaderName::from_static("x-amzn-requestid"),
     ];
     NAMES.iter().find_map(|name| headers.get(name).filter(|id| id.to_str().is_ok()))
 }
@@ -103,18 +108,21 @@ pub(super) async fn run(
 ) -> Result<Reply, Failure> {
     let target = &*candidate.target;
     let asks_usage = asks_usage(target, envelope);
-    let Asked { operation, body, way, dropped } = ask(plan, target, envelope, principal, asks_usage)?;
+    let Asked { operation, query, needed, body, way, dropped } =
+        ask(plan, target, envelope, principal, asks_usage)?;
+    let proof = proof(target).await?;
     let connection =
         worker.pools.take(&target.upstream).await.map_err(|error| Failure::of(Class::Connect(error)))?;
     let outgoing = UpstreamRequest {
         operation,
         response: envelope.of_response(),
         headers: &envelope.headers,
-        query: envelope.query.as_deref().filter(|_| way.is_none()),
-        needed: way.map_or(&[], |way| way.needed_headers()),
+        query,
+        needed,
         body,
     };
-    let request = upstream::build(outgoing, target).ok_or_else(|| Failure::of(Class::Protocol))?;
+    let request =
+        upstream::build(outgoing, target, proof, wall_clock()).ok_or_else(|| Failure::of(Class::Protocol))?;
     progress.sends();
     let (response, exchange) = send(connection, request, target, envelope.head.stream).await?;
     let received =
@@ -127,33 +135,56 @@ pub(super) async fn run(
     }
 }
 
+/// What the target is shown: at once, but where no credential has ever been had.
+async fn proof(target: &Target) -> Result<Proof, Failure> {
+    let credential = &target.upstream.credential;
+    if let Some(proof) = credential.proof() {
+        return Ok(proof);
+    }
+    // Boxed: nearly no attempt ever waits.
+    let arrived = Box::pin(credential.arrival()).await;
+    arrived.ok_or_else(|| Failure {
+        hint: credential.is_missing_for(Instant::now()),
+        ..Failure::of(Class::NoCredential)
+    })
+}
+
 /// What one target is asked.
-struct Asked {
+struct Asked<'a> {
     operation: Operation,
+    query: Option<&'a str>,
+    /// Headers that the target demands and the client does not send.
+    needed: &'static [(&'static str, &'static str)],
     body: Bytes,
     /// How the answer comes back into the client's dialect, where the target speaks another.
-    way: Option<Translation>,
+    way: Option<Way>,
     /// What was left out of the request.
     dropped: Option<HeaderValue>,
 }
 
 /// The request for one target: the client's bytes with the few edits, or a translation.
-fn ask(
+fn ask<'a>(
     plan: &RoutePlan,
     target: &Target,
-    envelope: &Envelope,
+    envelope: &'a Envelope,
     principal: &Principal,
     include_usage: bool,
-) -> Result<Asked, Failure> {
+) -> Result<Asked<'a>, Failure> {
     let needs_cap =
         principal.reserve_full && envelope.head.output_cap.is_none() && envelope.operation.generates();
     let cap = || plan.output_cap(envelope);
-    if !translate::speaks_it(target, envelope.dialect) {
+    if !translate::speaks_it(target, &envelope.asking()) {
         let translated = translate::request(target, &plan.route, &envelope.asking(), cap(), needs_cap)
             .and_then(Result::ok)
             .ok_or_else(|| Failure::of(Class::Untranslatable))?;
-        let (way, body, dropped) = (translated.way, translated.body, translated.dropped);
-        return Ok(Asked { operation: way.upstream_operation(), body, way: Some(way), dropped });
+        return Ok(Asked {
+            operation: translated.operation,
+            query: translated.query,
+            needed: translated.needed,
+            body: translated.body,
+            way: Some(translated.way),
+            dropped: translated.dropped,
+        });
     }
     let edits = Edits { model: Some(target.model.as_str()), include_usage, output_cap: needs_cap.then(cap) };
     let codec = target.upstream.dialect.codec();
@@ -162,7 +193,8 @@ fn ask(
         Some(_) => envelope.body.clone(),
         None => codec.request_body(envelope.operation, &envelope.head, &envelope.body, &edits),
     };
-    Ok(Asked { operation: envelope.operation, body, way: None, dropped: None })
+    let (operation, query) = (envelope.operation, envelope.query.as_deref());
+    Ok(Asked { operation, query, needed: &[], body, way: None, dropped: None })
 }
 
 /// Whether the gateway has to ask for the usage of a stream, since the client did not.
@@ -207,7 +239,7 @@ struct Received<'a> {
     exchange: Exchange,
     /// What the target was asked for.
     operation: Operation,
-    way: Option<Translation>,
+    way: Option<Way>,
     dropped: Option<HeaderValue>,
     call: edge::Exchange,
 }
@@ -226,7 +258,7 @@ impl Received<'_> {
                 return Err(Failure { status: Some(head.status.as_u16()), ..Failure::of(class) });
             }
         };
-        let reported = codec.reply(self.operation, &body);
+        let reported = codec.reply_with(self.operation, &body, &text_of(&head.headers));
         if let Some(fault) = reported.fault {
             // A failure inside a success; its bytes go to the client only if nothing else can serve.
             let answer = Passed { status: head.status.as_u16(), headers: head.headers, body };
@@ -241,9 +273,11 @@ impl Received<'_> {
         let (headers, body) = match self.way {
             None => (head.headers, body),
             Some(way) => {
-                let translated = translate::reply(way, &body, reported.usage.as_ref(), &self.call);
+                let usage = reported.usage.as_ref();
+                let translated =
+                    translate::reply(way, &body, usage, self.target, &self.envelope.asking(), &self.call);
                 let body = translated.ok_or_else(|| Failure::of(Class::Protocol))?;
-                (wording::answer_headers(&head.headers, true), body)
+                (wording::answer_headers(&head.headers, wording::PLAIN), body)
             }
         };
         let dropped = self.dropped;
@@ -257,13 +291,14 @@ impl Received<'_> {
         let Some(framing) = codec.framing(content_type) else {
             return Err(Failure { status: Some(head.status.as_u16()), ..Failure::of(Class::Protocol) });
         };
-        let reader = codec.reader(self.operation, hide_usage);
+        let reader = codec.reader(self.operation, hide_usage).headed(&text_of(&head.headers));
         let patience = self.target.upstream.timeouts.ttft;
         let mut stream = Stream::new(head, body, self.exchange, framing, reader);
         if let Some(way) = self.way {
-            stream.headers = wording::answer_headers(&stream.headers, false);
-            stream.translation =
-                Some(translate::stream(way, self.envelope.head.include_usage == Some(true), &self.call));
+            let asking = self.envelope.asking();
+            let content_type = asking.framing().content_type();
+            stream.headers = wording::answer_headers(&stream.headers, content_type);
+            stream.translation = translate::stream(way, &asking, &self.call);
         }
         stream.dropped = self.dropped;
         let held = pin!(commit::hold(stream, self.progress));
@@ -279,7 +314,7 @@ impl Received<'_> {
         let body = timeout(ERROR_PATIENCE, reading).await.ok().and_then(Result::ok).unwrap_or_default();
         let codec = self.target.upstream.dialect.codec();
         let hint = wait_hint(&head.headers, wall_clock().get()).or_else(|| codec.wait(&body));
-        let fault = match codec.fault(status, &body) {
+        let fault = match codec.fault_with(status, &body, &text_of(&head.headers)) {
             // A 503 that says when to come back is an overload, not a defect.
             Fault::Server if status == 503 && hint.is_some() => Fault::Overloaded,
             fault => fault,
@@ -291,6 +326,11 @@ impl Received<'_> {
         let answer = Some(Box::new(passed));
         Err(Failure { class: Class::Said(fault), status: Some(status), hint, answer })
     }
+}
+
+/// Gives a header that is text by its name.
+fn text_of<'a>(headers: &'a HeaderMap) -> impl Fn(&str) -> Option<&'a str> {
+    |name| headers.get(name)?.to_str().ok()
 }
 
 /// A body that did not come whole.

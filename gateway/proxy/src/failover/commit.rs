@@ -66,6 +66,7 @@ pub(super) async fn hold(mut stream: Stream, progress: &Progress) -> Result<Stre
             let seen = stream.reader.event(&event);
             match seen.kind {
                 SeenKind::Error(fault) => return Err(Failure::of(Class::Said(fault))),
+                SeenKind::Broken => return Err(Failure::of(Class::Protocol)),
                 SeenKind::Prelude if held < MOST_HELD => {
                     // Some providers state the input before they say a word; it is known even if none comes.
                     if let Some(usage) = stream.reader.reported().and_then(|reported| reported.usage) {

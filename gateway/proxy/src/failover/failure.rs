@@ -49,6 +49,8 @@ pub(crate) enum Class {
     Untranslatable,
     /// The target is at its configured concurrency: nothing was sent.
     Saturated,
+    /// There is no credential to show it: nothing was sent.
+    NoCredential,
     /// The connection was dead before a byte was processed.
     Unprocessed,
     /// Broken before the response head; it may have been billed.
@@ -97,7 +99,11 @@ impl Failure {
 
     pub(crate) fn retry(&self) -> Retry {
         match self.class {
-            Class::Connect(_) | Class::Untranslatable | Class::Saturated | Class::Unprocessed => Retry::Free,
+            Class::Connect(_)
+            | Class::Untranslatable
+            | Class::Saturated
+            | Class::NoCredential
+            | Class::Unprocessed => Retry::Free,
             Class::Reset => Retry::Once,
             Class::HeadTimeout | Class::NoContent | Class::Protocol | Class::CutShort => Retry::Charged,
             Class::Deadline => Retry::Never,
@@ -129,7 +135,11 @@ impl Failure {
             | Class::NoContent
             | Class::Protocol
             | Class::CutShort => Some(Sample::Fault),
-            Class::Untranslatable | Class::Saturated | Class::Unprocessed | Class::Deadline => None,
+            Class::Untranslatable
+            | Class::Saturated
+            | Class::NoCredential
+            | Class::Unprocessed
+            | Class::Deadline => None,
             Class::Said(fault) => match fault {
                 Fault::Request | Fault::ContextLength | Fault::ContentFilter => Some(Sample::Success),
                 Fault::RequestTimeout | Fault::Server | Fault::ServerFinal | Fault::Redirect => {
@@ -184,6 +194,7 @@ impl Failure {
             Class::Connect(_) => "connect",
             Class::Untranslatable => "untranslatable",
             Class::Saturated => "saturated",
+            Class::NoCredential => "no_credential",
             Class::Unprocessed => "unprocessed",
             Class::Reset => "reset",
             Class::HeadTimeout => "timeout",
@@ -222,7 +233,8 @@ impl Failure {
                 | Fault::NotFound,
             ) => 7,
             Class::Said(Fault::Throttled | Fault::Overloaded) => 6,
-            Class::Said(Fault::AccountExhausted | Fault::Credential | Fault::ModelMissing) => 5,
+            Class::Said(Fault::AccountExhausted | Fault::Credential | Fault::ModelMissing)
+            | Class::NoCredential => 5,
             Class::HeadTimeout | Class::NoContent | Class::Deadline => 4,
             Class::Said(_) => 3,
             Class::Reset | Class::Protocol | Class::CutShort => 2,
@@ -248,6 +260,9 @@ impl Failure {
                 message: "the upstream is at its limit of concurrent requests".to_owned(),
                 wait: Some(Duration::from_secs(1)),
             },
+            Class::NoCredential => {
+                upstream(UpstreamCode::Auth, "the gateway has no credential for the upstream at the moment")
+            }
             Class::Unprocessed | Class::Reset => {
                 upstream(UpstreamCode::Reset, "the upstream closed the connection before it had answered")
             }
@@ -327,8 +342,9 @@ impl Failure {
 /// unreadable or above an hour is no hint.
 pub(crate) fn wait_hint(headers: &HeaderMap, now_millis: i64) -> Option<Duration> {
     let text = |name: &str| headers.get(name)?.to_str().ok().map(str::trim);
-    let millis =
-        ["retry-after-ms", "x-ms-retry-after-ms"].into_iter().find_map(|name| decimal(text(name)?, 0));
+    let millis = ["retry-after-ms", "x-ms-retry-after-ms", "x-amz-retry-after"]
+        .into_iter()
+        .find_map(|name| decimal(text(name)?, 0));
     let hint = millis.or_else(|| {
         let value = text("retry-after")?;
         decimal(value, 3).or_else(|| date(value, now_millis))
@@ -369,6 +385,7 @@ mod tests {
                 "upstream_connect",
             ),
             (Class::Saturated, Retry::Free, None, None, "upstream_saturated"),
+            (Class::NoCredential, Retry::Free, None, None, "upstream_auth"),
             (Class::Unprocessed, Retry::Free, None, None, "upstream_reset"),
             (Class::Reset, Retry::Once, Some(Sample::Fault), None, "upstream_reset"),
             (Class::HeadTimeout, Retry::Charged, Some(Sample::Fault), None, "upstream_timeout"),
@@ -417,7 +434,8 @@ mod tests {
     fn hints_are_read_in_order_and_nonsense_is_none() {
         let now = 784_111_777_000;
         type Pairs = &'static [(&'static str, &'static str)];
-        let cases: [(Pairs, Option<u64>); 9] = [
+        let cases: [(Pairs, Option<u64>); 10] = [
+            (&[("x-amz-retry-after", "1500")], Some(1_500)),
             (&[("retry-after-ms", "120"), ("retry-after", "9")], Some(120)),
             (&[("x-ms-retry-after-ms", "20.7")], Some(20)),
             (&[("retry-after", "7")], Some(7_000)),

@@ -8,11 +8,12 @@ use std::{
 };
 
 use tollgate_accounting::ledger::Attempt;
+use tollgate_dialect::Fault;
 use tollgate_telemetry::UpstreamSeries;
 
 use super::{
     breaker::Sample,
-    failure::{Failure, HoldScope},
+    failure::{Class, Failure, HoldScope},
 };
 use crate::{edge::row_millis, snapshot::Target, worker::Worker};
 
@@ -80,6 +81,9 @@ impl Visit {
     /// The target failed before it had answered.
     pub(crate) fn failed(&mut self, failure: &Failure, now: Instant) {
         self.hold(failure, now);
+        if failure.class == Class::Said(Fault::Credential) {
+            self.target.upstream.credential.doubt();
+        }
         match failure.sample() {
             Some(Sample::Success) => {
                 for hold in [&self.target.live.hold, &*self.target.fate, &*self.target.account] {

@@ -4,7 +4,13 @@ use http::{HeaderMap, HeaderValue, header};
 use tollgate_dialect::{ErrorFace, Fault, error_message};
 
 use super::{attempt::upstream_request_id, failure::Passed};
-use crate::{edge::Exchange, intake::Envelope};
+use crate::{
+    edge::{self, Exchange},
+    intake::Envelope,
+};
+
+/// The `content-type` of an answer in one piece.
+pub(super) const PLAIN: &str = "application/json";
 
 /// An upstream's refusal of the request, with its words in the client's dialect.
 pub(super) fn refusal(passed: Passed, fault: Fault, envelope: &Envelope, exchange: &Exchange) -> Passed {
@@ -23,17 +29,17 @@ pub(super) fn refusal(passed: Passed, fault: Fault, envelope: &Envelope, exchang
         request_id: &id,
     };
     let body = envelope.dialect.codec().error_body(&face).into();
-    Passed { status: passed.status, headers: answer_headers(&passed.headers, true), body }
+    let mut headers = answer_headers(&passed.headers, PLAIN);
+    edge::put_error_header(&mut headers, envelope.dialect, &face);
+    Passed { status: passed.status, headers, body }
 }
 
 /// Of an answer in another dialect, only the provider's id for it means something to the client.
-pub(super) fn answer_headers(upstream: &HeaderMap, plain: bool) -> HeaderMap {
+pub(super) fn answer_headers(upstream: &HeaderMap, content_type: &'static str) -> HeaderMap {
     let mut headers = HeaderMap::new();
     if let Some(id) = upstream_request_id(upstream) {
         headers.insert("x-request-id", id.clone());
     }
-    if plain {
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    }
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers
 }

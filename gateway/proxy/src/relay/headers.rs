@@ -1,6 +1,7 @@
 //! Which of an upstream's headers a client gets, and what the gateway adds.
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
+use tollgate_dialect::Dialect;
 
 use crate::{
     edge::{self, name},
@@ -47,15 +48,13 @@ fn keep_wanted(headers: &mut HeaderMap) {
 }
 
 /// What keeps proxies in between from buffering a stream.
-pub(super) fn for_stream(headers: &mut HeaderMap) {
+pub(super) fn for_stream(headers: &mut HeaderMap, dialect: Dialect) {
     // What may not even be stored is not cached either.
     if headers.get(header::CACHE_CONTROL).is_none_or(|value| value != "no-store") {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     }
     headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
-    headers
-        .entry(header::CONTENT_TYPE)
-        .or_insert(HeaderValue::from_static("text/event-stream; charset=utf-8"));
+    headers.entry(header::CONTENT_TYPE).or_insert(HeaderValue::from_static(dialect.codec().stream_type()));
 }
 
 fn remove_named_by_connection(headers: &mut HeaderMap) {
@@ -91,9 +90,11 @@ fn is_unwanted(name: &HeaderName) -> bool {
             | "retry-after"
             | "retry-after-ms"
             | "x-ms-retry-after-ms"
+            | "x-amz-retry-after"
             | "x-should-retry"
             | "request-id"
             | "x-request-id"
+            | "x-amzn-requestid"
             | "apim-request-id"
             | "openai-organization"
             | "openai-project"

@@ -128,7 +128,7 @@ impl StreamBody {
             }
             match self.poll_upstream(cx) {
                 Poll::Ready(Some(Ok(chunk))) => self.take(chunk),
-                Poll::Ready(Some(Err(_))) => self.broke(End::Truncated),
+                Poll::Ready(Some(Err(_))) => self.broke(Breakage::Truncated),
                 Poll::Ready(None) => self.upstream_ended(cx),
                 Poll::Pending if self.is_overdue(cx) => {}
                 Poll::Pending => {
@@ -196,6 +196,7 @@ impl StreamBody {
                 }
             }
             SeenKind::Error(fault) => self.upstream_said(fault, event, now),
+            SeenKind::Broken => self.broke(Breakage::Damaged),
         }
     }
 
@@ -220,8 +221,9 @@ impl StreamBody {
     /// would have a hole.
     fn pass_unread(&mut self, piece: Bytes) {
         match (&self.translation, self.phase) {
+            _ if piece.is_empty() => {}
             (None, _) => self.out.push(piece),
-            (Some(_), Phase::Flowing) => self.broke(End::Truncated),
+            (Some(_), Phase::Flowing) => self.broke(Breakage::Truncated),
             (Some(_), _) => {}
         }
     }
@@ -284,15 +286,19 @@ impl StreamBody {
         if self.phase == Phase::Flowing && !rest.is_empty() {
             // Some servers leave the last blank line out.
             let seen = self.reader.event(&rest);
-            if !seen.hide && seen.kind != SeenKind::Prelude {
-                self.pass(seen.kind, rest, Instant::now());
+            match seen.kind {
+                // A frame that states its length was torn, whatever stood before it.
+                SeenKind::Broken => return self.broke(Breakage::Truncated),
+                SeenKind::Prelude => {}
+                _ if seen.hide => {}
+                kind => self.pass(kind, rest, Instant::now()),
             }
         } else {
             self.pass_unread(rest);
         }
         if self.phase == Phase::Flowing {
             if !self.reader.finished() {
-                return self.broke(End::Truncated);
+                return self.broke(Breakage::Truncated);
             }
             if !self.complete() {
                 return;
@@ -310,20 +316,11 @@ impl StreamBody {
     }
 
     /// The stream broke after its first content: it says so, and never looks complete.
-    fn broke(&mut self, end: End) {
+    fn broke(&mut self, how: Breakage) {
         if self.phase != Phase::Flowing {
             return self.close();
         }
-        let (code, message, outcome) = match end {
-            End::Stalled => {
-                ("upstream_stalled", "the upstream stopped sending in the middle of its answer", "stalled")
-            }
-            _ => (
-                "upstream_truncated",
-                "the upstream closed the connection in the middle of its answer",
-                "truncated",
-            ),
-        };
+        let (end, code, outcome, message) = how.told();
         self.visit.broke(outcome, Instant::now());
         let reading = self.partial();
         self.fail(Exit::Broken { end, code, reading }, code, message);
@@ -377,7 +374,7 @@ impl StreamBody {
         match self.clock.poll_due(cx) {
             Poll::Pending => return false,
             Poll::Ready(Due::Heartbeat) => self.beat(),
-            Poll::Ready(Due::End) => self.broke(End::Stalled),
+            Poll::Ready(Due::End) => self.broke(Breakage::Stalled),
         }
         true
     }
@@ -396,6 +393,43 @@ impl StreamBody {
         if tokens >= before + CHECKPOINT_TOKENS && now.duration_since(at) >= CHECKPOINT_EVERY {
             self.worker.write_checkpoint(self.id, tokens);
             self.checkpoint = (now, tokens);
+        }
+    }
+}
+
+/// How a stream breaks without a word from its upstream.
+#[derive(Clone, Copy)]
+enum Breakage {
+    /// It ended before its end.
+    Truncated,
+    /// Bytes came that are no event.
+    Damaged,
+    /// Nothing came any more.
+    Stalled,
+}
+
+impl Breakage {
+    /// How its row ends, the code, the outcome of the attempt, and the words for the client.
+    const fn told(self) -> (End, &'static str, &'static str, &'static str) {
+        match self {
+            Self::Truncated => (
+                End::Truncated,
+                "upstream_truncated",
+                "truncated",
+                "the upstream closed the connection in the middle of its answer",
+            ),
+            Self::Damaged => (
+                End::Truncated,
+                "upstream_truncated",
+                "damaged",
+                "the upstream's answer was damaged on its way and cannot be read further",
+            ),
+            Self::Stalled => (
+                End::Stalled,
+                "upstream_stalled",
+                "stalled",
+                "the upstream stopped sending in the middle of its answer",
+            ),
         }
     }
 }

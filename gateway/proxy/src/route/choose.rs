@@ -68,6 +68,9 @@ fn standing(target: &Target, now: Instant) -> Standing {
     if target.is_forced() {
         return Standing::Open;
     }
+    if let Some(wait) = target.upstream.credential.is_missing_for(now) {
+        return Standing::Tripped(Some(wait));
+    }
     let holds = [&target.live.hold, &*target.fate, &*target.account];
     if let Some(until) = holds.iter().filter_map(|hold| hold.until(now)).max() {
         let wait = until.duration_since(now);

@@ -48,10 +48,10 @@ impl RoutePlan {
     /// they cannot say is known before anything is reserved. As a fallback such a target is passed by
     /// when its turn comes.
     fn keep_askable(&mut self, envelope: &Envelope) -> Result<(), Rejection> {
-        if self.candidates.iter().any(|candidate| translate::speaks_it(&candidate.target, envelope.dialect)) {
+        let (cap, asking) = (self.output_cap(envelope), envelope.asking());
+        if self.candidates.iter().any(|candidate| translate::speaks_it(&candidate.target, &asking)) {
             return Ok(());
         }
-        let (cap, asking) = (self.output_cap(envelope), envelope.asking());
         let mut refused = None;
         let Self { route, candidates } = self;
         candidates.retain(|candidate| {

@@ -320,7 +320,7 @@ fn refusal_entry(call: RefusedCall<'_>) -> Entry {
         dialect: Cow::Borrowed(call.dialect),
         operation: call.operation,
         stream: call.stream,
-        status: call.rejection.status().as_u16(),
+        status: call.status,
         error_code: Some(Cow::Borrowed(call.rejection.code())),
         end: None,
         served_by: ServedBy::Upstream,

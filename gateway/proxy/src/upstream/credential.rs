@@ -1,9 +1,19 @@
 //! An upstream's secret, bound to the one origin that may see it.
 
-use std::fmt;
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use http::{HeaderName, HeaderValue};
 use tollgate_domain::Secret;
+use tollgate_sigv4::{KeyPair, Scope};
+
+use super::issued::{CredentialCell, CredentialView, Issued, What};
+
+/// How long a request waits for a credential while the first one is still on its way.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Where an upstream listens. Connections are opened to an origin and to nothing else; no header,
 /// body field or redirect can choose one.
@@ -53,11 +63,20 @@ pub enum Presentation {
     XGoogApiKey,
 }
 
-/// A ready header with an upstream's secret. It is marked sensitive, debugs as a mark, and is only
-/// ever attached to requests for the upstream it was built with.
+/// What an upstream is shown. It debugs as a mark, and is only ever attached to requests for the
+/// upstream it was built with.
 #[derive(Clone)]
-pub struct Credential {
-    header: Option<(HeaderName, HeaderValue)>,
+pub struct Credential(Kind);
+
+#[derive(Clone)]
+enum Kind {
+    Nothing,
+    /// The same header with every request.
+    Header(HeaderName, HeaderValue),
+    /// A signature over each request.
+    Signature(Arc<KeyPair>, Arc<Scope>),
+    /// What somebody keeps fresh; keys are signed with for this scope.
+    Kept(Arc<CredentialCell>, Option<Arc<Scope>>),
 }
 
 /// A secret that cannot stand in a header.
@@ -65,34 +84,114 @@ pub struct Credential {
 #[error("the credential has characters that cannot stand in a header")]
 pub struct UnsendableCredential;
 
+/// What one attempt proves its right with.
+pub(crate) enum Proof {
+    Nothing,
+    Header(HeaderName, HeaderValue),
+    Signature(Arc<KeyPair>, Arc<Scope>),
+}
+
 impl Credential {
     /// A secret in the header that the presentation names.
     ///
     /// # Errors
     /// The secret has bytes that a header may not carry.
     pub fn new(secret: &Secret, presentation: Presentation) -> Result<Self, UnsendableCredential> {
-        let (name, text) = match presentation {
-            Presentation::Bearer => (http::header::AUTHORIZATION, format!("Bearer {}", secret.expose())),
-            Presentation::ApiKey => (HeaderName::from_static("api-key"), secret.expose().to_owned()),
-            Presentation::XApiKey => (HeaderName::from_static("x-api-key"), secret.expose().to_owned()),
-            Presentation::XGoogApiKey => {
-                (HeaderName::from_static("x-goog-api-key"), secret.expose().to_owned())
+        let name = match presentation {
+            Presentation::Bearer => {
+                return Ok(Self(Kind::Header(http::header::AUTHORIZATION, bearer(secret)?)));
             }
+            Presentation::ApiKey => HeaderName::from_static("api-key"),
+            Presentation::XApiKey => HeaderName::from_static("x-api-key"),
+            Presentation::XGoogApiKey => HeaderName::from_static("x-goog-api-key"),
         };
-        let mut value = HeaderValue::try_from(text).map_err(|_| UnsendableCredential)?;
-        value.set_sensitive(true);
-        Ok(Self { header: Some((name, value)) })
+        let value = sensitive(secret.expose().to_owned())?;
+        Ok(Self(Kind::Header(name, value)))
+    }
+
+    /// Keys that never end, to sign each request with.
+    #[must_use]
+    pub fn signing(keys: KeyPair, scope: Scope) -> Self {
+        Self(Kind::Signature(Arc::new(keys), Arc::new(scope)))
+    }
+
+    /// One that is kept fresh. `scope` is what requests are signed for where keys are issued.
+    #[must_use]
+    pub fn kept(cell: Arc<CredentialCell>, scope: Option<Scope>) -> Self {
+        Self(Kind::Kept(cell, scope.map(Arc::new)))
     }
 
     /// No credential: a server that asks for none.
     #[must_use]
     pub const fn none() -> Self {
-        Self { header: None }
+        Self(Kind::Nothing)
     }
 
-    pub(super) fn header(&self) -> Option<(HeaderName, HeaderValue)> {
-        self.header.clone()
+    /// How it stands, where it is one that is kept fresh.
+    #[must_use]
+    pub fn view(&self, now: Instant) -> Option<CredentialView> {
+        match &self.0 {
+            Kind::Kept(cell, _) => Some(cell.view(now)),
+            _ => None,
+        }
     }
+
+    /// How long requests need not try, since there is none; `None` when they may.
+    pub(crate) fn is_missing_for(&self, now: Instant) -> Option<Duration> {
+        match &self.0 {
+            Kind::Kept(cell, _) => cell.is_missing_for(now),
+            _ => None,
+        }
+    }
+
+    /// The upstream has refused it: whoever keeps it fresh asks for another one.
+    pub(crate) fn doubt(&self) {
+        if let Kind::Kept(cell, _) = &self.0 {
+            cell.doubt();
+        }
+    }
+
+    /// What an attempt shows now. `None` when there is nothing to show yet: then it
+    /// [waits](Self::arrival).
+    pub(crate) fn proof(&self) -> Option<Proof> {
+        match &self.0 {
+            Kind::Nothing => Some(Proof::Nothing),
+            Kind::Header(name, value) => Some(Proof::Header(name.clone(), value.clone())),
+            Kind::Signature(keys, scope) => Some(Proof::Signature(Arc::clone(keys), Arc::clone(scope))),
+            Kind::Kept(cell, scope) => {
+                cell.current(Instant::now()).and_then(|issued| proof_of(&issued, scope.as_ref()))
+            }
+        }
+    }
+
+    /// Waits for the first one that somebody issues; `None` when nobody does in time.
+    pub(crate) async fn arrival(&self) -> Option<Proof> {
+        match &self.0 {
+            Kind::Kept(cell, scope) => {
+                cell.arrival(PATIENCE).await.and_then(|issued| proof_of(&issued, scope.as_ref()))
+            }
+            _ => self.proof(),
+        }
+    }
+}
+
+/// Keys without a scope prove nothing.
+fn proof_of(issued: &Issued, scope: Option<&Arc<Scope>>) -> Option<Proof> {
+    match &issued.what {
+        What::Token(value) => Some(Proof::Header(http::header::AUTHORIZATION, value.clone())),
+        What::Keys(keys) => Some(Proof::Signature(Arc::clone(keys), Arc::clone(scope?))),
+    }
+}
+
+/// A secret as a bearer token.
+pub(super) fn bearer(secret: &Secret) -> Result<HeaderValue, UnsendableCredential> {
+    sensitive(format!("Bearer {}", secret.expose()))
+}
+
+fn sensitive(text: String) -> Result<HeaderValue, UnsendableCredential> {
+    let mut value = HeaderValue::try_from(text).map_err(|_| UnsendableCredential)?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 impl fmt::Debug for Credential {
@@ -109,7 +208,8 @@ mod tests {
     fn a_credential_never_shows_itself() {
         let secret = Secret::new("sk-very-secret-value".into());
         let credential = Credential::new(&secret, Presentation::Bearer).expect("printable");
-        assert!(!format!("{credential:?} {:?}", credential.header()).contains("very-secret"));
+        let Some(Proof::Header(name, value)) = credential.proof() else { panic!("a header") };
+        assert!(!format!("{credential:?} {name:?} {value:?}").contains("very-secret"));
         assert!(Credential::new(&Secret::new("a\nb".into()), Presentation::ApiKey).is_err());
     }
 

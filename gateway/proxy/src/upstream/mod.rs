@@ -9,14 +9,17 @@ mod connection;
 mod credential;
 mod egress;
 mod io;
+mod issued;
 mod pool;
 mod post;
 mod request;
 
 pub use connect::{ConnectError, client_tls};
 pub use credential::{Credential, Origin, Presentation, Scheme, UnsendableCredential};
-pub use post::{PostError, post};
+pub use issued::{CredentialCell, CredentialState, CredentialView, Issued};
+pub use post::{Fetched, PostError, fetch, post};
 
 pub(crate) use connection::{Connection, Exchange, SendFailure};
+pub(crate) use credential::Proof;
 pub(crate) use pool::Pools;
 pub(crate) use request::{UpstreamRequest, build};

@@ -1,15 +1,15 @@
-//! A single message to somebody who is no provider: for what the gateway has to tell, outside of
-//! the way of a request.
+//! A single message to somebody who is no provider: for what the gateway has to tell or to ask, outside
+//! of the way of a request.
 //!
 //! Resolution, the check of the address and TLS are those of upstreams. One connection, one request;
-//! redirects are not followed, and of the answer only the status is read, so that a receiver can hold
-//! up nothing and fill nothing.
+//! redirects are not followed, and of the answer no more is read than the caller asks for, so that a
+//! receiver can hold up nothing and fill nothing.
 
 use std::{pin::pin, sync::Arc};
 
 use bytes::Bytes;
 use http::{Request, StatusCode};
-use http_body_util::Full;
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
@@ -34,18 +34,63 @@ pub async fn post(
     tls: Option<&Arc<ClientConfig>>,
     request: Request<Full<Bytes>>,
 ) -> Result<StatusCode, PostError> {
+    converse(origin, tls, request, None).await.map(|answer| answer.status)
+}
+
+/// Sends a request to this origin and gives the answer, whose body has at most `most` bytes. As
+/// [`post`] otherwise.
+///
+/// # Errors
+/// No connection, no answer on it, or one that is too long.
+///
+/// # Cancel safety
+/// Dropping the future closes the connection.
+pub async fn fetch(
+    origin: &Origin,
+    tls: Option<&Arc<ClientConfig>>,
+    request: Request<Full<Bytes>>,
+    most: usize,
+) -> Result<Fetched, PostError> {
+    converse(origin, tls, request, Some(most)).await
+}
+
+/// An answer that was fetched.
+pub struct Fetched {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its body. It may hold secrets, and it has no `Debug` for that reason.
+    pub body: Bytes,
+}
+
+/// `most` is what is read of the body; without it, nothing is.
+async fn converse(
+    origin: &Origin,
+    tls: Option<&Arc<ClientConfig>>,
+    request: Request<Full<Bytes>>,
+    most: Option<usize>,
+) -> Result<Fetched, PostError> {
     let socket = connect(origin, &Timeouts::default(), tls).await?;
     let handshake =
         http1::Builder::new().max_header_size(MAX_HEAD).handshake(TokioIo::new(UpstreamIo::new(socket)));
     let (mut sender, connection) = handshake.await.map_err(|_| PostError::Broken)?;
-    let mut answer = pin!(sender.send_request(request));
-    let answer = tokio::select! {
+    let mut answer = pin!(async {
+        let answer = sender.send_request(request).await.map_err(|_| PostError::Broken)?;
+        let (head, body) = answer.into_parts();
+        let body = match most {
+            None => Bytes::new(),
+            Some(most) => {
+                let whole = Limited::new(body, most).collect().await;
+                whole.map_err(|_| PostError::Broken)?.to_bytes()
+            }
+        };
+        Ok(Fetched { status: head.status, body })
+    });
+    tokio::select! {
         biased;
         answer = &mut answer => answer,
         // Its end decides the answer too.
         _ = connection => answer.await,
-    };
-    answer.map(|answer| answer.status()).map_err(|_| PostError::Broken)
+    }
 }
 
 /// Why there is no answer. Names no host: addresses of receivers may hold secrets.
@@ -54,7 +99,7 @@ pub enum PostError {
     /// No connection came about.
     #[error("no connection: {0}")]
     Connect(#[from] ConnectError),
-    /// The connection broke, or what came back is not HTTP.
+    /// The connection broke, or what came back is not HTTP or longer than it may be.
     #[error("the connection broke before an answer")]
     Broken,
 }

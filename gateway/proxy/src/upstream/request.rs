@@ -5,8 +5,10 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header};
 use http_body_util::Full;
 use tollgate_dialect::{Codec, Operation};
+use tollgate_domain::UnixMillis;
+use tollgate_sigv4::{Field, KeyPair, Line, Scope, Signed, sign};
 
-use super::connection::RequestBody;
+use super::{connection::RequestBody, credential::Proof};
 use crate::snapshot::Target;
 
 /// What the client sent, as far as upstreams may see it.
@@ -27,11 +29,17 @@ pub(crate) struct UpstreamRequest<'a> {
 ///
 /// Headers go by the allow-list of the upstream's dialect; the client's credential, cookies and
 /// hop-by-hop fields are on none. The answer is asked for without content coding, so that its usage
-/// can be read.
-pub(crate) fn build(request: UpstreamRequest<'_>, target: &Target) -> Option<Request<RequestBody>> {
+/// can be read. A signature is made last, over what is sent, at the time of this attempt.
+pub(crate) fn build(
+    request: UpstreamRequest<'_>,
+    target: &Target,
+    proof: Proof,
+    now: UnixMillis,
+) -> Option<Request<RequestBody>> {
     let upstream = &*target.upstream;
     let codec = upstream.dialect.codec();
-    let mut built = Request::new(Full::new(request.body));
+    let body = request.body;
+    let mut built = Request::new(Full::new(body.clone()));
     *built.method_mut() = Method::from_bytes(request.operation.method().as_bytes()).ok()?;
     *built.uri_mut() = match request.response {
         Some(id) => target.uri_of_response(request.operation, id, request.query)?,
@@ -50,10 +58,49 @@ pub(crate) fn build(request: UpstreamRequest<'_>, target: &Target) -> Option<Req
     for (name, value) in &upstream.headers {
         headers.insert(name.clone(), value.clone());
     }
-    if let Some((name, value)) = upstream.credential.header() {
-        headers.insert(name, value);
+    match proof {
+        Proof::Nothing => {}
+        Proof::Header(name, value) => {
+            headers.insert(name, value);
+        }
+        Proof::Signature(keys, scope) => put_signature(&mut built, &body, &keys, &scope, now)?,
     }
     Some(built)
+}
+
+/// Signs the host and what the body is; the rest of the head may be changed by proxies on the way.
+fn put_signature(
+    request: &mut Request<RequestBody>,
+    body: &[u8],
+    keys: &KeyPair,
+    scope: &Scope,
+    now: UnixMillis,
+) -> Option<()> {
+    let (uri, headers) = (request.uri(), request.headers());
+    let host = match headers.get(header::HOST) {
+        Some(host) => host.as_bytes(),
+        None => uri.authority()?.as_str().as_bytes(),
+    };
+    let mut fields: Vec<Field<'_>> = vec![("host", host)];
+    if let Some(content_type) = headers.get(header::CONTENT_TYPE) {
+        fields.push(("content-type", content_type.as_bytes()));
+    }
+    let line = Line { method: request.method().as_str(), path: uri.path(), query: uri.query() };
+    let Signed { authorization, date, content_sha256 } = sign(keys, scope, &line, &fields, body, now);
+    let token = keys.session_token.as_ref().map(|token| token.expose().to_owned());
+    let proofs = [
+        ("x-amz-date", Some(date)),
+        ("x-amz-content-sha256", Some(content_sha256)),
+        ("x-amz-security-token", token),
+        ("authorization", Some(authorization)),
+    ];
+    for (name, value) in proofs {
+        let Some(value) = value else { continue };
+        let mut value = HeaderValue::try_from(value).ok()?;
+        value.set_sensitive(matches!(name, "authorization" | "x-amz-security-token"));
+        request.headers_mut().insert(HeaderName::from_static(name), value);
+    }
+    Some(())
 }
 
 fn copy_allowed(from: &HeaderMap, to: &mut HeaderMap, codec: &dyn Codec) {
@@ -90,4 +137,6 @@ fn is_never_forwarded(name: &HeaderName) -> bool {
                 | "openai-project"
         )
         || name.as_str().starts_with("x-tollgate-")
+        // What a client's own signature is made of says nothing about a request of ours.
+        || name.as_str().starts_with("x-amz-")
 }

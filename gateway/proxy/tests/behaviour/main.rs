@@ -4,8 +4,10 @@
 mod harness;
 
 mod arrows;
+mod bedrock;
 mod bills;
 mod clients;
+mod credentials;
 mod disk;
 mod exits;
 mod failover;
@@ -20,6 +22,8 @@ mod quirks;
 mod quotas;
 mod refusals;
 mod residency;
+mod responses;
+mod signatures;
 mod stored;
 mod translation;
 mod transport;

@@ -4,13 +4,19 @@
 use serde_json::{Value, json};
 use tollgate_accounting::ledger::End;
 use tollgate_dialect::Dialect;
-use tollgate_simulator::{At, Fault, Refusal, Script, Simulator};
+use tollgate_simulator::{At, Fault, Piece, Refusal, Script, Simulator};
 
 use crate::harness::{Answer, Ask, Gateway, Setup, TargetSetup, ledger::outcomes, provider, scripted};
 
 /// The client's dialect and the target's, each time different.
-const WAYS: [(Dialect, Dialect); 2] =
-    [(Dialect::OpenAi, Dialect::Anthropic), (Dialect::Anthropic, Dialect::OpenAi)];
+const WAYS: [(Dialect, Dialect); 6] = [
+    (Dialect::OpenAi, Dialect::Anthropic),
+    (Dialect::Anthropic, Dialect::OpenAi),
+    (Dialect::OpenAi, Dialect::Gemini),
+    (Dialect::Gemini, Dialect::OpenAi),
+    (Dialect::Anthropic, Dialect::Gemini),
+    (Dialect::Gemini, Dialect::Anthropic),
+];
 
 fn speaking(dialect: Dialect, simulator: &Simulator) -> TargetSetup {
     TargetSetup { dialect, ..simulator.into() }
@@ -26,10 +32,17 @@ fn ask(client: Dialect, stream: bool) -> Ask {
         Dialect::Anthropic => Ask::messages().body(format!(
             r#"{{"model":"claude","max_tokens":64,"stream":{stream},"messages":[{{"role":"user","content":"Hi."}}]}}"#
         )),
+        Dialect::Gemini if stream => generate("/v1beta/models/gemini:streamGenerateContent?alt=sse"),
+        Dialect::Gemini => generate("/v1beta/models/gemini:generateContent"),
         _ => Ask::chat().body(format!(
             r#"{{"model":"chat","stream":{stream},"messages":[{{"role":"user","content":"Hi."}}]{usage}}}"#
         )),
     }
+}
+
+fn generate(path: &'static str) -> Ask {
+    let body = r#"{"contents":[{"role":"user","parts":[{"text":"Hi."}]}],"generationConfig":{"maxOutputTokens":64}}"#;
+    Ask::post(path, body)
 }
 
 /// The visible text and the usage (input, output) of a whole answer in the client's dialect.
@@ -41,6 +54,11 @@ fn whole(client: Dialect, answer: &Answer) -> (String, u64, u64) {
         Dialect::Anthropic => {
             (text("/content/0/text"), count("/usage/input_tokens"), count("/usage/output_tokens"))
         }
+        Dialect::Gemini => (
+            text("/candidates/0/content/parts/0/text"),
+            count("/usageMetadata/promptTokenCount"),
+            count("/usageMetadata/candidatesTokenCount"),
+        ),
         _ => (
             text("/choices/0/message/content"),
             count("/usage/prompt_tokens"),
@@ -57,6 +75,11 @@ fn streamed(client: Dialect, answer: &Answer) -> (String, u64, u64) {
         let event: Value = serde_json::from_str(event).expect("an event of JSON");
         let (text, usage, names) = match client {
             Dialect::Anthropic => ("/delta/text", "/usage", ["input_tokens", "output_tokens"]),
+            Dialect::Gemini => (
+                "/candidates/0/content/parts/0/text",
+                "/usageMetadata",
+                ["promptTokenCount", "candidatesTokenCount"],
+            ),
             _ => ("/choices/0/delta/content", "/usage", ["prompt_tokens", "completion_tokens"]),
         };
         said.push_str(event.pointer(text).and_then(Value::as_str).unwrap_or_default());
@@ -67,8 +90,13 @@ fn streamed(client: Dialect, answer: &Answer) -> (String, u64, u64) {
     (said, input, output)
 }
 
+/// What is written once, at the end of a whole stream.
 fn end_mark(client: Dialect) -> &'static str {
-    if client == Dialect::Anthropic { "event: message_stop" } else { "data: [DONE]" }
+    match client {
+        Dialect::Anthropic => "event: message_stop",
+        Dialect::Gemini => "\"finishReason\":\"STOP\"",
+        _ => "data: [DONE]",
+    }
 }
 
 #[tokio::test]
@@ -126,6 +154,91 @@ async fn the_upstream_is_asked_in_its_own_way() {
 }
 
 #[tokio::test]
+async fn gemini_is_asked_by_path_and_verb_and_for_events() {
+    let gemini = provider().await;
+    let gateway = Gateway::start(mixed(vec![speaking(Dialect::Gemini, &gemini)]));
+    for (client, stream) in [(Dialect::OpenAi, false), (Dialect::Anthropic, true)] {
+        assert_eq!(gateway.send(&ask(client, stream)).await.status, 200);
+    }
+    gateway.stop().await;
+    let calls = gemini.book().calls();
+    let paths: Vec<&str> = calls.iter().map(|call| &*call.path).collect();
+    assert_eq!(
+        paths,
+        [
+            "/v1beta/models/gemini-2.5-flash:generateContent",
+            "/v1beta/models/gemini-2.5-flash:streamGenerateContent?alt=sse"
+        ]
+    );
+    assert!(calls.iter().all(|call| call.header("x-goog-api-key").is_some()));
+    let body: Value = serde_json::from_slice(&calls[1].body).expect("JSON");
+    assert_eq!(
+        body,
+        json!({"contents": [{"role": "user", "parts": [{"text": "Hi."}]}], "generationConfig": {"maxOutputTokens": 64}})
+    );
+}
+
+#[tokio::test]
+async fn clients_of_gemini_get_an_array_where_they_ask_for_no_events() {
+    for target in [Dialect::OpenAi, Dialect::Anthropic] {
+        let provider = provider().await;
+        let gateway = Gateway::start(mixed(vec![speaking(target, &provider)]));
+        let answer = gateway.send(&generate("/v1beta/models/gemini:streamGenerateContent")).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        assert!(answer.header("content-type").starts_with("application/json"));
+        let chunks: Vec<Value> = serde_json::from_str(answer.text()).expect("one array");
+        let last = chunks.last().expect("chunks");
+        assert_eq!(last["candidates"][0]["finishReason"], "STOP");
+        let told = provider.book().totals().told;
+        assert_eq!(last["usageMetadata"]["promptTokenCount"], told.input_tokens);
+        gateway.stop().await;
+
+        let dying = scripted(Script::usual().then(Fault::EndEarly(2))).await;
+        let gateway = Gateway::start(mixed(vec![speaking(target, &dying)]));
+        let answer = gateway.send(&generate("/v1beta/models/gemini:streamGenerateContent")).await;
+        let chunks: Vec<Value> = serde_json::from_str(answer.text()).expect("a whole array all the same");
+        assert_eq!(chunks.last().expect("an error")["error"]["status"], "UNAVAILABLE");
+        gateway.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_prompt_that_gemini_refuses_is_a_filtered_answer() {
+    let blocked = r#"{"promptFeedback":{"blockReason":"SAFETY"},"usageMetadata":{"promptTokenCount":3},"modelVersion":"g"}"#;
+    for stream in [false, true] {
+        let script = match stream {
+            false => Script::json(200, blocked),
+            true => Script::events(vec![Piece::new(format!("data: {blocked}\r\n\r\n"))]),
+        };
+        let refusing = scripted(script).await;
+        let gateway = Gateway::start(mixed(vec![speaking(Dialect::Gemini, &refusing)]));
+        let answer = gateway.send(&ask(Dialect::OpenAi, stream)).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        assert!(answer.text().contains(r#""finish_reason":"content_filter""#), "{}", answer.text());
+        let ledger = gateway.stop().await;
+        assert_eq!(ledger.only(End::Completed).usage.input_tokens(), 3);
+    }
+}
+
+#[tokio::test]
+async fn an_error_inside_geminis_success_is_no_answer() {
+    let error = r#"{"error":{"code":503,"message":"overloaded","status":"UNAVAILABLE"}}"#;
+    for stream in [false, true] {
+        let script = match stream {
+            false => Script::json(200, error),
+            true => Script::events(vec![Piece::new(format!("data: {error}\r\n\r\n"))]),
+        };
+        let (failing, answering) = (scripted(script).await, provider().await);
+        let targets = vec![speaking(Dialect::Gemini, &failing), speaking(Dialect::OpenAi, &answering)];
+        let gateway = Gateway::start(mixed(targets));
+        let answer = gateway.send(&ask(Dialect::OpenAi, stream)).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let ledger = gateway.stop().await;
+        assert_eq!(outcomes(ledger.only(End::Completed)), ["overloaded", "ok"]);
+    }
+}
+
+#[tokio::test]
 async fn streams_come_in_the_clients_dialect_to_their_end_mark() {
     for (client, target) in WAYS {
         let provider = provider().await;
@@ -157,13 +270,37 @@ async fn failover_crosses_dialects_and_the_client_sees_one_clean_answer() {
             assert_eq!(answer.header("x-tollgate-attempts"), "2");
             let (text, ..) = if stream { streamed(client, &answer) } else { whole(client, &answer) };
             assert!(!text.is_empty());
-            assert_eq!(answer.text().matches(end_mark(client)).count(), usize::from(stream));
+            if stream {
+                assert_eq!(answer.text().matches(end_mark(client)).count(), 1, "{}", answer.text());
+            }
             let told = answering.book().totals().told;
             let ledger = gateway.stop().await;
             let row = ledger.only(End::Completed);
             assert_eq!(outcomes(row), ["server_error", "ok"]);
             assert_eq!(row.usage.output_tokens(), told.output_tokens, "that of the target that answered");
         }
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_fails_before_its_first_word_is_replaced_by_another_dialects() {
+    for (client, second) in WAYS {
+        let failing = scripted(Script::usual().then(Fault::ErrorEvent(0))).await;
+        let answering = provider().await;
+        let targets = vec![speaking(second, &failing), speaking(client, &answering)];
+        let gateway = Gateway::start(mixed(targets));
+        let answer = gateway.send(&ask(client, true)).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        assert_eq!(answer.text().matches(end_mark(client)).count(), 1, "{}", answer.text());
+        assert!(!answer.text().contains("\"error\""), "one clean stream: {}", answer.text());
+        let (text, _, output) = streamed(client, &answer);
+        let told = answering.book().totals().told;
+        let ledger = gateway.stop().await;
+        let row = ledger.only(End::Completed);
+        assert_eq!(outcomes(row).last(), Some(&"ok"));
+        assert!(!text.is_empty() && row.attempts.len() == 2);
+        assert_eq!(row.usage.output_tokens(), told.output_tokens, "that of the target that answered");
+        assert!(output == told.output_tokens || client == Dialect::OpenAi);
     }
 }
 
@@ -235,7 +372,10 @@ async fn an_upstreams_refusal_of_the_request_keeps_its_words_in_the_clients_dial
         assert_eq!(answer.status, 400, "{}", answer.text());
         assert_eq!(answer.header("x-tollgate-error-source"), "upstream");
         let error = &answer.json()["error"];
-        assert_eq!(error["type"], "invalid_request_error", "{error}");
+        match client {
+            Dialect::Gemini => assert_eq!(error["status"], "INVALID_ARGUMENT", "{error}"),
+            _ => assert_eq!(error["type"], "invalid_request_error", "{error}"),
+        }
         assert!(error["message"].as_str().is_some_and(|said| said.contains("token")), "{error}");
         gateway.stop().await;
     }
@@ -255,7 +395,9 @@ async fn a_translated_stream_that_dies_says_so_and_has_no_end_mark() {
             let last = text.trim_end().rsplit("data: ").next().expect("an event");
             let last: Value = serde_json::from_str(last).expect("an event of JSON");
             let said = last["error"]["message"].as_str().expect("a message");
-            let theirs = ["Overloaded", "The server had an error"].iter().any(|words| said.contains(words));
+            let theirs = ["Overloaded", "The server had an error", "The model is overloaded"]
+                .iter()
+                .any(|words| said.contains(words));
             assert_eq!(
                 theirs,
                 matches!(death, Fault::ErrorEvent(_)),
@@ -265,4 +407,74 @@ async fn a_translated_stream_that_dies_says_so_and_has_no_end_mark() {
             gateway.stop().await;
         }
     }
+}
+
+/// The numbers of the first vector and the tokens that the client is told.
+fn embedded(client: Dialect, answer: &Answer) -> (usize, u64) {
+    let body = answer.json();
+    let (vector, tokens) = match client {
+        Dialect::Gemini => ("/embedding/values", "/usageMetadata/promptTokenCount"),
+        _ => ("/data/0/embedding", "/usage/prompt_tokens"),
+    };
+    let length = body.pointer(vector).and_then(Value::as_array).expect("a vector").len();
+    (length, body.pointer(tokens).and_then(Value::as_u64).expect("a count"))
+}
+
+fn embed(client: Dialect, more: &str) -> Ask {
+    match client {
+        Dialect::Gemini => Ask::post(
+            "/v1beta/models/gemini:embedContent",
+            format!(r#"{{"content":{{"parts":[{{"text":"some words"}}]}},"outputDimensionality":5{more}}}"#),
+        ),
+        _ => Ask::post(
+            "/v1/embeddings",
+            format!(r#"{{"model":"chat","input":["some words"],"dimensions":5{more}}}"#),
+        ),
+    }
+}
+
+#[tokio::test]
+async fn embeddings_cross_dialects_and_failover_does_too() {
+    for (client, target) in [(Dialect::OpenAi, Dialect::Gemini), (Dialect::Gemini, Dialect::OpenAi)] {
+        let (failing, answering) = (scripted(Script::refusal(Refusal::ServerError)).await, provider().await);
+        let targets = vec![speaking(client, &failing), speaking(target, &answering)];
+        let gateway = Gateway::start(mixed(targets));
+        let answer = gateway.send(&embed(client, "")).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let told = answering.book().totals().told;
+        assert_eq!(embedded(client, &answer), (5, told.input_tokens));
+        let ledger = gateway.stop().await;
+        let row = ledger.only(End::Completed);
+        assert_eq!(outcomes(row), ["server_error", "ok"]);
+        assert_eq!((row.usage.input_tokens(), row.usage.output_tokens()), (told.input_tokens, 0));
+        let path = if target == Dialect::Gemini {
+            "/v1beta/models/gemini-2.5-flash:embedContent"
+        } else {
+            "/v1/embeddings"
+        };
+        assert_eq!(answering.book().calls()[0].path, path);
+    }
+}
+
+#[tokio::test]
+async fn embeddings_without_figures_tell_the_estimate_that_is_charged() {
+    let silent = scripted(Script::json(200, r#"{"embedding":{"values":[0.5]}}"#)).await;
+    let gateway = Gateway::start(mixed(vec![speaking(Dialect::Gemini, &silent)]));
+    let answer = gateway.send(&embed(Dialect::OpenAi, r#","encoding_format":"base64""#)).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(answer.json()["data"][0]["embedding"], "AAAAPw==");
+    let told = answer.json()["usage"]["prompt_tokens"].as_u64().expect("a count");
+    let ledger = gateway.stop().await;
+    assert_eq!(ledger.only(End::Completed).usage.input_tokens(), told);
+}
+
+#[tokio::test]
+async fn embeddings_of_tokens_are_refused_where_another_vendor_would_make_them() {
+    let provider = provider().await;
+    let gateway = Gateway::start(mixed(vec![speaking(Dialect::Gemini, &provider)]));
+    let answer = gateway.send(&Ask::post("/v1/embeddings", r#"{"model":"chat","input":[1,2]}"#)).await;
+    assert_eq!((answer.status, answer.header("x-tollgate-error")), (400, "unsupported_parameter"));
+    assert_eq!(answer.json()["error"]["param"], "input");
+    assert!(provider.book().calls().is_empty());
+    gateway.stop().await;
 }

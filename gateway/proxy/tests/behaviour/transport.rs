@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use bytes::Bytes;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::ServerName;
 use tokio::net::TcpStream;
@@ -40,6 +41,35 @@ async fn a_client_that_leaves_in_http2_cancels_its_stream_upstream() {
     call.wait_for_close().await;
     let ledger = gateway.stop().await;
     assert_eq!(ledger.only(End::ClientAbort).usage.output_tokens(), 1);
+}
+
+#[tokio::test]
+async fn a_refused_client_is_heard_out_in_http2() {
+    let provider = provider().await;
+    let gateway = Gateway::start(Setup::new([&provider]));
+    let socket = TcpStream::connect(gateway.address()).await.expect("a listener");
+    let (client, connection) = h2::client::handshake(socket).await.expect("a handshake");
+    tokio::spawn(connection);
+    let mut client = client.ready().await.expect("room for a stream");
+    let request = |method: &str, path: &str| {
+        let uri = format!("http://{}{path}", gateway.address());
+        let request = http::Request::builder().method(method).uri(uri).version(http::Version::HTTP_2);
+        request.header("authorization", "Bearer nobody-knows-this-key").body(()).expect("a request")
+    };
+    for path in ["/v1/chat/completions", "/v1/no/such/path"] {
+        let (refused, mut body) = client.send_request(request("POST", path), false).expect("a stream");
+        // By then the gateway has seen the refused request's head, and the stream is still open.
+        let (alive, _) = client.send_request(request("GET", "/livez"), true).expect("a stream");
+        assert_eq!(alive.await.expect("an answer").status(), 200);
+        body.send_data(Bytes::from_static(b"{}"), true).expect("the stream is not reset");
+        let refused = refused.await.expect("an answer");
+        assert!(matches!(refused.status().as_u16(), 401 | 404), "{refused:?}");
+        let mut told = refused.into_body();
+        while let Some(piece) = told.data().await {
+            piece.expect("the answer is whole");
+        }
+    }
+    assert_eq!(gateway.stop().await.rows.len(), 0);
 }
 
 #[tokio::test]

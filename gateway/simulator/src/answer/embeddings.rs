@@ -10,10 +10,10 @@ use super::Stamp;
 use crate::request::Asked;
 
 /// Length of a vector when the caller asks for none: short, since nobody reads it.
-const DIMENSIONS: usize = 64;
+pub(super) const DIMENSIONS: usize = 64;
 
 /// The most dimensions that a vector gets, as the largest real model has.
-const MAX_DIMENSIONS: usize = 3072;
+pub(super) const MAX_DIMENSIONS: usize = 3072;
 
 /// A vector for each input, as numbers or as little-endian 32-bit floats in base64.
 pub(super) fn body(asked: &Asked<'_>, model: &str, tokens: u64) -> Vec<u8> {
@@ -42,7 +42,7 @@ pub(super) fn body(asked: &Asked<'_>, model: &str, tokens: u64) -> Vec<u8> {
 }
 
 /// Multiples of 1/64, which survive every number format.
-fn vector(index: usize, dimensions: usize) -> Vec<f32> {
+pub(super) fn vector(index: usize, dimensions: usize) -> Vec<f32> {
     (0..dimensions)
         .map(|place| {
             let step = u8::try_from((index * 7 + place * 13) % 127).unwrap_or_default();

@@ -5,7 +5,9 @@
 
 mod anthropic;
 mod azure;
+mod bedrock;
 mod embeddings;
+mod gemini;
 mod openai;
 mod others;
 mod plan;
@@ -52,12 +54,19 @@ pub(crate) enum Family {
     OpenAi,
     Azure,
     Anthropic,
+    Gemini,
+    Bedrock,
 }
 
 impl Family {
     pub(crate) fn of(incoming: &Incoming) -> Self {
         match incoming.operation {
             Operation::Messages | Operation::CountTokens | Operation::Probe => Self::Anthropic,
+            Operation::Generate
+            | Operation::CountContents
+            | Operation::EmbedContent
+            | Operation::BatchEmbedContents => Self::Gemini,
+            Operation::Converse | Operation::ConverseStream => Self::Bedrock,
             _ if incoming.azure => Self::Azure,
             _ => Self::OpenAi,
         }
@@ -69,6 +78,8 @@ impl Family {
             Self::OpenAi => openai::headers(stamp),
             Self::Azure => azure::headers(stamp, name),
             Self::Anthropic => anthropic::headers(stamp),
+            Self::Gemini => gemini::headers(),
+            Self::Bedrock => bedrock::headers(stamp),
         };
         headers.insert(0, ("content-type".into(), content_type.into()));
         headers
@@ -158,6 +169,15 @@ fn realistic(name: &str, family: Family, stamp: &Stamp, incoming: &Incoming, beh
             plan.tells_usage = true;
             return plan;
         }
+        Operation::CountContents => return json(family, stamp, name, gemini::count(&asked)),
+        operation @ (Operation::EmbedContent | Operation::BatchEmbedContents) => {
+            let input_tokens = behaviour.input_tokens.unwrap_or_else(|| asked.input_tokens());
+            let body = gemini::embeddings(operation, &asked, input_tokens);
+            let mut plan = json(family, stamp, name, body);
+            plan.usage = Usage { input_tokens, ..Usage::default() };
+            plan.tells_usage = true;
+            return plan;
+        }
         Operation::Speech => {
             let mut plan = json(family, stamp, name, others::SOUND.to_vec());
             plan.headers[0].1 = "audio/mpeg".into();
@@ -184,14 +204,17 @@ fn realistic(name: &str, family: Family, stamp: &Stamp, incoming: &Incoming, beh
 /// The answer of a model, in the dialect that was spoken.
 fn converse(name: &str, turn: &Turn<'_>, incoming: &Incoming) -> Plan {
     let mut plan = if incoming.stream {
+        let as_array = turn.family == Family::Gemini && !gemini::wants_events(incoming);
         let mut plan = Plan {
-            headers: turn.family.headers(turn.stamp, name, "text/event-stream; charset=utf-8"),
+            headers: turn.family.headers(turn.stamp, name, stream_type(turn.family, as_array)),
             framing: Framing::Chunked,
             ..Plan::default()
         };
         match incoming.operation {
             Operation::Responses => responses::stream(turn, &mut plan),
             Operation::Messages => anthropic::stream(turn, &mut plan),
+            Operation::Generate => gemini::stream(turn, !as_array, &mut plan),
+            Operation::ConverseStream => bedrock::stream(turn, &mut plan),
             Operation::Completions => others::completion_stream(turn, &mut plan),
             _ => openai::stream(turn, &mut plan),
         }
@@ -202,6 +225,8 @@ fn converse(name: &str, turn: &Turn<'_>, incoming: &Incoming) -> Plan {
         let body = match incoming.operation {
             Operation::Responses => responses::body(turn),
             Operation::Messages => anthropic::body(turn),
+            Operation::Generate => gemini::body(turn),
+            Operation::Converse => bedrock::body(turn),
             Operation::Completions => others::completion(turn),
             _ => openai::body(turn),
         };
@@ -211,6 +236,14 @@ fn converse(name: &str, turn: &Turn<'_>, incoming: &Incoming) -> Plan {
     };
     plan.usage = turn.usage;
     plan
+}
+
+fn stream_type(family: Family, as_array: bool) -> &'static str {
+    match family {
+        Family::Bedrock => bedrock::EVENT_STREAM,
+        Family::Gemini if as_array => "application/json; charset=UTF-8",
+        _ => "text/event-stream; charset=utf-8",
+    }
 }
 
 fn json(family: Family, stamp: &Stamp, name: &str, body: Vec<u8>) -> Plan {

@@ -3,9 +3,9 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use super::{Family, Headers, Stamp};
+use super::{Family, Headers, Stamp, gemini};
 use crate::book::Usage;
-use crate::{At, Fault, Framing, Incoming, Operation};
+use crate::{At, Fault, Framing, Incoming, Operation, event_stream};
 
 /// What will be sent.
 #[derive(Debug)]
@@ -115,8 +115,8 @@ impl Plan {
             Fault::ErrorEvent(chunks) => {
                 self.keep_content(chunks);
                 self.says_error = true;
-                let event = error_event(family, incoming.operation, stamp);
-                self.push(Duration::ZERO, |body| body.extend_from_slice(event.as_bytes()));
+                let event = error_event(family, incoming, stamp, !self.body.is_empty());
+                self.push(Duration::ZERO, |body| body.extend_from_slice(&event));
             }
             Fault::Trickle(pause) => {
                 let pause = Duration::from_millis(pause);
@@ -184,8 +184,12 @@ impl Plan {
 }
 
 /// The event with which a provider says that a stream has failed.
-fn error_event(family: Family, operation: Operation, stamp: &Stamp) -> String {
-    match (family, operation) {
+fn error_event(family: Family, incoming: &Incoming, stamp: &Stamp, began: bool) -> Vec<u8> {
+    let text = match (family, incoming.operation) {
+        (Family::Bedrock, _) => {
+            return event_stream::exception("serviceUnavailableException", "{\"message\":\"Overloaded\"}");
+        }
+        (Family::Gemini, _) => gemini::error_event(gemini::wants_events(incoming), began),
         (Family::Anthropic, _) => format!(
             "event: error\ndata: {{\"type\":\"error\",\"error\":{{\"type\":\"overloaded_error\",\
              \"message\":\"Overloaded\",\"details\":null}},\"request_id\":\"{}\"}}\n\n",
@@ -198,5 +202,6 @@ fn error_event(family: Family, operation: Operation, stamp: &Stamp) -> String {
         _ => "data: {\"error\":{\"message\":\"The server had an error while processing your request\",\
              \"type\":\"server_error\",\"param\":null,\"code\":null}}\n\n"
             .to_owned(),
-    }
+    };
+    text.into_bytes()
 }

@@ -11,6 +11,8 @@ pub(super) fn plan(refusal: Refusal, family: Family, stamp: &Stamp, name: &str, 
     let said = Said::of(refusal, family, incoming.model.as_deref().unwrap_or("unknown"));
     let mut plan = said.plan(family, stamp, name);
     match refusal {
+        // Told in the body.
+        Refusal::RateLimited { .. } if family == Family::Gemini => {}
         Refusal::RateLimited { retry_after_ms: Some(wait) } => {
             plan.headers.push(("retry-after-ms".into(), wait.to_string().into()));
             if wait % 1000 == 0 {
@@ -27,8 +29,8 @@ pub(super) fn plan(refusal: Refusal, family: Family, stamp: &Stamp, name: &str, 
 
 /// A refusal with a status and a message of its own.
 pub(super) fn plain(status: u16, message: &str, family: Family, stamp: &Stamp, name: &str) -> Plan {
-    let said =
-        Said { status, kind: kind(status, family), code: None, param: None, message: message.to_owned() };
+    let message = message.to_owned();
+    let said = Said { status, kind: kind(status, family), code: None, param: None, message, wait: None };
     said.plan(family, stamp, name)
 }
 
@@ -39,6 +41,8 @@ struct Said {
     code: Option<&'static str>,
     param: Option<&'static str>,
     message: String,
+    /// Milliseconds to wait, for a body that tells them.
+    wait: Option<u64>,
 }
 
 impl Said {
@@ -80,11 +84,30 @@ impl Said {
             Refusal::Status(status) => (status, None, None, format!("Simulated status {status}.")),
         };
         let kind = match refusal {
-            Refusal::InsufficientQuota if family != Family::Anthropic => "insufficient_quota",
-            Refusal::RateLimited { .. } if family != Family::Anthropic => "requests",
+            Refusal::InsufficientQuota if is_openai(family) => "insufficient_quota",
+            Refusal::RateLimited { .. } if is_openai(family) => "requests",
             _ => kind(status, family),
         };
-        Self { status, kind, code, param, message }
+        let wait = match refusal {
+            Refusal::RateLimited { retry_after_ms } => retry_after_ms,
+            _ => None,
+        };
+        Self { status, kind, code, param, message, wait }
+    }
+
+    /// The exception of Bedrock that says it, and its status.
+    fn exception(&self) -> (u16, &'static str) {
+        match (self.code, self.status) {
+            (Some("insufficient_quota"), _) => (400, "ServiceQuotaExceededException"),
+            (_, 401) => (403, "UnrecognizedClientException"),
+            (_, 403) => (403, "AccessDeniedException"),
+            (_, 404) => (404, "ResourceNotFoundException"),
+            (_, 408) => (408, "ModelTimeoutException"),
+            (_, 429) => (429, "ThrottlingException"),
+            (_, 503) => (503, "ServiceUnavailableException"),
+            (_, status @ 500..) => (status, "InternalServerException"),
+            (_, status) => (status, "ValidationException"),
+        }
     }
 
     fn plan(&self, family: Family, stamp: &Stamp, name: &str) -> Plan {
@@ -94,14 +117,32 @@ impl Said {
                 "error": { "type": self.kind, "message": self.message },
                 "request_id": stamp.request_id,
             }),
+            Family::Bedrock => json!({ "message": self.message }),
             Family::Azure => self.azure_body(),
+            Family::Gemini => self.gemini_body(),
             Family::OpenAi => json!({ "error": {
                 "message": self.message, "type": self.kind, "param": self.param, "code": self.code,
             } }),
         };
         let mut plan = answer(family, stamp, name, body.to_string().into_bytes());
         plan.status = self.status;
+        if family == Family::Bedrock {
+            let (status, exception) = self.exception();
+            plan.status = status;
+            plan.headers.push(("x-amzn-errortype".into(), format!("{exception}:http://aws.example/").into()));
+        }
         plan
+    }
+
+    /// The wait stands among the details.
+    fn gemini_body(&self) -> Value {
+        let mut error = json!({ "code": self.status, "message": self.message, "status": self.kind });
+        if let Some(wait) = self.wait {
+            let delay = format!("{}.{:03}s", wait / 1000, wait % 1000);
+            error["details"] =
+                json!([{ "@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": delay }]);
+        }
+        json!({ "error": error })
     }
 
     /// Azure's gateway words some errors itself, by status; the model's own have OpenAI's shape.
@@ -125,10 +166,16 @@ impl Said {
     }
 }
 
+fn is_openai(family: Family) -> bool {
+    matches!(family, Family::OpenAi | Family::Azure)
+}
+
 fn not_found(family: Family, model: &str) -> String {
     match family {
         Family::Anthropic => format!("model: {model}"),
+        Family::Gemini => format!("models/{model} is not found for API version v1beta."),
         Family::Azure => "The API deployment for this resource does not exist.".to_owned(),
+        Family::Bedrock => "The provided model identifier is invalid.".to_owned(),
         Family::OpenAi => format!("The model `{model}` does not exist or you do not have access to it."),
     }
 }
@@ -136,6 +183,11 @@ fn not_found(family: Family, model: &str) -> String {
 fn too_long(family: Family) -> String {
     match family {
         Family::Anthropic => "prompt is too long: 210000 tokens > 200000 maximum".to_owned(),
+        Family::Gemini => {
+            "The input token count (2000001) exceeds the maximum number of tokens allowed (1048576)."
+                .to_owned()
+        }
+        Family::Bedrock => "Input is too long for requested model.".to_owned(),
         Family::Azure | Family::OpenAi => {
             "This model's maximum context length is 128000 tokens. Please reduce the length of the messages."
                 .to_owned()
@@ -157,6 +209,18 @@ fn kind(status: u16, family: Family) -> &'static str {
             529 => "overloaded_error",
             400..500 => "invalid_request_error",
             _ => "api_error",
+        };
+    }
+    if family == Family::Gemini {
+        return match status {
+            401 => "UNAUTHENTICATED",
+            403 => "PERMISSION_DENIED",
+            404 => "NOT_FOUND",
+            429 => "RESOURCE_EXHAUSTED",
+            400..500 => "INVALID_ARGUMENT",
+            503 => "UNAVAILABLE",
+            504 => "DEADLINE_EXCEEDED",
+            _ => "INTERNAL",
         };
     }
     match status {

@@ -76,7 +76,7 @@ impl<'a> Turn<'a> {
                 (Content::Words(words), end, u64::from(words))
             }
         };
-        let choices = asked.n.unwrap_or(1).clamp(1, 128);
+        let choices = asked.choices();
         let input_tokens = behaviour.input_tokens.unwrap_or_else(|| asked.input_tokens());
         let cached_input_tokens = behaviour.cached_tokens.min(input_tokens);
         let usage = Usage {
@@ -111,11 +111,14 @@ impl<'a> Turn<'a> {
 
 impl ToolCall {
     /// Calls a tool in any of the forms `{function: {name, parameters}}` (chat),
-    /// `{name, parameters}` (responses), `{name, input_schema}` (messages).
+    /// `{name, parameters}` (responses and Gemini), `{name, input_schema}` (messages),
+    /// `{name, parametersJsonSchema}` (Gemini), `{toolSpec: {name, inputSchema: {json}}}` (Converse).
     fn new(tool: &Value) -> Self {
-        let function = tool.get("function").unwrap_or(tool);
+        let function = tool.get("function").or_else(|| tool.get("toolSpec")).unwrap_or(tool);
         let name = function.get("name").and_then(Value::as_str).unwrap_or("tool");
-        let schema = function.get("parameters").or_else(|| function.get("input_schema"));
+        let schema =
+            ["parameters", "input_schema", "parametersJsonSchema"].iter().find_map(|name| function.get(name));
+        let schema = schema.or_else(|| function.get("inputSchema")?.get("json"));
         let arguments = example(schema.unwrap_or(&Value::Null)).to_string();
         let characters: Vec<char> = arguments.chars().collect();
         let fragments = characters.chunks(6).map(|part| part.iter().collect()).collect();
@@ -128,7 +131,8 @@ fn example(schema: &Value) -> Value {
     if let Some(first) = schema.get("enum").and_then(|values| values.get(0)) {
         return first.clone();
     }
-    match schema.get("type").and_then(Value::as_str) {
+    // Google's own schemas have the same types in capitals.
+    match schema.get("type").and_then(Value::as_str).map(str::to_ascii_lowercase).as_deref() {
         Some("string") => json!("Paris"),
         Some("integer" | "number") => json!(1),
         Some("boolean") => json!(true),

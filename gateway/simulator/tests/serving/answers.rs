@@ -3,7 +3,8 @@
 use crate::client::{Client, event_data};
 use serde_json::{Value, json};
 use tollgate_simulator::{
-    Behaviour, Operation, Options, Outcome, Protocol, Script, Simulator, Usage, chunk_text, text_of,
+    Behaviour, Operation, Options, Outcome, Protocol, Script, Simulator, Usage, chunk_text, event_stream,
+    text_of,
 };
 
 async fn simulator(behaviour: Behaviour) -> Simulator {
@@ -271,4 +272,26 @@ async fn scripts_go_to_the_model_that_they_name_in_order() {
     }
     assert_eq!(statuses, [202, 201, 203, 200]);
     assert_eq!(simulator.scripts_left(), 0);
+}
+
+#[tokio::test]
+async fn a_conversation_of_bedrocks_is_answered_plain_and_as_an_event_stream() {
+    let simulator = simulator(Behaviour { chunks: 2, cached_tokens: 1, ..Behaviour::default() }).await;
+    let mut client = Client::connect(simulator.addr(), Protocol::Http1).await;
+    let body = json!({"messages": [{"role": "user", "content": [{"text": "12345678"}]}]});
+    let plain = client.post("/model/amazon.nova-lite-v1%3A0/converse", &body).await;
+    let answer = plain.json();
+    assert_eq!(answer["output"]["message"]["content"][0]["text"], text_of(2));
+    assert_eq!((&answer["usage"]["inputTokens"], &answer["usage"]["outputTokens"]), (&json!(1), &json!(2)));
+    let stream = client.post("/model/amazon.nova-lite-v1%3A0/converse-stream", &body).await;
+    let delta = |word| {
+        let payload = json!({"contentBlockIndex": 0, "delta": {"text": word}, "p": "abcdefgh"});
+        event_stream::event("contentBlockDelta", &payload.to_string())
+    };
+    for word in (0..2).map(chunk_text) {
+        assert!(stream.body.windows(delta(word).len()).any(|bytes| bytes == delta(word)), "{word}");
+    }
+    let calls = simulator.book().calls();
+    assert_eq!(calls[1].operation, Operation::ConverseStream);
+    assert_eq!((calls[1].usage.input_tokens, calls[1].usage.output_tokens), (2, 2));
 }

@@ -4,4 +4,5 @@ mod answers;
 mod books;
 mod client;
 mod faults;
+mod gemini;
 mod process;

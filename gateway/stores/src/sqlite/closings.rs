@@ -4,14 +4,14 @@ use rusqlite::Transaction;
 use tollgate_accounting::ledger::{Batch, Closing, StoreError, closed_until};
 use tollgate_domain::UnixMillis;
 
-use super::{Outcome, count, documents, load};
+use super::{Outcome, blocks, count, documents, load};
 
 /// Closes the books up to `until`.
 pub(super) fn close(to: &Transaction<'_>, until: UnixMillis, at: UnixMillis) -> Outcome<Closing> {
     if closed_until(&all(to)?).is_some_and(|closed| closed >= until) {
         return Err(StoreError::Exists("a close of the books up to this time, or beyond,".to_owned()).into());
     }
-    let last_seq = count(load::next_seq(to)? - 1);
+    let last_seq = count(blocks::next_seq(to)? - 1);
     let closing = Closing::new(until, at, last_seq, &load::cursors(to)?);
     documents::put(to, &closing.document())?;
     Ok(closing)
@@ -23,8 +23,7 @@ pub(super) fn post_late_rows(to: &Transaction<'_>, batch: &Batch) -> Outcome<Opt
     if closings.is_empty() {
         return Ok(None);
     }
-    let mut known = to.prepare_cached("SELECT EXISTS (SELECT 1 FROM entries WHERE id = ?)")?;
-    Ok(batch.with_late_rows_posted(&closings, |id| known.query_row([id.to_bytes()], |row| row.get(0)))?)
+    batch.with_late_rows_posted(&closings, |id| Ok(!blocks::known(to, id, id)?.is_empty()))
 }
 
 fn all(from: &Transaction<'_>) -> Outcome<Vec<Closing>> {

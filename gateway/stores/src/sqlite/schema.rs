@@ -8,7 +8,8 @@ use tollgate_accounting::ledger::StoreError;
 use super::{Failure, Outcome};
 
 /// Each step brings the schema one version up. A step that was released is never changed.
-const STEPS: &[&str] = &[include_str!("schema_1.sql"), include_str!("schema_2.sql")];
+const STEPS: &[&str] =
+    &[include_str!("schema_1.sql"), include_str!("schema_2.sql"), include_str!("schema_3.sql")];
 
 /// Runs the steps that the file has not seen, in one transaction.
 pub(super) fn bring_up_to_date(connection: &mut Connection, path: &Path) -> Outcome<()> {
@@ -33,7 +34,11 @@ pub(super) fn bring_up_to_date(connection: &mut Connection, path: &Path) -> Outc
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use tempfile::TempDir;
+    use tollgate_accounting::ledger::{Entry, Identity, Kind, LedgerStore, Order, RowQuery, encode_entry};
+    use tollgate_domain::{RequestId, UnixMillis};
 
     use super::*;
     use crate::SqliteStore;
@@ -50,6 +55,48 @@ mod tests {
         assert!(matches!(error, StoreError::TooNew { found, .. } if found == version));
         let kept: u32 = raw.query_row("PRAGMA user_version", [], |row| row.get(0)).expect("read");
         assert_eq!(kept, version);
+    }
+
+    #[test]
+    fn rows_of_a_ledger_from_before_blocks_keep_their_numbers() {
+        let folder = TempDir::new().expect("a folder");
+        let path = folder.path().join("ledger.sqlite");
+        let mut encoded = Vec::new();
+        let rows: Vec<Entry> = [(3, 30), (1, 20), (2, 10)].map(|(number, at)| old_row(number, at)).into();
+        {
+            let raw = Connection::open(&path).expect("made");
+            STEPS[..2].iter().for_each(|step| raw.execute_batch(step).expect("an old ledger"));
+            raw.pragma_update(None, "user_version", 2).expect("set");
+            for row in &rows {
+                encoded.clear();
+                encode_entry(row, &mut encoded);
+                let project = row.identity.project.as_str();
+                let values = rusqlite::params![row.id.to_bytes(), row.seq as i64, project, encoded];
+                raw.execute("INSERT INTO entries VALUES (?, ?, ?, ?)", values).expect("inserted");
+            }
+        }
+        let store = SqliteStore::open(&path).expect("brought up to date");
+        let list = |order| store.rows(&RowQuery { order, ..RowQuery::default() }).expect("read").items;
+        assert_eq!(list(Order::Newest), rows);
+        assert_eq!(list(Order::Seq).iter().map(|row| row.seq).collect::<Vec<_>>(), [1, 2, 3]);
+        assert_eq!(store.row(rows[1].id).expect("read").as_ref(), Some(&rows[1]));
+    }
+
+    /// A row with this number that began at this second.
+    fn old_row(number: u64, second: i64) -> Entry {
+        let none = || "".into();
+        let identity = Identity {
+            organization: none(),
+            instance: none(),
+            team: "a".into(),
+            project: "x".into(),
+            key: "k".into(),
+            cost_center: None,
+            tags: Vec::new(),
+        };
+        let id = RequestId::new(UnixMillis::new(second * 1_000), number.into());
+        let entry = Entry::new(Kind::Usage, id, Arc::new(identity), "large".into(), "USD".into());
+        Entry { seq: number, ..entry }
     }
 
     #[test]

@@ -218,7 +218,7 @@ fn a_row_that_the_store_refuses_does_not_block_the_others() {
     let ground = open();
     let mut writer = ground.journal().writer(0).expect("a writer");
     ground.tamper(&Sql {
-        sqlite: "CREATE TRIGGER picky BEFORE INSERT ON entries WHEN NEW.project = 'bad'
+        sqlite: "CREATE TRIGGER picky BEFORE INSERT ON blocks WHEN instr(NEW.entries, CAST('bad' AS BLOB))
                  BEGIN SELECT RAISE(ABORT, 'not this one'); END",
         postgres: "CREATE FUNCTION picky() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
                        IF NEW.project = 'bad' THEN RAISE EXCEPTION 'not this one'; END IF;
@@ -245,14 +245,14 @@ fn a_store_in_trouble_is_left_alone_for_a_while_and_nothing_is_lost() {
     loader.run_once().expect("loaded");
     write(&mut writer, 0..5);
     ground.tamper(&Sql {
-        sqlite: "ALTER TABLE batches RENAME TO elsewhere",
+        sqlite: "ALTER TABLE rollups RENAME TO elsewhere",
         postgres: "ALTER TABLE tollgate.usage_by_day RENAME TO elsewhere",
     });
     loader.run_once().expect_err("the store fails");
     assert!(loader.run_once().expect("not asked").paused);
     assert_eq!(ground.stored(), 0, "a failed batch leaves nothing behind");
     ground.tamper(&Sql {
-        sqlite: "ALTER TABLE elsewhere RENAME TO batches",
+        sqlite: "ALTER TABLE elsewhere RENAME TO rollups",
         postgres: "ALTER TABLE tollgate.elsewhere RENAME TO usage_by_day",
     });
     let loaded =
@@ -264,12 +264,13 @@ type IsWanted = fn(&Difference) -> bool;
 
 #[test]
 fn the_audit_names_what_differs() {
-    // An encoded row begins with its id: field 1, 16 bytes.
+    // An encoded row begins with its id: field 1, 16 bytes. These rows are a second apart, so each has a
+    // block of its own.
     let cases: [(&str, Sql, IsWanted); 4] = [
         (
             "a row is gone",
             Sql {
-                sqlite: "DELETE FROM entries WHERE seq = 3",
+                sqlite: "DELETE FROM blocks WHERE place = 3",
                 postgres: "DELETE FROM tollgate.entries WHERE seq = 3",
             },
             |difference| matches!(difference, Difference::MissingInStore { .. }),
@@ -277,8 +278,9 @@ fn the_audit_names_what_differs() {
         (
             "a row is invented",
             Sql {
-                sqlite: "INSERT INTO entries SELECT zeroblob(16), 99, project,
-                         CAST(x'0110' || zeroblob(16) || substr(entry, 19) AS BLOB) FROM entries WHERE seq = 3",
+                sqlite: "INSERT INTO blocks SELECT 99, 99, 100, zeroblob(16), zeroblob(16), zeroblob(4), ends,
+                             CAST(x'0110' || zeroblob(16) || substr(entries, 19) AS BLOB)
+                         FROM blocks WHERE place = 3",
                 postgres: "INSERT INTO tollgate.entries SELECT (jsonb_populate_record(known, jsonb_build_object(
                                'id', encode(set_byte(uuid_send(id), 15, 99), 'hex'), 'seq', 99,
                                'entry', set_byte(entry, 17, 99)))).*
@@ -289,9 +291,9 @@ fn the_audit_names_what_differs() {
         (
             "a row is changed",
             Sql {
-                sqlite: "UPDATE entries SET entry = (
-                             SELECT CAST(x'0110' || entries.id || substr(other.entry, 19) AS BLOB)
-                             FROM entries other WHERE other.seq = 4) WHERE seq = 3",
+                sqlite: "UPDATE blocks SET (ends, entries) = (
+                             SELECT ends, CAST(x'0110' || blocks.ids || substr(other.entries, 19) AS BLOB)
+                             FROM blocks other WHERE other.place = 4) WHERE place = 3",
                 postgres: "UPDATE tollgate.entries AS known SET entry = (
                                SELECT '\\x0110'::bytea || uuid_send(known.id) || substring(other.entry from 19)
                                FROM tollgate.entries AS other WHERE other.seq = 4) WHERE seq = 3",

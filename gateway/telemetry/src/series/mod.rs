@@ -19,7 +19,7 @@ pub use ledger::{
     JournalDiskSeries, JournalSeries, JournalState, LoaderSeries, ReservationSeries, recovered_requests,
 };
 pub use request::{RequestFacts, RequestLabels, RequestSeries};
-pub use upstream::{BreakerSeries, BreakerState, RetrySeries, UpstreamSeries};
+pub use upstream::{BreakerSeries, BreakerState, CredentialSeries, RetrySeries, UpstreamSeries};
 
 use metrics::Label;
 use tollgate_domain::Money;

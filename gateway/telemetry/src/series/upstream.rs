@@ -5,7 +5,9 @@ use std::time::Duration;
 use metrics::{Gauge, Label};
 
 use super::{counters::Counters, labels};
-use crate::catalogue::{ATTEMPTS, BREAKER_STATE, HOLD, INFLIGHT, RETRIES};
+use crate::catalogue::{
+    ATTEMPTS, BREAKER_STATE, CREDENTIAL_REFRESHES, CREDENTIAL_USABLE, HOLD, INFLIGHT, RETRIES,
+};
 
 /// The metrics of one upstream.
 pub struct UpstreamSeries {
@@ -41,6 +43,34 @@ impl UpstreamSeries {
     /// The upstream asked to be left alone for this long.
     pub fn held(&self, duration: Duration) {
         self.hold.increment(duration);
+    }
+}
+
+/// The credential of an upstream whose credential has to be renewed.
+pub struct CredentialSeries {
+    usable: Gauge,
+    refreshes: Counters<&'static str>,
+}
+
+impl CredentialSeries {
+    /// Resolves the series of the upstream of this name.
+    #[must_use]
+    pub fn new(upstream: &str) -> Self {
+        let of = labels([("upstream", upstream)]);
+        Self {
+            usable: CREDENTIAL_USABLE.gauge(of.clone()),
+            refreshes: Counters::new(&CREDENTIAL_REFRESHES, of),
+        }
+    }
+
+    /// Tells whether requests can be sent with it.
+    pub fn set(&self, usable: bool) {
+        self.usable.set(f64::from(u8::from(usable)));
+    }
+
+    /// An attempt to renew it ended so: `issued` or `failed`.
+    pub fn asked(&self, outcome: &'static str) {
+        self.refreshes.count(outcome, || vec![Label::from_static_parts("outcome", outcome)]);
     }
 }
 

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import Anthropic from "@anthropic-ai/sdk";
 
-import { API_KEY, BASE_URL, LIMITED_KEY, SPENT_KEY, positive, rejects, runAll } from "./reporting.mjs";
+import { API_KEY, BASE_URL, LIMITED_KEY, SPENT_KEY, SPENT_KEY_400, positive, rejects, runAll } from "./reporting.mjs";
 
 const client = (apiKey = API_KEY, maxRetries = 0) => new Anthropic({ baseURL: BASE_URL, apiKey, maxRetries });
 
@@ -19,7 +19,7 @@ const weather = {
 };
 
 await runAll({
-  async messages() {
+  async chat() {
     const answer = await client().messages.create(hello);
     assert.ok(answer.content[0].text);
     positive(answer.usage.input_tokens);
@@ -78,7 +78,13 @@ await runAll({
 
   async budget_spent() {
     // With the default retries: the refusal itself must keep the SDK from asking again.
-    await rejects(Anthropic.RateLimitError, 429, () => client(SPENT_KEY, 2).messages.create(hello));
+    const call = () => client(SPENT_KEY, 2).messages.create(hello);
+    return (await rejects(Anthropic.RateLimitError, 429, call)).message;
+  },
+
+  async budget_spent_as_400() {
+    const call = () => client(SPENT_KEY_400, 2).messages.create(hello);
+    return (await rejects(Anthropic.BadRequestError, 400, call)).message;
   },
 
   async out_of_service() {

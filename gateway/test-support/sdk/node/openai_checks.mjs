@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import OpenAI, { AzureOpenAI } from "openai";
 
-import { API_KEY, BASE_URL, LIMITED_KEY, SPENT_KEY, positive, rejects, runAll } from "./reporting.mjs";
+import { API_KEY, BASE_URL, LIMITED_KEY, SPENT_KEY, SPENT_KEY_400, positive, rejects, runAll } from "./reporting.mjs";
 
 const client = (apiKey = API_KEY, maxRetries = 0) =>
   new OpenAI({ baseURL: `${BASE_URL}/v1`, apiKey, maxRetries });
@@ -117,7 +117,14 @@ await runAll({
   async budget_spent() {
     // With the default retries: the refusal itself must keep the SDK from asking again.
     const call = () => client(SPENT_KEY, 2).chat.completions.create(hello);
-    assert.equal((await rejects(OpenAI.RateLimitError, 429, call)).code, "budget_exceeded");
+    const problem = await rejects(OpenAI.RateLimitError, 429, call);
+    assert.equal(problem.code, "budget_exceeded");
+    return problem.message;
+  },
+
+  async budget_spent_as_400() {
+    const call = () => client(SPENT_KEY_400, 2).chat.completions.create(hello);
+    return (await rejects(OpenAI.BadRequestError, 400, call)).message;
   },
 
   async out_of_service() {

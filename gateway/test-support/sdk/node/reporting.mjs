@@ -2,12 +2,12 @@
 
 import assert from "node:assert/strict";
 
-const { BASE_URL, API_KEY, LIMITED_KEY, SPENT_KEY } = process.env;
+const { BASE_URL, API_KEY, LIMITED_KEY, SPENT_KEY, SPENT_KEY_400, TEXT } = process.env;
 
 // These checks, else all.
 const ONLY = (process.env.ONLY ?? "").split(",").filter(Boolean);
 
-export { API_KEY, BASE_URL, LIMITED_KEY, SPENT_KEY };
+export { API_KEY, BASE_URL, LIMITED_KEY, SPENT_KEY, SPENT_KEY_400, TEXT };
 
 /** Runs the checks one after the other, in the order of the object's members. */
 export async function runAll(checks) {
@@ -26,13 +26,13 @@ export async function runAll(checks) {
 }
 
 /** Awaits what must reject with exactly this class and status; gives the error. */
-export async function rejects(kind, status, action) {
+export async function rejects(kind, status, action, member = "status") {
   let answer;
   try {
     answer = await action();
   } catch (problem) {
     assert.ok(problem instanceof kind, `${problem.constructor.name}, wanted ${kind.name}: ${problem.message}`);
-    assert.equal(problem.status, status);
+    assert.equal(problem[member], status);
     return problem;
   }
   throw new Error(`nothing was thrown, wanted ${kind.name}: ${JSON.stringify(answer)}`);

@@ -2,7 +2,7 @@
 
 import anthropic
 
-from reporting import BASE, KEY, LIMITED_KEY, SPENT_KEY, check, positive, raises, run_all, same
+from reporting import BASE, KEY, LIMITED_KEY, SPENT_KEY, SPENT_KEY_400, check, positive, raises, run_all, same
 
 HELLO = {"model": "claude-sonnet-4-6", "max_tokens": 64, "messages": [{"role": "user", "content": "Say hello."}]}
 WEATHER = {
@@ -16,7 +16,7 @@ def client(key=KEY, **options):
     return anthropic.Anthropic(base_url=BASE, api_key=key, **{"max_retries": 0, **options})
 
 
-@check("messages")
+@check("chat")
 def _():
     answer = client().messages.create(**HELLO)
     assert answer.content[0].text, answer
@@ -102,6 +102,13 @@ def _():
     call = client(SPENT_KEY, max_retries=2).messages.create
     problem = raises(anthropic.RateLimitError, 429, lambda: call(**HELLO))
     same(problem.response.headers["x-tollgate-error"], "budget_exceeded")
+    return problem
+
+
+@check("budget_spent_as_400")
+def _():
+    call = client(SPENT_KEY_400, max_retries=2).messages.create
+    return raises(anthropic.BadRequestError, 400, lambda: call(**HELLO))
 
 
 @check("out_of_service")

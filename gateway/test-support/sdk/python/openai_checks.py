@@ -4,7 +4,19 @@ import json
 
 import openai
 
-from reporting import BASE, KEY, LIMITED_KEY, PACED_KEY, SPENT_KEY, check, positive, raises, run_all, same
+from reporting import (
+    BASE,
+    KEY,
+    LIMITED_KEY,
+    PACED_KEY,
+    SPENT_KEY,
+    SPENT_KEY_400,
+    check,
+    positive,
+    raises,
+    run_all,
+    same,
+)
 
 HELLO = [{"role": "user", "content": "Say hello."}]
 WEATHER = {
@@ -200,6 +212,13 @@ def _():
     problem = raises(openai.RateLimitError, 429, lambda: call(model="gpt-5-mini", messages=HELLO))
     same(problem.code, "budget_exceeded")
     same(problem.response.headers["x-should-retry"], "false")
+    return problem
+
+
+@check("budget_spent_as_400")
+def _():
+    call = client(SPENT_KEY_400, max_retries=2).chat.completions.create
+    return raises(openai.BadRequestError, 400, lambda: call(model="gpt-5-mini", messages=HELLO))
 
 
 @check("out_of_service")

@@ -96,6 +96,20 @@ impl Decoder {
         Ok(entry)
     }
 
+    /// Reads whose row it is, and nothing else.
+    ///
+    /// # Errors
+    /// The bytes up to there are no row.
+    pub fn identity_of(&mut self, bytes: &[u8]) -> Result<Arc<Identity>, DecodeError> {
+        for field in Fields(bytes) {
+            let field = field?;
+            if field.number == field::IDENTITY {
+                return self.identity(field);
+            }
+        }
+        Err(DecodeError::Missing("identity"))
+    }
+
     /// Reads a START.
     pub(in crate::ledger) fn start(&mut self, bytes: &[u8]) -> Result<OpenRequest, DecodeError> {
         // What a START shares with a row has the same numbers; the rest is picked out here.

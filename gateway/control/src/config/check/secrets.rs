@@ -36,9 +36,22 @@ impl Check<'_> {
         for (index, upstream) in file.upstreams.iter().enumerate() {
             let Some(credential) = &upstream.credential else { continue };
             let here = Path::default().field("upstreams").index(index).field("credential");
-            let here = if credential.kind().is_some() { here.field("value") } else { here };
-            if let Some(secret) = credential.secret() {
-                self.upstream_secret(here, secret);
+            let Some(table) = credential.table() else {
+                if let Some(secret) = credential.secret() {
+                    self.upstream_secret(here, secret);
+                }
+                continue;
+            };
+            let secrets = [
+                ("value", &table.value),
+                ("secret_access_key", &table.secret_access_key),
+                ("session_token", &table.session_token),
+                ("client_secret", &table.client_secret),
+            ];
+            for (field, secret) in secrets {
+                if let Some(secret) = secret {
+                    self.upstream_secret(here.field(field), &secret.0);
+                }
             }
         }
         let teams = Path::default().field("teams");

@@ -81,8 +81,42 @@ impl Check<'_> {
             (Some(_), Some(_)) => self.error(here.field("sha256"), "give `secret` or `sha256`, not both"),
             _ => {}
         }
+        self.pair(here, key);
         if key.refusal_status.is_some_and(|status| !(400..500).contains(&status)) {
             self.error(here.field("refusal_status"), "expected a status from 400 to 499");
+        }
+    }
+
+    /// A signature can only be checked by the secret itself.
+    fn pair(&mut self, here: &Path, key: &Key) {
+        let Some(id) = &key.access_key_id else { return };
+        let path = here.field("access_key_id");
+        let is_id = (1..=128).contains(&id.len())
+            && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
+        if !is_id {
+            self.error(path, "expected up to 128 letters, digits, `_` and `-`");
+        } else if key.secret.is_none() {
+            self.error(path, "a key that signs needs its `secret`: a digest cannot check signatures");
+        }
+    }
+
+    /// Two keys of one id could not be told apart.
+    pub(super) fn pairs(&mut self) {
+        let mut known = HashSet::new();
+        let teams = Path::default().field("teams");
+        let file = self.file;
+        for (team_index, team) in file.teams.iter().enumerate() {
+            for (project_index, project) in team.projects.iter().enumerate() {
+                let keys = teams.index(team_index).field("projects").index(project_index).field("keys");
+                for (index, key) in project.keys.iter().enumerate() {
+                    if let Some(id) = &key.access_key_id
+                        && !known.insert(id)
+                    {
+                        let path = keys.index(index).field("access_key_id");
+                        self.error(path, format!("another key has the id `{id}`"));
+                    }
+                }
+            }
         }
     }
 

@@ -5,18 +5,21 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use url::{Host, Url};
 
 use crate::config::{
-    file::{CredentialType, Dialect, Upstream},
+    file::{Dialect, Upstream},
     problem::Path,
 };
 
 use super::Check;
 
 /// Headers that the gateway itself sets, or that would break the exchange.
-const OWN_HEADERS: [&str; 14] = [
+const OWN_HEADERS: [&str; 17] = [
     "authorization",
     "api-key",
     "x-api-key",
     "x-goog-api-key",
+    "x-amz-date",
+    "x-amz-content-sha256",
+    "x-amz-security-token",
     "cookie",
     "host",
     "content-length",
@@ -65,26 +68,9 @@ impl Check<'_> {
     }
 
     fn upstream_parts(&mut self, here: &Path, upstream: &Upstream) {
-        if upstream.dialect == Dialect::Bedrock {
-            self.later(here.field("dialect"), "the dialect `bedrock`");
-        }
-        if let Some(kind) = upstream.credential.as_ref().and_then(|credential| credential.kind()) {
-            let name = match kind {
-                CredentialType::ApiKey | CredentialType::Bearer => None,
-                CredentialType::Entra => Some("entra"),
-                CredentialType::Aws => Some("aws"),
-                CredentialType::Gcp => Some("gcp"),
-            };
-            let credential = here.field("credential");
-            match name {
-                Some(name) => self.later(credential.field("type"), &format!("the credential type `{name}`")),
-                None if upstream.credential.as_ref().and_then(|credential| credential.secret()).is_none() => {
-                    self.error(credential, "the field `value` is missing");
-                }
-                None => {}
-            }
-        }
+        self.credential(&here.field("credential"), upstream);
         self.capacity(here, upstream);
+        self.apis(here, upstream);
         for (index, zone) in upstream.processing.iter().flatten().enumerate() {
             self.name(here.field("processing").index(index), zone);
         }
@@ -107,6 +93,16 @@ impl Check<'_> {
             if let Some(name) = name {
                 self.name(here.field(field), name);
             }
+        }
+    }
+
+    fn apis(&mut self, here: &Path, upstream: &Upstream) {
+        let Some(apis) = &upstream.apis else { return };
+        let here = here.field("apis");
+        if !matches!(upstream.dialect, Dialect::Openai | Dialect::AzureOpenai) {
+            self.error(here, "only `openai` and `azure-openai` have several ways to converse");
+        } else if apis.is_empty() {
+            self.error(here, "expected `chat_completions`, `responses` or both; leave it out for both");
         }
     }
 

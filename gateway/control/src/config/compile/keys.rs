@@ -36,8 +36,12 @@ pub(super) fn compile(file: &ConfigFile, instance: &Name, pepper: [u8; 32], quot
                 let key_scope = keys.scope(quotas, ScopeKind::Key, name, &key.limits, &key.budget);
                 let scopes = vec![key_scope, Arc::clone(&project_scope), Arc::clone(&team_scope)];
                 let principal = principal(file, instance, (team, project, key), scopes);
-                let fresh = keys.ring.insert(&digest(key), Arc::new(principal));
-                debug_assert!(fresh, "equal secrets were refused by the check");
+                let principal = Arc::new(principal);
+                let mut fresh = keys.ring.insert(&digest(key), Arc::clone(&principal));
+                if let (Some(id), Some(secret)) = (&key.access_key_id, &key.secret) {
+                    fresh &= keys.ring.insert_pair(id.as_str(), secret.0.clone(), principal);
+                }
+                debug_assert!(fresh, "equal secrets and ids were refused by the check");
             }
         }
     }

@@ -3,6 +3,7 @@
 //! Ways of answering need no entry: they show themselves in the answer. An upstream is known by its
 //! `provider` or else by its host, and what its configuration says stands above what is known.
 
+use tollgate_dialect::Apis;
 use tollgate_proxy::InjectUsage;
 
 /// What is known of a server.
@@ -10,6 +11,8 @@ use tollgate_proxy::InjectUsage;
 pub(super) struct Quirks {
     /// Whether `stream_options.include_usage` may be added.
     pub(super) inject_usage: InjectUsage,
+    /// Its ways to converse.
+    pub(super) apis: Apis,
 }
 
 /// A kind of server, by the name of its provider and the end of its hosts.
@@ -20,8 +23,13 @@ struct Known {
 }
 
 const KNOWN: [Known; 1] = [
-    // Refuses members that it does not know with a 422, this one among them, and tells its usage unasked.
-    Known { provider: "mistral", host: "mistral.ai", quirks: Quirks { inject_usage: InjectUsage::Never } },
+    // Refuses members that it does not know with a 422, this one among them, and tells its usage unasked;
+    // has no responses.
+    Known {
+        provider: "mistral",
+        host: "mistral.ai",
+        quirks: Quirks { inject_usage: InjectUsage::Never, apis: Apis::ChatCompletions },
+    },
 ];
 
 /// What is known of an upstream.
@@ -53,6 +61,8 @@ mod tests {
         ];
         for (provider, host, want) in cases {
             assert_eq!(of(provider, host).inject_usage, want, "{provider:?} {host:?}");
+            let lacks_responses = of(provider, host).apis == Apis::ChatCompletions;
+            assert_eq!(lacks_responses, want == InjectUsage::Never, "{provider:?} {host:?}");
         }
     }
 }

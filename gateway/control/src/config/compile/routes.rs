@@ -49,7 +49,7 @@ fn levels(
 }
 
 fn target(given: &file::Target, endpoint: &Endpoint, prices: &PriceBook, live: &Live) -> Target {
-    let Endpoint { upstream, provider, account, fate_group } = endpoint;
+    let Endpoint { upstream, provider, account, fate_group, .. } = endpoint;
     let model: UpstreamModel = given.model.as_str().into();
     let place = Place {
         provider: provider.clone(),

@@ -3,20 +3,22 @@
 use std::{collections::HashMap, sync::Arc};
 
 use http::{HeaderName, HeaderValue};
-use tollgate_dialect::Dialect;
+use tollgate_dialect::{Apis, Dialect};
 use tollgate_domain::{Name, ZoneName};
-use tollgate_proxy::{
-    Credential, InjectUsage, Live, OperatorState, Origin, Presentation, Scheme, Timeouts, Upstream,
-};
+use tollgate_proxy::{InjectUsage, Live, OperatorState, Origin, Scheme, Timeouts, Upstream};
 use url::Url;
 
-use crate::config::{
-    document::Document,
-    file::{self, CredentialType, InjectStreamUsage, State},
-    problem::{Path, Problem, Severity},
+use crate::{
+    config::{
+        document::Document,
+        file::{self, Api, InjectStreamUsage, State},
+        problem::{Path, Problem, Severity},
+    },
+    credentials::Source,
 };
 
 use super::{
+    credentials::Surroundings,
     quirks,
     tls::{self, Clients},
 };
@@ -30,6 +32,8 @@ pub(super) struct Endpoint {
     pub(super) provider: Name,
     pub(super) account: Name,
     pub(super) fate_group: Option<Name>,
+    /// Where its credential comes from, where that has to be renewed.
+    pub(super) source: Option<Arc<Source>>,
 }
 
 pub(super) fn compile(document: &Document, live: &Live, problems: &mut Vec<Problem>) -> Upstreams {
@@ -64,8 +68,7 @@ fn endpoint(
     live: &Live,
     clients: &mut Clients,
 ) -> Result<Endpoint, (&'static str, String)> {
-    let dialect =
-        dialect(given.dialect).ok_or(("dialect", "this dialect is not available yet".to_owned()))?;
+    let dialect = dialect(given.dialect);
     let url = Url::parse(&given.base_url).map_err(|error| ("base_url", error.to_string()))?;
     let origin = origin(&url, given).ok_or(("base_url", "expected an address with a host".to_owned()))?;
     let client = match origin.scheme {
@@ -77,18 +80,26 @@ fn endpoint(
     };
     let identity = client.as_ref().map_or(if given.http2 { "h2c" } else { "h1" }, |client| &client.identity);
     let pool_key = format!("{:?} {} {} {identity}", origin.scheme, origin.authority(), origin.allow_private);
+    let surroundings = Surroundings { document, live, clients };
+    let (credential, source) =
+        surroundings.credential(given, dialect, &url).map_err(|message| ("credential", message))?;
     let name = given.name.as_str().into();
     let region = given.region.as_str().into();
+    let known = quirks::of(given.provider.as_deref(), url.host_str());
     let upstream = Upstream {
         dialect,
         zones: zones(document, given),
         base_path: url.path().trim_end_matches('/').to_owned(),
-        credential: credential(given, dialect).map_err(|message| ("credential", message))?,
+        credential,
         headers: headers(given).ok_or(("headers", "expected names and values of headers".to_owned()))?,
+        apis: match given.apis.as_deref() {
+            None => known.apis,
+            Some(given) => apis(given),
+        },
         api_version: given.api_version.clone(),
         http2: given.http2,
         inject_usage: match given.inject_stream_usage {
-            InjectStreamUsage::Auto => quirks::of(given.provider.as_deref(), url.host_str()).inject_usage,
+            InjectStreamUsage::Auto => known.inject_usage,
             InjectStreamUsage::Always => InjectUsage::Always,
             InjectStreamUsage::Never => InjectUsage::Never,
         },
@@ -112,17 +123,17 @@ fn endpoint(
         provider: given.provider.as_deref().unwrap_or(provider(dialect)).into(),
         account: given.account.as_deref().unwrap_or(&given.name).into(),
         fate_group: given.fate_group.as_deref().map(Name::from),
+        source,
     })
 }
 
-/// `None` for those that the check refuses as not available yet.
-fn dialect(dialect: file::Dialect) -> Option<Dialect> {
+fn dialect(dialect: file::Dialect) -> Dialect {
     match dialect {
-        file::Dialect::Openai => Some(Dialect::OpenAi),
-        file::Dialect::AzureOpenai => Some(Dialect::AzureOpenAi),
-        file::Dialect::Anthropic => Some(Dialect::Anthropic),
-        file::Dialect::Gemini => Some(Dialect::Gemini),
-        file::Dialect::Bedrock => None,
+        file::Dialect::Openai => Dialect::OpenAi,
+        file::Dialect::AzureOpenai => Dialect::AzureOpenAi,
+        file::Dialect::Anthropic => Dialect::Anthropic,
+        file::Dialect::Gemini => Dialect::Gemini,
+        file::Dialect::Bedrock => Dialect::Bedrock,
     }
 }
 
@@ -133,6 +144,16 @@ fn provider(dialect: Dialect) -> &'static str {
         Dialect::AzureOpenAi => "azure",
         Dialect::Anthropic => "anthropic",
         Dialect::Gemini => "google",
+        Dialect::Bedrock => "aws",
+    }
+}
+
+fn apis(given: &[Api]) -> Apis {
+    match (given.contains(&Api::ChatCompletions), given.contains(&Api::Responses)) {
+        (true, false) => Apis::ChatCompletions,
+        (false, true) => Apis::Responses,
+        // None at all is refused by the check.
+        (true, true) | (false, false) => Apis::Both,
     }
 }
 
@@ -149,18 +170,6 @@ fn zones(document: &Document, given: &file::Upstream) -> Vec<ZoneName> {
     }
     let region = document.file.regions.iter().find(|region| region.name == given.region);
     region.map(|region| region.zone.as_str().into()).into_iter().collect()
-}
-
-fn credential(given: &file::Upstream, dialect: Dialect) -> Result<Credential, String> {
-    let Some(credential) = &given.credential else { return Ok(Credential::none()) };
-    let Some(secret) = credential.secret() else { return Err("the field `value` is missing".into()) };
-    let presentation = match (dialect, credential.kind()) {
-        (_, Some(CredentialType::Bearer)) | (Dialect::OpenAi, _) => Presentation::Bearer,
-        (Dialect::AzureOpenAi, _) => Presentation::ApiKey,
-        (Dialect::Anthropic, _) => Presentation::XApiKey,
-        (Dialect::Gemini, _) => Presentation::XGoogApiKey,
-    };
-    Credential::new(secret, presentation).map_err(|error| error.to_string())
 }
 
 fn headers(given: &file::Upstream) -> Option<Vec<(HeaderName, HeaderValue)>> {

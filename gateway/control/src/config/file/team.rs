@@ -77,6 +77,9 @@ pub struct Key {
     pub secret: Option<SecretText>,
     /// SHA-256 of the secret, 64 hexadecimal digits: the file need not hold the secret.
     pub sha256: Option<SecretText>,
+    /// Makes the key a pair that requests can be signed with (SigV4), as Bedrock's clients do: this id,
+    /// with `secret` as the secret access key. Default: none. Example: `TLGSEARCHPROD01`.
+    pub access_key_id: Option<String>,
     /// From when on it is refused. Default: never. Example: `2027-01-31`.
     pub expires: Option<Instant>,
     /// Models that it may call, among the project's. Default: all of the project's.

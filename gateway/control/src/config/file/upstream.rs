@@ -1,15 +1,11 @@
 //! Regions and upstreams.
 
-use std::{collections::BTreeMap, fmt, path::PathBuf};
+use std::{collections::BTreeMap, path::PathBuf};
 
 use schemars::JsonSchema;
-use serde::{
-    Deserialize, Deserializer,
-    de::{MapAccess, Visitor, value::MapAccessDeserializer},
-};
-use tollgate_domain::Secret;
+use serde::Deserialize;
 
-use super::{Billing, Capacity, Later, SecretText, Span};
+use super::{Billing, Capacity, Credential, Span};
 
 /// Where upstreams' endpoints stand.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -60,6 +56,10 @@ pub struct Upstream {
     /// Azure's `api-version` for calls that bring none, or the version in Gemini's paths where the
     /// address has none. Example: `2024-10-21`.
     pub api_version: Option<String>,
+    /// Its ways to converse, of the dialects `openai` and `azure-openai`, which have two. A call that comes
+    /// the other way is translated. Default: both, or what is known of the server.
+    /// Example: `[chat_completions]`.
+    pub apis: Option<Vec<Api>>,
     /// HTTP/2 instead of HTTP/1.1. Default: `false`.
     #[serde(default)]
     pub http2: bool,
@@ -91,8 +91,18 @@ pub enum Dialect {
     Anthropic,
     /// Google's Gemini API: the developer's, or Vertex AI's with the path of a project as address.
     Gemini,
-    /// Amazon Bedrock. Not available yet.
+    /// Amazon Bedrock's runtime API, at the address of a region: `https://bedrock-runtime.us-east-1.amazonaws.com`.
     Bedrock,
+}
+
+/// A way to converse in OpenAI's dialects.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq)]
+#[serde(rename_all = "snake_case")]
+pub enum Api {
+    /// `/v1/chat/completions`.
+    ChatCompletions,
+    /// `/v1/responses`.
+    Responses,
 }
 
 /// State of an upstream until an operator says otherwise.
@@ -162,90 +172,4 @@ pub struct UpstreamTls {
     pub cert: Option<PathBuf>,
     /// File with the client certificate's private key, PEM.
     pub key: Option<PathBuf>,
-}
-
-/// An upstream's secret.
-#[derive(Clone, Debug, JsonSchema)]
-#[serde(untagged)]
-pub enum Credential {
-    /// The secret, sent as the dialect has it.
-    Plain(SecretText),
-    /// The secret, with how it is sent.
-    Table(CredentialTable),
-}
-
-/// An upstream's secret, with how it is sent.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct CredentialTable {
-    /// How it is sent.
-    pub r#type: CredentialType,
-    /// The secret of the types `api_key` and `bearer`.
-    pub value: Option<SecretText>,
-    /// Of the type `aws`. Not available yet.
-    pub access_key_id: Option<Later>,
-    /// Of the type `aws`. Not available yet.
-    pub secret_access_key: Option<Later>,
-    /// Of the type `aws`. Not available yet.
-    pub session_token: Option<Later>,
-}
-
-/// How a credential is sent.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq)]
-#[serde(rename_all = "snake_case")]
-pub enum CredentialType {
-    /// In the dialect's own header.
-    ApiKey,
-    /// As `Authorization: Bearer`.
-    Bearer,
-    /// Microsoft Entra ID. Not available yet.
-    Entra,
-    /// AWS Signature Version 4. Not available yet.
-    Aws,
-    /// Google Cloud. Not available yet.
-    Gcp,
-}
-
-impl Credential {
-    /// The secret, if its type has one.
-    #[must_use]
-    pub fn secret(&self) -> Option<&Secret> {
-        match self {
-            Self::Plain(secret) => Some(&secret.0),
-            Self::Table(table) => table.value.as_ref().map(|secret| &secret.0),
-        }
-    }
-
-    /// How it is sent.
-    #[must_use]
-    pub fn kind(&self) -> Option<CredentialType> {
-        match self {
-            Self::Plain(_) => None,
-            Self::Table(table) => Some(table.r#type),
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for Credential {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(CredentialVisitor)
-    }
-}
-
-struct CredentialVisitor;
-
-impl<'de> Visitor<'de> for CredentialVisitor {
-    type Value = Credential;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a secret text or a group of fields with a `type`")
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Credential, E> {
-        Ok(Credential::Plain(SecretText(Secret::new(text.to_owned()))))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Credential, A::Error> {
-        CredentialTable::deserialize(MapAccessDeserializer::new(map)).map(Credential::Table)
-    }
 }

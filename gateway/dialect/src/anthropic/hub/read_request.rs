@@ -2,12 +2,9 @@
 
 use serde_json::value::RawValue;
 
-use crate::{
-    hub::{
-        Given, HubBlock, HubChoice, HubEffort, HubFormat, HubMedia, HubRequest, HubRole, HubSource,
-        HubThinking, HubTool, HubTurn, Items, Object, Sealed, Untranslatable, as_text, is_base64,
-    },
-    wire::Family,
+use crate::hub::{
+    Given, HubBlock, HubChoice, HubEffort, HubFormat, HubMedia, HubRequest, HubRole, HubSource, HubThinking,
+    HubTool, HubTurn, Items, Object, Sealed, Untranslatable, as_text, is_base64,
 };
 
 pub(super) fn read(bytes: &[u8]) -> Result<HubRequest, Untranslatable> {
@@ -91,7 +88,6 @@ fn read_content(
 fn read_block(mut block: Object<'_>, blocks: &mut Vec<HubBlock>) -> Result<(), Untranslatable> {
     let at: Box<str> = block.at().into();
     let kind = block.needed_text("type")?;
-    let sealed = |text: String| Sealed { family: Family::Anthropic, text };
     let read = match &*kind {
         "text" => HubBlock::Text(block.needed_text("text")?),
         "image" => {
@@ -101,9 +97,12 @@ fn read_block(mut block: Object<'_>, blocks: &mut Vec<HubBlock>) -> Result<(), U
         "document" => document(&mut block, at)?,
         "thinking" => HubBlock::Reasoning {
             text: block.text("thinking")?.unwrap_or_default(),
-            proof: block.text("signature")?.map(sealed),
+            proof: block.text("signature")?.and_then(Sealed::from_kept),
         },
-        "redacted_thinking" => HubBlock::Redacted(sealed(block.needed_text("data")?)),
+        "redacted_thinking" => match Sealed::from_kept(block.needed_text("data")?) {
+            Some(sealed) => HubBlock::Redacted(sealed),
+            None => return Err(Untranslatable::malformed(block.path("data"), "is empty")),
+        },
         "tool_use" => HubBlock::ToolUse {
             id: block.needed_text("id")?,
             name: block.needed_text("name")?,

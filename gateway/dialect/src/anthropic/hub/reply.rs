@@ -6,7 +6,7 @@ use tollgate_domain::Usage;
 
 use super::{stop_of, stop_reason};
 use crate::{
-    hub::{HubBlock, HubReply, HubTold, Sealed},
+    hub::{HubBlock, HubReply, HubTold, Sealed, arguments_or_raw},
     wire::Family,
 };
 
@@ -78,8 +78,8 @@ struct Written<'a> {
 #[serde(tag = "type", rename_all = "snake_case")]
 enum Content<'a> {
     Text { text: &'a str },
-    Thinking { thinking: &'a str, signature: &'a str },
-    RedactedThinking { data: &'a str },
+    Thinking { thinking: &'a str, signature: String },
+    RedactedThinking { data: String },
     ToolUse { id: &'a str, name: &'a str, input: Box<RawValue> },
 }
 
@@ -89,10 +89,12 @@ pub(super) fn write(reply: &HubReply, told: &HubTold<'_>) -> Vec<u8> {
             HubBlock::Text(text) | HubBlock::Refusal(text) => Content::Text { text },
             HubBlock::Reasoning { text, proof } => Content::Thinking {
                 thinking: text,
-                signature: proof.as_ref().map_or("", |proof| &proof.text),
+                signature: proof.clone().map_or_else(String::new, Sealed::kept),
             },
-            HubBlock::Redacted(sealed) => Content::RedactedThinking { data: &sealed.text },
-            HubBlock::ToolUse { id, name, input } => Content::ToolUse { id, name, input: input_value(input) },
+            HubBlock::Redacted(sealed) => Content::RedactedThinking { data: sealed.clone().kept() },
+            HubBlock::ToolUse { id, name, input } => {
+                Content::ToolUse { id, name, input: arguments_or_raw(input) }
+            }
             _ => return None,
         })
     });
@@ -107,16 +109,6 @@ pub(super) fn write(reply: &HubReply, told: &HubTold<'_>) -> Vec<u8> {
         usage: usage_object(told.usage),
     };
     serde_json::to_vec(&written).expect("texts and numbers are always written")
-}
-
-/// Arguments as the object that a client expects. What is no object is kept inside one: an answer is
-/// not thrown away for a model's slip.
-fn input_value(input: &str) -> Box<RawValue> {
-    let text = if input.trim().is_empty() { "{}" } else { input.trim() };
-    match serde_json::from_str::<&RawValue>(text) {
-        Ok(value) if value.get().starts_with('{') => value.to_owned(),
-        _ => serde_json::value::to_raw_value(&json!({"_raw": input})).expect("a text is always written"),
-    }
 }
 
 /// Usage as this dialect states it: cached tokens stand beside the input.

@@ -8,7 +8,7 @@ use serde_json::{Number, Value, json, value::RawValue};
 use crate::{
     hub::{
         Given, HubAsk, HubBlock, HubBody, HubChoice, HubEffort, HubFormat, HubMedia, HubRequest, HubRole,
-        HubSource, HubThinking, HubTool, Misfits, Untranslatable,
+        HubSource, HubThinking, HubTool, Misfits, Untranslatable, arguments,
     },
     wire::{Dialect, Family},
 };
@@ -160,7 +160,7 @@ pub(super) fn write(request: &HubRequest, ask: &HubAsk<'_>) -> Result<HubBody, U
     let body = Body {
         model: ask.model,
         max_tokens,
-        system: blocks(&request.system)?,
+        system: blocks(&request.system, "")?,
         messages: messages(request)?,
         temperature,
         top_p: request.top_p.as_ref().map(|given| &given.value),
@@ -202,7 +202,7 @@ fn messages(request: &HubRequest) -> Result<Vec<Message<'_>>, Untranslatable> {
                 return Err(Untranslatable::unsupported(&*turn.at, TARGET, why));
             }
         };
-        let content = blocks(&turn.blocks)?;
+        let content = blocks(&turn.blocks, &turn.at)?;
         match messages.last_mut() {
             _ if content.is_empty() => {}
             Some(last) if last.role == role => last.content.extend(content),
@@ -221,7 +221,8 @@ fn messages(request: &HubRequest) -> Result<Vec<Message<'_>>, Untranslatable> {
     Ok(messages)
 }
 
-fn blocks(from: &[HubBlock]) -> Result<Vec<Block<'_>>, Untranslatable> {
+/// `at` is the turn's place, for what is wrong with a call in it.
+fn blocks<'a>(from: &'a [HubBlock], at: &str) -> Result<Vec<Block<'a>>, Untranslatable> {
     let mut written: Vec<Block<'_>> = Vec::new();
     for block in from {
         let kind = match block {
@@ -234,11 +235,13 @@ fn blocks(from: &[HubBlock]) -> Result<Vec<Block<'_>>, Untranslatable> {
             }
             HubBlock::Audio(media) => return Err(foreign(&media.at, "audio")),
             HubBlock::ToolUse { id, name, input } => {
-                Kind::ToolUse { id: id_for(id), name, input: input_object(id, input)? }
+                Kind::ToolUse { id: id_for(id), name, input: input_object(at, id, input)? }
             }
-            HubBlock::ToolResult { id, blocks: result, is_error, .. } => {
-                Kind::ToolResult { tool_use_id: id_for(id), content: blocks(result)?, is_error: *is_error }
-            }
+            HubBlock::ToolResult { id, blocks: result, is_error, .. } => Kind::ToolResult {
+                tool_use_id: id_for(id),
+                content: blocks(result, at)?,
+                is_error: *is_error,
+            },
             HubBlock::Reasoning { text, proof: Some(proof) } if proof.family == Family::Anthropic => {
                 Kind::Thinking { thinking: text, signature: &proof.text }
             }
@@ -304,18 +307,10 @@ fn id_for(id: &str) -> Cow<'_, str> {
 }
 
 /// Arguments as the object that they must be here, in the text that the model wrote.
-fn input_object(id: &str, input: &str) -> Result<Box<RawValue>, Untranslatable> {
-    let text = if input.trim().is_empty() { "{}" } else { input.trim() };
-    serde_json::from_str::<&RawValue>(text)
-        .ok()
-        .filter(|value| value.get().starts_with('{'))
-        .map(ToOwned::to_owned)
-        .ok_or_else(|| {
-            Untranslatable::malformed(
-                "messages",
-                format!("have a call `{id}` whose arguments are no JSON object"),
-            )
-        })
+fn input_object(at: &str, id: &str, input: &str) -> Result<Box<RawValue>, Untranslatable> {
+    arguments(input).ok_or_else(|| {
+        Untranslatable::malformed(at, format!("has a call `{id}` whose arguments are no JSON object"))
+    })
 }
 
 fn tool(tool: &HubTool) -> Tool<'_> {
@@ -391,10 +386,12 @@ fn lost_its_reasoning(request: &HubRequest) -> bool {
     let last = request.turns.iter().rev().find(|turn| turn.role == HubRole::Assistant);
     last.is_some_and(|turn| {
         let calls = turn.blocks.iter().any(|block| matches!(block, HubBlock::ToolUse { .. }));
-        let proven = turn
-            .blocks
-            .iter()
-            .any(|block| matches!(block, HubBlock::Redacted(_) | HubBlock::Reasoning { proof: Some(_), .. }));
+        let proven = turn.blocks.iter().any(|block| match block {
+            HubBlock::Redacted(proof) | HubBlock::Reasoning { proof: Some(proof), .. } => {
+                proof.family == Family::Anthropic
+            }
+            _ => false,
+        });
         calls && !proven
     })
 }

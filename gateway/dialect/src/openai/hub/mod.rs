@@ -1,8 +1,10 @@
-//! Chat completions through the hub form.
+//! The family's two ways to converse through the hub form: chat completions here, responses beside them.
 
+mod embeddings;
 mod read_events;
 mod read_request;
 mod reply;
+mod responses;
 mod write_events;
 mod write_request;
 
@@ -14,8 +16,26 @@ use crate::{
     wire::Operation,
 };
 
-/// The hub faces of the family.
+pub(crate) use embeddings::OpenAiEmbeddings;
+
+/// The hub faces of chat completions.
 pub(crate) struct ChatHub;
+
+/// The hub faces of an operation.
+pub(super) fn of(operation: Operation) -> Option<&'static dyn HubCodec> {
+    match operation {
+        Operation::ChatCompletions => Some(&ChatHub),
+        Operation::Responses => Some(&responses::ResponsesHub),
+        _ => None,
+    }
+}
+
+/// Members that both ways to converse have, by their path in chat completions and in responses. Others
+/// do not know them; between these two they are carried as they are.
+const IN_BOTH: [(&str, &str); 2] = [("service_tier", "service_tier"), ("verbosity", "text.verbosity")];
+
+/// Hints that both take, under the same name.
+const HINTS: [&str; 3] = ["metadata", "prompt_cache_key", "prompt_cache_retention"];
 
 impl HubCodec for ChatHub {
     fn operation(&self) -> Operation {

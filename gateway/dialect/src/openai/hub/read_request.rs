@@ -2,15 +2,15 @@
 
 use serde_json::value::RawValue;
 
+use super::HINTS;
 use crate::hub::{
     Given, HubBlock, HubChoice, HubEffort, HubFormat, HubMedia, HubRequest, HubRole, HubSource, HubThinking,
     HubTool, HubTurn, Items, Object, Sealed, Untranslatable, as_text, is_base64,
 };
 use crate::wire::Family;
 
-/// Members that change nothing in the answer: names, storage that is not asked for, cache hints.
-const TELL_NOTHING: &[&str] =
-    &["model", "metadata", "prompt_cache_key", "prompt_cache_retention", "prediction"];
+/// Members that change nothing in the answer.
+const TELL_NOTHING: &[&str] = &["model", "prediction"];
 
 pub(super) fn read(bytes: &[u8]) -> Result<HubRequest, Untranslatable> {
     let mut body = Object::body(bytes)?;
@@ -34,8 +34,12 @@ pub(super) fn read(bytes: &[u8]) -> Result<HubRequest, Untranslatable> {
         end_user: end_user(&mut body)?,
         stream: body.flag("stream")?.unwrap_or(false),
         include_usage: include_usage(&mut body)?,
+        family: Some(Family::OpenAi),
         ..HubRequest::default()
     };
+    for name in HINTS {
+        request.hints.extend(body.take(name).map(|value| Given::new(name, value.to_owned())));
+    }
     let messages =
         body.items("messages")?.ok_or_else(|| Untranslatable::malformed("messages", "is missing"))?;
     for message in messages {
@@ -159,7 +163,6 @@ fn read_message(mut message: Object<'_>, request: &mut HubRequest) -> Result<(),
 
 /// Reasoning that an earlier answer showed: with its proofs where the client kept them.
 fn read_reasoning(message: &mut Object<'_>, blocks: &mut Vec<HubBlock>) -> Result<(), Untranslatable> {
-    let sealed = |text: String| Sealed { family: Family::Anthropic, text };
     let visible = message.text("reasoning_content")?;
     let Some(kept) = message.items("thinking_blocks")? else {
         blocks.extend(visible.map(|text| HubBlock::Reasoning { text, proof: None }));
@@ -167,11 +170,11 @@ fn read_reasoning(message: &mut Object<'_>, blocks: &mut Vec<HubBlock>) -> Resul
     };
     for block in kept {
         let mut block = block?;
-        blocks.push(match block.text("data")? {
-            Some(data) => HubBlock::Redacted(sealed(data)),
+        blocks.push(match block.text("data")?.and_then(Sealed::from_kept) {
+            Some(sealed) => HubBlock::Redacted(sealed),
             None => HubBlock::Reasoning {
                 text: block.text("thinking")?.unwrap_or_default(),
-                proof: block.text("signature")?.map(sealed),
+                proof: block.text("signature")?.and_then(Sealed::from_kept),
             },
         });
     }
@@ -235,7 +238,7 @@ fn read_part(mut part: Object<'_>, blocks: &mut Vec<HubBlock>) -> Result<(), Unt
 }
 
 /// A data URL's content, or the URL.
-fn source(url: String, at: &str) -> Result<HubSource, Untranslatable> {
+pub(super) fn source(url: String, at: &str) -> Result<HubSource, Untranslatable> {
     let Some(data) = url.strip_prefix("data:") else { return Ok(HubSource::Url(url)) };
     let broken = || Untranslatable::malformed(at, "is no data URL with base64 content");
     let (head, base64) = data.split_once(',').ok_or_else(broken)?;
@@ -259,9 +262,19 @@ fn read_calls(message: &mut Object<'_>, blocks: &mut Vec<HubBlock>) -> Result<()
         };
         let name = function.needed_text("name")?;
         let input = function.text("arguments")?.unwrap_or_default();
+        blocks.extend(call_proof(&mut call)?);
         blocks.push(HubBlock::ToolUse { id, name, input });
     }
     Ok(())
+}
+
+/// The proof that a call of Gemini's carries, where Google's own server of this dialect puts it.
+/// <https://ai.google.dev/gemini-api/docs/thought-signatures#openai>
+fn call_proof(call: &mut Object<'_>) -> Result<Option<HubBlock>, Untranslatable> {
+    let Some(mut extra) = call.object("extra_content")? else { return Ok(None) };
+    let Some(mut google) = extra.object("google")? else { return Ok(None) };
+    let proof = google.text("thought_signature")?.map(|text| Sealed { family: Family::Gemini, text });
+    Ok(proof.map(|proof| HubBlock::Reasoning { text: String::new(), proof: Some(proof) }))
 }
 
 fn read_tool(mut tool: Object<'_>, request: &mut HubRequest) -> Result<(), Untranslatable> {

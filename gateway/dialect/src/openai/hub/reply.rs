@@ -5,7 +5,7 @@ use tollgate_domain::Usage;
 
 use super::{finish_reason, stop_of};
 use crate::{
-    hub::{HubBlock, HubReply, HubTold},
+    hub::{HubBlock, HubReply, HubTold, Sealed},
     wire::Family,
 };
 
@@ -26,6 +26,9 @@ pub(super) fn read(body: &[u8]) -> Option<HubReply> {
     for part in message.get("content").and_then(Value::as_array).into_iter().flatten() {
         blocks.extend(part.get("text").and_then(Value::as_str).map(|text| HubBlock::Text(text.to_owned())));
     }
+    // Others answer with the JSON itself where JSON was asked for.
+    let json = message.get("content").filter(|content| content.is_object());
+    blocks.extend(json.map(|json| HubBlock::Text(json.to_string())));
     if let Some(text) = text_at("refusal") {
         blocks.push(HubBlock::Refusal(text.to_owned()));
     }
@@ -62,29 +65,39 @@ fn tool_use(call: &Value, place: usize) -> Option<HubBlock> {
 pub(super) fn write(reply: &HubReply, told: &HubTold<'_>) -> Vec<u8> {
     let mut message = json!({"role": "assistant", "content": null, "refusal": null});
     let (mut text, mut reasoning, mut kept, mut calls) = (None, None, Vec::new(), Vec::new());
+    let mut of_call = None;
     let add = |to: &mut Option<String>, more: &str| to.get_or_insert_default().push_str(more);
     for block in &reply.blocks {
         match block {
-            HubBlock::Text(more) => add(&mut text, more),
+            HubBlock::Text(more) => {
+                kept.extend(of_call.take().map(|proof| kept_proof("", proof)));
+                add(&mut text, more);
+            }
             HubBlock::Reasoning { text: more, proof } => {
                 add(&mut reasoning, more);
-                let signature = proof.as_ref().filter(|proof| proof.family == Family::Anthropic);
-                kept.extend(
-                    signature
-                        .map(|proof| json!({"type": "thinking", "thinking": more, "signature": proof.text})),
-                );
+                match proof {
+                    Some(proof) if is_of_call(proof) => of_call = Some(proof.clone()),
+                    proof => kept.extend(proof.clone().map(|proof| kept_proof(more, proof))),
+                }
             }
             HubBlock::Redacted(sealed) => {
-                kept.push(json!({"type": "redacted_thinking", "data": sealed.text}))
+                kept.push(json!({"type": "redacted_thinking", "data": sealed.clone().kept()}))
             }
             HubBlock::Refusal(more) => message["refusal"] = json!(more),
-            HubBlock::ToolUse { id, name, input } => calls.push(json!({
-                "id": id, "type": "function",
-                "function": {"name": name, "arguments": if input.is_empty() { "{}" } else { input }},
-            })),
+            HubBlock::ToolUse { id, name, input } => {
+                let mut call = json!({
+                    "id": id, "type": "function",
+                    "function": {"name": name, "arguments": if input.is_empty() { "{}" } else { input }},
+                });
+                if let Some(proof) = of_call.take() {
+                    call["extra_content"] = extra_content(&proof);
+                }
+                calls.push(call);
+            }
             _ => {}
         }
     }
+    kept.extend(of_call.map(|proof| kept_proof("", proof)));
     if text.is_none() && calls.is_empty() {
         text = Some(String::new());
     }
@@ -111,6 +124,21 @@ pub(super) fn write(reply: &HubReply, told: &HubTold<'_>) -> Vec<u8> {
         body["usage"] = usage_object(usage);
     }
     body.to_string().into_bytes()
+}
+
+/// A proof that belongs to the call after it, if one follows.
+pub(super) fn is_of_call(proof: &Sealed) -> bool {
+    proof.family == Family::Gemini
+}
+
+/// The proof of a call of Gemini's, where Google's own server of this dialect puts it.
+pub(super) fn extra_content(proof: &Sealed) -> Value {
+    json!({"google": {"thought_signature": proof.text}})
+}
+
+/// A proof where clients keep it who hand an answer back whole.
+pub(super) fn kept_proof(text: &str, proof: Sealed) -> Value {
+    json!({"type": "thinking", "thinking": text, "signature": proof.kept()})
 }
 
 /// Usage as this family states it: cached tokens are part of the prompt, reasoning of the completion.

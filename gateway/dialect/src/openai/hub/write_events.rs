@@ -4,10 +4,13 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use tollgate_domain::Usage;
 
-use super::{finish_reason, reply::usage_object};
+use super::{
+    finish_reason,
+    reply::{extra_content, is_of_call, kept_proof, usage_object},
+};
 use crate::{
     codec::ErrorFace,
-    hub::{HubEvent, HubEventWriter, HubTold},
+    hub::{HubEvent, HubEventWriter, HubTold, Sealed},
     openai::error,
     wire::Operation,
 };
@@ -21,6 +24,8 @@ pub(super) struct ChunkWriter {
     calls: Vec<(u32, bool)>,
     /// The text of the reasoning block that is open, kept for its proof.
     reasoning: String,
+    /// A proof that waits for its call.
+    of_call: Option<Sealed>,
 }
 
 #[derive(Serialize)]
@@ -67,6 +72,7 @@ impl ChunkWriter {
             model: String::new(),
             calls: Vec::new(),
             reasoning: String::new(),
+            of_call: None,
         }
     }
 
@@ -86,6 +92,20 @@ impl ChunkWriter {
         };
         serde_json::to_writer(&mut *out, &chunk).expect("memory takes all that is written");
         out.extend_from_slice(b"\n\n");
+    }
+
+    /// A proof for clients that keep it beside the message.
+    fn keep(&mut self, proof: Sealed, out: &mut Vec<u8>) {
+        let text = std::mem::take(&mut self.reasoning);
+        let kept = kept_proof(&text, proof);
+        self.delta(Delta { thinking_blocks: Some([kept]), ..Delta::default() }, out);
+    }
+
+    /// The proof that waited for a call, and none came.
+    fn release_proof(&mut self, out: &mut Vec<u8>) {
+        if let Some(proof) = self.of_call.take() {
+            self.keep(proof, out);
+        }
     }
 
     /// Where a call stands in the answer.
@@ -117,26 +137,31 @@ impl HubEventWriter for ChunkWriter {
                 let opening = Delta { role: Some("assistant"), content: Some(""), ..Delta::default() };
                 self.delta(opening, out);
             }
-            HubEvent::Text(text) => self.delta(Delta { content: Some(&text), ..Delta::default() }, out),
+            HubEvent::Text(text) => {
+                self.release_proof(out);
+                self.delta(Delta { content: Some(&text), ..Delta::default() }, out);
+            }
             HubEvent::Reasoning(text) => {
                 self.reasoning.push_str(&text);
                 self.delta(Delta { reasoning_content: Some(&text), ..Delta::default() }, out);
             }
-            HubEvent::Proof(signature) => {
-                let text = std::mem::take(&mut self.reasoning);
-                let kept = json!({"type": "thinking", "thinking": text, "signature": signature});
-                self.delta(Delta { thinking_blocks: Some([kept]), ..Delta::default() }, out);
-            }
+            HubEvent::Proof(kept) => match Sealed::from_kept(kept) {
+                Some(proof) if is_of_call(&proof) => self.of_call = Some(proof),
+                proof => proof.into_iter().for_each(|proof| self.keep(proof, out)),
+            },
             HubEvent::Redacted(sealed) => {
                 let kept = json!({"type": "redacted_thinking", "data": sealed});
                 self.delta(Delta { thinking_blocks: Some([kept]), ..Delta::default() }, out);
             }
             HubEvent::Refusal(text) => self.delta(Delta { refusal: Some(&text), ..Delta::default() }, out),
             HubEvent::ToolStart { key, id, name } => {
-                let call = json!({
+                let mut call = json!({
                     "index": self.calls.len(), "id": id, "type": "function",
                     "function": {"name": name, "arguments": ""},
                 });
+                if let Some(proof) = self.of_call.take() {
+                    call["extra_content"] = extra_content(&proof);
+                }
                 self.calls.push((key, false));
                 self.delta(Delta { tool_calls: Some([call]), ..Delta::default() }, out);
             }
@@ -146,6 +171,7 @@ impl HubEventWriter for ChunkWriter {
                 }
             }
             HubEvent::Stop { stop, .. } => {
+                self.release_proof(out);
                 self.complete_calls(out);
                 let finish_reason = Some(finish_reason(stop));
                 let last = Choice { index: 0, delta: Delta::default(), logprobs: None, finish_reason };

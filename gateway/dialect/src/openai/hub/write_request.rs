@@ -1,14 +1,17 @@
 //! The hub form into a chat completions request.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use serde_json::{Number, Value, json, value::RawValue};
 
+use super::{HINTS, IN_BOTH};
 use crate::{
     hub::{
         HubAsk, HubBlock, HubBody, HubChoice, HubEffort, HubFormat, HubMedia, HubRequest, HubRole, HubSource,
         HubThinking, HubTurn, Misfits, Untranslatable,
     },
-    wire::Dialect,
+    wire::{Dialect, Family},
 };
 
 const TARGET: Dialect = Dialect::OpenAi;
@@ -49,6 +52,9 @@ struct Body<'a> {
     stream: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     stream_options: Option<Value>,
+    /// What a client of the family gave beside.
+    #[serde(flatten)]
+    more: BTreeMap<&'static str, &'a RawValue>,
 }
 
 #[derive(Serialize)]
@@ -99,7 +105,7 @@ struct Schema<'a> {
 
 pub(super) fn write(request: &HubRequest, ask: &HubAsk<'_>) -> Result<HubBody, Untranslatable> {
     let mut misfits = Misfits::new(TARGET, ask);
-    misfits.meet_all(request.leftover.iter().map(|given| Some(&*given.at)))?;
+    let more = more(request, &mut misfits)?;
     misfits.meet_all([request.top_k.as_ref().map(|given| &*given.at)])?;
     let has_tools = !request.tools.is_empty();
     let body = Body {
@@ -115,14 +121,39 @@ pub(super) fn write(request: &HubRequest, ask: &HubAsk<'_>) -> Result<HubBody, U
         tools: request.tools.iter().map(tool).collect(),
         tool_choice: request.choice.as_ref().filter(|_| has_tools).map(|given| choice(&given.value)),
         parallel_tool_calls: request.parallel_tools.as_ref().filter(|_| has_tools).map(|given| given.value),
-        response_format: request.format.as_ref().map(|given| format(&given.value)),
+        response_format: request.format.as_ref().map(|given| format(&given.value, request.family)),
         reasoning_effort: request.thinking.as_ref().and_then(|given| effort(given.value)),
         user: request.end_user.as_ref().map(|given| &*given.value),
         stream: request.stream.then_some(true),
-        stream_options: request.stream.then(|| json!({"include_usage": true})),
+        stream_options: (request.stream && ask.ask_usage).then(|| json!({"include_usage": true})),
+        more,
     };
     let body = serde_json::to_vec(&body).expect("texts and numbers are always written");
     Ok(HubBody { body, dropped: misfits.dropped() })
+}
+
+/// Members of responses that chat completions have too; the client's others are refused.
+fn more<'a>(
+    request: &'a HubRequest,
+    misfits: &mut Misfits<'_>,
+) -> Result<BTreeMap<&'static str, &'a RawValue>, Untranslatable> {
+    let mut more = BTreeMap::new();
+    let is_kin = request.family == Some(Family::OpenAi);
+    for given in &request.leftover {
+        match IN_BOTH.iter().find(|(_, theirs)| is_kin && *theirs == &*given.at) {
+            Some((name, _)) => more.insert(*name, &*given.value),
+            None => {
+                misfits.meet(&given.at, "it has no such member")?;
+                None
+            }
+        };
+    }
+    for given in request.hints.iter().filter(|_| is_kin) {
+        if let Some(name) = HINTS.iter().find(|name| **name == &*given.at) {
+            more.insert(name, &given.value);
+        }
+    }
+    Ok(more)
 }
 
 fn messages(request: &HubRequest) -> Result<Vec<Message<'_>>, Untranslatable> {
@@ -239,11 +270,11 @@ fn content(blocks: &[HubBlock]) -> Result<Option<Value>, Untranslatable> {
     })
 }
 
-fn foreign(at: &str, kind: &str) -> Untranslatable {
+pub(super) fn foreign(at: &str, kind: &str) -> Untranslatable {
     Untranslatable::unsupported(at, TARGET, format!("there is nothing like `{kind}` there"))
 }
 
-fn url(media: &HubMedia) -> Result<String, Untranslatable> {
+pub(super) fn url(media: &HubMedia) -> Result<String, Untranslatable> {
     match &media.source {
         HubSource::Inline { media_type, base64 } => Ok(format!("data:{media_type};base64,{base64}")),
         HubSource::Url(url) => Ok(url.clone()),
@@ -267,13 +298,13 @@ fn document(media: &HubMedia) -> Result<Value, Untranslatable> {
     }
 }
 
-fn audio(media: &HubMedia) -> Result<Value, Untranslatable> {
+pub(super) fn audio(media: &HubMedia) -> Result<Value, Untranslatable> {
     let HubSource::Inline { media_type, base64 } = &media.source else { return Err(stored(media)) };
     let format = media_type.strip_prefix("audio/").unwrap_or(media_type);
     Ok(json!({"type": "input_audio", "input_audio": {"data": base64, "format": format}}))
 }
 
-fn stored(media: &HubMedia) -> Untranslatable {
+pub(super) fn stored(media: &HubMedia) -> Untranslatable {
     let why = "a file that is stored at one provider is not known to another; send its content";
     Untranslatable::unsupported(&*media.at, TARGET, why)
 }
@@ -299,7 +330,7 @@ fn choice(choice: &HubChoice) -> Value {
     }
 }
 
-fn format(format: &HubFormat) -> Format<'_> {
+fn format(format: &HubFormat, family: Option<Family>) -> Format<'_> {
     match format {
         HubFormat::Json => Format::JsonObject,
         HubFormat::Schema { name, description, schema, strict } => Format::JsonSchema {
@@ -308,13 +339,14 @@ fn format(format: &HubFormat) -> Format<'_> {
                 name: name.as_deref().unwrap_or("response"),
                 description: description.as_deref(),
                 schema,
-                strict: strict.unwrap_or(true),
+                // Elsewhere a schema is always kept to.
+                strict: strict.unwrap_or(family != Some(Family::OpenAi)),
             },
         },
     }
 }
 
-fn effort(thinking: HubThinking) -> Option<&'static str> {
+pub(super) fn effort(thinking: HubThinking) -> Option<&'static str> {
     match thinking {
         // Models that do not reason refuse the member, and the others decide for themselves.
         HubThinking::Off | HubThinking::Adaptive(None) => None,

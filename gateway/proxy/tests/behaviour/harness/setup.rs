@@ -8,7 +8,7 @@ use tollgate_accounting::{
     price::{PriceBook, PriceEntry, Rates},
     quota::{BudgetMode, ScopeId, ScopeKind, ScopeRules},
 };
-use tollgate_dialect::Dialect;
+use tollgate_dialect::{Apis, Dialect};
 use tollgate_domain::{ModelAlias, Secret, UnixMillis};
 use tollgate_proxy::{
     Balance, ByName, Credential, Durability, EdgeLimits, InjectUsage, KeyRing, Live, OperatorState, Origin,
@@ -22,6 +22,10 @@ pub(crate) const KEY: &str = "tg-client-secret";
 pub(crate) const NEIGHBOUR: &str = "tg-neighbour-secret";
 pub(crate) const EXPIRED: &str = "tg-expired-secret";
 pub(crate) const REVOKED: &str = "tg-revoked-secret";
+/// The key of the first secret is a pair too: this id, with this secret to sign with.
+pub(crate) const PAIR: (&str, &str) = ("TLGPAIR00000001", "tg-pair-secret-0123456789");
+/// A pair whose time is over.
+pub(crate) const EXPIRED_PAIR: &str = "TLGPAIR00000002";
 /// What the gateway shows its upstreams.
 pub(crate) const UPSTREAM_SECRET: &str = "sk-upstream-secret";
 
@@ -56,7 +60,7 @@ pub(crate) struct Setup {
     pub(crate) tls: Option<tollgate_proxy::ListenerTls>,
     /// Whether the models have prices.
     pub(crate) priced: bool,
-    /// Every target serves both `chat` and `claude`, whatever it speaks.
+    /// Every target serves `chat`, `claude` and `gemini`, whatever it speaks.
     pub(crate) mixed: bool,
     /// Members that may be left out for a target of another dialect.
     pub(crate) may_drop: Vec<&'static str>,
@@ -70,18 +74,21 @@ pub(crate) struct Rules {
     pub(crate) team: ScopeRules,
 }
 
-/// A target of the alias that its dialect has here: `chat`, `claude` or `gemini`.
+/// A target of the alias that its dialect has here: `chat`, `claude`, `gemini` or `nova`.
 pub(crate) struct TargetSetup {
     pub(crate) address: SocketAddr,
     pub(crate) name: String,
     pub(crate) region: &'static str,
     pub(crate) dialect: Dialect,
+    pub(crate) apis: Apis,
     pub(crate) timeouts: Timeouts,
     pub(crate) http2: bool,
     pub(crate) inject_usage: InjectUsage,
     pub(crate) fate: String,
     pub(crate) account: String,
     pub(crate) max_concurrency: Option<u32>,
+    /// Another credential than [`UPSTREAM_SECRET`].
+    pub(crate) credential: Option<Credential>,
 }
 
 impl TargetSetup {
@@ -91,12 +98,14 @@ impl TargetSetup {
             address,
             region: "eu",
             dialect: Dialect::OpenAi,
+            apis: Apis::Both,
             timeouts: Timeouts::default(),
             http2: false,
             inject_usage: InjectUsage::Always,
             fate: name.clone(),
             account: name.clone(),
             max_concurrency: None,
+            credential: None,
             name,
         }
     }
@@ -105,6 +114,7 @@ impl TargetSetup {
         match self.dialect {
             Dialect::Anthropic => "claude",
             Dialect::Gemini => "gemini",
+            Dialect::Bedrock => "nova",
             _ => "chat",
         }
     }
@@ -113,6 +123,7 @@ impl TargetSetup {
         match self.dialect {
             Dialect::Anthropic => "claude-sonnet-4-5",
             Dialect::Gemini => "gemini-2.5-flash",
+            Dialect::Bedrock => "amazon.nova-lite-v1:0",
             _ => "gpt-5-mini",
         }
     }
@@ -167,6 +178,11 @@ impl Setup {
         add(NEIGHBOUR, Principal { identity: Arc::new(identity), ..own });
         add(EXPIRED, Principal { expires: Some(UnixMillis::new(1)), ..self.principal(live) });
         add(REVOKED, Principal { revoked: true, ..self.principal(live) });
+        let pair = |id: &str, principal| (id.to_owned(), Secret::new(PAIR.1.into()), Arc::new(principal));
+        let expired = Principal { expires: Some(UnixMillis::new(1)), ..self.principal(live) };
+        for (id, secret, principal) in [pair(PAIR.0, self.principal(live)), pair(EXPIRED_PAIR, expired)] {
+            assert!(keys.insert_pair(id, secret, principal));
+        }
         Snapshot {
             version: 1,
             keys,
@@ -197,7 +213,10 @@ impl Setup {
                 scope(ScopeKind::Project, "search/assistant", rules[1]),
                 scope(ScopeKind::Team, "search", rules[2]),
             ],
-            models: ["chat", "claude", "gemini", "nowhere"].into_iter().map(ModelAlias::from).collect(),
+            models: ["chat", "claude", "gemini", "nova", "nowhere"]
+                .into_iter()
+                .map(ModelAlias::from)
+                .collect(),
             zones: self.zones.as_ref().map(|zones| zones.iter().map(|zone| (*zone).into()).collect()),
             expires: None,
             revoked: false,
@@ -212,8 +231,8 @@ impl Setup {
         let mut levels: HashMap<&str, Vec<Vec<Arc<Target>>>> = HashMap::new();
         for target in &self.targets {
             let made = Arc::new(self.target(target, live));
-            for alias in ["chat", "claude", "gemini"] {
-                if alias == target.alias() || (self.mixed && alias != "gemini") {
+            for alias in ["chat", "claude", "gemini", "nova"] {
+                if alias == target.alias() || (self.mixed && alias != "nova") {
                     levels.entry(alias).or_default().push(vec![Arc::clone(&made)]);
                 }
             }
@@ -263,10 +282,12 @@ fn upstream(setup: &TargetSetup, live: &Live) -> Upstream {
     let (presentation, base_path) = match setup.dialect {
         Dialect::Anthropic => (Presentation::XApiKey, ""),
         Dialect::Gemini => (Presentation::XGoogApiKey, ""),
+        Dialect::Bedrock => (Presentation::Bearer, ""),
         _ => (Presentation::Bearer, "/v1"),
     };
     Upstream {
         dialect: setup.dialect,
+        apis: setup.apis,
         zones: vec![setup.region.into()],
         origin: Arc::new(Origin {
             scheme: Scheme::Http,
@@ -275,7 +296,9 @@ fn upstream(setup: &TargetSetup, live: &Live) -> Upstream {
             allow_private: true,
         }),
         base_path: base_path.into(),
-        credential: Credential::new(&Secret::new(UPSTREAM_SECRET.into()), presentation).expect("sendable"),
+        credential: setup.credential.clone().unwrap_or_else(|| {
+            Credential::new(&Secret::new(UPSTREAM_SECRET.into()), presentation).expect("sendable")
+        }),
         headers: Vec::new(),
         api_version: None,
         http2: setup.http2,
@@ -317,6 +340,6 @@ fn prices() -> PriceBook {
         per_audio_minute: Some("0.006".parse().expect("a decimal")),
         per_hour: None,
     };
-    PriceBook::build(vec![entry("gpt-5-mini"), entry("claude-sonnet-4-5"), entry("gemini-2.5-flash")])
-        .expect("good prices")
+    let models = ["gpt-5-mini", "claude-sonnet-4-5", "gemini-2.5-flash", "amazon.nova-lite-v1:0"];
+    PriceBook::build(models.map(entry).into()).expect("good prices")
 }

@@ -27,7 +27,7 @@ impl ByHand {
     pub(crate) async fn accept(&self) -> Call {
         let (socket, _) =
             soon("a connection to the upstream", self.listener.accept()).await.expect("a socket");
-        let mut call = Call { socket };
+        let mut call = Call { socket, request: Vec::new() };
         call.read_request().await;
         call
     }
@@ -36,9 +36,21 @@ impl ByHand {
 /// A request that waits for its answer.
 pub(crate) struct Call {
     socket: TcpStream,
+    /// The request as it came.
+    request: Vec<u8>,
 }
 
 impl Call {
+    /// The first line, the fields with their names in small letters, and the body.
+    pub(crate) fn request(&self) -> (&str, Vec<(String, &str)>, &[u8]) {
+        let end = memchr::memmem::find(&self.request, b"\r\n\r\n").expect("a whole head");
+        let mut lines = std::str::from_utf8(&self.request[..end]).expect("a head of text").split("\r\n");
+        let line = lines.next().expect("a first line");
+        let fields = lines.map(|line| line.split_once(':').expect("a field"));
+        let fields = fields.map(|(name, value)| (name.to_ascii_lowercase(), value.trim())).collect();
+        (line, fields, &self.request[end + 4..])
+    }
+
     /// Sends bytes as they are.
     pub(crate) async fn send(&mut self, bytes: &str) {
         self.socket.write_all(bytes.as_bytes()).await.expect("the gateway reads");
@@ -96,13 +108,13 @@ impl Call {
                 if let Some(head) = memchr::memmem::find(&seen, b"\r\n\r\n")
                     && seen.len() >= head + 4 + content_length(&seen[..head])
                 {
-                    return;
+                    return seen;
                 }
                 let read = self.socket.read_buf(&mut seen).await.expect("a request");
                 assert!(read > 0, "the gateway left before its request was whole");
             }
         };
-        soon("a whole request", reading).await;
+        self.request = soon("a whole request", reading).await;
     }
 }
 

@@ -39,7 +39,7 @@ const OPENAI_PYTHON: &[&str] = &[
 ];
 
 const ANTHROPIC_PYTHON: &[&str] = &[
-    "messages",
+    "chat",
     "request_id",
     "beta_messages",
     "stream",
@@ -77,7 +77,7 @@ const OPENAI_NODE: &[&str] = &[
 ];
 
 const ANTHROPIC_NODE: &[&str] = &[
-    "messages",
+    "chat",
     "request_id",
     "stream",
     "tools",
@@ -112,7 +112,7 @@ const OPENAI_TRANSLATED: &[&str] = &[
 
 /// What an SDK of Anthropic's meets alike when its models are served by OpenAI's API.
 const ANTHROPIC_TRANSLATED: &[&str] = &[
-    "messages",
+    "chat",
     "beta_messages",
     "stream",
     "tools",
@@ -320,6 +320,7 @@ const TEAMS: &str = "teams:
           - { name: spent, secret: key-of-a-small-hard-budget }
 ";
 
+/// A simulated provider whose `-long` models do not come to an end.
 async fn provider(name: &str) -> Result<Simulator> {
     let options = Options {
         name: name.to_owned(),
