@@ -17,6 +17,8 @@ pub(crate) struct Object<'a> {
     /// The path of the object in the body; empty for the body itself.
     at: String,
     members: Vec<(Cow<'a, str>, Option<&'a RawValue>)>,
+    /// Names that the client spelled in another way: as they are known here, and as the client wrote them.
+    spelled: Vec<(Box<str>, Cow<'a, str>)>,
     rules: Rules,
 }
 
@@ -27,7 +29,7 @@ pub(crate) enum Rules {
     #[default]
     Plain,
     /// As protocol buffers do: a name in camelCase or in snake_case, a number also as text, a list of one
-    /// also without its brackets. Paths have the camelCase name.
+    /// also without its brackets. Members are taken by the camelCase name; paths have the client's.
     /// <https://protobuf.dev/programming-guides/json/>
     Proto,
 }
@@ -88,20 +90,26 @@ impl<'a> Object<'a> {
         at: String,
         rules: Rules,
     ) -> Result<Self, Untranslatable> {
+        let mut spelled = Vec::new();
         if rules == Rules::Proto {
-            members.iter_mut().for_each(|(name, _)| camel_case(name));
+            for (name, _) in &mut members {
+                if let Some(known) = camel_case(name) {
+                    spelled.push((known.as_str().into(), std::mem::replace(name, Cow::Owned(known))));
+                }
+            }
         }
         for (place, (name, _)) in members.iter().enumerate() {
             if members[..place].iter().any(|(earlier, _)| earlier == name) {
                 return Err(Untranslatable::malformed(join(&at, name), "is given twice"));
             }
         }
-        Ok(Self { at, members, rules })
+        Ok(Self { at, members, spelled, rules })
     }
 
     /// The path of a member.
     pub(crate) fn path(&self, name: &str) -> String {
-        join(&self.at, name)
+        let written = self.spelled.iter().find(|(known, _)| **known == *name);
+        join(&self.at, written.map_or(name, |(_, written)| written))
     }
 
     /// The path of the object itself.
@@ -197,11 +205,15 @@ impl<'a> Object<'a> {
 
     /// What nobody took, as the client wrote it.
     pub(crate) fn left(self) -> impl Iterator<Item = Given<Box<RawValue>>> {
-        let at = self.at;
-        self.members.into_iter().filter_map(move |(name, value)| {
-            let value = value.filter(|value| value.get() != "null")?;
-            Some(Given::new(join(&at, &name), value.to_owned()))
-        })
+        let left: Vec<_> = self
+            .members
+            .iter()
+            .filter_map(|(name, value)| {
+                let value = value.filter(|value| value.get() != "null")?;
+                Some(Given::new(self.path(name), value.to_owned()))
+            })
+            .collect();
+        left.into_iter()
     }
 }
 
@@ -241,10 +253,10 @@ pub(crate) fn as_text(raw: &RawValue) -> Option<String> {
     raw.get().starts_with('"').then(|| serde_json::from_str(raw.get()).ok()).flatten()
 }
 
-/// `max_output_tokens` is `maxOutputTokens`.
-fn camel_case(name: &mut Cow<'_, str>) {
+/// `max_output_tokens` is `maxOutputTokens`; `None` for a name that is so already.
+fn camel_case(name: &str) -> Option<String> {
     if !name.get(1..).is_some_and(|rest| rest.contains('_')) {
-        return;
+        return None;
     }
     let mut made = String::with_capacity(name.len());
     let mut begins = false;
@@ -255,7 +267,7 @@ fn camel_case(name: &mut Cow<'_, str>) {
             letter => made.push(letter),
         }
     }
-    *name = Cow::Owned(made);
+    Some(made)
 }
 
 /// True for text that some bytes were written as base64 into, in either alphabet, padded or not; blanks may

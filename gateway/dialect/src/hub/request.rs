@@ -314,7 +314,7 @@ impl<'a> Misfits<'a> {
     /// Leaves the member at `at` out where the route permits it, else refuses the request.
     pub(crate) fn meet(&mut self, at: &str, why: &str) -> Result<(), Untranslatable> {
         let place = without_indices(at);
-        if self.may_drop.iter().any(|name| **name == *place) {
+        if self.may_drop.iter().any(|name| spelled_alike(name, &place)) {
             self.dropped.push(at.to_owned());
             return Ok(());
         }
@@ -332,6 +332,12 @@ impl<'a> Misfits<'a> {
     pub(crate) fn dropped(self) -> Vec<String> {
         self.dropped
     }
+}
+
+/// True for the same name in camelCase and in snake_case, between which Google's clients may choose.
+fn spelled_alike(one: &str, other: &str) -> bool {
+    let letters = |name: &str| name.replace('_', "").to_ascii_lowercase();
+    one == other || letters(one) == letters(other)
 }
 
 /// `messages[2].name` is `messages.name`.

@@ -112,7 +112,7 @@ fn what_cannot_be_carried_is_refused_with_its_name() {
             ONE,
             with(json!({"task_type": "FACT_VERIFICATION"})),
             unsupported,
-            "taskType",
+            "task_type",
         ),
         ("a title", ONE, with(json!({"title": "t"})), unsupported, "title"),
         (

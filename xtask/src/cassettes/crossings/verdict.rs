@@ -121,18 +121,26 @@ fn known(code: &str) -> &'static str {
     ["response_not_found", "unsupported_operation"].into_iter().find(|known| *known == code).unwrap_or("")
 }
 
-/// Does a path such as `messages[2].content[0]` lead anywhere in the body?
+/// Does a path such as `messages[2].content[0]` lead anywhere in the body? Names may be written in either
+/// of the two ways that Gemini takes, and its lists of one also without their brackets.
 fn is_member(body: &Value, path: &str) -> bool {
     let mut at = body;
     for name in path.split(['.', '[']).filter(|name| !name.is_empty()) {
-        let next = match name.strip_suffix(']') {
-            Some(place) => place.parse::<usize>().ok().and_then(|place| at.get(place)),
-            None => at.get(name),
+        let next = match name.strip_suffix(']').map(str::parse::<usize>) {
+            Some(Ok(place)) => at.get(place).or_else(|| (place == 0 && at.is_object()).then_some(at)),
+            Some(Err(_)) => None,
+            None => member(at, name),
         };
         let Some(next) = next else { return false };
         at = next;
     }
     !path.is_empty()
+}
+
+fn member<'a>(object: &'a Value, name: &str) -> Option<&'a Value> {
+    let plain = |name: &str| name.replace('_', "").to_ascii_lowercase();
+    let mut members = object.as_object()?.iter();
+    members.find(|(known, _)| plain(known) == plain(name)).map(|(_, value)| value)
 }
 
 #[cfg(test)]
@@ -142,11 +150,13 @@ mod tests {
 
     #[test]
     fn a_path_leads_to_a_member_or_not() {
-        let body = json!({"messages": [{"content": [{"type": "x"}]}], "text": {"verbosity": "low"}});
-        for path in ["messages", "messages[0].content[0]", "text.verbosity", "messages[0].content[0].type"] {
+        let body = json!({"messages": [{"content": [{"type": "x"}]}], "text": {"verbosity": "low"},
+            "tools": {"url_context": {}}});
+        let there = ["messages", "messages[0].content[0]", "text.verbosity", "messages[0].content[0].type"];
+        for path in there.into_iter().chain(["tools[0].urlContext"]) {
             assert!(is_member(&body, path), "{path}");
         }
-        for path in ["", "message", "messages[1]", "messages.content", "text[0]", "messages[x]"] {
+        for path in ["", "message", "messages[1]", "messages.content", "text[1]", "messages[x]"] {
             assert!(!is_member(&body, path), "{path}");
         }
     }

@@ -1,6 +1,7 @@
 //! What of a request for generated content is carried elsewhere, and what is refused.
 
 use serde_json::{Value, json};
+use tollgate_dialect::HubAsk;
 
 use super::with;
 use crate::{
@@ -39,7 +40,7 @@ fn refused_of_gemini() -> Vec<Row> {
         (
             "a tool of the provider",
             json!({"tools": [{"google_search": {}}]}),
-            Refused(UNSUPPORTED, "tools[0].googleSearch"),
+            Refused(UNSUPPORTED, "tools[0].google_search"),
         ),
         (
             "several answers",
@@ -467,4 +468,21 @@ fn generated_content_to_responses() {
     ];
     rows.extend(refused_of_gemini());
     check(GENERATE, RESPONSES, &base, rows);
+}
+
+#[test]
+fn a_refusal_names_the_member_as_the_client_spelled_it_and_a_route_may_drop_it_in_either_spelling() {
+    let body =
+        r#"{"contents":[{"parts":[{"text":"Hi."}]}],"generation_config":{"response_modalities":["AUDIO"]}}"#;
+    let way = crate::way(GENERATE, CHAT);
+    let hub = way.read(body.as_bytes()).expect("good");
+    let written = |may_drop: &[Box<str>]| {
+        way.request(&hub, &HubAsk { model: "m", output_cap: 9, insert_cap: false, ask_usage: true, may_drop })
+    };
+    let place = "generation_config.response_modalities";
+    assert_eq!(written(&[]).map_err(|why| why.param().to_owned()), Err(place.to_owned()));
+    for name in [place, "generationConfig.responseModalities"] {
+        let dropped = written(&[name.into()]).expect("it may be dropped").dropped;
+        assert_eq!(dropped, [place], "{name}");
+    }
 }
