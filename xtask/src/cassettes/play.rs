@@ -101,9 +101,9 @@ pub(super) fn plan(recordings: impl IntoIterator<Item = Arc<Recording>>) -> Resu
 }
 
 fn is_stream(recording: &Recording) -> bool {
-    const VERBS: [&str; 3] = [":streamGenerateContent", "/converse-stream", "/invoke-with-response-stream"];
+    const STREAMS: [&str; 3] = [":streamGenerateContent", "/converse-stream", "/invoke-with-response-stream"];
     let path = recording.request.url.path();
-    verdict::is_event_stream(recording) || VERBS.iter().any(|verb| path.ends_with(verb))
+    verdict::is_event_stream(recording) || STREAMS.iter().any(|verb| path.ends_with(verb))
 }
 
 /// The names of the shortest successful recordings, one of each API and form.
