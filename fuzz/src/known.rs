@@ -52,6 +52,10 @@ pub(crate) fn operations(dialect: Dialect) -> &'static [Operation] {
     }
 }
 
+/// Those whose name alone asks for a stream.
+pub(crate) const STREAMS_BY_NAME: [Operation; 3] =
+    [Operation::StreamGenerateContent, Operation::ConverseStream, Operation::InvokeModelStream];
+
 /// Those of them that can be answered by a stream.
 pub(crate) fn streamed(dialect: Dialect) -> &'static [Operation] {
     use Operation::{

@@ -1,6 +1,6 @@
 //! Request lines: one meaning for all the ways in which a path can be written.
 
-use tollgate_dialect::{Recognised, recognise};
+use tollgate_dialect::{Dialect, Recognised, recognise};
 
 pub(crate) fn check(bytes: &[u8]) {
     let Ok(line) = str::from_utf8(bytes) else { return };
@@ -11,10 +11,17 @@ pub(crate) fn check(bytes: &[u8]) {
             && let Some(named) = call.model.as_deref()
         {
             let is_one = !named.is_empty() && !matches!(named, "." | "..");
-            assert!(is_one && !named.contains(['/', '\\', '\0']), "{path}: {named:?}");
+            assert!(
+                is_one && (call.dialect == Dialect::Bedrock || !named.contains(['/', '\\', '\0'])),
+                "{path}: {named:?}"
+            );
         }
         if let Recognised::Unknown { hint: Some(hint), .. } = &found {
             leads_somewhere(hint);
+        }
+        // Bedrock's paths are told apart before they are decoded: their models may have slashes.
+        if path.contains("model/") || path.contains("bedrock") {
+            continue;
         }
         for other in [path.replace('/', "//"), format!("{path}/"), coded(path)] {
             assert_eq!(recognise(method, &other, |_| has_header), found, "{path} as {other}");

@@ -38,7 +38,7 @@ enum Parser {
 }
 
 impl Target {
-    /// Every target. A new dialect is in it by itself; a new framing by its line in [`known`].
+    /// Every target. A new dialect is in it by itself; a new framing by its line in `known`.
     #[must_use]
     pub fn all() -> Vec<Self> {
         use Parser::{

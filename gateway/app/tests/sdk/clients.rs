@@ -54,6 +54,11 @@ const CLIENTS: &[Client] = &[
     Client::new("Anthropic for Python 0", Sdk::PythonOlder, "anthropic_checks"),
     Client::new("Anthropic for TypeScript 1", Sdk::Node, "anthropic_checks"),
     Client::new("google-genai 3", Sdk::PythonFrameworks, "google_genai_checks"),
+    Client::new("boto3 bedrock-runtime, signed", Sdk::PythonFrameworksOlder, "bedrock_checks")
+        .with(&[("AUTH", "signature")]),
+    Client::new("boto3 bedrock-runtime, bearer over TLS", Sdk::PythonFrameworksOlder, "bedrock_checks")
+        .over_tls()
+        .with(&[("AUTH", "bearer")]),
     Client::new("LangChain (langchain-openai 1)", Sdk::PythonFrameworks, "langchain_checks"),
     Client::new("LlamaIndex (OpenAILike)", Sdk::PythonFrameworksOlder, "llama_index_checks"),
     Client::new("Vercel AI SDK 6, responses", Sdk::Node, "vercel_checks").with(&[("API", "responses")]),

@@ -40,6 +40,13 @@ impl Stage {
         let scripted = Simulator::start(options("scripted", Some(written_out))).await?;
         let mut config = ConfigText::two_regions(providers[0].addr(), providers[1].addr());
         config.upstreams.push_str(&scripted_upstreams(&scripted)?);
+        writeln!(
+            config.upstreams,
+            "  - {{ name: bedrock-east, dialect: bedrock, region: east, base_url: \"http://{}\", allow_private: true, \
+             credential: {} }}",
+            providers[0].addr(),
+            ConfigText::UPSTREAM_KEY
+        )?;
         for name in ["gpt-5-mini", "azure-gpt-5-mini"] {
             let (plain, capped) =
                 (format!("name: {name},"), format!("name: {name}, max_output_tokens: 256,"));
@@ -205,10 +212,18 @@ pub(crate) fn key_name(secret: &str) -> &str {
     secret.trim_start_matches("key-of-")
 }
 
+/// What makes a pair of the key with this secret; clients that sign know the rule too.
+fn access_key_id(secret: &str) -> String {
+    let letters = secret.chars().filter(char::is_ascii_alphanumeric);
+    format!("TLG{}", letters.collect::<String>().to_ascii_uppercase())
+}
+
 /// The file of the certificate, in the gateway's folder.
 const CERTIFICATE: &str = "cert.pem";
 
 const MODELS: &str = "
+  - { name: anthropic.claude-sonnet-4-6, max_output_tokens: 64, targets: [{ upstream: bedrock-east, model: claude-sonnet-4-6 }] }
+  - { name: bedrock-dies, targets: [{ upstream: bedrock-east, model: claude-sonnet-4-6--reset }] }
   - { name: gpt-dies, targets: [{ upstream: openai-east, model: gpt-5-mini--reset }] }
   - { name: azure-dies, targets: [{ upstream: azure-east, model: gpt-5-mini--reset }] }
   - { name: claude-dies, targets: [{ upstream: anthropic-east, model: claude-sonnet-4-6--reset }] }
@@ -229,11 +244,15 @@ const PRICES: &str = r#"
 
 /// One team: a project that may do everything, and one whose budget is soon spent, with two keys for each client.
 fn teams(clients: usize) -> Result<String> {
-    let mut text = TEAMS.replace("KEY", ConfigText::KEY);
+    let mut text = TEAMS.replace("KEY", ConfigText::KEY).replace("ID", &access_key_id(ConfigText::KEY));
     for number in 0..clients {
         for (secret, status) in [(spent_key(number), 429), (spent_key_400(number), 400)] {
             let name = key_name(&secret);
-            writeln!(text, "          - {{ name: {name}, secret: {secret}, refusal_status: {status} }}")?;
+            let id = access_key_id(&secret);
+            writeln!(
+                text,
+                "          - {{ name: {name}, secret: {secret}, access_key_id: {id}, refusal_status: {status} }}"
+            )?;
         }
     }
     Ok(text)
@@ -243,11 +262,11 @@ const TEAMS: &str = "teams:
   - name: retail
     projects:
       - name: search
-        models: [gpt-5-mini, azure-gpt-5-mini, claude-sonnet-4-6, gemini-2.5-flash, gpt-agent, claude-agent, gpt-dies, azure-dies, claude-dies, gemini-dies, gpt-agent-dies, claude-agent-dies]
+        models: [gpt-5-mini, azure-gpt-5-mini, claude-sonnet-4-6, gemini-2.5-flash, gpt-agent, claude-agent, gpt-dies, azure-dies, claude-dies, gemini-dies, gpt-agent-dies, claude-agent-dies, anthropic.claude-sonnet-4-6, bedrock-dies]
         keys:
-          - { name: prod, secret: KEY }
+          - { name: prod, secret: KEY, access_key_id: ID }
       - name: frugal
-        models: [gpt-5-mini, azure-gpt-5-mini, claude-sonnet-4-6, gemini-2.5-flash, gpt-agent, claude-agent]
+        models: [gpt-5-mini, azure-gpt-5-mini, claude-sonnet-4-6, gemini-2.5-flash, gpt-agent, claude-agent, anthropic.claude-sonnet-4-6]
         budget: { amount: \"0.003\", period: total, mode: hard }
         keys:
           - { name: spender, secret: key-of-the-spender }

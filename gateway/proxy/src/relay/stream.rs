@@ -4,10 +4,11 @@
 //! The unit is a whole event. What one read brought leaves in one write; only the unfinished tail of
 //! an event waits for its rest, so that a stream which breaks never ends in half a sentence of JSON.
 
+mod clock;
+mod outgoing;
+
 use std::{
-    collections::VecDeque,
     panic::{AssertUnwindSafe, catch_unwind},
-    pin::Pin,
     rc::Rc,
     task::{Context, Poll, ready},
     time::{Duration, Instant},
@@ -15,7 +16,6 @@ use std::{
 
 use bytes::Bytes;
 use hyper::body::Incoming;
-use tokio::time::Sleep;
 use tollgate_accounting::ledger::{Appended, End};
 use tollgate_dialect::{
     ErrorFace, Fault, Frames, SeenKind, StreamReader, StreamTranslation, error_message_of_event,
@@ -25,13 +25,13 @@ use tollgate_domain::{RequestId, Usage};
 use crate::{
     failover::{Stream, Visit},
     settle::{Exit, Reading, Trip},
-    snapshot::Timeouts,
     upstream::Exchange,
     worker::Worker,
 };
 
-/// How long an upstream may take to end its body after its end mark; some servers add an event.
-const TAIL_PATIENCE: Duration = Duration::from_secs(1);
+use clock::{Due, StreamClock};
+use outgoing::Outgoing;
+
 /// A crash loses no more of a stream's count than this.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
 const CHECKPOINT_TOKENS: u64 = 256;
@@ -252,7 +252,7 @@ impl StreamBody {
     fn synced(&mut self, ok: bool) {
         if ok {
             self.out.release();
-            self.clock.tail_until = Some(Instant::now() + TAIL_PATIENCE);
+            self.clock.waits_for_the_tail(Instant::now());
             self.phase = Phase::Tail;
         } else {
             self.out.drop_held();
@@ -445,262 +445,5 @@ impl Drop for StreamBody {
         let exit = if std::thread::panicking() { Exit::Internal(reading) } else { Exit::ClientGone(reading) };
         // There is nobody left to tell an error to.
         let _ = self.trip.settle(exit);
-    }
-}
-
-/// What waits to be sent. Neighbouring events of one chunk are sent as one piece.
-#[derive(Default)]
-struct Outgoing {
-    queue: VecDeque<Bytes>,
-    /// From the end mark on, until the record is durable.
-    held: Option<VecDeque<Bytes>>,
-    /// The chunk that the splitter cuts events from.
-    chunk: Bytes,
-    /// The part of it that is passed on next.
-    run: Option<(usize, usize)>,
-}
-
-impl Outgoing {
-    fn began(&mut self, chunk: Bytes) {
-        self.end_run();
-        self.chunk = chunk;
-    }
-
-    fn push(&mut self, event: Bytes) {
-        if event.is_empty() {
-            return;
-        }
-        match (self.place_in_chunk(&event), self.run) {
-            (Some((start, end)), Some((first, last))) if start == last => self.run = Some((first, end)),
-            (Some(place), _) => {
-                self.end_run();
-                self.run = Some(place);
-            }
-            (None, _) => {
-                self.end_run();
-                self.target().push_back(event);
-            }
-        }
-    }
-
-    /// Where an event lies in the chunk, if it is a slice of it and not a copy.
-    fn place_in_chunk(&self, event: &Bytes) -> Option<(usize, usize)> {
-        let start = event.as_ptr().addr().checked_sub(self.chunk.as_ptr().addr())?;
-        let end = start.checked_add(event.len())?;
-        (end <= self.chunk.len()).then_some((start, end))
-    }
-
-    fn end_run(&mut self) {
-        if let Some((start, end)) = self.run.take() {
-            let piece = self.chunk.slice(start..end);
-            self.target().push_back(piece);
-        }
-    }
-
-    fn target(&mut self) -> &mut VecDeque<Bytes> {
-        self.held.as_mut().unwrap_or(&mut self.queue)
-    }
-
-    /// From now on, nothing leaves until [`release`](Self::release).
-    fn hold_back(&mut self) {
-        self.end_run();
-        self.held = Some(VecDeque::new());
-    }
-
-    fn release(&mut self) {
-        self.end_run();
-        if let Some(held) = self.held.take() {
-            self.queue.extend(held);
-        }
-    }
-
-    fn drop_held(&mut self) {
-        self.run = None;
-        self.held = None;
-    }
-
-    /// True when something waits that may leave.
-    fn has_more(&self) -> bool {
-        !self.queue.is_empty() || (self.held.is_none() && self.run.is_some())
-    }
-
-    fn pop(&mut self) -> Option<Bytes> {
-        if let Some(bytes) = self.queue.pop_front() {
-            return Some(bytes);
-        }
-        if self.held.is_some() {
-            return None;
-        }
-        let (start, end) = self.run.take()?;
-        Some(self.chunk.slice(start..end))
-    }
-}
-
-/// What it is time for.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Due {
-    /// The client has heard nothing for a while.
-    Heartbeat,
-    /// The stream has run out of time.
-    End,
-}
-
-/// The silences of a stream. Each chunk only notes the time; the timer is looked at when it fires.
-struct StreamClock {
-    timeouts: Timeouts,
-    deadline: Instant,
-    last_byte: Instant,
-    last_content: Instant,
-    /// The client got something.
-    last_sent: Instant,
-    tail_until: Option<Instant>,
-    timer: Option<Pin<Box<Sleep>>>,
-}
-
-impl StreamClock {
-    fn new(timeouts: Timeouts, began: Instant, now: Instant) -> Self {
-        let deadline = began + timeouts.stream_total;
-        Self {
-            timeouts,
-            deadline,
-            last_byte: now,
-            last_content: now,
-            last_sent: now,
-            tail_until: None,
-            timer: None,
-        }
-    }
-
-    fn heard(&mut self, now: Instant) {
-        self.last_byte = now;
-    }
-
-    fn said_something(&mut self, now: Instant) {
-        self.last_content = now;
-    }
-
-    fn sent(&mut self, now: Instant) {
-        self.last_sent = now;
-    }
-
-    fn end(&self) -> Instant {
-        let silence = self.last_byte + self.timeouts.byte_idle;
-        let emptiness = self.last_content + self.timeouts.content_idle;
-        self.tail_until.unwrap_or_else(|| silence.min(emptiness).min(self.deadline))
-    }
-
-    /// When the client is to hear something; not any more when only the upstream's last bytes are awaited.
-    fn heartbeat(&self) -> Option<Instant> {
-        let wanted = !self.timeouts.heartbeat.is_zero() && self.tail_until.is_none();
-        wanted.then(|| self.last_sent + self.timeouts.heartbeat)
-    }
-
-    fn poll_due(&mut self, cx: &mut Context<'_>) -> Poll<Due> {
-        let end = self.end();
-        let due = self.heartbeat().map_or(end, |heartbeat| heartbeat.min(end));
-        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(due.into())));
-        // The timer may stand earlier than needed; it is moved only when it fires or must fire sooner.
-        if timer.deadline().into_std() > due {
-            timer.as_mut().reset(due.into());
-        }
-        loop {
-            ready!(timer.as_mut().poll(cx));
-            let now = tokio::time::Instant::now().into_std();
-            if now >= due {
-                return Poll::Ready(if now >= end { Due::End } else { Due::Heartbeat });
-            }
-            timer.as_mut().reset(due.into());
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn outgoing(chunk: &'static [u8]) -> (Outgoing, Bytes) {
-        let chunk = Bytes::from_static(chunk);
-        let mut out = Outgoing::default();
-        out.began(chunk.clone());
-        (out, chunk)
-    }
-
-    #[test]
-    fn neighbouring_events_of_one_chunk_leave_in_one_piece() {
-        let (mut out, chunk) = outgoing(b"aabbcc");
-        out.push(chunk.slice(0..2));
-        out.push(chunk.slice(2..4));
-        out.push(chunk.slice(4..6));
-        assert_eq!(out.pop().as_deref(), Some(&b"aabbcc"[..]));
-        assert_eq!(out.pop(), None);
-    }
-
-    #[test]
-    fn a_hidden_event_splits_the_piece() {
-        let (mut out, chunk) = outgoing(b"aabbcc");
-        out.push(chunk.slice(0..2));
-        out.push(chunk.slice(4..6));
-        out.push(Bytes::from_static(b"elsewhere"));
-        let pieces: Vec<_> = std::iter::from_fn(|| out.pop()).collect();
-        assert_eq!(pieces, [&b"aa"[..], b"cc", b"elsewhere"]);
-    }
-
-    /// The clock of a stream that began now; only the heartbeat is other than usual.
-    fn clock(heartbeat: Duration) -> StreamClock {
-        let now = tokio::time::Instant::now().into_std();
-        StreamClock::new(Timeouts { heartbeat, ..Timeouts::default() }, now, now)
-    }
-
-    /// What is due next, and after how many seconds from the beginning.
-    async fn next(clock: &mut StreamClock, began: tokio::time::Instant) -> (Due, u64) {
-        let due = std::future::poll_fn(|cx| clock.poll_due(cx)).await;
-        clock.sent(tokio::time::Instant::now().into_std());
-        (due, began.elapsed().as_secs())
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_silent_stream_beats_until_it_has_stalled() {
-        let began = tokio::time::Instant::now();
-        let mut clock = clock(Duration::from_secs(15));
-        for seconds in [15, 30, 45] {
-            assert_eq!(next(&mut clock, began).await, (Due::Heartbeat, seconds));
-        }
-        assert_eq!(next(&mut clock, began).await, (Due::End, 60), "silence ends a stream as it always did");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_is_sent_puts_the_next_heartbeat_off() {
-        let began = tokio::time::Instant::now();
-        let mut clock = clock(Duration::from_secs(15));
-        tokio::time::advance(Duration::from_secs(10)).await;
-        let now = tokio::time::Instant::now().into_std();
-        clock.heard(now);
-        clock.said_something(now);
-        clock.sent(now);
-        assert_eq!(next(&mut clock, began).await, (Due::Heartbeat, 25));
-        // An upstream that says what the client does not hear keeps the stream, and no heartbeat back.
-        clock.heard(tokio::time::Instant::now().into_std());
-        assert_eq!(next(&mut clock, began).await, (Due::Heartbeat, 40));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn no_heartbeat_is_due_where_none_is_wanted_or_the_stream_is_said() {
-        let began = tokio::time::Instant::now();
-        assert_eq!(next(&mut clock(Duration::ZERO), began).await, (Due::End, 60));
-        let mut ended = clock(Duration::from_millis(1));
-        ended.tail_until = Some(tokio::time::Instant::now().into_std() + TAIL_PATIENCE);
-        assert_eq!(next(&mut ended, began).await, (Due::End, 61));
-    }
-
-    #[test]
-    fn what_is_held_back_leaves_only_when_released() {
-        let (mut out, chunk) = outgoing(b"aabb");
-        out.push(chunk.slice(0..2));
-        out.hold_back();
-        out.push(chunk.slice(2..4));
-        assert_eq!(out.pop().as_deref(), Some(&b"aa"[..]));
-        assert_eq!(out.pop(), None);
-        out.release();
-        assert_eq!(out.pop().as_deref(), Some(&b"bb"[..]));
     }
 }
