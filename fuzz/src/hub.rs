@@ -32,7 +32,7 @@ const NONE: Usage = Usage {
 };
 
 fn told(usage: Option<&Usage>) -> HubTold<'_> {
-    HubTold { id: "7", created: 1_700_000_000, usage, framing: Framing::Events, echo: &[] }
+    HubTold { id: "7", model: "theirs", created: 1_700_000_000, usage, framing: Framing::Events, echo: &[] }
 }
 
 /// Every dialect that can be translated, one of each family.

@@ -159,7 +159,7 @@ pub(crate) fn reply(
     match way {
         Way::Turns(way) => {
             let id = exchange.id.to_string();
-            way.reply(body, &told(&id, usage, asking, exchange)).map(Bytes::from)
+            way.reply(body, &told(&id, usage, target, asking, exchange)).map(Bytes::from)
         }
         Way::Texts(way) => {
             let Some(Ok(Said::Texts(asked))) = asking.form.0.get() else { return None };
@@ -175,18 +175,30 @@ pub(crate) fn reply(
 }
 
 /// A translator for a stream to this client, cut as it asked for; embeddings are none.
-pub(crate) fn stream(way: Way, asking: &Asking<'_>, exchange: &Exchange) -> Option<StreamTranslation> {
+pub(crate) fn stream(
+    way: Way,
+    target: &Target,
+    asking: &Asking<'_>,
+    exchange: &Exchange,
+) -> Option<StreamTranslation> {
     let Way::Turns(way) = way else { return None };
     let id = exchange.id.to_string();
     let include_usage = asking.head.include_usage == Some(true);
-    Some(way.stream(&told(&id, None, asking, exchange), include_usage))
+    Some(way.stream(&told(&id, None, target, asking, exchange), include_usage))
 }
 
-fn told<'a>(id: &'a str, usage: Option<&'a Usage>, asking: &Asking<'a>, exchange: &Exchange) -> HubTold<'a> {
+fn told<'a>(
+    id: &'a str,
+    usage: Option<&'a Usage>,
+    target: &'a Target,
+    asking: &Asking<'a>,
+    exchange: &Exchange,
+) -> HubTold<'a> {
     let created = u64::try_from(exchange.started.get() / 1_000).unwrap_or(0);
     let echo = match asking.form.0.get() {
         Some(Ok(Said::Turns(asked))) => &asked.echo[..],
         _ => &[],
     };
-    HubTold { id, created, usage, framing: asking.framing(), echo }
+    let model = target.model.as_str();
+    HubTold { id, model, created, usage, framing: asking.framing(), echo }
 }

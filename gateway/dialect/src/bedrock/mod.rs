@@ -5,6 +5,7 @@
 //! stream.
 
 pub(crate) mod error;
+mod hub;
 mod invoke;
 pub(crate) mod reply;
 pub(crate) mod request;
@@ -19,6 +20,7 @@ use crate::{
     fault::Fault,
     framing::{EVENT_STREAM, Framing},
     head::{Head, Malformed},
+    hub::HubCodec,
     openai,
     reader::StreamReader,
     reported::Reported,
@@ -88,6 +90,14 @@ impl Codec for Bedrock {
         error::of_answer(status, body, header(error::TYPE_HEADER))
     }
 
+    /// No query tells: each operation has its own.
+    fn client_framing(&self, operation: Operation, _query: Option<&str>) -> Framing {
+        match operation {
+            Operation::ConverseStream | Operation::InvokeModelStream => Framing::EventStream,
+            _ => Framing::Events,
+        }
+    }
+
     fn error_body(&self, face: &ErrorFace<'_>) -> Vec<u8> {
         error::body(face)
     }
@@ -116,5 +126,9 @@ impl Codec for Bedrock {
 
     fn models(&self, names: &mut dyn Iterator<Item = &str>, one: Option<&str>) -> Vec<u8> {
         reply::models(names, one)
+    }
+
+    fn hub(&self) -> Option<&'static dyn HubCodec> {
+        Some(&hub::ConverseHub)
     }
 }

@@ -16,7 +16,7 @@ use crate::{
 pub(crate) fn read(operation: Operation, body: &[u8], header: &HeaderOf<'_>) -> Reported {
     match operation {
         Operation::InvokeModel => invoke::reply::read(body, header),
-        Operation::Converse => conversed(body),
+        Operation::Converse | Operation::ConverseStream => conversed(body),
         _ => Reported::default(),
     }
 }

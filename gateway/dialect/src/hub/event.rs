@@ -10,7 +10,7 @@ use crate::codec::ErrorFace;
 pub enum HubEvent {
     /// The answer begins.
     Start {
-        /// The model that answers, in the provider's words.
+        /// The model that answers, in the provider's words; empty where he does not tell.
         model: String,
     },
     /// More visible text.

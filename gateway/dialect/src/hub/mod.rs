@@ -6,6 +6,7 @@
 //! carries what its dialect can say and refuses the rest with the name that the client used:
 //! nothing is left out in silence.
 
+mod alphabet;
 mod arguments;
 mod codec;
 mod embedding;
@@ -16,6 +17,7 @@ mod request;
 mod seal;
 mod translation;
 
+pub(crate) use alphabet::standard_base64;
 pub(crate) use arguments::{arguments, arguments_or_raw};
 pub(crate) use embedding::{from_base64, to_base64};
 pub(crate) use object::{Items, Object, Rules, as_text, is_base64};

@@ -9,7 +9,7 @@ use crate::framing::Framing;
 /// A whole answer of a model.
 #[derive(Clone, Debug)]
 pub struct HubReply {
-    /// The model that answered, in the provider's words.
+    /// The model that answered, in the provider's words; empty where he does not tell.
     pub model: String,
     /// What it says.
     pub blocks: Vec<HubBlock>,
@@ -41,6 +41,8 @@ pub enum HubStop {
 pub struct HubTold<'a> {
     /// The gateway's id of the request, which the answer's id is made of.
     pub id: &'a str,
+    /// The model as the upstream was asked for it, for answers that name none.
+    pub model: &'a str,
     /// When the request began, in seconds since 1970.
     pub created: u64,
     /// What the call consumed, where the provider tells.

@@ -78,7 +78,8 @@ impl Translation {
     /// Turns a whole answer into the client's dialect; `None` when it is none.
     #[must_use]
     pub fn reply(&self, body: &[u8], told: &HubTold<'_>) -> Option<Vec<u8>> {
-        let reply = self.upstream.read_reply(body)?;
+        let mut reply = self.upstream.read_reply(body)?;
+        name(&mut reply.model, told.model);
         Some(self.client.write_reply(self.operation, &reply, told))
     }
 
@@ -88,8 +89,16 @@ impl Translation {
         StreamTranslation {
             reader: self.upstream.event_reader(),
             writer: self.client.event_writer(self.operation, told, include_usage),
+            model: told.model.to_owned(),
             steps: Vec::new(),
         }
+    }
+}
+
+/// Names the model where the provider does not.
+fn name(told: &mut String, model: &str) {
+    if told.is_empty() {
+        model.clone_into(told);
     }
 }
 
@@ -97,6 +106,8 @@ impl Translation {
 pub struct StreamTranslation {
     reader: Box<dyn HubEventReader>,
     writer: Box<dyn HubEventWriter>,
+    /// As the upstream was asked for it.
+    model: String,
     /// Empty between events; kept for its room.
     steps: Vec<HubEvent>,
 }
@@ -106,7 +117,10 @@ impl StreamTranslation {
     pub fn event(&mut self, event: &[u8]) -> Vec<u8> {
         let mut out = Vec::new();
         self.reader.read(event, &mut self.steps);
-        for step in self.steps.drain(..) {
+        for mut step in self.steps.drain(..) {
+            if let HubEvent::Start { model } = &mut step {
+                name(model, &self.model);
+            }
             self.writer.write(step, &mut out);
         }
         out

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::{CHAT, GENERATE, MESSAGES, RESPONSES, carried};
+use crate::{CHAT, CONVERSE, GENERATE, MESSAGES, RESPONSES, carried};
 
 /// Text that says something: what is blank is not carried.
 fn text() -> impl Strategy<Value = String> {
@@ -68,6 +68,19 @@ proptest! {
     }
 
     #[test]
+    fn a_conversation_is_the_same_through_converse(messages in conversation()) {
+        let tools = json!([{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}]);
+        let body = json!({"model": "theirs", "messages": messages, "max_completion_tokens": 9,
+            "temperature": 0.25, "stop": ["x"], "tools": tools, "tool_choice": "auto"});
+        let there = carried(CHAT, CONVERSE, &body.to_string()).expect("both can say it");
+        let back = carried(CONVERSE, CHAT, &there).expect("both can say it");
+        let back: Value = serde_json::from_str(&back).expect("JSON");
+        for name in ["messages", "max_completion_tokens", "temperature", "stop", "tools", "tool_choice"] {
+            prop_assert_eq!(&back[name], &body[name], "{}", name);
+        }
+    }
+
+    #[test]
     fn a_conversation_is_the_same_through_responses(messages in conversation()) {
         let body = json!({"model": "theirs", "messages": messages, "max_completion_tokens": 9,
             "temperature": 0.25, "user": "u", "metadata": {"a": "b"}});
@@ -115,8 +128,14 @@ proptest! {
         let item = json!({"input": [{"type": name, name.clone(): body, "summary": [{}], "content": [{"type": name}]}]});
         let _ = carried(RESPONSES, CHAT, &item.to_string());
         let _ = carried(RESPONSES, MESSAGES, &item.to_string());
-        let nested = json!({"contents": [{"parts": [{name.clone(): body, "text": body}, {name: {"name": body}}]}]});
+        let nested = json!({"contents": [{"parts": [{name.clone(): body, "text": body}, {name.clone(): {"name": body}}]}]});
         let _ = carried(GENERATE, CHAT, &nested.to_string());
         let _ = carried(GENERATE, MESSAGES, &nested.to_string());
+        let of_blocks = json!([{name.clone(): body, "text": body}, {name.clone(): {"name": body}}, {"image": {"format": "png", "source": {name.clone(): body, "bytes": body}}}]);
+        let nested = json!({"messages": [{"role": "user", "content": of_blocks}], "system": of_blocks, name: {"type": body}});
+        for other in [CHAT, MESSAGES, GENERATE] {
+            let _ = (carried(CONVERSE, other, &body), carried(other, CONVERSE, &body));
+            let _ = carried(CONVERSE, other, &nested.to_string());
+        }
     }
 }

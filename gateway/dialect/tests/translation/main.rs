@@ -1,5 +1,6 @@
 //! Requests, answers and streams between dialects through the hub form, by table and by law.
 
+mod bedrock;
 mod embeddings;
 mod gemini;
 mod laws;
@@ -17,6 +18,8 @@ const RESPONSES: (Dialect, Operation) = (Dialect::OpenAi, Operation::Responses);
 const MESSAGES: (Dialect, Operation) = (Dialect::Anthropic, Operation::Messages);
 const GENERATE: (Dialect, Operation) = (Dialect::Gemini, Operation::GenerateContent);
 const STREAM: (Dialect, Operation) = (Dialect::Gemini, Operation::StreamGenerateContent);
+const CONVERSE: (Dialect, Operation) = (Dialect::Bedrock, Operation::Converse);
+const CONVERSE_STREAM: (Dialect, Operation) = (Dialect::Bedrock, Operation::ConverseStream);
 
 /// The way from a client's dialect to a target's.
 fn way(from: (Dialect, Operation), to: (Dialect, Operation)) -> Translation {
@@ -30,14 +33,24 @@ fn carried(
     to: (Dialect, Operation),
     body: &str,
 ) -> Result<String, Untranslatable> {
+    carried_for("theirs", from, to, body)
+}
+
+/// The same for a target that serves this model.
+fn carried_for(
+    model: &str,
+    from: (Dialect, Operation),
+    to: (Dialect, Operation),
+    body: &str,
+) -> Result<String, Untranslatable> {
     let way = way(from, to);
-    let ask = HubAsk { model: "theirs", output_cap: 500, insert_cap: false, ask_usage: true, may_drop: &[] };
+    let ask = HubAsk { model, output_cap: 500, insert_cap: false, ask_usage: true, may_drop: &[] };
     let written = way.request(&way.read(body.as_bytes())?, &ask)?;
     Ok(String::from_utf8(written.body).expect("text"))
 }
 
 fn told(usage: Option<&Usage>) -> HubTold<'_> {
-    HubTold { id: "7", created: 1_700_000_000, usage, framing: Framing::Events, echo: &[] }
+    HubTold { id: "7", model: "theirs", created: 1_700_000_000, usage, framing: Framing::Events, echo: &[] }
 }
 
 /// The data of each event, `[DONE]` as a string.

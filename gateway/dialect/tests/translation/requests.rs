@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::{CHAT, MESSAGES, carried};
+use crate::{CHAT, MESSAGES, carried, carried_for};
 
 /// What becomes of a feature.
 pub(crate) enum Fate {
@@ -29,12 +29,23 @@ pub(crate) fn check(
     base: &Value,
     rows: Vec<(&str, Value, Fate)>,
 ) {
+    check_for("theirs", from, to, base, rows);
+}
+
+/// The same for a target that serves this model.
+pub(crate) fn check_for(
+    model: &str,
+    from: (tollgate_dialect::Dialect, tollgate_dialect::Operation),
+    to: (tollgate_dialect::Dialect, tollgate_dialect::Operation),
+    base: &Value,
+    rows: Vec<(&str, Value, Fate)>,
+) {
     for (feature, members, fate) in rows {
         let mut body = base.clone();
         for (name, value) in members.as_object().expect("members") {
             body[name] = value.clone();
         }
-        let outcome = carried(from, to, &body.to_string());
+        let outcome = carried_for(model, from, to, &body.to_string());
         match (fate, outcome) {
             (Carried(place, want), Ok(body)) => {
                 let body: Value = serde_json::from_str(&body).expect("JSON");

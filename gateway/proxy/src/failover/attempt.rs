@@ -298,7 +298,7 @@ impl Received<'_> {
             let asking = self.envelope.asking();
             let content_type = asking.framing().content_type();
             stream.headers = wording::answer_headers(&stream.headers, content_type);
-            stream.translation = translate::stream(way, &asking, &self.call);
+            stream.translation = translate::stream(way, self.target, &asking, &self.call);
         }
         stream.dropped = self.dropped;
         let held = pin!(commit::hold(stream, self.progress));

@@ -368,3 +368,58 @@ async fn a_simulated_provider_and_the_ledger_agree_to_the_last_token() {
     assert_eq!((got.status, got.header("x-amzn-errortype")), (503, "ServiceUnavailableException"));
     gateway.stop().await;
 }
+
+/// A gateway that has another vendor's model behind the name.
+fn translating(provider: &Simulator) -> Gateway {
+    Gateway::start(Setup { mixed: true, ..Setup::new(vec![TargetSetup::from(provider)]) })
+}
+
+#[tokio::test]
+async fn a_client_is_answered_in_its_dialect_by_another_vendors_model() {
+    let provider = provider().await;
+    let gateway = translating(&provider);
+    let got = gateway.send(&Ask::post(CONVERSE, BODY)).await;
+    assert_eq!((got.status, got.header("content-type")), (200, "application/json"), "{}", got.text());
+    let told = provider.book().totals().told;
+    let body = got.json();
+    assert_eq!(body["stopReason"], "end_turn");
+    assert!(!body["output"]["message"]["content"][0]["text"].as_str().expect("a text").is_empty());
+    assert_eq!(body["usage"]["inputTokens"], told.input_tokens);
+    assert_eq!(body["usage"]["outputTokens"], told.output_tokens);
+    let ledger = gateway.stop().await;
+    let row = ledger.only(End::Completed);
+    assert_eq!((&*row.dialect, row.usage.input_tokens()), ("bedrock", told.input_tokens));
+}
+
+#[tokio::test]
+async fn a_stream_of_another_vendors_model_comes_as_messages_to_its_metadata() {
+    let provider = provider().await;
+    let gateway = translating(&provider);
+    let got = gateway.send(&Ask::post(STREAM, BODY)).await;
+    assert_eq!((got.status, got.header("content-type")), (200, EVENT_STREAM));
+    let told = provider.book().totals().told;
+    let (input, output) = (told.input_tokens, told.output_tokens);
+    let metadata = format!(
+        r#"{{"usage":{{"inputTokens":{input},"outputTokens":{output},"totalTokens":{},"cacheReadInputTokens":0,"cacheWriteInputTokens":0}},"metrics":{{"latencyMs":0}}}}"#,
+        input + output
+    );
+    let end = [
+        event("contentBlockStop", r#"{"contentBlockIndex":0}"#),
+        event("messageStop", r#"{"stopReason":"end_turn"}"#),
+        event("metadata", &metadata),
+    ];
+    assert!(got.body.starts_with(&event("messageStart", r#"{"role":"assistant"}"#)));
+    assert!(got.body.ends_with(&end.concat()), "{}", String::from_utf8_lossy(&got.body));
+    let ledger = gateway.stop().await;
+    assert_eq!(ledger.only(End::Completed).usage.output_tokens(), output);
+}
+
+#[tokio::test]
+async fn a_stream_of_another_vendors_model_that_dies_ends_with_an_exception() {
+    let provider = scripted(Script::usual().then(Fault::Close(At::Chunk(2)))).await;
+    let gateway = translating(&provider);
+    let got = gateway.send(&Ask::post(STREAM, BODY)).await;
+    assert_eq!(got.status, 200);
+    assert!(got.body.ends_with(&last_message(&got, CLOSED)), "{}", String::from_utf8_lossy(&got.body));
+    gateway.stop().await;
+}

@@ -3,6 +3,7 @@
 mod read_events;
 mod read_request;
 mod reply;
+mod thinking;
 mod write_events;
 mod write_request;
 
@@ -13,6 +14,8 @@ use crate::{
     },
     wire::Operation,
 };
+
+pub(crate) use thinking::thinking;
 
 /// The hub faces of the dialect.
 pub(crate) struct MessagesHub;

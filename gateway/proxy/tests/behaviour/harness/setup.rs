@@ -60,7 +60,7 @@ pub(crate) struct Setup {
     pub(crate) tls: Option<tollgate_proxy::ListenerTls>,
     /// Whether the models have prices.
     pub(crate) priced: bool,
-    /// Every target serves `chat`, `claude` and `gemini`, whatever it speaks.
+    /// Every target serves `chat`, `claude`, `gemini` and `nova`, whatever it speaks.
     pub(crate) mixed: bool,
     /// Members that may be left out for a target of another dialect.
     pub(crate) may_drop: Vec<&'static str>,
@@ -232,7 +232,7 @@ impl Setup {
         for target in &self.targets {
             let made = Arc::new(self.target(target, live));
             for alias in ["chat", "claude", "gemini", "nova"] {
-                if alias == target.alias() || (self.mixed && alias != "nova") {
+                if alias == target.alias() || self.mixed {
                     levels.entry(alias).or_default().push(vec![Arc::clone(&made)]);
                 }
             }
