@@ -12,24 +12,7 @@ use crate::{known, split::split};
 const ASK: HubAsk<'_> =
     HubAsk { model: "theirs", output_cap: 500, insert_cap: false, ask_usage: true, may_drop: &[] };
 const USAGE: Usage =
-    Usage { input_uncached: 40, cache_read: 9, output_text: 20, output_reasoning: 3, ..NONE };
-const NONE: Usage = Usage {
-    input_uncached: 0,
-    input_audio: 0,
-    input_image: 0,
-    cache_read: 0,
-    cache_read_excess: 0,
-    cache_read_audio: 0,
-    cache_write_5m: 0,
-    cache_write_1h: 0,
-    cache_write_other: 0,
-    output_text: 0,
-    output_reasoning: 0,
-    output_audio: 0,
-    output_image: 0,
-    web_searches: 0,
-    units: tollgate_domain::Units::NONE,
-};
+    Usage { input_uncached: 40, cache_read: 9, output_text: 20, output_reasoning: 3, ..Usage::NONE };
 
 fn told(usage: Option<&Usage>) -> HubTold<'_> {
     HubTold { id: "7", model: "theirs", created: 1_700_000_000, usage, framing: Framing::Events, echo: &[] }

@@ -77,11 +77,6 @@ pub trait Codec: Send + Sync {
     /// client did not ask for.
     fn reader(&self, operation: Operation, hide_usage: bool) -> StreamReader;
 
-    /// The `content-type` of this dialect's streams, for an answer that came without one.
-    fn stream_type(&self) -> &'static str {
-        "text/event-stream; charset=utf-8"
-    }
-
     /// Classifies an answer with an error status.
     fn fault(&self, status: u16, body: &[u8]) -> Fault;
 

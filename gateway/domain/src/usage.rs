@@ -73,6 +73,25 @@ impl Units {
 }
 
 impl Usage {
+    /// Nothing consumed.
+    pub const NONE: Self = Self {
+        input_uncached: 0,
+        input_audio: 0,
+        input_image: 0,
+        cache_read: 0,
+        cache_read_excess: 0,
+        cache_read_audio: 0,
+        cache_write_5m: 0,
+        cache_write_1h: 0,
+        cache_write_other: 0,
+        output_text: 0,
+        output_reasoning: 0,
+        output_audio: 0,
+        output_image: 0,
+        web_searches: 0,
+        units: Units::NONE,
+    };
+
     /// All input tokens, cached ones included.
     #[must_use]
     pub const fn input_tokens(&self) -> u64 {

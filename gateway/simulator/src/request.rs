@@ -1,12 +1,16 @@
 //! What came in: the call as it stood on the wire, and the few members of its body that an answer needs.
 
+mod place;
+mod text;
+
 use std::borrow::Cow;
-use std::fmt;
 
 use bytes::Bytes;
-use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+use place::Place;
+use text::Text;
 
 /// The protocol that a call came by.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
@@ -121,86 +125,6 @@ struct Head<'a> {
     stream: Option<bool>,
 }
 
-struct Place<'a> {
-    operation: Operation,
-    azure: bool,
-    /// The deployment or model that the path names.
-    named: Option<Cow<'a, str>>,
-    /// The path asks for a stream.
-    stream: bool,
-}
-
-impl<'a> Place<'a> {
-    fn of(method: &str, path: &'a str) -> Self {
-        if let Some((deployment, rest)) =
-            path.strip_prefix("/openai/deployments/").and_then(|rest| rest.split_once('/'))
-        {
-            let operation = openai(method, rest);
-            return Self { operation, azure: true, named: Some(Cow::Borrowed(deployment)), stream: false };
-        }
-        if let Some(place) = bedrock(method, path).or_else(|| gemini(method, path)) {
-            return place;
-        }
-        let azure_rest = path.strip_prefix("/openai/v1/").or_else(|| path.strip_prefix("/openai/"));
-        if let Some(rest) = azure_rest {
-            return Self { operation: openai(method, rest), azure: true, named: None, stream: false };
-        }
-        let path = path.strip_prefix("/anthropic").unwrap_or(path);
-        let operation = match (method, path) {
-            ("POST", "/v1/messages") => Operation::Messages,
-            ("POST", "/v1/messages/count_tokens") => Operation::CountTokens,
-            ("GET" | "HEAD", "/") => Operation::Probe,
-            _ => path.strip_prefix("/v1/").map_or(Operation::Unknown, |rest| openai(method, rest)),
-        };
-        Self { operation, azure: false, named: None, stream: false }
-    }
-}
-
-/// Google hangs a verb on the model, under any version and any project.
-fn gemini<'a>(method: &str, path: &'a str) -> Option<Place<'a>> {
-    let (_, named) = path.rsplit_once("/models/")?;
-    let (model, verb) = named.rsplit_once(':')?;
-    let operation = match (method, verb) {
-        ("POST", "generateContent" | "streamGenerateContent") => Operation::Generate,
-        ("POST", "countTokens") => Operation::CountContents,
-        ("POST", "embedContent") => Operation::EmbedContent,
-        ("POST", "batchEmbedContents") => Operation::BatchEmbedContents,
-        _ => return None,
-    };
-    let stream = verb == "streamGenerateContent";
-    Some(Place { operation, azure: false, named: Some(Cow::Borrowed(model)), stream })
-}
-
-/// Amazon asks a model in one verb or another, with its id encoded.
-fn bedrock<'a>(method: &str, path: &'a str) -> Option<Place<'a>> {
-    let (model, verb) = path.strip_prefix("/model/")?.rsplit_once('/')?;
-    let operation = match (method, verb) {
-        ("POST", "converse") => Operation::Converse,
-        ("POST", "converse-stream") => Operation::ConverseStream,
-        _ => Operation::Unknown,
-    };
-    // Of what is encoded in a path, ids of models hold these two.
-    let model = model.replace("%3A", ":").replace("%2F", "/");
-    let stream = operation == Operation::ConverseStream;
-    Some(Place { operation, azure: false, named: Some(Cow::Owned(model)), stream })
-}
-
-fn openai(method: &str, rest: &str) -> Operation {
-    match (method, rest) {
-        ("POST", "chat/completions") => Operation::Chat,
-        ("POST", "responses") => Operation::Responses,
-        ("POST", "completions") => Operation::Completions,
-        ("POST", "embeddings") => Operation::Embeddings,
-        ("POST", "moderations") => Operation::Moderations,
-        ("POST", "rerank") => Operation::Rerank,
-        ("POST", "images/generations" | "images/edits") => Operation::Images,
-        ("POST", "audio/speech") => Operation::Speech,
-        ("POST", "audio/transcriptions" | "audio/translations") => Operation::Transcriptions,
-        ("GET", "models") => Operation::Models,
-        _ => Operation::Unknown,
-    }
-}
-
 /// The members of a body that an answer needs, for all dialects at once.
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct Asked<'a> {
@@ -283,7 +207,7 @@ struct InferenceConfig {
     max_tokens: Option<u64>,
 }
 
-/// The tools of a conversation of Bedrock's.
+/// The tools of a conversation of Bedrock's, or which of its tools Gemini is to call.
 #[derive(Debug, Default, Deserialize)]
 struct ToolConfig {
     #[serde(default)]
@@ -358,156 +282,9 @@ impl Asked<'_> {
     }
 }
 
-/// The text in a value: its size, and its last string.
-#[derive(Debug, Default)]
-pub(crate) struct Text<'a> {
-    bytes: u64,
-    numbers: u64,
-    /// Elements of the outermost list; 1 for a value that is no list.
-    pub(crate) items: usize,
-    /// Whether the outermost list is a list of numbers.
-    pub(crate) is_token_list: bool,
-    is_number: bool,
-    last: Cow<'a, str>,
-}
-
-impl<'a> Text<'a> {
-    fn of(last: Cow<'a, str>) -> Self {
-        Self { bytes: last.len() as u64, items: 1, last, ..Self::default() }
-    }
-
-    fn add(&mut self, other: Self) {
-        self.bytes += other.bytes;
-        self.numbers += other.numbers;
-        self.last = other.last;
-    }
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(TextVisitor)
-    }
-}
-
-struct TextVisitor;
-
-impl<'de> Visitor<'de> for TextVisitor {
-    type Value = Text<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("text, or lists and objects of it")
-    }
-
-    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-        Ok(Text::of(Cow::Borrowed(text)))
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(Text::of(Cow::Owned(text.to_owned())))
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
-        Ok(Text { numbers: 1, items: 1, is_number: true, ..Text::default() })
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
-        Ok(Text::default())
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
-        Ok(Text::default())
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
-        Ok(Text::default())
-    }
-
-    fn visit_unit<E>(self) -> Result<Self::Value, E> {
-        Ok(Text::default())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
-        let mut all = Text::default();
-        while let Some(item) = list.next_element::<Text<'de>>()? {
-            all.is_token_list |= item.is_number;
-            all.items += 1;
-            all.add(item);
-        }
-        Ok(all)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
-        let mut all = Text { items: 1, ..Text::default() };
-        while let Some(member) = members.next_key::<Member>()? {
-            match member {
-                Member::Text => all.add(members.next_value()?),
-                Member::Other => {
-                    members.next_value::<IgnoredAny>()?;
-                }
-            }
-        }
-        Ok(all)
-    }
-}
-
-/// Whether a member of a message or of a part of it holds text.
-#[derive(Deserialize)]
-#[serde(field_identifier)]
-enum Member {
-    #[serde(
-        rename = "content",
-        alias = "text",
-        alias = "arguments",
-        alias = "output",
-        alias = "input",
-        alias = "parts"
-    )]
-    Text,
-    #[serde(other)]
-    Other,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn paths_are_placed() {
-        let cases = [
-            ("POST", "/v1/chat/completions", Operation::Chat, false, None),
-            ("POST", "/openai/deployments/prod/chat/completions", Operation::Chat, true, Some("prod")),
-            ("POST", "/v1/completions", Operation::Completions, false, None),
-            ("POST", "/openai/deployments/s/audio/speech", Operation::Speech, true, Some("s")),
-            ("POST", "/openai/deployments/e/embeddings", Operation::Embeddings, true, Some("e")),
-            ("POST", "/openai/v1/responses", Operation::Responses, true, None),
-            ("POST", "/openai/responses", Operation::Responses, true, None),
-            ("POST", "/model/a.b-v1%3A0/converse", Operation::Converse, false, Some("a.b-v1:0")),
-            ("POST", "/model/arn%3Aa%2Fb/converse-stream", Operation::ConverseStream, false, Some("arn:a/b")),
-            ("POST", "/v1/messages", Operation::Messages, false, None),
-            ("POST", "/anthropic/v1/messages/count_tokens", Operation::CountTokens, false, None),
-            ("GET", "/v1/models", Operation::Models, false, None),
-            ("GET", "/v1/chat/completions", Operation::Unknown, false, None),
-            ("HEAD", "/", Operation::Probe, false, None),
-            ("POST", "/v1beta/models/g:generateContent", Operation::Generate, false, Some("g")),
-            (
-                "POST",
-                "/v1/projects/p/locations/l/publishers/google/models/g:countTokens",
-                Operation::CountContents,
-                false,
-                Some("g"),
-            ),
-            ("POST", "/v1beta/models/e:batchEmbedContents", Operation::BatchEmbedContents, false, Some("e")),
-            ("POST", "/v1beta/models/g:dance", Operation::Unknown, false, None),
-        ];
-        for (method, path, operation, azure, deployment) in cases {
-            let place = Place::of(method, path);
-            assert_eq!(
-                (place.operation, place.azure, place.named.as_deref()),
-                (operation, azure, deployment),
-                "{path}"
-            );
-        }
-    }
 
     #[test]
     fn text_is_measured_and_the_last_one_known() {

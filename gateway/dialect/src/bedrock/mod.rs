@@ -18,7 +18,7 @@ use tollgate_domain::{UnixMillis, UpstreamModel};
 use crate::{
     codec::{Codec, Edits, ErrorFace, HeaderOf, InputEstimate, LimitNames, LimitShown},
     fault::Fault,
-    framing::{EVENT_STREAM, Framing},
+    framing::Framing,
     head::{Head, Malformed},
     hub::HubCodec,
     openai,
@@ -76,10 +76,6 @@ impl Codec for Bedrock {
 
     fn reader(&self, operation: Operation, hide_usage: bool) -> StreamReader {
         StreamReader::new(Dialect::Bedrock, operation, hide_usage, &error::RULES)
-    }
-
-    fn stream_type(&self) -> &'static str {
-        EVENT_STREAM
     }
 
     fn fault(&self, status: u16, body: &[u8]) -> Fault {

@@ -16,12 +16,14 @@ mod reply;
 mod request;
 mod seal;
 mod translation;
+mod waiting;
 
-pub(crate) use alphabet::standard_base64;
+pub(crate) use alphabet::{is_base64, standard_base64};
 pub(crate) use arguments::{arguments, arguments_or_raw};
 pub(crate) use embedding::{from_base64, to_base64};
-pub(crate) use object::{Items, Object, Rules, as_text, is_base64};
+pub(crate) use object::{Items, Object, Rules, as_text};
 pub(crate) use request::Misfits;
+pub(crate) use waiting::WaitingCalls;
 
 pub use codec::HubCodec;
 pub use embedding::{

@@ -270,18 +270,6 @@ fn camel_case(name: &str) -> Option<String> {
     Some(made)
 }
 
-/// True for text that some bytes were written as base64 into, in either alphabet, padded or not; blanks may
-/// stand in it.
-pub(crate) fn is_base64(text: &str) -> bool {
-    let text: Vec<u8> = text.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
-    let letters = text.iter().position(|byte| *byte == b'=').unwrap_or(text.len());
-    let (letters, padding) = text.split_at(letters);
-    let is_letter = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/-_".contains(byte);
-    let is_padded = padding.is_empty()
-        || (padding.len() <= 2 && padding.iter().all(|byte| *byte == b'=') && text.len().is_multiple_of(4));
-    !letters.is_empty() && letters.len() % 4 != 1 && letters.iter().all(is_letter) && is_padded
-}
-
 fn join(at: &str, name: &str) -> String {
     if at.is_empty() { name.to_owned() } else { format!("{at}.{name}") }
 }
@@ -301,16 +289,6 @@ mod tests {
         assert!(object.take("n").is_none());
         let left: Vec<_> = object.left().map(|given| (given.at, given.value.get().to_owned())).collect();
         assert_eq!(left, [("x".into(), "true".to_owned())]);
-    }
-
-    #[test]
-    fn base64_is_letters_in_fours_with_their_padding() {
-        for fair in ["QUJD", "QUI=", "QQ==", "QQ", "QUI", "QU\nJD", "-_-_", "QU+/"] {
-            assert!(is_base64(fair), "{fair}");
-        }
-        for wrong in ["", "=", "Q", "QUJDR", "QQ=", "QQ===", "Q=JD", "QUJD====", "%%%", "QU.D", "caf\u{e9}"] {
-            assert!(!is_base64(wrong), "{wrong}");
-        }
     }
 
     #[test]

@@ -329,6 +329,20 @@ impl<'a> Misfits<'a> {
         given.into_iter().flatten().try_for_each(|at| self.meet(at, "it has no such member"))
     }
 
+    /// The temperature for a dialect whose scale ends at 1, where others let it be as hot as 2.
+    pub(crate) fn temperature_of_one<'b>(
+        &mut self,
+        given: Option<&'b Given<Number>>,
+    ) -> Result<Option<&'b Number>, Untranslatable> {
+        match given {
+            Some(given) if given.value.as_f64().is_some_and(|heat| heat > 1.0) => {
+                self.meet(&given.at, "it takes at most 1")?;
+                Ok(None)
+            }
+            given => Ok(given.map(|given| &given.value)),
+        }
+    }
+
     pub(crate) fn dropped(self) -> Vec<String> {
         self.dropped
     }

@@ -6,7 +6,7 @@
 use std::{collections::VecDeque, future::poll_fn};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, StatusCode, response};
+use http::{HeaderMap, HeaderValue, StatusCode, header, response};
 use hyper::body::Incoming;
 use tollgate_dialect::{Frames, Framing, SeenKind, StreamReader, StreamTranslation};
 
@@ -35,13 +35,16 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
+    /// A stream that is cut so; one that did not say what it is is told to the client as that.
     pub(super) fn new(
-        head: response::Parts,
+        mut head: response::Parts,
         body: Incoming,
         exchange: Exchange,
         framing: Framing,
         reader: StreamReader,
     ) -> Self {
+        let content_type = HeaderValue::from_static(framing.content_type());
+        head.headers.entry(header::CONTENT_TYPE).or_insert(content_type);
         Self {
             status: head.status,
             headers: head.headers,

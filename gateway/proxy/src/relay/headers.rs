@@ -1,7 +1,6 @@
 //! Which of an upstream's headers a client gets, and what the gateway adds.
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
-use tollgate_dialect::Dialect;
 
 use crate::{
     edge::{self, name},
@@ -48,13 +47,12 @@ fn keep_wanted(headers: &mut HeaderMap) {
 }
 
 /// What keeps proxies in between from buffering a stream.
-pub(super) fn for_stream(headers: &mut HeaderMap, dialect: Dialect) {
+pub(super) fn for_stream(headers: &mut HeaderMap) {
     // What may not even be stored is not cached either.
     if headers.get(header::CACHE_CONTROL).is_none_or(|value| value != "no-store") {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     }
     headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
-    headers.entry(header::CONTENT_TYPE).or_insert(HeaderValue::from_static(dialect.codec().stream_type()));
 }
 
 fn remove_named_by_connection(headers: &mut HeaderMap) {

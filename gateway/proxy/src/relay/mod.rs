@@ -121,7 +121,7 @@ fn tell_dropped(headers: &mut HeaderMap, dropped: Option<HeaderValue>) {
 fn begin_stream(trip: Trip, mut stream: crate::failover::Stream, visit: Visit) -> Response<Body> {
     let mut head = std::mem::take(&mut stream.headers);
     headers::for_client(&mut head, &trip);
-    headers::for_stream(&mut head, trip.asked().dialect);
+    headers::for_stream(&mut head);
     tell_dropped(&mut head, stream.dropped.take());
     let status = stream.status;
     let mut response = Response::new(Body::stream(StreamBody::new(trip, stream, visit)));

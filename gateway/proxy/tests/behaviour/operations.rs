@@ -24,23 +24,7 @@ struct Case {
 const JSON: &str = "application/json";
 const EVENTS: &str = "text/event-stream";
 const FORM: &str = "multipart/form-data; boundary=----B";
-pub(crate) const NONE: Usage = Usage {
-    input_uncached: 0,
-    input_audio: 0,
-    input_image: 0,
-    cache_read: 0,
-    cache_read_excess: 0,
-    cache_read_audio: 0,
-    cache_write_5m: 0,
-    cache_write_1h: 0,
-    cache_write_other: 0,
-    output_text: 0,
-    output_reasoning: 0,
-    output_audio: 0,
-    output_image: 0,
-    web_searches: 0,
-    units: Units::NONE,
-};
+pub(crate) const NONE: Usage = Usage::NONE;
 const SOUND: &str = "------B\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.mp3\"\r\n\r\nID3\"chat\"\r\n\
                      ------B\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nchat\r\n------B--\r\n";
 const PICTURE: &str = "------B\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nchat\r\n\

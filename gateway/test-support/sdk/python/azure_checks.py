@@ -5,18 +5,10 @@ import os
 
 import openai
 
+from asked import HELLO, WEATHER
 from reporting import BASE, KEY, SPENT_KEY, SPENT_KEY_400, TEXT, check, dies, positive, raises, run_all, same
 
 MODEL = "azure-gpt-5-mini"
-HELLO = [{"role": "user", "content": "Say hello."}]
-WEATHER = {
-    "type": "function",
-    "function": {
-        "name": "weather",
-        "description": "The weather in a city.",
-        "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
-    },
-}
 
 
 def client(key=KEY):

@@ -4,18 +4,10 @@ import json
 import os
 import subprocess
 
+from asked import HELLO, WEATHER
 from reporting import BASE, KEY, SPENT_KEY, SPENT_KEY_400, TEXT, check, positive, run_all, same
 
 CA_FILE = os.environ.get("CA_FILE")
-HELLO = [{"role": "user", "content": "Say hello."}]
-WEATHER = {
-    "type": "function",
-    "function": {
-        "name": "weather",
-        "description": "The weather in a city.",
-        "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
-    },
-}
 
 
 def curl(*options, key=KEY, model="gpt-5-mini", messages=HELLO, **members):

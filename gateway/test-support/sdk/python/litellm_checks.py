@@ -5,19 +5,10 @@ import json
 import litellm
 import openai
 
+from asked import HELLO, WEATHER
 from reporting import BASE, KEY, SPENT_KEY, SPENT_KEY_400, TEXT, check, dies, positive, raises, run_all, same
 
 litellm.suppress_debug_info = True  # it would be printed among our reports
-
-HELLO = [{"role": "user", "content": "Say hello."}]
-WEATHER = {
-    "type": "function",
-    "function": {
-        "name": "weather",
-        "description": "The weather in a city.",
-        "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
-    },
-}
 
 
 def complete(key=KEY, model="gpt-5-mini", messages=HELLO, **options):

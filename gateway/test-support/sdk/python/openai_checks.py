@@ -4,6 +4,7 @@ import json
 
 import openai
 
+from asked import HELLO, WEATHER
 from reporting import (
     BASE,
     KEY,
@@ -17,16 +18,6 @@ from reporting import (
     run_all,
     same,
 )
-
-HELLO = [{"role": "user", "content": "Say hello."}]
-WEATHER = {
-    "type": "function",
-    "function": {
-        "name": "weather",
-        "description": "The weather in a city.",
-        "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
-    },
-}
 
 
 def client(key=KEY, **options):

@@ -1,32 +1,9 @@
-//! Frames of Bedrock's event stream, as a reader and writer by the book has them.
+//! Frames of Bedrock's event stream, as a reader by the book has them.
 //!
 //! <https://docs.aws.amazon.com/AmazonS3/latest/API/RESTSelectObjectAppendix.html>
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
-
-/// An event as one frame.
-pub(super) fn frame(kind: &str, payload: &Value) -> Vec<u8> {
-    let mut headers = Vec::new();
-    let pairs = [(":event-type", kind), (":content-type", "application/json"), (":message-type", "event")];
-    for (name, value) in pairs {
-        headers.push(u8::try_from(name.len()).expect("a short name"));
-        headers.extend_from_slice(name.as_bytes());
-        headers.push(7);
-        headers.extend_from_slice(&u16::try_from(value.len()).expect("a short value").to_be_bytes());
-        headers.extend_from_slice(value.as_bytes());
-    }
-    let payload = payload.to_string().into_bytes();
-    let length = |bytes: usize| u32::try_from(bytes).expect("a short frame").to_be_bytes();
-    let mut frame = Vec::new();
-    frame.extend_from_slice(&length(16 + headers.len() + payload.len()));
-    frame.extend_from_slice(&length(headers.len()));
-    frame.extend_from_slice(&crc32fast::hash(&frame).to_be_bytes());
-    frame.extend_from_slice(&headers);
-    frame.extend_from_slice(&payload);
-    frame.extend_from_slice(&crc32fast::hash(&frame).to_be_bytes());
-    frame
-}
 
 /// The events of a stream: what each is called, and what it says.
 pub(super) fn events(mut bytes: &[u8]) -> Result<Vec<(String, Value)>> {
@@ -68,13 +45,15 @@ fn kind(mut headers: &[u8]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use serde_json::json;
+    use tollgate_simulator::event_stream::event;
+
+    use super::*;
 
     #[test]
     fn what_is_framed_is_read_again_and_what_is_altered_is_not() {
-        let mut stream = frame("messageStart", &json!({"role": "assistant"}));
-        stream.extend(frame("messageStop", &json!({"stopReason": "end_turn"})));
+        let mut stream = event("messageStart", r#"{"role":"assistant"}"#);
+        stream.extend(event("messageStop", r#"{"stopReason":"end_turn"}"#));
         let read = events(&stream).expect("a good stream");
         assert_eq!(read[0], ("messageStart".to_owned(), json!({"role": "assistant"})));
         assert_eq!(read[1].0, "messageStop");

@@ -2,8 +2,9 @@
 
 use bytes::Bytes;
 use serde_json::{Value, json};
+use tollgate_simulator::event_stream;
 
-use super::{bedrock_frames::frame, party::Party};
+use super::party::Party;
 
 /// The text of every answer, with a letter that a cut can split.
 pub(super) const TEXT: [&str; 2] = ["So be ", "it \u{1f600}."];
@@ -222,6 +223,7 @@ fn converse(calls: bool) -> Value {
 }
 
 fn converse_stream(calls: bool) -> Vec<u8> {
+    let frame = |kind, payload: &Value| event_stream::event(kind, &payload.to_string());
     let mut stream = frame("messageStart", &json!({"role": "assistant"}));
     let delta = |index: u32, delta: Value| {
         frame("contentBlockDelta", &json!({"contentBlockIndex": index, "delta": delta}))

@@ -10,7 +10,7 @@ use super::{reply::usage_object, stop_reason};
 use crate::{
     anthropic::error,
     codec::ErrorFace,
-    hub::{HubEvent, HubEventWriter, HubStop, HubTold},
+    hub::{HubEvent, HubEventWriter, HubStop, HubTold, WaitingCalls},
 };
 
 pub(super) struct MessageEventWriter {
@@ -20,7 +20,7 @@ pub(super) struct MessageEventWriter {
     next: u32,
     open: Option<Open>,
     /// Calls that began while another was open, in order.
-    waiting: Vec<Waiting>,
+    waiting: WaitingCalls,
     stop: Option<(HubStop, Option<String>)>,
 }
 
@@ -31,13 +31,6 @@ enum Open {
     Call { key: u32 },
 }
 
-struct Waiting {
-    key: u32,
-    id: String,
-    name: String,
-    input: String,
-}
-
 impl MessageEventWriter {
     pub(super) fn new(told: &HubTold<'_>) -> Self {
         Self {
@@ -45,7 +38,7 @@ impl MessageEventWriter {
             started: false,
             next: 0,
             open: None,
-            waiting: Vec::new(),
+            waiting: WaitingCalls::default(),
             stop: None,
         }
     }
@@ -99,7 +92,7 @@ impl MessageEventWriter {
 
     /// Writes the calls that had to wait.
     fn release(&mut self, out: &mut Vec<u8>) {
-        for call in std::mem::take(&mut self.waiting) {
+        for call in self.waiting.take() {
             self.call(call.key, &call.id, &call.name, out);
             if !call.input.is_empty() {
                 self.input(&call.input, out);
@@ -149,14 +142,14 @@ impl HubEventWriter for MessageEventWriter {
                 self.close(out);
             }
             HubEvent::ToolStart { key, id, name } if self.is_in_call() => {
-                self.waiting.push(Waiting { key, id, name, input: String::new() });
+                self.waiting.begin(key, id, name);
             }
             HubEvent::ToolStart { key, id, name } => self.call(key, &id, &name, out),
             HubEvent::ToolInput { key, fragment } => {
                 if self.open == Some(Open::Call { key }) {
                     self.input(&fragment, out);
-                } else if let Some(call) = self.waiting.iter_mut().find(|call| call.key == key) {
-                    call.input.push_str(&fragment);
+                } else {
+                    self.waiting.add(key, &fragment);
                 }
             }
             HubEvent::Stop { stop, sequence } => {

@@ -130,7 +130,7 @@ pub(super) fn write(request: &HubRequest, ask: &HubAsk<'_>) -> Result<HubBody, U
     misfits.meet_all(request.leftover.iter().map(|given| Some(&*given.at)))?;
     let without_place = [&request.seed, &request.presence_penalty, &request.frequency_penalty];
     misfits.meet_all(without_place.map(|given| given.as_ref().map(|given| &*given.at)))?;
-    let temperature = temperature(request.temperature.as_ref(), &mut misfits)?;
+    let temperature = misfits.temperature_of_one(request.temperature.as_ref())?;
     let format = match &request.format {
         Some(Given { value: HubFormat::Schema { schema, .. }, .. }) => {
             Some(Format { r#type: "json_schema", schema })
@@ -161,20 +161,6 @@ pub(super) fn write(request: &HubRequest, ask: &HubAsk<'_>) -> Result<HubBody, U
     };
     let body = serde_json::to_vec(&body).expect("texts and numbers are always written");
     Ok(HubBody { body, dropped: misfits.dropped() })
-}
-
-/// Others let it be as hot as 2; here the scale ends at 1.
-fn temperature<'a>(
-    given: Option<&'a Given<Number>>,
-    misfits: &mut Misfits<'_>,
-) -> Result<Option<&'a Number>, Untranslatable> {
-    match given {
-        Some(given) if given.value.as_f64().is_some_and(|heat| heat > 1.0) => {
-            misfits.meet(&given.at, "it takes at most 1")?;
-            Ok(None)
-        }
-        given => Ok(given.map(|given| &given.value)),
-    }
 }
 
 fn messages(request: &HubRequest) -> Result<Vec<Message<'_>>, Untranslatable> {

@@ -14,7 +14,7 @@ use crate::{
     bedrock::error,
     codec::ErrorFace,
     event_stream,
-    hub::{HubEvent, HubEventWriter, HubStop},
+    hub::{HubEvent, HubEventWriter, HubStop, WaitingCalls},
     wire::Operation,
 };
 
@@ -26,7 +26,7 @@ pub(super) struct MessageWriter {
     next: u32,
     open: Option<Open>,
     /// Calls that began while another was open, in order.
-    waiting: Vec<Waiting>,
+    waiting: WaitingCalls,
 }
 
 #[derive(Clone, Copy, Eq, PartialEq)]
@@ -41,16 +41,16 @@ enum Open {
     },
 }
 
-struct Waiting {
-    key: u32,
-    id: String,
-    name: String,
-    input: String,
-}
-
 impl MessageWriter {
     pub(super) fn new(operation: Operation) -> Self {
-        Self { operation, started: false, stopped: false, next: 0, open: None, waiting: Vec::new() }
+        Self {
+            operation,
+            started: false,
+            stopped: false,
+            next: 0,
+            open: None,
+            waiting: WaitingCalls::default(),
+        }
     }
 
     fn start(&mut self, out: &mut Vec<u8>) {
@@ -87,7 +87,7 @@ impl MessageWriter {
 
     /// Writes the calls that had to wait.
     fn release(&mut self, out: &mut Vec<u8>) {
-        for call in std::mem::take(&mut self.waiting) {
+        for call in self.waiting.take() {
             self.call(call.key, &call.id, &call.name, out);
             if !call.input.is_empty() {
                 self.input(&call.input, out);
@@ -143,14 +143,14 @@ impl HubEventWriter for MessageWriter {
                 }
             }
             HubEvent::ToolStart { key, id, name } if self.is_in_call() => {
-                self.waiting.push(Waiting { key, id, name, input: String::new() });
+                self.waiting.begin(key, id, name);
             }
             HubEvent::ToolStart { key, id, name } => self.call(key, &id, &name, out),
             HubEvent::ToolInput { key, fragment } => {
                 if self.open == Some(Open::Call { key }) {
                     self.input(&fragment, out);
-                } else if let Some(call) = self.waiting.iter_mut().find(|call| call.key == key) {
-                    call.input.push_str(&fragment);
+                } else {
+                    self.waiting.add(key, &fragment);
                 }
             }
             HubEvent::Stop { stop, .. } => self.stop(stop, out),

@@ -113,7 +113,7 @@ pub(super) fn write(request: &HubRequest, ask: &HubAsk<'_>) -> Result<HubBody, U
         messages: blocks.messages(request)?,
         inference_config: Inference {
             max_tokens: cap,
-            temperature: temperature(request.temperature.as_ref(), &mut misfits)?,
+            temperature: misfits.temperature_of_one(request.temperature.as_ref())?,
             top_p: request.top_p.as_ref().map(|given| &given.value),
             stop_sequences: request.stop.as_ref().map(|given| &*given.value).filter(|list| !list.is_empty()),
         },
@@ -138,20 +138,6 @@ fn system<'a>(request: &'a HubRequest, blocks: &mut BlockWriter) -> Result<Vec<B
         return Err(Untranslatable::unsupported(at, TARGET, "instructions are texts there"));
     }
     blocks.system(&request.system)
-}
-
-/// Others let it be as hot as 2; here the scale ends at 1.
-fn temperature<'a>(
-    given: Option<&'a Given<Number>>,
-    misfits: &mut Misfits<'_>,
-) -> Result<Option<&'a Number>, Untranslatable> {
-    match given {
-        Some(given) if given.value.as_f64().is_some_and(|heat| heat > 1.0) => {
-            misfits.meet(&given.at, "it takes at most 1")?;
-            Ok(None)
-        }
-        given => Ok(given.map(|given| &given.value)),
-    }
 }
 
 /// The tools, without which a conversation that used some is refused. The model cannot be told to call
