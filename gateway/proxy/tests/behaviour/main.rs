@@ -8,6 +8,7 @@ mod bedrock;
 mod bills;
 mod clients;
 mod credentials;
+mod crossings;
 mod disk;
 mod exits;
 mod failover;
