@@ -16,7 +16,9 @@ pub(crate) fn framing_name(framing: Framing) -> &'static str {
 /// How the streams of a dialect are framed where it is translated.
 pub(crate) fn framing_of(dialect: Dialect) -> Framing {
     match dialect {
-        Dialect::OpenAi | Dialect::AzureOpenAi | Dialect::Anthropic | Dialect::Gemini => Framing::Events,
+        Dialect::OpenAi | Dialect::AzureOpenAi | Dialect::Anthropic | Dialect::Gemini | Dialect::Cohere => {
+            Framing::Events
+        }
         Dialect::Bedrock => Framing::EventStream,
     }
 }
@@ -25,7 +27,7 @@ pub(crate) fn framing_of(dialect: Dialect) -> Framing {
 pub(crate) fn operations(dialect: Dialect) -> &'static [Operation] {
     use Operation::{
         BatchEmbedContents, ChatCompletions, CompactResponse, Completions, Converse, ConverseStream,
-        CountResponseTokens, CountTokens, EmbedContent, Embeddings, GenerateContent, ImageEdits,
+        CountResponseTokens, CountTokens, Embed, EmbedContent, Embeddings, GenerateContent, ImageEdits,
         ImageGenerations, InvokeModel, InvokeModelStream, Messages, Moderations, Rerank, Responses, Speech,
         StreamGenerateContent, Transcriptions,
     };
@@ -49,6 +51,7 @@ pub(crate) fn operations(dialect: Dialect) -> &'static [Operation] {
             &[GenerateContent, StreamGenerateContent, CountTokens, EmbedContent, BatchEmbedContents]
         }
         Family::Bedrock => &[Converse, ConverseStream, InvokeModel, InvokeModelStream, CountTokens],
+        Family::Cohere => &[Embed, Rerank],
     }
 }
 
@@ -69,5 +72,6 @@ pub(crate) fn streamed(dialect: Dialect) -> &'static [Operation] {
         Family::Anthropic => &[Messages],
         Family::Gemini => &[StreamGenerateContent],
         Family::Bedrock => &[ConverseStream, InvokeModelStream],
+        Family::Cohere => &[],
     }
 }

@@ -12,7 +12,7 @@ use crate::{
     fault::Fault,
     framing::Framing,
     head::{Head, Malformed},
-    hub::{EmbeddingCodec, HubCodec},
+    hub::{EmbeddingClient, EmbeddingUpstream, HubCodec},
     reader::StreamReader,
     reported::Reported,
     wire::{Dialect, Operation},
@@ -129,8 +129,13 @@ pub trait Codec: Send + Sync {
     /// The list of models, or with `one` that single model, in this dialect's shape.
     fn models(&self, names: &mut dyn Iterator<Item = &str>, one: Option<&str>) -> Vec<u8>;
 
-    /// The faces for translating embeddings, where the dialect has them.
-    fn embeddings(&self) -> Option<&'static dyn EmbeddingCodec> {
+    /// The faces for embeddings that this dialect's clients ask for, where others can make them.
+    fn embedding_client(&self) -> Option<&'static dyn EmbeddingClient> {
+        None
+    }
+
+    /// The faces for embeddings that this dialect's upstreams make for clients of others, where they can.
+    fn embedding_upstream(&self) -> Option<&'static dyn EmbeddingUpstream> {
         None
     }
 

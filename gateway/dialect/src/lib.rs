@@ -23,6 +23,7 @@ mod hub;
 mod anthropic;
 mod azure_openai;
 mod bedrock;
+mod cohere;
 mod gemini;
 mod openai;
 
@@ -43,10 +44,10 @@ pub use fault::{Fault, error_message, error_message_of_event};
 pub use framing::{Frames, Framing};
 pub use head::{Form, Head, Malformed, Member};
 pub use hub::{
-    EmbeddingCodec, EmbeddingTranslation, Given, HubAsk, HubBlock, HubBody, HubChoice, HubCodec, HubEffort,
-    HubEmbedded, HubEmbedding, HubEmbeddingTold, HubEncoding, HubEvent, HubEventReader, HubEventWriter,
-    HubFormat, HubMedia, HubPurpose, HubReply, HubRequest, HubRole, HubSource, HubStop, HubThinking, HubTold,
-    HubTool, HubTurn, Sealed, StreamTranslation, Translation, Untranslatable,
+    EmbeddingClient, EmbeddingTranslation, EmbeddingUpstream, Given, HubAsk, HubBlock, HubBody, HubChoice,
+    HubCodec, HubEffort, HubEmbedded, HubEmbedding, HubEmbeddingTold, HubEncoding, HubEvent, HubEventReader,
+    HubEventWriter, HubFormat, HubMedia, HubPurpose, HubReply, HubRequest, HubRole, HubSource, HubStop,
+    HubThinking, HubTold, HubTool, HubTurn, Sealed, StreamTranslation, Translation, Untranslatable,
 };
 pub use json_array::ElementSplitter;
 pub use openai::{form_head::peek_form, media::spoken_tokens};

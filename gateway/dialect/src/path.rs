@@ -6,6 +6,7 @@
 //! family and the path that would have worked.
 
 pub(crate) mod bedrock;
+pub(crate) mod cohere;
 pub(crate) mod gemini;
 
 use std::borrow::Cow;
@@ -81,6 +82,9 @@ pub fn recognise<'a>(method: &str, path: &'a str, header: impl Fn(&str) -> bool)
             _ => Recognised::WrongMethod { dialect: nearest, allow: "GET, HEAD" },
         };
     }
+    if let Some(coheres) = cohere::recognise(method, &segments) {
+        return coheres;
+    }
     if let Some(googles) = gemini::recognise(method, &segments, &header) {
         return googles;
     }
@@ -151,6 +155,8 @@ fn speaks(dialect: Dialect, operation: Operation) -> bool {
         | Operation::ConverseStream
         | Operation::InvokeModel
         | Operation::InvokeModelStream => dialect.family() == Family::Bedrock,
+        Operation::Embed => dialect.family() == Family::Cohere,
+        Operation::Rerank => matches!(dialect.family(), Family::OpenAi | Family::Cohere),
         Operation::ListModels | Operation::GetModel => true,
         _ => dialect.family() == Family::OpenAi,
     }
@@ -287,8 +293,8 @@ const LATER: &[(&[&str], &str)] = &[
 
 fn hint(dialect: Dialect, rest: &[&str]) -> String {
     let base = match dialect {
-        // The paths of Bedrock are told elsewhere, and never hinted at here.
-        Dialect::OpenAi | Dialect::Anthropic | Dialect::Bedrock => "/v1",
+        // The paths of Bedrock and Cohere are told elsewhere, and never hinted at here.
+        Dialect::OpenAi | Dialect::Anthropic | Dialect::Bedrock | Dialect::Cohere => "/v1",
         Dialect::Gemini => "/v1beta",
         Dialect::AzureOpenAi => "/openai/v1",
     };
@@ -321,6 +327,7 @@ pub(crate) fn verb(operation: Operation) -> &'static str {
         Operation::Completions => "completions",
         Operation::Embeddings => "embeddings",
         Operation::Moderations => "moderations",
+        Operation::Embed => "embed",
         Operation::Rerank => "rerank",
         Operation::ImageGenerations => "images/generations",
         Operation::ImageEdits => "images/edits",
@@ -443,7 +450,8 @@ mod tests {
             ("/v1/completions", OpenAi, Operation::Completions),
             ("/v1/moderations", OpenAi, Operation::Moderations),
             ("/v1/rerank", OpenAi, Operation::Rerank),
-            ("/v2/rerank", OpenAi, Operation::Rerank),
+            ("/v2/rerank", Dialect::Cohere, Operation::Rerank),
+            ("/v2/embed", Dialect::Cohere, Operation::Embed),
             ("/v1/images/generations", OpenAi, Operation::ImageGenerations),
             ("/v1/images/edits", OpenAi, Operation::ImageEdits),
             ("/v1/audio/speech", OpenAi, Operation::Speech),

@@ -123,6 +123,7 @@ impl StreamReader {
             | Operation::CancelResponse
             | Operation::ListResponseInput
             | Operation::Embeddings
+            | Operation::Embed
             | Operation::Moderations
             | Operation::Rerank
             | Operation::CountTokens

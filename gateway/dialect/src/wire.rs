@@ -1,8 +1,8 @@
 //! The names of what is spoken: dialects, their wire families, and operations.
 
 use crate::{
-    anthropic::Anthropic, azure_openai::AzureOpenAi, bedrock::Bedrock, codec::Codec, gemini::Gemini,
-    openai::OpenAi,
+    anthropic::Anthropic, azure_openai::AzureOpenAi, bedrock::Bedrock, codec::Codec, cohere::Cohere,
+    gemini::Gemini, openai::OpenAi,
 };
 
 /// An API as its vendor defined it: paths, credential header, body and error shapes.
@@ -18,12 +18,14 @@ pub enum Dialect {
     Gemini,
     /// Amazon Bedrock's runtime API.
     Bedrock,
+    /// Cohere's own API: embeddings and reranks.
+    Cohere,
 }
 
 impl Dialect {
     /// Every dialect that is built.
-    pub const ALL: [Self; 5] =
-        [Self::OpenAi, Self::AzureOpenAi, Self::Anthropic, Self::Gemini, Self::Bedrock];
+    pub const ALL: [Self; 6] =
+        [Self::OpenAi, Self::AzureOpenAi, Self::Anthropic, Self::Gemini, Self::Bedrock, Self::Cohere];
 
     /// The name in configuration, rows and metrics.
     #[must_use]
@@ -34,6 +36,7 @@ impl Dialect {
             Self::Anthropic => "anthropic",
             Self::Gemini => "gemini",
             Self::Bedrock => "bedrock",
+            Self::Cohere => "cohere",
         }
     }
 
@@ -52,6 +55,7 @@ impl Dialect {
             Self::Anthropic => &Anthropic,
             Self::Gemini => &Gemini,
             Self::Bedrock => &Bedrock,
+            Self::Cohere => &Cohere,
         }
     }
 
@@ -63,6 +67,7 @@ impl Dialect {
             Self::Anthropic => Family::Anthropic,
             Self::Gemini => Family::Gemini,
             Self::Bedrock => Family::Bedrock,
+            Self::Cohere => Family::Cohere,
         }
     }
 }
@@ -78,6 +83,8 @@ pub enum Family {
     Gemini,
     /// Bedrock alone.
     Bedrock,
+    /// Cohere alone.
+    Cohere,
 }
 
 /// What a call asks for.
@@ -105,6 +112,8 @@ pub enum Operation {
     Embeddings,
     /// OpenAI moderations; free.
     Moderations,
+    /// Cohere's embeddings.
+    Embed,
     /// Documents in order of their relevance, as Cohere and Jina have it.
     Rerank,
     /// OpenAI images from a prompt.
@@ -159,6 +168,7 @@ impl Operation {
             Self::Completions => "completions",
             Self::Embeddings => "embeddings",
             Self::Moderations => "moderations",
+            Self::Embed => "embed",
             Self::Rerank => "rerank",
             Self::ImageGenerations => "image_generations",
             Self::ImageEdits => "image_edits",
@@ -189,6 +199,7 @@ impl Operation {
             | Self::CompactResponse
             | Self::Completions
             | Self::Embeddings
+            | Self::Embed
             | Self::Rerank
             | Self::ImageGenerations
             | Self::ImageEdits

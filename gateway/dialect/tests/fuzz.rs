@@ -6,10 +6,11 @@ use proptest::{prelude::*, sample::Index};
 use serde_json::{Value, json};
 use tollgate_dialect::{Codec, Dialect, Edits, Framing, Operation, SeenKind, recognise};
 
-const OPERATIONS: [Operation; 11] = [
+const OPERATIONS: [Operation; 12] = [
     Operation::ChatCompletions,
     Operation::Responses,
     Operation::Embeddings,
+    Operation::Embed,
     Operation::Messages,
     Operation::CountTokens,
     Operation::GenerateContent,

@@ -17,13 +17,14 @@ use tollgate_dialect::{Codec, Dialect, Edits, Framing, Operation, Reported, Seen
 use tollgate_domain::Usage;
 
 /// Operations whose bodies and answers are read.
-const OPERATIONS: [Operation; 22] = [
+const OPERATIONS: [Operation; 23] = [
     Operation::ChatCompletions,
     Operation::Responses,
     Operation::CountResponseTokens,
     Operation::CompactResponse,
     Operation::Completions,
     Operation::Embeddings,
+    Operation::Embed,
     Operation::Moderations,
     Operation::Rerank,
     Operation::ImageGenerations,

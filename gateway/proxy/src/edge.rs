@@ -89,7 +89,7 @@ pub(crate) fn put_ids(headers: &mut HeaderMap, id: RequestId, dialect: Dialect) 
     match dialect {
         Dialect::Anthropic => _ = headers.insert(name::ANTHROPIC_REQUEST_ID, value.clone()),
         Dialect::Bedrock => _ = headers.insert(name::AMAZON_REQUEST_ID, value.clone()),
-        Dialect::OpenAi | Dialect::AzureOpenAi | Dialect::Gemini => {}
+        Dialect::OpenAi | Dialect::AzureOpenAi | Dialect::Gemini | Dialect::Cohere => {}
     }
     headers.insert(name::REQUEST_ID, value);
 }

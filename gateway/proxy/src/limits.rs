@@ -38,7 +38,7 @@ impl Names {
 pub(crate) fn put(headers: &mut HeaderMap, headroom: &Headroom, dialect: Dialect, now: UnixMillis) {
     let names = match dialect.family() {
         // The APIs of Gemini and Bedrock have no such names; these are the most widely read.
-        Family::OpenAi | Family::Gemini | Family::Bedrock => &*OPENAI,
+        Family::OpenAi | Family::Gemini | Family::Bedrock | Family::Cohere => &*OPENAI,
         Family::Anthropic => &*ANTHROPIC,
     };
     let mut text = Vec::with_capacity(USUAL_LENGTH);

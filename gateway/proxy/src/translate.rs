@@ -163,7 +163,9 @@ pub(crate) fn reply(
         }
         Way::Texts(way) => {
             let Some(Ok(Said::Texts(asked))) = asking.form.0.get() else { return None };
+            let id = exchange.id.to_string();
             let told = HubEmbeddingTold {
+                id: &id,
                 model: target.model.as_str(),
                 // Not every provider tells; then it is what the row is charged.
                 usage: &usage.copied().unwrap_or_else(|| asking.estimate()),

@@ -1,5 +1,5 @@
-//! Simulated model providers: they answer as OpenAI, Azure OpenAI, Anthropic and Bedrock do, fail in every
-//! way a network or a provider can, and keep a book of what they served.
+//! Simulated model providers: they answer as OpenAI, Azure OpenAI, Anthropic, Gemini, Bedrock and
+//! Cohere do, fail in every way a network or a provider can, and keep a book of what they served.
 //!
 //! One [`Simulator`] is one endpoint of a provider. It is steered in four ways, the first that has
 //! something to say decides a call:

@@ -61,6 +61,12 @@ pub enum Operation {
     Converse,
     /// The same as a stream.
     ConverseStream,
+    /// Bedrock's call of a model in its vendor's words.
+    Invoke,
+    /// The same as a stream.
+    InvokeStream,
+    /// Cohere's embeddings.
+    Embed,
     /// `HEAD /`, with which Anthropic's tools probe a host.
     Probe,
     /// Nothing that a provider has.
@@ -172,6 +178,14 @@ pub(crate) struct Asked<'a> {
     content: Option<Text<'a>>,
     #[serde(default, rename = "outputDimensionality")]
     pub(crate) output_dimensionality: Option<usize>,
+    /// The text of a call of Titan's embeddings.
+    #[serde(borrow, default, rename = "inputText")]
+    input_text: Option<Text<'a>>,
+    /// The texts of a call of Cohere's.
+    #[serde(borrow, default)]
+    pub(crate) texts: Option<Text<'a>>,
+    #[serde(default)]
+    pub(crate) output_dimension: Option<usize>,
     #[serde(borrow, default)]
     pub(crate) requests: Option<Vec<EmbedAsked<'a>>>,
 }
@@ -231,6 +245,8 @@ impl Asked<'_> {
             &self.contents,
             &self.system_instruction,
             &self.content,
+            &self.input_text,
+            &self.texts,
         ];
         let requests = self.requests.iter().flatten().map(|one| &one.content);
         let (bytes, numbers) = parts

@@ -24,6 +24,8 @@ pub(super) enum Api {
     AzureEmbeddings,
     Messages,
     CountTokens,
+    /// Cohere's embeddings.
+    Embed,
     /// Any call of Gemini's: its path tells which.
     Gemini,
     /// Any call of Bedrock's: its path tells which.
@@ -49,6 +51,7 @@ impl Api {
             "azure-openai-embeddings" => Self::AzureEmbeddings,
             "anthropic-messages" => Self::Messages,
             "anthropic-count-tokens" => Self::CountTokens,
+            "cohere-embed" => Self::Embed,
             "gemini" | "gemini-count-tokens" | "gemini-embeddings" => Self::Gemini,
             "bedrock-converse" | "bedrock-invoke" | "bedrock-count-tokens" => Self::Bedrock,
             _ => return None,
@@ -70,6 +73,7 @@ impl Api {
             | Self::Audio => "openai",
             Self::AzureChat | Self::AzureResponses | Self::AzureEmbeddings => "azure-openai",
             Self::Messages | Self::CountTokens => "anthropic",
+            Self::Embed => "cohere",
             Self::Gemini => "gemini",
             Self::Bedrock => "bedrock",
         }
@@ -90,6 +94,7 @@ impl Api {
             Self::AzureChat | Self::AzureResponses | Self::AzureEmbeddings => "/openai/",
             Self::Messages => "/v1/messages",
             Self::CountTokens => "/v1/messages/count_tokens",
+            Self::Embed => "/v2/embed",
             Self::Gemini => "/models/",
             Self::Bedrock => "/model/",
         }
@@ -105,7 +110,7 @@ impl Api {
     /// Where a client of the gateway sends the request.
     pub(super) fn client_path(self, recorded: &str, alias: &str) -> String {
         match self {
-            Self::Messages | Self::CountTokens => self.own_path().to_owned(),
+            Self::Messages | Self::CountTokens | Self::Embed => self.own_path().to_owned(),
             Self::Gemini => match gemini_model(recorded) {
                 Some(name) => recorded.replacen(&format!("/models/{name}:"), &format!("/models/{alias}:"), 1),
                 None => recorded.to_owned(),
@@ -218,6 +223,7 @@ mod tests {
             (Api::Messages, "/v1/messages", "", "/v1/messages"),
             (Api::Gemini, "/v1beta/models/g:countTokens", "/v1beta", "/v1beta/models/a:countTokens"),
             (Api::Bedrock, "/model/a.b-v1%3A0/converse", "", "/model/a/converse"),
+            (Api::Embed, "/v2/embed", "", "/v2/embed"),
             (Api::CompactResponse, "/v1/responses/compact", "/v1", "/v1/responses/compact"),
             (Api::Images, "/v1/images/edits", "/v1", "/v1/images/edits"),
             (Api::Audio, "/api/v1/audio/speech", "/api/v1", "/v1/audio/speech"),

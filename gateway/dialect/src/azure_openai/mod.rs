@@ -10,7 +10,7 @@ use crate::{
     codec::{Codec, Edits, ErrorFace, InputEstimate, LimitNames, LimitShown},
     fault::Fault,
     head::{Head, Malformed},
-    hub::{EmbeddingCodec, HubCodec},
+    hub::{EmbeddingClient, EmbeddingUpstream, HubCodec},
     openai,
     reader::StreamReader,
     reported::Reported,
@@ -96,7 +96,11 @@ impl Codec for AzureOpenAi {
         openai::OpenAi.hub_of(operation)
     }
 
-    fn embeddings(&self) -> Option<&'static dyn EmbeddingCodec> {
-        crate::openai::OpenAi.embeddings()
+    fn embedding_client(&self) -> Option<&'static dyn EmbeddingClient> {
+        openai::OpenAi.embedding_client()
+    }
+
+    fn embedding_upstream(&self) -> Option<&'static dyn EmbeddingUpstream> {
+        openai::OpenAi.embedding_upstream()
     }
 }

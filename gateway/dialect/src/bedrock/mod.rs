@@ -20,7 +20,7 @@ use crate::{
     fault::Fault,
     framing::Framing,
     head::{Head, Malformed},
-    hub::HubCodec,
+    hub::{EmbeddingUpstream, HubCodec},
     openai,
     reader::StreamReader,
     reported::Reported,
@@ -126,5 +126,9 @@ impl Codec for Bedrock {
 
     fn hub(&self) -> Option<&'static dyn HubCodec> {
         Some(&hub::ConverseHub)
+    }
+
+    fn embedding_upstream(&self) -> Option<&'static dyn EmbeddingUpstream> {
+        Some(&hub::InvokeEmbeddings)
     }
 }

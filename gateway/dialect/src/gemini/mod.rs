@@ -21,7 +21,7 @@ use crate::{
     fault::Fault,
     framing::Framing,
     head::{Head, Malformed},
-    hub::{EmbeddingCodec, HubCodec},
+    hub::{EmbeddingClient, EmbeddingUpstream, HubCodec},
     openai,
     reader::StreamReader,
     reported::Reported,
@@ -117,7 +117,11 @@ impl Codec for Gemini {
         Some(&hub::GenerateHub)
     }
 
-    fn embeddings(&self) -> Option<&'static dyn EmbeddingCodec> {
+    fn embedding_client(&self) -> Option<&'static dyn EmbeddingClient> {
+        Some(&hub::GeminiEmbeddings)
+    }
+
+    fn embedding_upstream(&self) -> Option<&'static dyn EmbeddingUpstream> {
         Some(&hub::GeminiEmbeddings)
     }
 }

@@ -1,7 +1,8 @@
 //! Embeddings, as all dialects can ask for them and answer: texts in, vectors out.
 //!
 //! Beside the form of conversations, since the two share nothing but that a reader accounts for every
-//! member and a writer refuses what it cannot say. A dialect takes part with an [`EmbeddingCodec`].
+//! member and a writer refuses what it cannot say. A dialect takes part with an [`EmbeddingClient`], an
+//! [`EmbeddingUpstream`] or both.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::value::RawValue;
@@ -15,6 +16,8 @@ use crate::wire::{Dialect, Operation};
 pub struct HubEmbedding {
     /// The texts, in order.
     pub inputs: Vec<String>,
+    /// The member of the client's body that holds them.
+    pub inputs_at: &'static str,
     /// The client gave tokens in place of texts.
     pub tokens: Option<Given<()>>,
     /// How many numbers a vector is to have.
@@ -72,6 +75,8 @@ pub struct HubEmbedded {
 /// What the gateway itself knows of an answer with vectors.
 #[derive(Clone, Copy, Debug)]
 pub struct HubEmbeddingTold<'a> {
+    /// The id of the call, for a dialect whose answers have one.
+    pub id: &'a str,
     /// The model that was asked, for an answer that does not name it.
     pub model: &'a str,
     /// What the call consumed.
@@ -80,19 +85,25 @@ pub struct HubEmbeddingTold<'a> {
     pub encoding: HubEncoding,
 }
 
-/// Reads and writes embeddings of one dialect.
-pub trait EmbeddingCodec: Send + Sync {
+/// Embeddings as clients of one dialect ask for them.
+pub trait EmbeddingClient: Send + Sync {
     /// True when calls of this operation can be read.
     fn reads(&self, operation: Operation) -> bool;
-
-    /// The operation that an upstream is asked for so many texts by.
-    fn operation(&self, inputs: usize) -> Operation;
 
     /// Reads a client's request.
     ///
     /// # Errors
     /// The body is not what this dialect takes.
     fn read_request(&self, operation: Operation, body: &[u8]) -> Result<HubEmbedding, Untranslatable>;
+
+    /// Writes an answer for a client.
+    fn write_reply(&self, operation: Operation, reply: &HubEmbedded, told: &HubEmbeddingTold<'_>) -> Vec<u8>;
+}
+
+/// Embeddings as upstreams of one dialect are asked for them.
+pub trait EmbeddingUpstream: Send + Sync {
+    /// The operation that an upstream is asked for so many texts by.
+    fn operation(&self, inputs: usize) -> Operation;
 
     /// Writes a request for an upstream.
     ///
@@ -102,25 +113,22 @@ pub trait EmbeddingCodec: Send + Sync {
 
     /// Reads an upstream's answer; `None` when it is none of this dialect.
     fn read_reply(&self, body: &[u8]) -> Option<HubEmbedded>;
-
-    /// Writes an answer for a client.
-    fn write_reply(&self, operation: Operation, reply: &HubEmbedded, told: &HubEmbeddingTold<'_>) -> Vec<u8>;
 }
 
 /// How embeddings of a client's dialect are made at an upstream of another family.
 #[derive(Clone, Copy)]
 pub struct EmbeddingTranslation {
-    client: &'static dyn EmbeddingCodec,
+    client: &'static dyn EmbeddingClient,
     /// What the client asks for.
     operation: Operation,
-    upstream: &'static dyn EmbeddingCodec,
+    upstream: &'static dyn EmbeddingUpstream,
 }
 
 impl EmbeddingTranslation {
     /// The way from an operation of one dialect to an upstream of another family, where there is one.
     #[must_use]
     pub fn between(client: Dialect, operation: Operation, upstream: Dialect) -> Option<Self> {
-        let (from, to) = (client.codec().embeddings()?, upstream.codec().embeddings()?);
+        let (from, to) = (client.codec().embedding_client()?, upstream.codec().embedding_upstream()?);
         let leads = client.family() != upstream.family() && from.reads(operation);
         leads.then_some(Self { client: from, operation, upstream: to })
     }

@@ -27,8 +27,8 @@ pub(crate) use waiting::WaitingCalls;
 
 pub use codec::HubCodec;
 pub use embedding::{
-    EmbeddingCodec, EmbeddingTranslation, HubEmbedded, HubEmbedding, HubEmbeddingTold, HubEncoding,
-    HubPurpose,
+    EmbeddingClient, EmbeddingTranslation, EmbeddingUpstream, HubEmbedded, HubEmbedding, HubEmbeddingTold,
+    HubEncoding, HubPurpose,
 };
 pub use event::{HubEvent, HubEventReader, HubEventWriter};
 pub use reply::{HubReply, HubStop, HubTold};

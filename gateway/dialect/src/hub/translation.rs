@@ -38,6 +38,12 @@ impl Translation {
     /// True when the upstream takes the client's bytes as they are.
     #[must_use]
     pub fn is_needless(client: Dialect, operation: Operation, upstream: Dialect, apis: Apis) -> bool {
+        if operation == Operation::Rerank {
+            // Cohere's, which servers of OpenAI's family have taken over as it is.
+            return [client, upstream]
+                .iter()
+                .all(|side| matches!(side.family(), Family::OpenAi | Family::Cohere));
+        }
         client.family() == upstream.family() && (client.family() != Family::OpenAi || apis.serve(operation))
     }
 

@@ -22,7 +22,7 @@ use crate::{
     codec::{Codec, Edits, ErrorFace, InputEstimate, LimitNames, LimitShown},
     fault::Fault,
     head::{Head, Malformed},
-    hub::{EmbeddingCodec, HubCodec},
+    hub::{EmbeddingClient, EmbeddingUpstream, HubCodec},
     reader::StreamReader,
     reported::Reported,
     wire::{Dialect, Operation},
@@ -103,7 +103,11 @@ impl Codec for OpenAi {
         Some(&hub::ChatHub)
     }
 
-    fn embeddings(&self) -> Option<&'static dyn EmbeddingCodec> {
+    fn embedding_client(&self) -> Option<&'static dyn EmbeddingClient> {
+        Some(&hub::OpenAiEmbeddings)
+    }
+
+    fn embedding_upstream(&self) -> Option<&'static dyn EmbeddingUpstream> {
         Some(&hub::OpenAiEmbeddings)
     }
 

@@ -7,9 +7,9 @@ use tollgate_dialect::{
 };
 use tollgate_domain::Usage;
 
-const OPENAI: (Dialect, Operation) = (Dialect::OpenAi, Operation::Embeddings);
-const ONE: (Dialect, Operation) = (Dialect::Gemini, Operation::EmbedContent);
-const BATCH: (Dialect, Operation) = (Dialect::Gemini, Operation::BatchEmbedContents);
+pub(crate) const OPENAI: (Dialect, Operation) = (Dialect::OpenAi, Operation::Embeddings);
+pub(crate) const ONE: (Dialect, Operation) = (Dialect::Gemini, Operation::EmbedContent);
+pub(crate) const BATCH: (Dialect, Operation) = (Dialect::Gemini, Operation::BatchEmbedContents);
 
 fn way(from: (Dialect, Operation), to: Dialect) -> EmbeddingTranslation {
     EmbeddingTranslation::between(from.0, from.1, to).expect("there is a way")
@@ -21,16 +21,31 @@ fn carried(
     body: &Value,
     may_drop: &[Box<str>],
 ) -> Result<(Operation, Value), Untranslatable> {
+    carried_to(from, (to, "theirs"), body, may_drop)
+}
+
+/// The same to a model of a name that matters.
+pub(crate) fn carried_to(
+    from: (Dialect, Operation),
+    (to, model): (Dialect, &str),
+    body: &Value,
+    may_drop: &[Box<str>],
+) -> Result<(Operation, Value), Untranslatable> {
     let way = way(from, to);
     let asked = way.read(body.to_string().as_bytes())?;
-    let ask = HubAsk { model: "theirs", output_cap: 0, insert_cap: false, ask_usage: true, may_drop };
+    let ask = HubAsk { model, output_cap: 0, insert_cap: false, ask_usage: true, may_drop };
     let written = way.request(&asked, &ask)?;
     Ok((way.upstream_operation(&asked), serde_json::from_slice(&written.body).expect("JSON")))
 }
 
-fn reply(from: (Dialect, Operation), to: Dialect, body: &Value, encoding: HubEncoding) -> Option<Value> {
+pub(crate) fn reply(
+    from: (Dialect, Operation),
+    to: Dialect,
+    body: &Value,
+    encoding: HubEncoding,
+) -> Option<Value> {
     let usage = Usage { input_uncached: 7, ..Usage::default() };
-    let told = HubEmbeddingTold { model: "theirs", usage: &usage, encoding };
+    let told = HubEmbeddingTold { id: "r-1", model: "theirs", usage: &usage, encoding };
     let written = way(from, to).reply(body.to_string().as_bytes(), &told)?;
     Some(serde_json::from_slice(&written).expect("JSON"))
 }
@@ -95,6 +110,7 @@ fn what_cannot_be_carried_is_refused_with_its_name() {
         ("tokens", OPENAI, json!({"input": [1, 2]}), unsupported, "input"),
         ("lists of tokens", OPENAI, json!({"input": [[1], [2]]}), unsupported, "input"),
         ("unknown member", OPENAI, json!({"input": "a", "truncate": true}), unsupported, "truncate"),
+        ("a purpose", OPENAI, json!({"input": "a", "input_type": "image"}), unsupported, "input_type"),
         ("no input", OPENAI, json!({}), invalid, "input"),
         ("nothing in it", OPENAI, json!({"input": []}), invalid, "input"),
         ("what is no text", OPENAI, json!({"input": ["a", {}]}), invalid, "input"),
@@ -191,7 +207,7 @@ fn vectors_keep_their_numbers() {
 #[test]
 fn numbers_keep_their_spelling() {
     let usage = Usage::default();
-    let told = HubEmbeddingTold { model: "m", usage: &usage, encoding: HubEncoding::Numbers };
+    let told = HubEmbeddingTold { id: "r-1", model: "m", usage: &usage, encoding: HubEncoding::Numbers };
     let body = br#"{"embedding":{"values":[1.50,4.623822e-05,0.1234567890123456789]}}"#;
     let written = way(OPENAI, Dialect::Gemini).reply(body, &told).expect("an answer");
     let written = String::from_utf8(written).expect("text");

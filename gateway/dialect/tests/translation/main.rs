@@ -2,6 +2,7 @@
 
 mod bedrock;
 mod embeddings;
+mod embeddings_of_vendors;
 mod gemini;
 mod laws;
 mod replies;

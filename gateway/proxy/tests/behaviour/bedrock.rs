@@ -243,6 +243,42 @@ async fn calls_in_a_vendors_words_are_counted_by_body_header_and_chunk() {
 }
 
 #[tokio::test]
+async fn anthropics_words_pass_in_either_form_and_take_what_the_provider_booked() {
+    const BODY: &str = r#"{"anthropic_version":"bedrock-2023-05-31","max_tokens":64,"messages":[{"role":"user","content":"hi"}]}"#;
+    for path in [INVOKE, INVOKE_STREAM] {
+        let provider = provider().await;
+        let model = Some("anthropic.claude-sonnet-4-5");
+        let target = TargetSetup { other_model: model, ..target(&provider) };
+        let gateway = Gateway::start(Setup { priced: false, ..Setup::new([target]) });
+        let got = gateway.send(&Ask::post(path, BODY)).await;
+        assert_eq!(got.status, 200, "{path}");
+        let told = provider.book().totals().told;
+        assert!(told.output_tokens > 0 && provider.book().calls()[0].usage_told, "{path}");
+        let ledger = gateway.stop().await;
+        let row = ledger.only(End::Completed);
+        assert_eq!(
+            (row.usage.input_tokens(), row.usage.output_tokens()),
+            (told.input_tokens, told.output_tokens)
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_stream_in_a_vendors_words_that_fails_before_the_first_is_another_targets() {
+    let model = Some("anthropic.claude-sonnet-4-5");
+    let failing = scripted(Script::usual().then(Fault::ErrorEvent(0))).await;
+    let healthy = provider().await;
+    let targets = [&failing, &healthy].map(|provider| TargetSetup { other_model: model, ..target(provider) });
+    let gateway = Gateway::start(Setup { priced: false, ..Setup::new(targets) });
+    let got = gateway.send(&Ask::post(INVOKE_STREAM, r#"{"max_tokens":64,"messages":[]}"#)).await;
+    assert_eq!(got.status, 200);
+    let ledger = gateway.stop().await;
+    let row = ledger.only(End::Completed);
+    assert_eq!(outcomes(row).last(), Some(&"ok"));
+    assert_eq!(row.usage.output_tokens(), healthy.book().totals().told.output_tokens);
+}
+
+#[tokio::test]
 async fn a_hard_budget_caps_what_the_client_left_open() {
     let provider = scripted(answer(&[("content-type", "application/json")], [b"{}".to_vec()])).await;
     let gateway = Gateway::start(Setup { reserve_full: true, ..Setup::new([target(&provider)]) });

@@ -6,8 +6,10 @@
 mod anthropic;
 mod azure;
 mod bedrock;
+mod cohere;
 mod embeddings;
 mod gemini;
+mod invoke;
 mod openai;
 mod others;
 mod plan;
@@ -56,6 +58,7 @@ pub(crate) enum Family {
     Anthropic,
     Gemini,
     Bedrock,
+    Cohere,
 }
 
 impl Family {
@@ -66,7 +69,11 @@ impl Family {
             | Operation::CountContents
             | Operation::EmbedContent
             | Operation::BatchEmbedContents => Self::Gemini,
-            Operation::Converse | Operation::ConverseStream => Self::Bedrock,
+            Operation::Converse | Operation::ConverseStream | Operation::Invoke | Operation::InvokeStream => {
+                Self::Bedrock
+            }
+            Operation::Embed => Self::Cohere,
+            Operation::Rerank if incoming.path.starts_with("/v2/") => Self::Cohere,
             _ if incoming.azure => Self::Azure,
             _ => Self::OpenAi,
         }
@@ -80,6 +87,7 @@ impl Family {
             Self::Anthropic => anthropic::headers(stamp),
             Self::Gemini => gemini::headers(),
             Self::Bedrock => bedrock::headers(stamp),
+            Self::Cohere => cohere::headers(),
         };
         headers.insert(0, ("content-type".into(), content_type.into()));
         headers
@@ -169,6 +177,25 @@ fn realistic(name: &str, family: Family, stamp: &Stamp, incoming: &Incoming, beh
             plan.tells_usage = true;
             return plan;
         }
+        Operation::Embed => {
+            let input_tokens = behaviour.input_tokens.unwrap_or_else(|| asked.input_tokens());
+            let mut plan = json(family, stamp, name, cohere::embeddings(&asked, stamp, input_tokens));
+            plan.usage = Usage { input_tokens, ..Usage::default() };
+            plan.tells_usage = true;
+            return plan;
+        }
+        Operation::Invoke if invoke::embeds(model) => {
+            let input_tokens = behaviour.input_tokens.unwrap_or_else(|| asked.input_tokens());
+            let mut plan = json(family, stamp, name, invoke::embeddings(model, &asked, stamp, input_tokens));
+            plan.usage = Usage { input_tokens, ..Usage::default() };
+            plan.headers.extend(invoke::counts(&plan.usage));
+            plan.tells_usage = true;
+            return plan;
+        }
+        Operation::InvokeStream if invoke::embeds(model) => {
+            let message = "The model is unsupported for streaming.";
+            return refusal::plain(400, message, family, stamp, name);
+        }
         Operation::CountContents => return json(family, stamp, name, gemini::count(&asked)),
         operation @ (Operation::EmbedContent | Operation::BatchEmbedContents) => {
             let input_tokens = behaviour.input_tokens.unwrap_or_else(|| asked.input_tokens());
@@ -192,7 +219,7 @@ fn realistic(name: &str, family: Family, stamp: &Stamp, incoming: &Incoming, beh
             plan.usage = usage.unwrap_or_default();
             return plan;
         }
-        Operation::Messages if asked.output_cap().is_none() => {
+        Operation::Messages | Operation::Invoke | Operation::InvokeStream if asked.output_cap().is_none() => {
             return refusal::plain(400, "max_tokens: Field required", family, stamp, name);
         }
         _ => {}
@@ -215,6 +242,7 @@ fn converse(name: &str, turn: &Turn<'_>, incoming: &Incoming) -> Plan {
             Operation::Messages => anthropic::stream(turn, &mut plan),
             Operation::Generate => gemini::stream(turn, !as_array, &mut plan),
             Operation::ConverseStream => bedrock::stream(turn, &mut plan),
+            Operation::InvokeStream => invoke::stream(turn, &mut plan),
             Operation::Completions => others::completion_stream(turn, &mut plan),
             _ => openai::stream(turn, &mut plan),
         }
@@ -227,10 +255,14 @@ fn converse(name: &str, turn: &Turn<'_>, incoming: &Incoming) -> Plan {
             Operation::Messages => anthropic::body(turn),
             Operation::Generate => gemini::body(turn),
             Operation::Converse => bedrock::body(turn),
+            Operation::Invoke => anthropic::body(turn),
             Operation::Completions => others::completion(turn),
             _ => openai::body(turn),
         };
         let mut plan = json(turn.family, turn.stamp, name, body);
+        if incoming.operation == Operation::Invoke {
+            plan.headers.extend(invoke::counts(&turn.usage));
+        }
         plan.tells_usage = true;
         plan
     };

@@ -118,6 +118,7 @@ impl Said {
                 "request_id": stamp.request_id,
             }),
             Family::Bedrock => json!({ "message": self.message }),
+            Family::Cohere => json!({ "id": stamp.tail, "message": self.message }),
             Family::Azure => self.azure_body(),
             Family::Gemini => self.gemini_body(),
             Family::OpenAi => json!({ "error": {
@@ -176,6 +177,7 @@ fn not_found(family: Family, model: &str) -> String {
         Family::Gemini => format!("models/{model} is not found for API version v1beta."),
         Family::Azure => "The API deployment for this resource does not exist.".to_owned(),
         Family::Bedrock => "The provided model identifier is invalid.".to_owned(),
+        Family::Cohere => format!("model '{model}' not found, make sure the correct model ID was used."),
         Family::OpenAi => format!("The model `{model}` does not exist or you do not have access to it."),
     }
 }
@@ -188,6 +190,7 @@ fn too_long(family: Family) -> String {
                 .to_owned()
         }
         Family::Bedrock => "Input is too long for requested model.".to_owned(),
+        Family::Cohere => "too many tokens: size limit exceeded by 25836 tokens.".to_owned(),
         Family::Azure | Family::OpenAi => {
             "This model's maximum context length is 128000 tokens. Please reduce the length of the messages."
                 .to_owned()

@@ -34,6 +34,8 @@ impl<'a> Place<'a> {
             ("POST", "/v1/messages") => Operation::Messages,
             ("POST", "/v1/messages/count_tokens") => Operation::CountTokens,
             ("GET" | "HEAD", "/") => Operation::Probe,
+            ("POST", "/v2/embed") => Operation::Embed,
+            ("POST", "/v2/rerank") => Operation::Rerank,
             _ => path.strip_prefix("/v1/").map_or(Operation::Unknown, |rest| openai(method, rest)),
         };
         Self { operation, azure: false, named: None, stream: false }
@@ -61,11 +63,13 @@ fn bedrock<'a>(method: &str, path: &'a str) -> Option<Place<'a>> {
     let operation = match (method, verb) {
         ("POST", "converse") => Operation::Converse,
         ("POST", "converse-stream") => Operation::ConverseStream,
+        ("POST", "invoke") => Operation::Invoke,
+        ("POST", "invoke-with-response-stream") => Operation::InvokeStream,
         _ => Operation::Unknown,
     };
     // Of what is encoded in a path, ids of models hold these two.
     let model = model.replace("%3A", ":").replace("%2F", "/");
-    let stream = operation == Operation::ConverseStream;
+    let stream = matches!(operation, Operation::ConverseStream | Operation::InvokeStream);
     Some(Place { operation, azure: false, named: Some(Cow::Owned(model)), stream })
 }
 
@@ -101,6 +105,9 @@ mod tests {
             ("POST", "/openai/responses", Operation::Responses, true, None),
             ("POST", "/model/a.b-v1%3A0/converse", Operation::Converse, false, Some("a.b-v1:0")),
             ("POST", "/model/arn%3Aa%2Fb/converse-stream", Operation::ConverseStream, false, Some("arn:a/b")),
+            ("POST", "/model/a.b/invoke", Operation::Invoke, false, Some("a.b")),
+            ("POST", "/model/a.b/invoke-with-response-stream", Operation::InvokeStream, false, Some("a.b")),
+            ("POST", "/v2/embed", Operation::Embed, false, None),
             ("POST", "/v1/messages", Operation::Messages, false, None),
             ("POST", "/anthropic/v1/messages/count_tokens", Operation::CountTokens, false, None),
             ("GET", "/v1/models", Operation::Models, false, None),

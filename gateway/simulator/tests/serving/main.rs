@@ -5,4 +5,5 @@ mod books;
 mod client;
 mod faults;
 mod gemini;
+mod invoke;
 mod process;

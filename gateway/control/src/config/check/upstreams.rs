@@ -131,7 +131,8 @@ impl Check<'_> {
         if url.scheme() == "http" && !near.is_loopback() {
             self.warn(path.clone(), "prompts and the credential travel in clear text: use https");
         }
-        let versioned = url.path().trim_end_matches('/').ends_with("/v1");
+        let path_of_url = url.path().trim_end_matches('/');
+        let versioned = ["/v1", "/v2"].iter().any(|version| path_of_url.ends_with(version));
         if versioned && !matches!(upstream.dialect, Dialect::Openai | Dialect::Gemini) {
             self.warn(path, "expected the host root for this dialect: the gateway adds the path itself");
         }

@@ -266,7 +266,9 @@ impl Surroundings<'_> {
 
 fn presentation(dialect: Dialect, kind: Option<CredentialType>) -> Presentation {
     match (dialect, kind) {
-        (_, Some(CredentialType::Bearer)) | (Dialect::OpenAi | Dialect::Bedrock, _) => Presentation::Bearer,
+        (_, Some(CredentialType::Bearer)) | (Dialect::OpenAi | Dialect::Bedrock | Dialect::Cohere, _) => {
+            Presentation::Bearer
+        }
         (Dialect::AzureOpenAi, _) => Presentation::ApiKey,
         (Dialect::Anthropic, _) => Presentation::XApiKey,
         (Dialect::Gemini, _) => Presentation::XGoogApiKey,

@@ -134,6 +134,7 @@ fn dialect(dialect: file::Dialect) -> Dialect {
         file::Dialect::Anthropic => Dialect::Anthropic,
         file::Dialect::Gemini => Dialect::Gemini,
         file::Dialect::Bedrock => Dialect::Bedrock,
+        file::Dialect::Cohere => Dialect::Cohere,
     }
 }
 
@@ -145,6 +146,7 @@ fn provider(dialect: Dialect) -> &'static str {
         Dialect::Anthropic => "anthropic",
         Dialect::Gemini => "google",
         Dialect::Bedrock => "aws",
+        Dialect::Cohere => "cohere",
     }
 }
 

@@ -93,6 +93,8 @@ pub enum Dialect {
     Gemini,
     /// Amazon Bedrock's runtime API, at the address of a region: `https://bedrock-runtime.us-east-1.amazonaws.com`.
     Bedrock,
+    /// Cohere's own API at its root, `https://api.cohere.com`: embeddings and reranks.
+    Cohere,
 }
 
 /// A way to converse in OpenAI's dialects.

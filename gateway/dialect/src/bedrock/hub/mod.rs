@@ -1,6 +1,7 @@
 //! Converse through the hub form.
 
 mod block;
+mod embeddings;
 mod media;
 mod models;
 mod read_blocks;
@@ -11,6 +12,8 @@ mod seal;
 mod write_events;
 mod write_messages;
 mod write_request;
+
+pub(crate) use embeddings::InvokeEmbeddings;
 
 use crate::{
     hub::{

@@ -9,8 +9,8 @@ use super::write_request::TARGET;
 use crate::{
     gemini::request,
     hub::{
-        EmbeddingCodec, Given, HubAsk, HubBody, HubEmbedded, HubEmbedding, HubEmbeddingTold, HubPurpose,
-        Misfits, Object, Rules, Untranslatable,
+        EmbeddingClient, EmbeddingUpstream, Given, HubAsk, HubBody, HubEmbedded, HubEmbedding,
+        HubEmbeddingTold, HubPurpose, Misfits, Object, Rules, Untranslatable,
     },
     wire::Operation,
 };
@@ -28,18 +28,14 @@ const PURPOSES: [(HubPurpose, &str); 5] = [
     (HubPurpose::Clustering, "CLUSTERING"),
 ];
 
-impl EmbeddingCodec for GeminiEmbeddings {
+impl EmbeddingClient for GeminiEmbeddings {
     fn reads(&self, operation: Operation) -> bool {
         matches!(operation, Operation::EmbedContent | Operation::BatchEmbedContents)
     }
 
-    fn operation(&self, inputs: usize) -> Operation {
-        if inputs == 1 { Operation::EmbedContent } else { Operation::BatchEmbedContents }
-    }
-
     fn read_request(&self, operation: Operation, bytes: &[u8]) -> Result<HubEmbedding, Untranslatable> {
         let mut body = Object::body_by(Rules::Proto, bytes)?;
-        let mut request = HubEmbedding::default();
+        let mut request = HubEmbedding { inputs_at: "requests", ..HubEmbedding::default() };
         if operation == Operation::EmbedContent {
             read_one(body, &mut request)?;
             return Ok(request);
@@ -53,6 +49,28 @@ impl EmbeddingCodec for GeminiEmbeddings {
         }
         request.leftover.extend(body.left());
         Ok(request)
+    }
+
+    fn write_reply(&self, operation: Operation, reply: &HubEmbedded, told: &HubEmbeddingTold<'_>) -> Vec<u8> {
+        let mut all = reply.vectors.iter().map(|values| Vector { values });
+        let tokens = told.usage.input_tokens();
+        let mut written = Written {
+            embedding: None,
+            embeddings: None,
+            usage_metadata: json!({"promptTokenCount": tokens}),
+        };
+        if operation == Operation::EmbedContent {
+            written.embedding = all.next();
+        } else {
+            written.embeddings = Some(all.collect());
+        }
+        serde_json::to_vec(&written).expect("texts and numbers are always written")
+    }
+}
+
+impl EmbeddingUpstream for GeminiEmbeddings {
+    fn operation(&self, inputs: usize) -> Operation {
+        if inputs == 1 { Operation::EmbedContent } else { Operation::BatchEmbedContents }
     }
 
     fn write_request(&self, request: &HubEmbedding, ask: &HubAsk<'_>) -> Result<HubBody, Untranslatable> {
@@ -90,22 +108,6 @@ impl EmbeddingCodec for GeminiEmbeddings {
         let vectors: Vec<Box<RawValue>> =
             all.map(|one| one.values).filter(|values| values.get().starts_with('[')).collect();
         (!vectors.is_empty()).then_some(HubEmbedded { model: None, vectors })
-    }
-
-    fn write_reply(&self, operation: Operation, reply: &HubEmbedded, told: &HubEmbeddingTold<'_>) -> Vec<u8> {
-        let mut all = reply.vectors.iter().map(|values| Vector { values });
-        let tokens = told.usage.input_tokens();
-        let mut written = Written {
-            embedding: None,
-            embeddings: None,
-            usage_metadata: json!({"promptTokenCount": tokens}),
-        };
-        if operation == Operation::EmbedContent {
-            written.embedding = all.next();
-        } else {
-            written.embeddings = Some(all.collect());
-        }
-        serde_json::to_vec(&written).expect("texts and numbers are always written")
     }
 }
 

@@ -4,9 +4,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json, value::RawValue};
 
 use crate::{
+    cohere,
     hub::{
-        EmbeddingCodec, Given, HubAsk, HubBody, HubEmbedded, HubEmbedding, HubEmbeddingTold, HubEncoding,
-        Misfits, Object, Untranslatable, as_text, from_base64, to_base64,
+        EmbeddingClient, EmbeddingUpstream, Given, HubAsk, HubBody, HubEmbedded, HubEmbedding,
+        HubEmbeddingTold, HubEncoding, HubPurpose, Misfits, Object, Untranslatable, as_text, from_base64,
+        to_base64,
     },
     wire::{Dialect, Operation},
 };
@@ -14,13 +16,9 @@ use crate::{
 /// The embedding faces of the family.
 pub(crate) struct OpenAiEmbeddings;
 
-impl EmbeddingCodec for OpenAiEmbeddings {
+impl EmbeddingClient for OpenAiEmbeddings {
     fn reads(&self, operation: Operation) -> bool {
         operation == Operation::Embeddings
-    }
-
-    fn operation(&self, _inputs: usize) -> Operation {
-        Operation::Embeddings
     }
 
     fn read_request(&self, _operation: Operation, bytes: &[u8]) -> Result<HubEmbedding, Untranslatable> {
@@ -28,6 +26,7 @@ impl EmbeddingCodec for OpenAiEmbeddings {
         // Whom the client serves changes no vector.
         body.ignore(&["model", "user"]);
         let mut request = HubEmbedding {
+            inputs_at: "input",
             dimensions: body.count("dimensions")?.map(|count| Given::new("dimensions", count)),
             encoding: match body.text("encoding_format")?.as_deref() {
                 None | Some("float") => HubEncoding::Numbers,
@@ -36,9 +35,46 @@ impl EmbeddingCodec for OpenAiEmbeddings {
             },
             ..HubEmbedding::default()
         };
+        // Several servers of the family take it, for models that make other vectors for each purpose.
+        if let Some(purpose) = body.peek("input_type").and_then(as_text).as_deref().and_then(purpose) {
+            request.purpose = Some(Given::new("input_type", purpose));
+            body.ignore(&["input_type"]);
+        }
         read_input(&mut body, &mut request)?;
         request.leftover.extend(body.left());
         Ok(request)
+    }
+
+    fn write_reply(
+        &self,
+        _operation: Operation,
+        reply: &HubEmbedded,
+        told: &HubEmbeddingTold<'_>,
+    ) -> Vec<u8> {
+        let items: Vec<Written<'_>> = reply
+            .vectors
+            .iter()
+            .enumerate()
+            .map(|(index, vector)| {
+                let text = to_base64(vector).filter(|_| told.encoding == HubEncoding::Base64);
+                let embedding = text.map_or(Embedding::Numbers(vector), Embedding::Base64);
+                Written { object: "embedding", index, embedding }
+            })
+            .collect();
+        let tokens = told.usage.input_tokens();
+        let written = WrittenReply {
+            object: "list",
+            data: items,
+            model: reply.model.as_deref().unwrap_or(told.model),
+            usage: json!({"prompt_tokens": tokens, "total_tokens": tokens}),
+        };
+        serde_json::to_vec(&written).expect("texts and numbers are always written")
+    }
+}
+
+impl EmbeddingUpstream for OpenAiEmbeddings {
+    fn operation(&self, _inputs: usize) -> Operation {
+        Operation::Embeddings
     }
 
     fn write_request(&self, request: &HubEmbedding, ask: &HubAsk<'_>) -> Result<HubBody, Untranslatable> {
@@ -68,31 +104,14 @@ impl EmbeddingCodec for OpenAiEmbeddings {
         let vectors = reply.data.into_iter().map(vector).collect::<Option<_>>()?;
         Some(HubEmbedded { model: reply.model, vectors })
     }
+}
 
-    fn write_reply(
-        &self,
-        _operation: Operation,
-        reply: &HubEmbedded,
-        told: &HubEmbeddingTold<'_>,
-    ) -> Vec<u8> {
-        let items: Vec<Written<'_>> = reply
-            .vectors
-            .iter()
-            .enumerate()
-            .map(|(index, vector)| {
-                let text = to_base64(vector).filter(|_| told.encoding == HubEncoding::Base64);
-                let embedding = text.map_or(Embedding::Numbers(vector), Embedding::Base64);
-                Written { object: "embedding", index, embedding }
-            })
-            .collect();
-        let tokens = told.usage.input_tokens();
-        let written = WrittenReply {
-            object: "list",
-            data: items,
-            model: reply.model.as_deref().unwrap_or(told.model),
-            usage: json!({"prompt_tokens": tokens, "total_tokens": tokens}),
-        };
-        serde_json::to_vec(&written).expect("texts and numbers are always written")
+/// What a word of such servers means, each of which has taken over those of a vendor.
+fn purpose(word: &str) -> Option<HubPurpose> {
+    match word {
+        "query" => Some(HubPurpose::Query),
+        "document" | "passage" => Some(HubPurpose::Document),
+        word => cohere::hub::purpose(word),
     }
 }
 

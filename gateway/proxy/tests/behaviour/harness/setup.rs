@@ -80,6 +80,8 @@ pub(crate) struct TargetSetup {
     pub(crate) name: String,
     pub(crate) region: &'static str,
     pub(crate) dialect: Dialect,
+    /// Another model than the one that its dialect has here.
+    pub(crate) other_model: Option<&'static str>,
     pub(crate) apis: Apis,
     pub(crate) timeouts: Timeouts,
     pub(crate) http2: bool,
@@ -98,6 +100,7 @@ impl TargetSetup {
             address,
             region: "eu",
             dialect: Dialect::OpenAi,
+            other_model: None,
             apis: Apis::Both,
             timeouts: Timeouts::default(),
             http2: false,
@@ -120,12 +123,13 @@ impl TargetSetup {
     }
 
     fn model(&self) -> &'static str {
-        match self.dialect {
+        self.other_model.unwrap_or(match self.dialect {
             Dialect::Anthropic => "claude-sonnet-4-5",
             Dialect::Gemini => "gemini-2.5-flash",
             Dialect::Bedrock => "amazon.nova-lite-v1:0",
+            Dialect::Cohere => "embed-v4.0",
             _ => "gpt-5-mini",
-        }
+        })
     }
 }
 
@@ -282,7 +286,7 @@ fn upstream(setup: &TargetSetup, live: &Live) -> Upstream {
     let (presentation, base_path) = match setup.dialect {
         Dialect::Anthropic => (Presentation::XApiKey, ""),
         Dialect::Gemini => (Presentation::XGoogApiKey, ""),
-        Dialect::Bedrock => (Presentation::Bearer, ""),
+        Dialect::Bedrock | Dialect::Cohere => (Presentation::Bearer, ""),
         _ => (Presentation::Bearer, "/v1"),
     };
     Upstream {
@@ -340,6 +344,14 @@ fn prices() -> PriceBook {
         per_audio_minute: Some("0.006".parse().expect("a decimal")),
         per_hour: None,
     };
-    let models = ["gpt-5-mini", "claude-sonnet-4-5", "gemini-2.5-flash", "amazon.nova-lite-v1:0"];
+    let models = [
+        "gpt-5-mini",
+        "claude-sonnet-4-5",
+        "gemini-2.5-flash",
+        "amazon.nova-lite-v1:0",
+        "embed-v4.0",
+        "amazon.titan-embed-text-v2:0",
+        "cohere.embed-v4:0",
+    ];
     PriceBook::build(models.map(entry).into()).expect("good prices")
 }
