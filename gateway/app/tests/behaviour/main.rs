@@ -8,6 +8,7 @@
     reason = "a test that measures tells its figures on stdout, for `--show-output`"
 )]
 
+mod big_bodies;
 mod budget;
 mod cli;
 mod close;
