@@ -26,8 +26,8 @@ pub(crate) fn operations(dialect: Dialect) -> &'static [Operation] {
     use Operation::{
         BatchEmbedContents, ChatCompletions, CompactResponse, Completions, Converse, ConverseStream,
         CountResponseTokens, CountTokens, EmbedContent, Embeddings, GenerateContent, ImageEdits,
-        ImageGenerations, InvokeModel, InvokeModelStream, Messages, Moderations, Rerank, Responses, Speech,
-        StreamGenerateContent, Transcriptions,
+        ImageGenerations, ImageVariations, InvokeModel, InvokeModelStream, Messages, Moderations, Rerank,
+        Responses, Speech, StreamGenerateContent, Transcriptions,
     };
     match dialect.family() {
         Family::OpenAi => &[
@@ -41,6 +41,7 @@ pub(crate) fn operations(dialect: Dialect) -> &'static [Operation] {
             Rerank,
             ImageGenerations,
             ImageEdits,
+            ImageVariations,
             Speech,
             Transcriptions,
         ],

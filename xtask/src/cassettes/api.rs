@@ -12,6 +12,8 @@ pub(super) enum Api {
     Responses,
     CountResponseTokens,
     CompactResponse,
+    /// Any call about a response that the provider keeps: its path tells which.
+    KeptResponse,
     Embeddings,
     Moderations,
     Rerank,
@@ -39,6 +41,7 @@ impl Api {
             "openai-responses" => Self::Responses,
             "openai-responses-input-tokens" => Self::CountResponseTokens,
             "openai-responses-compact" => Self::CompactResponse,
+            "openai-responses-retrieve" => Self::KeptResponse,
             "openai-embeddings" => Self::Embeddings,
             "openai-moderations" => Self::Moderations,
             "openai-rerank" => Self::Rerank,
@@ -63,6 +66,7 @@ impl Api {
             | Self::Responses
             | Self::CountResponseTokens
             | Self::CompactResponse
+            | Self::KeptResponse
             | Self::Embeddings
             | Self::Moderations
             | Self::Rerank
@@ -82,6 +86,7 @@ impl Api {
             Self::Chat => "/chat/completions",
             Self::Completions => "/completions",
             Self::Responses | Self::CountResponseTokens | Self::CompactResponse => "/responses",
+            Self::KeptResponse => "/responses/",
             Self::Embeddings => "/embeddings",
             Self::Moderations => "/moderations",
             Self::Rerank => "/rerank",
@@ -149,7 +154,13 @@ impl Api {
 
     /// Nobody is charged for it.
     pub(super) fn is_free(self) -> bool {
-        matches!(self, Self::Moderations | Self::CountResponseTokens | Self::CountTokens)
+        matches!(self, Self::Moderations | Self::CountResponseTokens | Self::CountTokens | Self::KeptResponse)
+    }
+
+    /// The id in a recorded path of what the provider must keep before it can be asked for.
+    pub(super) fn kept_id(self, recorded: &str) -> Option<&str> {
+        let rest = recorded.rsplit_once(self.own_path()).filter(|_| self == Self::KeptResponse)?.1;
+        rest.split('/').next()
     }
 }
 
@@ -219,6 +230,7 @@ mod tests {
             (Api::Gemini, "/v1beta/models/g:countTokens", "/v1beta", "/v1beta/models/a:countTokens"),
             (Api::Bedrock, "/model/a.b-v1%3A0/converse", "", "/model/a/converse"),
             (Api::CompactResponse, "/v1/responses/compact", "/v1", "/v1/responses/compact"),
+            (Api::KeptResponse, "/v1/responses/resp_1/cancel", "/v1", "/v1/responses/resp_1/cancel"),
             (Api::Images, "/v1/images/edits", "/v1", "/v1/images/edits"),
             (Api::Audio, "/api/v1/audio/speech", "/api/v1", "/v1/audio/speech"),
         ];
@@ -226,5 +238,7 @@ mod tests {
             assert_eq!(api.base_path(recorded), base, "{recorded}");
             assert_eq!(api.client_path(recorded, "a"), path, "{recorded}");
         }
+        assert_eq!(Api::KeptResponse.kept_id("/v1/responses/resp_1/cancel"), Some("resp_1"));
+        assert_eq!(Api::Responses.kept_id("/v1/responses"), None);
     }
 }
