@@ -9,7 +9,12 @@ const CONTENT_TYPE: &str = "multipart/form-data; boundary=B";
 const BODY: &[u8] = b"--B\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nm\r\n--B--\r\n";
 
 pub(crate) fn check(bytes: &[u8]) {
-    for operation in [Operation::Transcriptions, Operation::Translations, Operation::ImageEdits] {
+    for operation in [
+        Operation::Transcriptions,
+        Operation::Translations,
+        Operation::ImageEdits,
+        Operation::ImageVariations,
+    ] {
         body(operation, bytes);
         // The same bytes as the header that names the boundary.
         if let Ok(content_type) = str::from_utf8(bytes)

@@ -15,7 +15,7 @@ const USAGE: Usage =
     Usage { input_uncached: 40, cache_read: 9, output_text: 20, output_reasoning: 3, ..Usage::NONE };
 
 fn told(usage: Option<&Usage>) -> HubTold<'_> {
-    HubTold { id: "7", model: "theirs", created: 1_700_000_000, usage, framing: Framing::Events, echo: &[] }
+    HubTold { id: "7", model: "theirs", created: 1_700_000_000, usage, framing: Framing::Events, asked: None }
 }
 
 /// Every dialect that can be translated, one of each family.

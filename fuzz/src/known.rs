@@ -28,8 +28,8 @@ pub(crate) fn operations(dialect: Dialect) -> &'static [Operation] {
     use Operation::{
         BatchEmbedContents, ChatCompletions, CompactResponse, Completions, Converse, ConverseStream,
         CountResponseTokens, CountTokens, Embed, EmbedContent, Embeddings, GenerateContent, ImageEdits,
-        ImageGenerations, InvokeModel, InvokeModelStream, Messages, Moderations, Rerank, Responses, Speech,
-        StreamGenerateContent, Transcriptions,
+        ImageGenerations, ImageVariations, InvokeModel, InvokeModelStream, Messages, Moderations, Rerank,
+        Responses, Speech, StreamGenerateContent, Transcriptions,
     };
     match dialect.family() {
         Family::OpenAi => &[
@@ -43,6 +43,7 @@ pub(crate) fn operations(dialect: Dialect) -> &'static [Operation] {
             Rerank,
             ImageGenerations,
             ImageEdits,
+            ImageVariations,
             Speech,
             Transcriptions,
         ],

@@ -99,6 +99,7 @@ fn principal(live: &Live) -> Principal {
         hard_budget: true,
         reserve_full: true,
         request_tags: Vec::new(),
+        prompts: Vec::new(),
     }
 }
 

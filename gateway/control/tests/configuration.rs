@@ -171,6 +171,23 @@ fn semantic_faults_are_found_at_the_value_at_fault() {
             "17:18: teams[0].projects[0].models[0]: there is no model `gtp`; did you mean `gpt`?",
         ),
         (
+            with("models: [gpt]", "models: [gpt]\n        prompts: [{ id: p, upstream: opnai }]"),
+            "18:38: teams[0].projects[0].prompts[0].upstream: there is no upstream `opnai`; did you mean `openai`?",
+        ),
+        (
+            with(
+                "models: [gpt]",
+                "models: [gpt]\n        prompts: [{ id: p, upstream: openai }, { id: p, upstream: openai }]",
+            ),
+            "18:54: teams[0].projects[0].prompts[1].id: the prompt `p` is given twice, first at main.yaml:18:25",
+        ),
+        (
+            with("models: [gpt]", "models: [gpt]\n        prompts: [{ id: p, upstream: openai }]")
+                .replace("dialect: openai", "dialect: openai\n    apis: [chat_completions]"),
+            "19:38: teams[0].projects[0].prompts[0].upstream: the upstream `openai` has no responses, which fill in \
+             stored prompts",
+        ),
+        (
             with("models: [gpt]", "models: [gpt]\n        zones: [su]"),
             "18:17: teams[0].projects[0].zones[0]: there is no zone `su`",
         ),

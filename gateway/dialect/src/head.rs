@@ -40,10 +40,14 @@ pub struct Head {
     pub include_usage: Option<bool>,
     /// The response that this one follows, by its provider's id.
     pub previous_response: Option<String>,
+    /// The stored prompt that it fills in, by its provider's id.
+    pub prompt: Option<String>,
+    /// The conversation that it belongs to, by its provider's id.
+    pub conversation: Option<String>,
     /// The provider keeps the answer.
     pub stores: bool,
-    /// The member that ties the request to state kept at one provider account, and is not followed.
-    pub stored_state: Option<&'static str>,
+    /// The answer is to be made after the call has ended.
+    pub background: bool,
     /// Whom the client names as its own user.
     pub end_user: Option<String>,
     /// Where the closing brace of the body stands.
@@ -169,12 +173,6 @@ impl<'a> Fields<'a> {
                 .map(|value| Some(Member { value, span }))
                 .map_err(|_| Malformed::member(name, "must be a whole number of at least 0")),
         }
-    }
-
-    /// True when the member is there and says something.
-    pub(crate) fn given(&mut self, name: &'static str, span: &Range<usize>) -> Result<bool, Malformed> {
-        self.once(name)?;
-        Ok(!matches!(self.raw(span), b"null" | b"false"))
     }
 }
 

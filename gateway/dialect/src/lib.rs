@@ -47,7 +47,7 @@ pub use hub::{
     EmbeddingClient, EmbeddingTranslation, EmbeddingUpstream, Given, HubAsk, HubBlock, HubBody, HubChoice,
     HubCodec, HubEffort, HubEmbedded, HubEmbedding, HubEmbeddingTold, HubEncoding, HubEvent, HubEventReader,
     HubEventWriter, HubFormat, HubMedia, HubPurpose, HubReply, HubRequest, HubRole, HubSource, HubStop,
-    HubThinking, HubTold, HubTool, HubTurn, Sealed, StreamTranslation, Translation, Untranslatable,
+    HubThinking, HubTold, HubTool, HubTurn, NameRule, Sealed, StreamTranslation, Translation, Untranslatable,
 };
 pub use json_array::ElementSplitter;
 pub use openai::{form_head::peek_form, media::spoken_tokens};

@@ -53,7 +53,8 @@ pub struct Call<'a> {
     /// What it asks for.
     pub operation: Operation,
     /// What the path names: the model, as Azure's deployments, Gemini and `/v1/models/{id}` have it
-    /// there, or the id of a response that a provider keeps.
+    /// there, or the id of what a provider keeps; of something in a conversation both ids, with a `/`
+    /// between them, which stands in neither.
     pub model: Option<Cow<'a, str>>,
 }
 
@@ -104,15 +105,21 @@ pub fn recognise<'a>(method: &str, path: &'a str, header: impl Fn(&str) -> bool)
         Known::Call(operation) if !speaks(dialect, operation) => {
             Recognised::Unknown { dialect, hint: Some(format!("/v1/{}", verb(operation))) }
         }
-        Known::Call(operation) => {
-            let names_one = operation == Operation::GetModel || operation.is_of_stored();
-            let model = names_one.then(|| segments[skipped + 1].clone());
-            call(method, dialect, operation, model)
-        }
+        Known::Call(operation) => call(method, dialect, operation, named(operation, &segments[skipped..])),
         Known::Later(what) => Recognised::Unsupported { dialect, what },
         Known::Nothing if nearest == Dialect::Bedrock => bedrock::unknown(None),
         Known::Nothing => Recognised::Unknown { dialect, hint: Some(hint(dialect, rest)) },
     }
+}
+
+/// What the path of an operation names; `rest` begins with the operation's own first segment.
+fn named<'a>(operation: Operation, rest: &[Cow<'a, str>]) -> Option<Cow<'a, str>> {
+    let names_one = operation == Operation::GetModel || operation.is_of_stored();
+    let first = rest.get(1).filter(|_| names_one)?;
+    Some(match rest.get(3) {
+        Some(item) => Cow::Owned([&**first, "/", &**item].concat()),
+        None => first.clone(),
+    })
 }
 
 /// What nearly all clients call, at the paths that the providers document: told at once.
@@ -134,7 +141,9 @@ fn call<'a>(
     model: Option<Cow<'a, str>>,
 ) -> Recognised<'a> {
     let allow = match operation {
-        Operation::GetResponse => "GET, DELETE",
+        Operation::GetResponse | Operation::GetConversationItem => "GET, DELETE",
+        Operation::GetConversation => "GET, POST, DELETE",
+        Operation::ListConversationItems => "GET, POST",
         operation => operation.method(),
     };
     if method != operation.method() {
@@ -172,6 +181,7 @@ fn deployment<'a>(method: &str, rest: &[&str], name: Cow<'a, str>) -> Recognised
             | Operation::Responses
             | Operation::ImageGenerations
             | Operation::ImageEdits
+            | Operation::ImageVariations
             | Operation::Speech
             | Operation::Transcriptions
             | Operation::Translations),
@@ -251,12 +261,14 @@ fn operation(method: &str, rest: &[&str]) -> Known {
         ["responses", _] => Known::Call(Operation::GetResponse),
         ["responses", _, "cancel"] => Known::Call(Operation::CancelResponse),
         ["responses", _, "input_items"] => Known::Call(Operation::ListResponseInput),
+        ["conversations", ..] => conversations(method, rest),
         ["completions"] => Known::Call(Operation::Completions),
         ["embeddings"] => Known::Call(Operation::Embeddings),
         ["moderations"] => Known::Call(Operation::Moderations),
         ["rerank"] | ["v2", "rerank"] => Known::Call(Operation::Rerank),
         ["images", "generations"] => Known::Call(Operation::ImageGenerations),
         ["images", "edits"] => Known::Call(Operation::ImageEdits),
+        ["images", "variations"] => Known::Call(Operation::ImageVariations),
         ["audio", "speech"] => Known::Call(Operation::Speech),
         ["audio", "transcriptions"] => Known::Call(Operation::Transcriptions),
         ["audio", "translations"] => Known::Call(Operation::Translations),
@@ -269,14 +281,27 @@ fn operation(method: &str, rest: &[&str]) -> Known {
     }
 }
 
+/// What is asked about conversations; a method that a path does not take is found out by its `GET`.
+fn conversations(method: &str, rest: &[&str]) -> Known {
+    Known::Call(match (rest, method) {
+        ([_], _) => Operation::CreateConversation,
+        ([_, _], "POST") => Operation::UpdateConversation,
+        ([_, _], "DELETE") => Operation::DeleteConversation,
+        ([_, _], _) => Operation::GetConversation,
+        ([_, _, "items"], "POST") => Operation::CreateConversationItems,
+        ([_, _, "items"], _) => Operation::ListConversationItems,
+        ([_, _, "items", _], "DELETE") => Operation::DeleteConversationItem,
+        ([_, _, "items", _], _) => Operation::GetConversationItem,
+        _ => return Known::Nothing,
+    })
+}
+
 /// Known calls that are not built yet, by their first segments; the more telling ones come first.
 const LATER: &[(&[&str], &str)] = &[
     (&["chat", "completions"], "stored chat completions"),
     (&["responses"], "stored responses"),
-    (&["conversations"], "conversations"),
     (&["messages", "batches"], "message batches"),
     (&["complete"], "text completions"),
-    (&["images", "variations"], "image variations"),
     (&["videos"], "videos"),
     (&["files"], "files"),
     (&["uploads"], "uploads"),
@@ -324,6 +349,14 @@ pub(crate) fn verb(operation: Operation) -> &'static str {
         | Operation::DeleteResponse
         | Operation::CancelResponse
         | Operation::ListResponseInput => "responses",
+        Operation::CreateConversation
+        | Operation::GetConversation
+        | Operation::UpdateConversation
+        | Operation::DeleteConversation
+        | Operation::ListConversationItems
+        | Operation::CreateConversationItems
+        | Operation::GetConversationItem
+        | Operation::DeleteConversationItem => "conversations",
         Operation::Completions => "completions",
         Operation::Embeddings => "embeddings",
         Operation::Moderations => "moderations",
@@ -331,6 +364,7 @@ pub(crate) fn verb(operation: Operation) -> &'static str {
         Operation::Rerank => "rerank",
         Operation::ImageGenerations => "images/generations",
         Operation::ImageEdits => "images/edits",
+        Operation::ImageVariations => "images/variations",
         Operation::Speech => "audio/speech",
         Operation::Transcriptions => "audio/transcriptions",
         Operation::Translations => "audio/translations",
@@ -454,6 +488,9 @@ mod tests {
             ("/v2/embed", Dialect::Cohere, Operation::Embed),
             ("/v1/images/generations", OpenAi, Operation::ImageGenerations),
             ("/v1/images/edits", OpenAi, Operation::ImageEdits),
+            ("/v1/images/variations", OpenAi, Operation::ImageVariations),
+            ("/v1/conversations", OpenAi, Operation::CreateConversation),
+            ("/openai/v1/conversations/", AzureOpenAi, Operation::CreateConversation),
             ("/v1/audio/speech", OpenAi, Operation::Speech),
             ("/v1/audio/transcriptions", OpenAi, Operation::Transcriptions),
             ("/openai/v1/audio/translations", AzureOpenAi, Operation::Translations),
@@ -508,15 +545,13 @@ mod tests {
     #[test]
     fn known_calls_that_are_not_built_are_told_apart() {
         let cases = [
-            ("POST", "/v1/images/variations"),
             ("GET", "/v1/files"),
             ("POST", "/v1/batches"),
             ("POST", "/v1/fine_tuning/jobs"),
             ("GET", "/v1/realtime"),
-            ("POST", "/v1/conversations"),
             ("GET", "/v1/chat/completions"),
             ("POST", "/v1/messages/batches"),
-            ("POST", "/openai/deployments/d/images/variations"),
+            ("POST", "/v1/chat/completions/chatcmpl_1"),
         ];
         for (method, path) in cases {
             assert!(matches!(plain(method, path), Recognised::Unsupported { .. }), "{path}");
@@ -524,7 +559,21 @@ mod tests {
     }
 
     #[test]
-    fn a_kept_response_is_named_by_its_id() {
+    fn what_is_kept_is_named_by_its_id() {
+        let (of_conversation, of_item) = ("conv_1", "conv_1/msg_2");
+        let conversations = [
+            ("GET", "/v1/conversations/conv_1", Operation::GetConversation, of_conversation),
+            ("POST", "/conversations/conv_1/", Operation::UpdateConversation, of_conversation),
+            ("DELETE", "/v1/conversations/conv_1", Operation::DeleteConversation, of_conversation),
+            ("GET", "/v1/conversations/conv_1/items", Operation::ListConversationItems, of_conversation),
+            ("POST", "/v1/conversations/conv_1/items", Operation::CreateConversationItems, of_conversation),
+            ("GET", "/v1/conversations/conv_1/items/msg_2", Operation::GetConversationItem, of_item),
+            ("DELETE", "/v1/conversations/conv_1/items/msg%5F2", Operation::DeleteConversationItem, of_item),
+        ];
+        for (method, path, operation, named) in conversations {
+            let want = Call { dialect: Dialect::OpenAi, operation, model: Some(named.into()) };
+            assert_eq!(plain(method, path), Recognised::Call(want), "{path}");
+        }
         let cases = [
             ("GET", "/v1/responses/resp_1", Operation::GetResponse),
             ("DELETE", "/responses/resp_1/", Operation::DeleteResponse),
@@ -537,6 +586,20 @@ mod tests {
         }
         let want = Recognised::WrongMethod { dialect: Dialect::OpenAi, allow: "GET, DELETE" };
         assert_eq!(plain("PUT", "/v1/responses/resp_1"), want);
+        let methods = [
+            ("/v1/conversations", "POST"),
+            ("/v1/conversations/conv_1", "GET, POST, DELETE"),
+            ("/v1/conversations/conv_1/items", "GET, POST"),
+            ("/v1/conversations/conv_1/items/msg_2", "GET, DELETE"),
+        ];
+        for (path, allow) in methods {
+            let want = Recognised::WrongMethod { dialect: Dialect::OpenAi, allow };
+            assert_eq!(plain("PUT", path), want, "{path}");
+        }
+        for path in ["/v1/conversations/c/turns", "/v1/conversations/c/items/i/x", "/v1/conversations/a%2Fb"]
+        {
+            assert!(matches!(plain("GET", path), Recognised::Unknown { .. }), "{path}");
+        }
     }
 
     #[test]

@@ -114,6 +114,7 @@ impl StreamReader {
             Operation::Completions => Kind::Chat(ChatReader::of_completions(hide_usage)),
             Operation::ImageGenerations
             | Operation::ImageEdits
+            | Operation::ImageVariations
             | Operation::Speech
             | Operation::Transcriptions
             | Operation::Translations => Kind::Media(MediaReader::new(operation)),
@@ -122,6 +123,14 @@ impl StreamReader {
             | Operation::DeleteResponse
             | Operation::CancelResponse
             | Operation::ListResponseInput
+            | Operation::CreateConversation
+            | Operation::GetConversation
+            | Operation::UpdateConversation
+            | Operation::DeleteConversation
+            | Operation::ListConversationItems
+            | Operation::CreateConversationItems
+            | Operation::GetConversationItem
+            | Operation::DeleteConversationItem
             | Operation::Embeddings
             | Operation::Embed
             | Operation::Moderations

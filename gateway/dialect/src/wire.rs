@@ -106,6 +106,22 @@ pub enum Operation {
     CancelResponse,
     /// What one was the answer to.
     ListResponseInput,
+    /// A conversation that its provider keeps: made.
+    CreateConversation,
+    /// One that is kept.
+    GetConversation,
+    /// What is noted beside one, made anew.
+    UpdateConversation,
+    /// The end of one.
+    DeleteConversation,
+    /// What was said in one.
+    ListConversationItems,
+    /// More to be in one.
+    CreateConversationItems,
+    /// One thing that was said.
+    GetConversationItem,
+    /// The end of that.
+    DeleteConversationItem,
     /// OpenAI's older text completions.
     Completions,
     /// OpenAI embeddings.
@@ -120,6 +136,8 @@ pub enum Operation {
     ImageGenerations,
     /// OpenAI images from images.
     ImageEdits,
+    /// OpenAI images like an image.
+    ImageVariations,
     /// OpenAI text to speech.
     Speech,
     /// OpenAI speech to text.
@@ -165,6 +183,14 @@ impl Operation {
             Self::DeleteResponse => "delete_response",
             Self::CancelResponse => "cancel_response",
             Self::ListResponseInput => "list_response_input",
+            Self::CreateConversation => "create_conversation",
+            Self::GetConversation => "get_conversation",
+            Self::UpdateConversation => "update_conversation",
+            Self::DeleteConversation => "delete_conversation",
+            Self::ListConversationItems => "list_conversation_items",
+            Self::CreateConversationItems => "create_conversation_items",
+            Self::GetConversationItem => "get_conversation_item",
+            Self::DeleteConversationItem => "delete_conversation_item",
             Self::Completions => "completions",
             Self::Embeddings => "embeddings",
             Self::Moderations => "moderations",
@@ -172,6 +198,7 @@ impl Operation {
             Self::Rerank => "rerank",
             Self::ImageGenerations => "image_generations",
             Self::ImageEdits => "image_edits",
+            Self::ImageVariations => "image_variations",
             Self::Speech => "speech",
             Self::Transcriptions => "transcriptions",
             Self::Translations => "translations",
@@ -203,6 +230,7 @@ impl Operation {
             | Self::Rerank
             | Self::ImageGenerations
             | Self::ImageEdits
+            | Self::ImageVariations
             | Self::Speech
             | Self::Transcriptions
             | Self::Translations
@@ -220,6 +248,14 @@ impl Operation {
             | Self::DeleteResponse
             | Self::CancelResponse
             | Self::ListResponseInput
+            | Self::CreateConversation
+            | Self::GetConversation
+            | Self::UpdateConversation
+            | Self::DeleteConversation
+            | Self::ListConversationItems
+            | Self::CreateConversationItems
+            | Self::GetConversationItem
+            | Self::DeleteConversationItem
             | Self::Moderations
             | Self::CountTokens
             | Self::ListModels
@@ -256,37 +292,80 @@ impl Operation {
     #[must_use]
     pub const fn method(self) -> &'static str {
         match self {
-            Self::GetResponse | Self::ListResponseInput | Self::ListModels | Self::GetModel => "GET",
-            Self::DeleteResponse => "DELETE",
+            Self::GetResponse
+            | Self::ListResponseInput
+            | Self::GetConversation
+            | Self::ListConversationItems
+            | Self::GetConversationItem
+            | Self::ListModels
+            | Self::GetModel => "GET",
+            Self::DeleteResponse | Self::DeleteConversation | Self::DeleteConversationItem => "DELETE",
             _ => "POST",
         }
     }
 
-    /// True when the path names a response that a provider keeps, and the body says nothing.
+    /// True when the path names what a provider keeps: a response, or a conversation and what is in it.
     #[must_use]
     pub const fn is_of_stored(self) -> bool {
+        self.is_of_conversation()
+            || matches!(
+                self,
+                Self::GetResponse | Self::DeleteResponse | Self::CancelResponse | Self::ListResponseInput
+            )
+    }
+
+    /// True when the path names a conversation, or one and something in it.
+    #[must_use]
+    pub const fn is_of_conversation(self) -> bool {
         matches!(
             self,
-            Self::GetResponse | Self::DeleteResponse | Self::CancelResponse | Self::ListResponseInput
+            Self::GetConversation
+                | Self::UpdateConversation
+                | Self::DeleteConversation
+                | Self::ListConversationItems
+                | Self::CreateConversationItems
+                | Self::GetConversationItem
+                | Self::DeleteConversationItem
         )
+    }
+
+    /// True when neither the path nor the body names a model.
+    #[must_use]
+    pub const fn names_no_model(self) -> bool {
+        self.is_of_stored() || matches!(self, Self::CreateConversation)
+    }
+
+    /// True when what is kept ends with a success of this call.
+    #[must_use]
+    pub const fn ends_what_is_kept(self) -> bool {
+        matches!(self, Self::DeleteResponse | Self::DeleteConversation)
+    }
+
+    /// True when the body is for the provider alone, and there may be one.
+    #[must_use]
+    pub const fn tells_provider_alone(self) -> bool {
+        matches!(self, Self::CreateConversation | Self::UpdateConversation | Self::CreateConversationItems)
     }
 
     /// True when the body is a form with files (`multipart/form-data`) or may be one.
     #[must_use]
     pub const fn takes_form(self) -> bool {
-        matches!(self, Self::ImageEdits | Self::Transcriptions | Self::Translations)
+        self.changes_images() || matches!(self, Self::Transcriptions | Self::Translations)
+    }
+
+    /// True when images are made of images.
+    pub(crate) const fn changes_images(self) -> bool {
+        matches!(self, Self::ImageEdits | Self::ImageVariations)
+    }
+
+    /// True when the answer is images.
+    pub(crate) const fn makes_images(self) -> bool {
+        self.changes_images() || matches!(self, Self::ImageGenerations)
     }
 
     /// True when the answer is sound or a picture or tells of one, and not a conversation.
     pub(crate) const fn is_media(self) -> bool {
-        matches!(
-            self,
-            Self::ImageGenerations
-                | Self::ImageEdits
-                | Self::Speech
-                | Self::Transcriptions
-                | Self::Translations
-        )
+        self.makes_images() || matches!(self, Self::Speech | Self::Transcriptions | Self::Translations)
     }
 }
 
@@ -314,8 +393,9 @@ impl Apis {
             | Operation::GetResponse
             | Operation::DeleteResponse
             | Operation::CancelResponse
-            | Operation::ListResponseInput => !matches!(self, Self::ChatCompletions),
-            _ => true,
+            | Operation::ListResponseInput
+            | Operation::CreateConversation => !matches!(self, Self::ChatCompletions),
+            operation => !operation.is_of_conversation() || !matches!(self, Self::ChatCompletions),
         }
     }
 

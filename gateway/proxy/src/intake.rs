@@ -28,9 +28,9 @@ pub(crate) struct Envelope {
     pub(crate) operation: Operation,
     /// The model in the path, where the dialect has it there.
     in_path: Option<String>,
-    /// The response that the path names, where it names one.
-    in_path_response: Option<String>,
-    /// Who keeps the response that the request names; the only upstream that can serve it.
+    /// What the path names of what a provider keeps, as a `Call` has it.
+    of_kept: Option<String>,
+    /// Who keeps what the request names; the only upstream that can serve it.
     pub(crate) pin: Option<Keeper>,
     pub(crate) head: Head,
     pub(crate) headers: HeaderMap,
@@ -42,15 +42,39 @@ pub(crate) struct Envelope {
     pub(crate) hub: HubForm,
 }
 
+/// What a request names by a provider's id.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Kept<'a> {
+    Response(&'a str),
+    Conversation(&'a str),
+}
+
+impl<'a> Kept<'a> {
+    pub(crate) fn id(self) -> &'a str {
+        match self {
+            Self::Response(id) | Self::Conversation(id) => id,
+        }
+    }
+
+    /// The refusal where it is not there for this caller.
+    pub(crate) fn unknown(self) -> Rejection {
+        match self {
+            Self::Response(id) => Rejection::UnknownResponse(id.to_owned()),
+            Self::Conversation(id) => Rejection::UnknownConversation(id.to_owned()),
+        }
+    }
+}
+
 /// A larger prompt is not kept while its stream runs: thousands of streams may.
 const LARGEST_KEPT: usize = 64 << 10;
 
 impl Envelope {
-    /// The model as the client names it.
+    /// The model as the client names it; of what is kept, the one that it was made by. Who makes a
+    /// conversation names none.
     pub(crate) fn model(&self) -> &str {
         let named = self.in_path.as_deref().or(self.head.model.as_ref().map(|model| model.value.as_str()));
         let kept = self.pin.as_ref().map(|keeper| keeper.model.as_str());
-        named.or(kept).expect("a request that names no model is not opened, or is pinned")
+        named.or(kept).unwrap_or_default()
     }
 
     /// The name came from an Azure deployment path.
@@ -58,22 +82,27 @@ impl Envelope {
         self.dialect == Dialect::AzureOpenAi && self.in_path.is_some()
     }
 
-    /// The kept response that the path names, or that this one is to follow.
-    pub(crate) fn names_response(&self) -> Option<&str> {
-        self.in_path_response.as_deref().or(self.head.previous_response.as_deref())
-    }
-
-    /// The kept response that the request is about.
-    pub(crate) fn of_response(&self) -> Option<&str> {
-        self.in_path_response.as_deref()
-    }
-
-    /// State that a provider keeps is bound to the account that keeps it; it is not followed yet.
-    pub(crate) fn refuse_stored_state(&self) -> Result<(), Rejection> {
-        match self.head.stored_state {
-            Some(field) => Err(Rejection::Unsupported(format!("`{field}` (state stored at a provider)"))),
-            None => Ok(()),
+    /// What is kept and named by the path, or is to be gone on with.
+    pub(crate) fn names_kept(&self) -> Option<Kept<'_>> {
+        if let Some(named) = self.of_kept() {
+            let id = named.split_once('/').map_or(named, |(id, _)| id);
+            let is_conversation = self.operation.is_of_conversation();
+            return Some(if is_conversation { Kept::Conversation(id) } else { Kept::Response(id) });
         }
+        let conversation = self.head.conversation.as_deref().map(Kept::Conversation);
+        conversation.or(self.head.previous_response.as_deref().map(Kept::Response))
+    }
+
+    /// What is kept and the path names, as a `Call` has it.
+    pub(crate) fn of_kept(&self) -> Option<&str> {
+        self.of_kept.as_deref()
+    }
+
+    /// A provider tells the usage of a response in the background only to who asks for it later, if anybody
+    /// does: until then it could be neither charged nor held to a budget.
+    pub(crate) fn refuse_background(&self) -> Result<(), Rejection> {
+        let why = "`background` (a response whose usage is told only later)";
+        if self.head.background { Err(Rejection::Unsupported(why.to_owned())) } else { Ok(()) }
     }
 
     /// What a target of another dialect would have to be asked.
@@ -106,33 +135,23 @@ pub(crate) fn open(
     zone: Option<Box<str>>,
     body: Bytes,
 ) -> Result<Envelope, Rejection> {
-    if call.operation.is_of_stored() {
-        let stream = query.as_deref().is_some_and(|query| query.split('&').any(|pair| pair == "stream=true"));
-        return Ok(Envelope {
-            dialect: call.dialect,
-            operation: call.operation,
-            in_path: None,
-            in_path_response: call.model.as_deref().map(str::to_owned),
-            pin: None,
-            head: Head { stream, ..Head::default() },
-            headers,
-            query,
-            zone,
-            body,
-            hub: HubForm::default(),
-        });
-    }
-    let head = head(call, &headers, &body)
-        .map_err(|malformed| Rejection::Invalid { message: malformed.message, param: malformed.param })?;
-    let in_path = call.model.as_deref().map(str::to_owned);
-    if in_path.is_none() && head.model.is_none() {
+    let is_unnamed = call.operation.names_no_model();
+    let head = match is_unnamed {
+        true => head_of_unnamed(call, query.as_deref(), &body),
+        false => head(call, &headers, &body),
+    };
+    let head =
+        head.map_err(|malformed| Rejection::Invalid { message: malformed.message, param: malformed.param })?;
+    let named = call.model.as_deref().map(str::to_owned);
+    let (in_path, of_kept) = if is_unnamed { (None, named) } else { (named, None) };
+    if !is_unnamed && in_path.is_none() && head.model.is_none() {
         return Err(Rejection::Invalid { message: "`model` is missing".into(), param: Some("model") });
     }
     Ok(Envelope {
         dialect: call.dialect,
         operation: call.operation,
         in_path,
-        in_path_response: None,
+        of_kept,
         pin: None,
         head,
         headers,
@@ -140,6 +159,22 @@ pub(crate) fn open(
         zone,
         body,
         hub: HubForm::default(),
+    })
+}
+
+/// The head of a request that names no model: what its provider is told is for the provider alone, and is
+/// one object, or nothing.
+fn head_of_unnamed(call: &Call<'_>, query: Option<&str>, body: &Bytes) -> Result<Head, Malformed> {
+    let operation = call.operation;
+    if operation.tells_provider_alone() && !body.is_empty() {
+        let read = call.dialect.codec().peek(operation, body)?;
+        return Ok(Head { model: None, end_user: None, ..read });
+    }
+    let asks_stream = |query: &str| query.split('&').any(|pair| pair == "stream=true");
+    Ok(Head {
+        stream: operation == Operation::GetResponse && query.is_some_and(asks_stream),
+        stores: operation == Operation::CreateConversation,
+        ..Head::default()
     })
 }
 

@@ -308,13 +308,17 @@ async fn travel(passage: &mut Passage, fate: &Rc<Fate>) -> Result<Response<Body>
     }
     let mut envelope = intake::open(call, std::mem::take(headers), query.take(), zone.take(), body)?;
     known.stream = envelope.head.stream;
-    if let Some(id) = envelope.names_response() {
+    if let Some(kept) = envelope.names_kept() {
         known.model = envelope.head.model.as_ref().map(|model| model.value.as_str().into());
-        let keeper = stored::find(worker, principal, id, exchange.started).await?;
+        let keeper = stored::find(worker, principal, kept, exchange.started).await?;
         envelope.pin = Some(keeper);
     }
+    if let Some(id) = envelope.head.prompt.as_deref() {
+        known.model = Some(envelope.model().into());
+        envelope.pin = Some(stored::of_prompt(principal, &envelope, id)?);
+    }
     let plan = envelope
-        .refuse_stored_state()
+        .refuse_background()
         .and_then(|()| route::plan(&snapshot.routes, principal, &envelope, exchange.started))
         .inspect_err(|_| known.model = Some(envelope.model().into()))?;
     let asked = plan.route.alias.clone();
@@ -348,11 +352,14 @@ async fn travel(passage: &mut Passage, fate: &Rc<Fate>) -> Result<Response<Body>
     worker.trap("admitted");
     fate.detachable.set(!envelope.head.stream);
     let mut dispatched = failover::dispatch(&mut trip, &plan, &envelope).await;
-    if let Some(id) = envelope.names_response() {
+    if envelope.pin.is_some() {
         dispatched = dispatched.map_err(stored::lost);
-        if envelope.operation == Operation::DeleteResponse && matches!(dispatched, Ok(Answer::Plain(_))) {
-            stored::forget(worker, id).await;
-        }
+    }
+    if let Some(kept) = envelope.names_kept()
+        && envelope.operation.ends_what_is_kept()
+        && matches!(dispatched, Ok(Answer::Plain(_)))
+    {
+        stored::forget(worker, kept.id()).await;
     }
     known.tried = trip.tried();
     let answer = dispatched.inspect_err(|rejection| trip.fail(rejection))?;

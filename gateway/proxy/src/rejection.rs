@@ -71,8 +71,14 @@ pub enum Rejection {
     /// No such response, or another project's.
     #[error("the response `{0}` does not exist here; one that says `store: false` is not kept")]
     UnknownResponse(String),
+    /// No such conversation, or another project's.
+    #[error("the conversation `{0}` does not exist here; only one that was made here does")]
+    UnknownConversation(String),
+    /// No such stored prompt, or none of this project's.
+    #[error("the stored prompt `{0}` is not among the project's; its configuration lists them as `prompts`")]
+    UnknownPrompt(String),
     /// The upstream that keeps what the request names cannot be asked.
-    #[error("the upstream that keeps this response is not available; no other one has it")]
+    #[error("the upstream that keeps what this request names is not available for it; no other one has it")]
     PinnedUnavailable,
     /// No such model.
     #[error("the model `{0}` does not exist here")]
@@ -173,9 +179,11 @@ impl Rejection {
             Self::Invalid { .. } | Self::Untranslatable(_) => StatusCode::BAD_REQUEST,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::SlowBody => StatusCode::REQUEST_TIMEOUT,
-            Self::UnknownPath { .. } | Self::UnknownModel(_) | Self::UnknownResponse(_) => {
-                StatusCode::NOT_FOUND
-            }
+            Self::UnknownPath { .. }
+            | Self::UnknownModel(_)
+            | Self::UnknownResponse(_)
+            | Self::UnknownConversation(_)
+            | Self::UnknownPrompt(_) => StatusCode::NOT_FOUND,
             Self::PinnedUnavailable => StatusCode::CONFLICT,
             Self::WrongMethod { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::Unsupported(_) => StatusCode::NOT_IMPLEMENTED,
@@ -220,6 +228,8 @@ impl Rejection {
             Self::Unsupported(_) => "unsupported_operation",
             Self::UnknownModel(_) => "model_not_found",
             Self::UnknownResponse(_) => "response_not_found",
+            Self::UnknownConversation(_) => "conversation_not_found",
+            Self::UnknownPrompt(_) => "prompt_not_found",
             Self::PinnedUnavailable => "pinned_upstream_unavailable",
             Self::ModelNotAllowed(_) => "model_not_allowed",
             Self::Unpriced(_) => "model_unpriced",

@@ -83,6 +83,8 @@ pub struct Principal {
     pub reserve_full: bool,
     /// Tags that a client may set by header; all others are ignored.
     pub request_tags: Vec<Name>,
+    /// Stored prompts that it may fill in, by their provider's id, each with the upstream that has it.
+    pub prompts: Vec<(Box<str>, UpstreamName)>,
 }
 
 /// A table that is looked into by every request. Its keys are the configuration's own and no client can

@@ -197,10 +197,10 @@ fn told<'a>(
     exchange: &Exchange,
 ) -> HubTold<'a> {
     let created = u64::try_from(exchange.started.get() / 1_000).unwrap_or(0);
-    let echo = match asking.form.0.get() {
-        Some(Ok(Said::Turns(asked))) => &asked.echo[..],
-        _ => &[],
+    let asked = match asking.form.0.get() {
+        Some(Ok(Said::Turns(asked))) => Some(&**asked),
+        _ => None,
     };
     let model = target.model.as_str();
-    HubTold { id, model, created, usage, framing: asking.framing(), echo }
+    HubTold { id, model, created, usage, framing: asking.framing(), asked }
 }

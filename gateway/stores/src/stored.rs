@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use tollgate_accounting::{
     ledger::StoreError,
-    stored::{KEPT_FOR, Keeper, LONGEST_ID, StoredResponses},
+    stored::{Keeper, LONGEST_ID, Lasting, StoredResponses},
 };
 use tollgate_domain::UnixMillis;
 
@@ -55,13 +55,13 @@ impl SqliteResponses {
 }
 
 impl StoredResponses for SqliteResponses {
-    fn keep(&self, id: &str, keeper: &Keeper, now: UnixMillis) -> Result<(), StoreError> {
+    fn keep(&self, id: &str, keeper: &Keeper, lasting: Lasting, now: UnixMillis) -> Result<(), StoreError> {
         if id.len() > LONGEST_ID {
             return Ok(());
         }
         let mut open = self.0.lock();
         open.sweep(now).map_err(failed)?;
-        let until = now.get().saturating_add(i64::try_from(KEPT_FOR.as_millis()).unwrap_or(i64::MAX));
+        let until = lasting.end(now).get();
         let mut insert = open
             .file
             .prepare_cached("INSERT OR IGNORE INTO responses VALUES (?, ?, ?, ?, ?, ?)")
@@ -135,7 +135,10 @@ mod tests {
     fn an_answer_is_remembered_for_a_month_also_over_a_restart() {
         let folder = TempDir::new().expect("a folder");
         let path = folder.path().join("stored.sqlite");
-        SqliteResponses::open(&path).expect("made").keep("resp_1", &keeper("a"), at(5)).expect("kept");
+        SqliteResponses::open(&path)
+            .expect("made")
+            .keep("resp_1", &keeper("a"), Lasting::AMonth, at(5))
+            .expect("kept");
         let again = SqliteResponses::open(&path).expect("opened");
         assert_eq!(again.find("resp_1", at(4 + MONTH)).expect("read"), Some(keeper("a")));
         assert_eq!(again.find("resp_1", at(5 + MONTH)).expect("read"), None);
@@ -146,12 +149,12 @@ mod tests {
     fn nobody_takes_over_an_id_and_what_was_deleted_is_gone() {
         let folder = TempDir::new().expect("a folder");
         let responses = SqliteResponses::open(&folder.path().join("s.sqlite")).expect("made");
-        responses.keep("resp_1", &keeper("a"), at(5)).expect("kept");
-        responses.keep("resp_1", &keeper("b"), at(6)).expect("ignored");
+        responses.keep("resp_1", &keeper("a"), Lasting::AMonth, at(5)).expect("kept");
+        responses.keep("resp_1", &keeper("b"), Lasting::AMonth, at(6)).expect("ignored");
         assert_eq!(responses.find("resp_1", at(7)).expect("read"), Some(keeper("a")));
         responses.forget("resp_1").expect("forgotten");
         assert_eq!(responses.find("resp_1", at(7)).expect("read"), None);
-        responses.keep(&"x".repeat(LONGEST_ID + 1), &keeper("a"), at(5)).expect("not kept");
+        responses.keep(&"x".repeat(LONGEST_ID + 1), &keeper("a"), Lasting::AMonth, at(5)).expect("not kept");
         assert_eq!(responses.find(&"x".repeat(LONGEST_ID + 1), at(7)).expect("read"), None);
     }
 
@@ -159,8 +162,8 @@ mod tests {
     fn what_is_over_does_not_stay_in_the_file() {
         let folder = TempDir::new().expect("a folder");
         let responses = SqliteResponses::open(&folder.path().join("s.sqlite")).expect("made");
-        responses.keep("resp_1", &keeper("a"), at(0)).expect("kept");
-        responses.keep("resp_2", &keeper("a"), at(MONTH + SWEEP_EVERY)).expect("kept");
+        responses.keep("resp_1", &keeper("a"), Lasting::AMonth, at(0)).expect("kept");
+        responses.keep("resp_2", &keeper("a"), Lasting::AMonth, at(MONTH + SWEEP_EVERY)).expect("kept");
         let count: i64 = responses
             .0
             .lock()
@@ -168,6 +171,17 @@ mod tests {
             .query_row("SELECT count(*) FROM responses", [], |row| row.get(0))
             .expect("read");
         assert_eq!(count, 1);
+    }
+
+    #[test]
+    fn a_conversation_is_remembered_until_it_is_deleted() {
+        let folder = TempDir::new().expect("a folder");
+        let kept = SqliteResponses::open(&folder.path().join("s.sqlite")).expect("made");
+        kept.keep("conv_1", &keeper("a"), Lasting::UntilDeleted, at(5)).expect("kept");
+        kept.keep("resp_1", &keeper("a"), Lasting::AMonth, at(100 * MONTH)).expect("kept");
+        assert_eq!(kept.find("conv_1", at(1_000 * MONTH)).expect("read"), Some(keeper("a")));
+        kept.forget("conv_1").expect("forgotten");
+        assert_eq!(kept.find("conv_1", at(6)).expect("read"), None);
     }
 
     #[test]

@@ -63,6 +63,20 @@ impl Caller {
         self.stream(path, headers, body).await?.rest().await
     }
 
+    /// Any call, the answer whole.
+    ///
+    /// # Errors
+    /// The connection failed before the head of an answer came.
+    pub async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Result<Reply> {
+        self.send(method, path, headers, body.into()).await?.rest().await
+    }
+
     /// Any `GET`, the answer whole.
     ///
     /// # Errors

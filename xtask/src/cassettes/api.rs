@@ -12,6 +12,8 @@ pub(super) enum Api {
     Responses,
     CountResponseTokens,
     CompactResponse,
+    /// Any call about a response that the provider keeps: its path tells which.
+    KeptResponse,
     Embeddings,
     Moderations,
     Rerank,
@@ -41,6 +43,7 @@ impl Api {
             "openai-responses" => Self::Responses,
             "openai-responses-input-tokens" => Self::CountResponseTokens,
             "openai-responses-compact" => Self::CompactResponse,
+            "openai-responses-retrieve" => Self::KeptResponse,
             "openai-embeddings" => Self::Embeddings,
             "openai-moderations" => Self::Moderations,
             "openai-rerank" => Self::Rerank,
@@ -66,6 +69,7 @@ impl Api {
             | Self::Responses
             | Self::CountResponseTokens
             | Self::CompactResponse
+            | Self::KeptResponse
             | Self::Embeddings
             | Self::Moderations
             | Self::Rerank
@@ -86,6 +90,7 @@ impl Api {
             Self::Chat => "/chat/completions",
             Self::Completions => "/completions",
             Self::Responses | Self::CountResponseTokens | Self::CompactResponse => "/responses",
+            Self::KeptResponse => "/responses/",
             Self::Embeddings => "/embeddings",
             Self::Moderations => "/moderations",
             Self::Rerank => "/rerank",
@@ -154,7 +159,13 @@ impl Api {
 
     /// Nobody is charged for it.
     pub(super) fn is_free(self) -> bool {
-        matches!(self, Self::Moderations | Self::CountResponseTokens | Self::CountTokens)
+        matches!(self, Self::Moderations | Self::CountResponseTokens | Self::CountTokens | Self::KeptResponse)
+    }
+
+    /// The id in a recorded path of what the provider must keep before it can be asked for.
+    pub(super) fn kept_id(self, recorded: &str) -> Option<&str> {
+        let rest = recorded.rsplit_once(self.own_path()).filter(|_| self == Self::KeptResponse)?.1;
+        rest.split('/').next()
     }
 }
 
@@ -225,6 +236,7 @@ mod tests {
             (Api::Bedrock, "/model/a.b-v1%3A0/converse", "", "/model/a/converse"),
             (Api::Embed, "/v2/embed", "", "/v2/embed"),
             (Api::CompactResponse, "/v1/responses/compact", "/v1", "/v1/responses/compact"),
+            (Api::KeptResponse, "/v1/responses/resp_1/cancel", "/v1", "/v1/responses/resp_1/cancel"),
             (Api::Images, "/v1/images/edits", "/v1", "/v1/images/edits"),
             (Api::Audio, "/api/v1/audio/speech", "/api/v1", "/v1/audio/speech"),
         ];
@@ -232,5 +244,7 @@ mod tests {
             assert_eq!(api.base_path(recorded), base, "{recorded}");
             assert_eq!(api.client_path(recorded, "a"), path, "{recorded}");
         }
+        assert_eq!(Api::KeptResponse.kept_id("/v1/responses/resp_1/cancel"), Some("resp_1"));
+        assert_eq!(Api::Responses.kept_id("/v1/responses"), None);
     }
 }

@@ -24,7 +24,13 @@ impl Expectation {
         if is_set("previous_response_id") {
             return Self::Refused { status: 404, code: "response_not_found" };
         }
-        if is_set("conversation") || body["background"] == Value::Bool(true) {
+        if is_set("conversation") {
+            return Self::Refused { status: 404, code: "conversation_not_found" };
+        }
+        if is_set("prompt") {
+            return Self::Refused { status: 404, code: "prompt_not_found" };
+        }
+        if body["background"] == Value::Bool(true) {
             return Self::Refused { status: 501, code: "unsupported_operation" };
         }
         match recording.response.status {

@@ -61,7 +61,7 @@ pub(crate) fn run(workspace: &Workspace, dir: &Path, only: Option<&str>, splits:
 
 /// Plays everything; gives what was seen and what the gateway logged.
 async fn replay(binary: &Path, plays: Vec<Play>) -> Result<(Vec<Played>, String)> {
-    let provider = Provider::start(plays.iter().map(|play| (play.slot.clone(), play.script()))).await?;
+    let provider = Provider::start(plays.iter().map(|play| (play.slot.clone(), play.at_provider()))).await?;
     let gateway = Gateway::start(binary, play::configuration(&plays, provider.address()))?;
     println!("replaying {} recordings in {} cuts", count_recordings(&plays), plays.len());
 

@@ -10,13 +10,14 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use bytes::Bytes;
-use serde_json::Value;
+use http::Method;
+use serde_json::{Value, json};
 use tollgate_test_support::{Admin, Caller, Reply};
 
 use super::{
     api::{Api, asked_model, form_field},
     expectation::Expectation,
-    provider::{Body, Provider, Received, Script},
+    provider::{Body, Provider, Received, Script, Slot},
     recording::{Recording, header_pairs},
     stream::Cut,
     verdict,
@@ -68,6 +69,9 @@ pub(super) struct Play {
     pub(super) expectation: Expectation,
 }
 
+/// The model that has made what a provider keeps.
+const MODEL_OF_KEPT: &str = "model-of-kept";
+
 /// Places at which the shortest recordings are cut in two, each by a request through the gateway.
 const PLACES_OF_SHORTEST: usize = 16;
 
@@ -80,8 +84,12 @@ pub(super) fn plan(recordings: impl IntoIterator<Item = Arc<Recording>>) -> Resu
     for recording in recordings {
         let name = recording.name.clone();
         let api = Api::of(&recording.dialect).with_context(|| format!("{name}: not a served API"))?;
-        ensure!(recording.request.method == "POST", "{name}: {} is not replayed", recording.request.method);
-        let model = asked_model(&recording).with_context(|| format!("{name}: no model is asked for"))?;
+        let kept = api.kept_id(recording.request.url.path());
+        let method = &*recording.request.method;
+        ensure!(kept.is_some() || method == "POST", "{name}: {method} is not replayed");
+        // What is kept was made by some model, which nobody names again.
+        let model = asked_model(&recording).or_else(|| kept.map(|_| MODEL_OF_KEPT.to_owned()));
+        let model = model.with_context(|| format!("{name}: no model is asked for"))?;
         let answer = recording.response.bytes().with_context(|| name.clone())?;
         let cuts: &[Cut] = if is_stream(&recording) { &Cut::OF_STREAMS } else { &Cut::OF_PLAIN };
         let more = if shortest.contains(&name) { PLACES_OF_SHORTEST } else { 0 };
@@ -175,6 +183,21 @@ regions:
 }
 
 impl Play {
+    /// Everything that the provider answers in this replay.
+    pub(super) fn at_provider(&self) -> Slot {
+        Slot { answer: self.script(), aside: self.of_kept().map(Kept::scripts).unwrap_or_default() }
+    }
+
+    /// What has to be kept before the recorded request can be answered.
+    fn of_kept(&self) -> Option<Kept<'_>> {
+        let path = self.recording.request.url.path();
+        Some(Kept { id: self.api.kept_id(path)?, base: self.api.base_path(path), ends: self.method() })
+    }
+
+    fn method(&self) -> Method {
+        Method::from_bytes(self.recording.request.method.as_bytes()).unwrap_or(Method::POST)
+    }
+
     /// What the provider answers to it.
     pub(super) fn script(&self) -> Script {
         let headers = header_pairs(&self.recording.response.headers)
@@ -199,7 +222,16 @@ impl Play {
         let headers: Vec<(&str, &str)> =
             headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let body = self.body_with_model(&self.slot)?;
-        Caller::new(gateway, "").post(&path, &headers, body).await
+        let caller = Caller::new(gateway, CLIENT_KEY);
+        let kept = self.of_kept();
+        if let Some(kept) = &kept {
+            kept.make(&caller, &self.slot).await?;
+        }
+        let reply = Caller::new(gateway, "").call(self.method(), &path, &headers, body).await?;
+        if let Some(kept) = kept {
+            kept.end(&caller).await?;
+        }
+        Ok(reply)
     }
 
     fn client_headers(&self) -> Vec<(String, String)> {
@@ -242,6 +274,53 @@ impl Play {
             }
         }
         Ok(Bytes::from(body.to_string()))
+    }
+}
+
+/// A response that the provider keeps while a request about it is replayed. Every cut of a recording is about
+/// the same id, and each has an upstream of its own: so each makes it anew, and ends it.
+struct Kept<'a> {
+    id: &'a str,
+    /// The path of the provider's base URL.
+    base: String,
+    /// The recorded method, which may end it already.
+    ends: Method,
+}
+
+impl Kept<'_> {
+    /// The provider makes it when it is asked for a response, and lets it be deleted.
+    fn scripts(self) -> Vec<(Method, String, Script)> {
+        let script = |body: Value| Script {
+            status: 200,
+            headers: vec![("content-type".to_owned(), "application/json".to_owned())],
+            body: Body::Sized(body.to_string().into()),
+        };
+        let made = json!({"id": self.id, "object": "response", "status": "completed", "model": MODEL_OF_KEPT,
+            "output": [], "usage": {"input_tokens": 1, "output_tokens": 1, "total_tokens": 2}});
+        let ended = json!({"id": self.id, "object": "response", "deleted": true});
+        let (all, one) = (format!("{}/responses", self.base), format!("{}/responses/{}", self.base, self.id));
+        let mut scripts = vec![(Method::POST, all, script(made))];
+        if self.ends != Method::DELETE {
+            scripts.push((Method::DELETE, one, script(ended)));
+        }
+        scripts
+    }
+
+    async fn make(&self, caller: &Caller, model: &str) -> Result<()> {
+        let body = json!({"model": model, "input": "Say something."}).to_string();
+        let reply = caller.post("/v1/responses", &[], body).await?;
+        ensure!(reply.status.is_success(), "it could not be made: {}", String::from_utf8_lossy(&reply.body));
+        Ok(())
+    }
+
+    async fn end(&self, caller: &Caller) -> Result<()> {
+        if self.ends == Method::DELETE {
+            return Ok(());
+        }
+        let path = format!("/v1/responses/{}", self.id);
+        let reply = caller.call(Method::DELETE, &path, &[], Bytes::new()).await?;
+        ensure!(reply.status.is_success(), "it could not be ended: {}", String::from_utf8_lossy(&reply.body));
+        Ok(())
     }
 }
 

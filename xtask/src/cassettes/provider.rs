@@ -1,4 +1,5 @@
-//! The scripted provider: it answers each path prefix with one recorded answer and keeps what came.
+//! The scripted provider: it answers each path prefix with one recorded answer and keeps what came. What a
+//! replay needs done before and after it is answered aside.
 
 use std::{
     collections::HashMap,
@@ -10,7 +11,7 @@ use std::{
 use anyhow::{Context as _, Result};
 use bytes::Bytes;
 use futures_util::stream;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full, StreamBody, combinators::BoxBody};
 use hyper::{
     body::{Frame, Incoming},
@@ -26,6 +27,23 @@ pub(super) struct Script {
     pub(super) status: u16,
     pub(super) headers: Vec<(String, String)>,
     pub(super) body: Body,
+}
+
+/// What is answered below one path prefix.
+#[derive(Clone, Debug)]
+pub(super) struct Slot {
+    /// Whatever is asked.
+    pub(super) answer: Script,
+    /// What else is answered, by method and path, and is not kept: it belongs to no recording.
+    pub(super) aside: Vec<(Method, String, Script)>,
+}
+
+impl Slot {
+    /// The script for a call, and whether it is one aside.
+    fn script(&self, method: &Method, path: &str) -> (&Script, bool) {
+        let aside = self.aside.iter().find(|(known, at, _)| known == method && at == path);
+        aside.map_or((&self.answer, false), |(_, _, script)| (script, true))
+    }
 }
 
 /// A body whose length is announced, or one that comes in pieces.
@@ -53,16 +71,16 @@ pub(super) struct Provider {
 
 /// The scripts by slot, and what came for each.
 struct Book {
-    scripts: HashMap<String, Script>,
+    slots: HashMap<String, Slot>,
     received: Mutex<HashMap<String, Vec<Received>>>,
 }
 
 impl Provider {
-    /// Listens, and answers `/SLOT/...` with the script of that slot.
-    pub(super) async fn start(scripts: impl IntoIterator<Item = (String, Script)>) -> Result<Self> {
+    /// Listens, and answers `/SLOT/...` with the scripts of that slot.
+    pub(super) async fn start(slots: impl IntoIterator<Item = (String, Slot)>) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await.context("no port for the scripted provider")?;
         let address = listener.local_addr().context("no address of the scripted provider")?;
-        let book = Arc::new(Book { scripts: scripts.into_iter().collect(), received: Mutex::default() });
+        let book = Arc::new(Book { slots: slots.into_iter().collect(), received: Mutex::default() });
         let mut serving = JoinSet::new();
         serving.spawn(accept(listener, Arc::clone(&book)));
         Ok(Self { address, book, _serving: serving })
@@ -106,19 +124,19 @@ async fn answer(
     let body = body.collect().await?.to_bytes();
     let whole = head.uri.path().trim_start_matches('/');
     let (slot, path) = whole.split_once('/').unwrap_or((whole, ""));
-    let received = Received {
-        path: format!("/{path}"),
-        query: head.uri.query().map(str::to_owned),
-        headers: head.headers,
-        body,
-    };
+    let path = format!("/{path}");
+    let script = book.slots.get(slot).map(|slot| slot.script(&head.method, &path));
+    if let Some((script, true)) = script {
+        return Ok(script.response());
+    }
+    let received = Received { path, query: head.uri.query().map(str::to_owned), headers: head.headers, body };
     book.received
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
         .entry(slot.to_owned())
         .or_default()
         .push(received);
-    Ok(book.scripts.get(slot).map_or_else(|| nothing_at(slot), Script::response))
+    Ok(script.map_or_else(|| nothing_at(slot), |(script, _)| script.response()))
 }
 
 fn nothing_at(slot: &str) -> Response<BoxBody<Bytes, Infallible>> {

@@ -37,7 +37,7 @@ pub use self::{
     model::{Balance, Model, Target},
     quantities::{Instant, Percent, Share, Size, Span},
     secret::SecretText,
-    team::{Key, Limits, Project, Team},
+    team::{Key, Limits, Project, StoredPrompt, Team},
     upstream::{Api, Dialect, InjectStreamUsage, Region, State, Timeouts, Upstream, UpstreamTls},
 };
 

@@ -32,8 +32,8 @@ impl Codec for Anthropic {
         request::peek(operation, body)
     }
 
-    fn estimate_input(&self, _operation: Operation, body: &[u8], head: &Head) -> InputEstimate {
-        request::estimate(body, head)
+    fn estimate_input(&self, _operation: Operation, body: &[u8], _head: &Head) -> InputEstimate {
+        request::estimate(body)
     }
 
     fn request_body(&self, operation: Operation, head: &Head, body: &Bytes, edits: &Edits<'_>) -> Bytes {

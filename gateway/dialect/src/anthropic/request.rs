@@ -75,13 +75,12 @@ pub(crate) fn edited(operation: Operation, head: &Head, body: &Bytes, edits: &Ed
 
 /// An upper bound of the input in tokens. Newer tokenizers of this vendor give up to a third more
 /// tokens than the common encodings, and tools bring hidden instructions.
-pub(crate) fn estimate(body: &[u8], head: &Head) -> InputEstimate {
+pub(crate) fn estimate(body: &[u8]) -> InputEstimate {
     let mut estimate = estimate::of_body(body);
     estimate.tokens = estimate.tokens.saturating_add(estimate.tokens / 3);
     if memchr::memmem::find(body, b"\"tools\"").is_some() {
         estimate.tokens = estimate.tokens.saturating_add(TOOL_PROMPT_TOKENS);
     }
-    estimate.lower_bound |= head.stored_state.is_some();
     estimate
 }
 

@@ -35,20 +35,22 @@ pub(crate) fn path(
         };
     }
     let verb = verb(operation);
-    let model = encode_segment(model.as_str());
+    let named = model.as_str();
+    let model = encode_segment(named);
     let path = match operation {
         Operation::ChatCompletions
         | Operation::Completions
         | Operation::Embeddings
         | Operation::ImageGenerations
         | Operation::ImageEdits
+        | Operation::ImageVariations
         | Operation::Speech
         | Operation::Transcriptions
         | Operation::Translations => {
             format!("{root}/openai/deployments/{model}/{verb}")
         }
         operation if operation.is_of_stored() => {
-            format!("{root}/openai/{verb}/{model}{}", openai::request::behind_id(operation))
+            openai::request::path_of_stored(operation, &format!("{root}/openai"), named)
         }
         Operation::GetModel => format!("{root}/openai/models/{model}"),
         _ => format!("{root}/openai/{verb}"),
@@ -79,6 +81,13 @@ mod tests {
                 "/openai/v1/chat/completions?api-version=preview",
             ),
             (Responses, "/team", None, dated, "/team/openai/responses?api-version=2024-10-21"),
+            (
+                Operation::GetConversation,
+                "",
+                None,
+                dated,
+                "/openai/conversations/my%20gpt?api-version=2024-10-21",
+            ),
             (GetModel, "", Some("a=1"), dated, "/openai/models/my%20gpt?a=1&api-version=2024-10-21"),
         ];
         for (operation, base, query, configured, want) in cases {

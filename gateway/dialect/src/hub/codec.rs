@@ -1,6 +1,8 @@
 //! The faces that a dialect has for translation, beside those of [`Codec`](crate::Codec).
 
-use super::{HubAsk, HubBody, HubEventReader, HubEventWriter, HubReply, HubRequest, HubTold, Untranslatable};
+use super::{
+    HubAsk, HubBody, HubEventReader, HubEventWriter, HubReply, HubRequest, HubTold, NameRule, Untranslatable,
+};
 use crate::wire::Operation;
 
 /// Reads and writes the hub form of one dialect.
@@ -17,6 +19,9 @@ pub trait HubCodec: Send + Sync {
     fn reads(&self, operation: Operation) -> bool {
         operation == self.operation()
     }
+
+    /// What an upstream takes for the name of a tool.
+    fn tool_names(&self) -> NameRule;
 
     /// Headers that an upstream demands and that a client of another dialect does not send.
     fn needed_headers(&self) -> &'static [(&'static str, &'static str)] {

@@ -11,6 +11,7 @@ mod arguments;
 mod codec;
 mod embedding;
 mod event;
+mod names;
 mod object;
 mod reply;
 mod request;
@@ -31,6 +32,7 @@ pub use embedding::{
     HubEncoding, HubPurpose,
 };
 pub use event::{HubEvent, HubEventReader, HubEventWriter};
+pub use names::NameRule;
 pub use reply::{HubReply, HubStop, HubTold};
 pub use request::{
     Given, HubAsk, HubBlock, HubBody, HubChoice, HubEffort, HubFormat, HubMedia, HubRequest, HubRole,

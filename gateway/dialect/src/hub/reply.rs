@@ -3,7 +3,7 @@
 use serde_json::value::RawValue;
 use tollgate_domain::Usage;
 
-use super::{Given, HubBlock};
+use super::{Given, HubBlock, HubRequest};
 use crate::framing::Framing;
 
 /// A whole answer of a model.
@@ -49,6 +49,14 @@ pub struct HubTold<'a> {
     pub usage: Option<&'a Usage>,
     /// How the client wants a stream to be cut.
     pub framing: Framing,
+    /// The request, members of which the answer may repeat and whose tools the upstream may know by other
+    /// names; `None` where it is not at hand.
+    pub asked: Option<&'a HubRequest>,
+}
+
+impl<'a> HubTold<'a> {
     /// Members of the request that the answer repeats.
-    pub echo: &'a [Given<Box<RawValue>>],
+    pub(crate) fn echo(&self) -> &'a [Given<Box<RawValue>>] {
+        self.asked.map_or(&[], |asked| &asked.echo)
+    }
 }

@@ -4,6 +4,7 @@ use tollgate_domain::Usage;
 
 use super::{
     HubAsk, HubBody, HubCodec, HubEvent, HubEventReader, HubEventWriter, HubRequest, HubTold, Untranslatable,
+    names::Names,
 };
 use crate::{
     codec::ErrorFace,
@@ -78,7 +79,8 @@ impl Translation {
     /// # Errors
     /// A part of the request has no place in the upstream's dialect.
     pub fn request(&self, request: &HubRequest, ask: &HubAsk<'_>) -> Result<HubBody, Untranslatable> {
-        self.upstream.write_request(request, ask)
+        let renamed = self.names(request).applied(request)?;
+        self.upstream.write_request(renamed.as_ref().unwrap_or(request), ask)
     }
 
     /// Turns a whole answer into the client's dialect; `None` when it is none.
@@ -86,6 +88,9 @@ impl Translation {
     pub fn reply(&self, body: &[u8], told: &HubTold<'_>) -> Option<Vec<u8>> {
         let mut reply = self.upstream.read_reply(body)?;
         name(&mut reply.model, told.model);
+        if let Some(asked) = told.asked {
+            self.names(asked).restore(&mut reply);
+        }
         Some(self.client.write_reply(self.operation, &reply, told))
     }
 
@@ -96,8 +101,14 @@ impl Translation {
             reader: self.upstream.event_reader(),
             writer: self.client.event_writer(self.operation, told, include_usage),
             model: told.model.to_owned(),
+            names: told.asked.map(|asked| self.names(asked)).unwrap_or_default(),
             steps: Vec::new(),
         }
+    }
+
+    /// By which names the upstream knows the request's tools.
+    fn names(&self, request: &HubRequest) -> Names {
+        Names::of(request, &self.upstream.tool_names())
     }
 }
 
@@ -114,6 +125,8 @@ pub struct StreamTranslation {
     writer: Box<dyn HubEventWriter>,
     /// As the upstream was asked for it.
     model: String,
+    /// The tools that it knows by other names.
+    names: Names,
     /// Empty between events; kept for its room.
     steps: Vec<HubEvent>,
 }
@@ -127,6 +140,7 @@ impl StreamTranslation {
             if let HubEvent::Start { model } = &mut step {
                 name(model, &self.model);
             }
+            self.names.restore_step(&mut step);
             self.writer.write(step, &mut out);
         }
         out

@@ -49,7 +49,7 @@ impl FormHead {
     }
 
     fn take(&mut self, operation: Operation, part: &Part<'_>, body: &[u8]) -> Result<(), Malformed> {
-        let makes_images = operation == Operation::ImageEdits;
+        let makes_images = operation.changes_images();
         match part.name {
             "model" => {
                 let value = self.text("model", part, body)?.to_owned();
@@ -94,7 +94,7 @@ impl FormHead {
 
     fn finish(mut self, operation: Operation) -> Head {
         let text = self.prompt_bytes.div_ceil(3) + OVERHEAD_TOKENS;
-        let tokens = if operation == Operation::ImageEdits {
+        let tokens = if operation.changes_images() {
             media::of_images(&mut self.head);
             text + self.images * IMAGE_TOKENS
         } else {

@@ -25,7 +25,7 @@ const BYTES_PER_DOCUMENT: u64 = 1_000;
 
 /// Reads the head of a JSON body.
 pub(crate) fn peek(operation: Operation, body: &[u8]) -> Result<Head, Malformed> {
-    let images = matches!(operation, Operation::ImageGenerations | Operation::ImageEdits);
+    let images = operation.makes_images();
     let speech = operation == Operation::Speech;
     let mut fields = Fields::new(body);
     let mut head = Head { choices: 1, ..Head::default() };
@@ -104,7 +104,7 @@ pub(crate) fn read(operation: Operation, body: &[u8], rules: &FaultRules) -> Rep
             let audio_millis = scalar_at_top(body, b"duration").and_then(millis);
             state(&mut reported, audio_millis.map(|audio_millis| Units { audio_millis, ..Units::NONE }));
         }
-        Operation::ImageGenerations | Operation::ImageEdits => {
+        operation if operation.makes_images() => {
             let units = images(body).map(|images| Units { images, ..Units::NONE });
             match &mut reported.usage {
                 Some(usage) => usage.units = units.unwrap_or_default(),
@@ -122,7 +122,7 @@ pub(super) fn take_usage(operation: Operation, raw: &[u8], reported: &mut Report
         let Some(usage) = &mut reported.usage else { return };
         // Unless the details say otherwise, all that comes out is the picture, or the sound.
         match operation {
-            Operation::ImageGenerations | Operation::ImageEdits if usage.output_image == 0 => {
+            operation if operation.makes_images() && usage.output_image == 0 => {
                 usage.output_image = std::mem::take(&mut usage.output_text);
             }
             Operation::Speech if usage.output_audio == 0 => {

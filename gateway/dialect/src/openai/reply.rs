@@ -223,7 +223,7 @@ pub(crate) fn read(operation: Operation, body: &[u8], rules: &FaultRules) -> Rep
         // What it tells of is another call, which was settled in its time.
         return Reported::default();
     }
-    let responses = operation == Operation::Responses;
+    let responses = matches!(operation, Operation::Responses | Operation::CreateConversation);
     // Its id matters as well, which the quicker way does not look for.
     let members = if responses { Members::of(body) } else { Members::of_answer(body) };
     let mut reported = Reported {

@@ -31,7 +31,7 @@ pub(crate) fn peek(operation: Operation, body: &[u8]) -> Result<Head, Malformed>
     let mut fields = Fields::new(body);
     let mut head = Head { choices: 1, ..Head::default() };
     // Unless told otherwise, it does.
-    let mut keeps = responses;
+    let mut keeps = responses || operation == Operation::CreateConversation;
     let extent = members(body, |name, span| {
         match name {
             b"model" => head.model = fields.text("model", span)?,
@@ -63,13 +63,21 @@ pub(crate) fn peek(operation: Operation, body: &[u8]) -> Result<Head, Malformed>
                 head.previous_response = fields.text("previous_response_id", span)?.map(|id| id.value);
             }
             b"store" if responses => keeps = fields.flag("store", &span)?.unwrap_or(true),
-            b"conversation" if stateful => stored(&mut head, &mut fields, "conversation", span)?,
-            b"prompt" if stateful => stored(&mut head, &mut fields, "prompt", span)?,
-            b"background" if responses => stored(&mut head, &mut fields, "background", span)?,
+            b"conversation" if stateful => head.conversation = conversation(&mut fields, &span)?,
+            b"prompt" if stateful => head.prompt = prompt(&mut fields, &span)?,
+            b"background" if responses => {
+                head.background = fields.flag("background", &span)?.unwrap_or(false)
+            }
             _ => {}
         }
         Ok(())
     })?;
+    if head.conversation.is_some() && head.previous_response.is_some() {
+        return Err(Malformed::member(
+            "conversation",
+            "cannot be given together with `previous_response_id`",
+        ));
+    }
     head.stores = keeps;
     head.body_end = extent.end;
     head.no_members = extent.empty;
@@ -93,16 +101,37 @@ fn larger(one: Option<Member<u64>>, other: Option<Member<u64>>) -> Option<Member
     [one, other].into_iter().flatten().max_by_key(|cap| cap.value)
 }
 
-fn stored(
-    head: &mut Head,
-    fields: &mut Fields<'_>,
-    name: &'static str,
-    span: Range<usize>,
-) -> Result<(), Malformed> {
-    if fields.given(name, &span)? {
-        head.stored_state.get_or_insert(name);
+/// The id of a conversation, which stands alone or in an object.
+fn conversation(fields: &mut Fields<'_>, span: &Range<usize>) -> Result<Option<String>, Malformed> {
+    let wrong = || Malformed::member("conversation", "must be an id, or an object with an `id`");
+    let raw = fields.once_raw("conversation", span)?;
+    match raw.first() {
+        Some(b'{') => id_inside(raw, "conversation.id")?.map(Some).ok_or_else(wrong),
+        Some(b'"') => serde_json::from_slice(raw).map(Some).map_err(|_| wrong()),
+        _ if raw == b"null" => Ok(None),
+        _ => Err(wrong()),
     }
-    Ok(())
+}
+
+/// The id of a stored prompt.
+fn prompt(fields: &mut Fields<'_>, span: &Range<usize>) -> Result<Option<String>, Malformed> {
+    let wrong = || Malformed::member("prompt", "must be an object with an `id`");
+    match fields.once_raw("prompt", span)? {
+        b"null" => Ok(None),
+        raw if raw.first() == Some(&b'{') => id_inside(raw, "prompt.id")?.map(Some).ok_or_else(wrong),
+        _ => Err(wrong()),
+    }
+}
+
+fn id_inside(raw: &[u8], place: &'static str) -> Result<Option<String>, Malformed> {
+    let (mut inner, mut id) = (Fields::new(raw), None);
+    members(raw, |name, value| {
+        if name == b"id" {
+            id = inner.text(place, value)?.map(|id| id.value);
+        }
+        Ok(())
+    })?;
+    Ok(id)
 }
 
 fn stream_options(head: &mut Head, fields: &mut Fields<'_>, span: Range<usize>) -> Result<(), Malformed> {
@@ -206,7 +235,8 @@ pub(crate) fn estimate(body: &[u8], head: &Head) -> InputEstimate {
         Some(form) => form.input,
         None => estimate::of_body(body),
     };
-    estimate.lower_bound |= head.stored_state.is_some() || head.previous_response.is_some();
+    estimate.lower_bound |=
+        head.previous_response.is_some() || head.conversation.is_some() || head.prompt.is_some();
     estimate
 }
 
@@ -217,22 +247,34 @@ pub(crate) fn path(
     model: &UpstreamModel,
     query: Option<&str>,
 ) -> String {
-    let mut path = format!("{}/{}", base_path.trim_end_matches('/'), verb(operation));
-    if operation == Operation::GetModel || operation.is_of_stored() {
-        path.push('/');
-        path.push_str(&encode_segment(model.as_str()));
-        path.push_str(behind_id(operation));
-    }
+    let base = base_path.trim_end_matches('/');
+    let path = if operation == Operation::GetModel || operation.is_of_stored() {
+        path_of_stored(operation, base, model.as_str())
+    } else {
+        format!("{base}/{}", verb(operation))
+    };
     join_query(path, query, None)
 }
 
-/// What follows the id of a response.
-pub(crate) fn behind_id(operation: Operation) -> &'static str {
-    match operation {
+/// The path that names one model, or what is kept. `named` is as a [`Call`](crate::Call) has it.
+pub(crate) fn path_of_stored(operation: Operation, base: &str, named: &str) -> String {
+    let both = named.split_once('/').filter(|_| operation.is_of_conversation());
+    let (id, item) = both.map_or((named, None), |(id, item)| (id, Some(item)));
+    let mut path = format!("{base}/{}/{}", verb(operation), encode_segment(id));
+    path.push_str(match operation {
         Operation::CancelResponse => "/cancel",
         Operation::ListResponseInput => "/input_items",
+        Operation::ListConversationItems
+        | Operation::CreateConversationItems
+        | Operation::GetConversationItem
+        | Operation::DeleteConversationItem => "/items",
         _ => "",
+    });
+    if let Some(item) = item {
+        path.push('/');
+        path.push_str(&encode_segment(item));
     }
+    path
 }
 
 /// What an OpenAI upstream may see of the client's headers. Organisation and project are left
@@ -344,20 +386,58 @@ mod tests {
     }
 
     #[test]
-    fn state_at_the_provider_is_named() {
+    fn a_conversation_is_named_alone_or_in_an_object() {
         let cases = [
-            (r#"{"previous_response_id":"r"}"#, None),
-            (r#"{"previous_response_id":null,"background":false}"#, None),
-            (r#"{"conversation":{"id":"c"}}"#, Some("conversation")),
-            (r#"{"prompt":{"id":"p"}}"#, Some("prompt")),
-            (r#"{"background":true,"store":true}"#, Some("background")),
+            (r#"{"conversation":"conv_1"}"#, Ok(Some("conv_1"))),
+            (r#"{"conversation":{"id":"conv\u005f1"}}"#, Ok(Some("conv_1"))),
+            (r#"{"conversation":null,"previous_response_id":"r"}"#, Ok(None)),
+            ("{}", Ok(None)),
+            (r#"{"conversation":{}}"#, Err("conversation")),
+            (r#"{"conversation":{"id":null}}"#, Err("conversation")),
+            (r#"{"conversation":{"id":1}}"#, Err("conversation.id")),
+            (r#"{"conversation":{"id":"a","id":"b"}}"#, Err("conversation.id")),
+            (r#"{"conversation":"a","conversation":"b"}"#, Err("conversation")),
+            (r#"{"conversation":["a"]}"#, Err("conversation")),
+            (r#"{"conversation":"\ud800"}"#, Err("conversation")),
+            (r#"{"conversation":"a","previous_response_id":"r"}"#, Err("conversation")),
         ];
         for (body, want) in cases {
-            assert_eq!(
-                peek(Operation::Responses, body.as_bytes()).map(|head| head.stored_state),
-                Ok(want),
-                "{body}"
-            );
+            let head = peek(Operation::Responses, body.as_bytes());
+            let got = head.map(|head| head.conversation).map_err(|fault| fault.param.unwrap_or_default());
+            assert_eq!(got.as_ref().map(Option::as_deref), want.as_ref().map(|id| *id), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_stored_prompt_is_named_in_an_object() {
+        let cases = [
+            (r#"{"prompt":{"version":"2","id":"pmpt_1","variables":{"id":"x"}}}"#, Ok(Some("pmpt_1"))),
+            (r#"{"prompt":null}"#, Ok(None)),
+            (r#"{"prompt":"pmpt_1"}"#, Err("prompt")),
+            (r#"{"prompt":{"version":"2"}}"#, Err("prompt")),
+            (r#"{"prompt":{"id":"a","id":"b"}}"#, Err("prompt.id")),
+        ];
+        for (body, want) in cases {
+            let head = peek(Operation::Responses, body.as_bytes());
+            let got = head.map(|head| head.prompt).map_err(|fault| fault.param.unwrap_or_default());
+            assert_eq!(got.as_ref().map(Option::as_deref), want.as_ref().map(|id| *id), "{body}");
+        }
+    }
+
+    #[test]
+    fn what_is_kept_has_a_path_of_its_own() {
+        use Operation::{
+            CancelResponse, DeleteConversationItem, GetConversation, GetModel, ListConversationItems,
+        };
+        let cases = [
+            (CancelResponse, "resp 1", "/v1/responses/resp%201/cancel"),
+            (GetConversation, "conv_1", "/v1/conversations/conv_1"),
+            (ListConversationItems, "conv_1", "/v1/conversations/conv_1/items"),
+            (DeleteConversationItem, "conv_1/msg 2", "/v1/conversations/conv_1/items/msg%202"),
+            (GetModel, "meta/llama", "/v1/models/meta%2Fllama"),
+        ];
+        for (operation, named, want) in cases {
+            assert_eq!(path(operation, "/v1/", &named.into(), None), want);
         }
     }
 

@@ -1,5 +1,7 @@
 //! Requests, answers and streams between dialects through the hub form, by table and by law.
 
+#[path = "../aws/mod.rs"]
+mod aws;
 mod bedrock;
 mod embeddings;
 mod embeddings_of_vendors;
@@ -9,6 +11,7 @@ mod replies;
 mod requests;
 mod responses;
 mod streams;
+mod tool_names;
 
 use serde_json::Value;
 use tollgate_dialect::{Apis, Dialect, Framing, HubAsk, HubTold, Operation, Translation, Untranslatable};
@@ -51,7 +54,7 @@ fn carried_for(
 }
 
 fn told(usage: Option<&Usage>) -> HubTold<'_> {
-    HubTold { id: "7", model: "theirs", created: 1_700_000_000, usage, framing: Framing::Events, echo: &[] }
+    HubTold { id: "7", model: "theirs", created: 1_700_000_000, usage, framing: Framing::Events, asked: None }
 }
 
 /// The data of each event, `[DONE]` as a string.

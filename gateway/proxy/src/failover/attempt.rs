@@ -115,7 +115,7 @@ pub(super) async fn run(
         worker.pools.take(&target.upstream).await.map_err(|error| Failure::of(Class::Connect(error)))?;
     let outgoing = UpstreamRequest {
         operation,
-        response: envelope.of_response(),
+        kept: envelope.of_kept(),
         headers: &envelope.headers,
         query,
         needed,
@@ -188,10 +188,9 @@ fn ask<'a>(
     }
     let edits = Edits { model: Some(target.model.as_str()), include_usage, output_cap: needs_cap.then(cap) };
     let codec = target.upstream.dialect.codec();
-    let body = match envelope.of_response() {
-        // What is asked about a kept response names no model.
-        Some(_) => envelope.body.clone(),
-        None => codec.request_body(envelope.operation, &envelope.head, &envelope.body, &edits),
+    let body = match envelope.operation.names_no_model() {
+        true => envelope.body.clone(),
+        false => codec.request_body(envelope.operation, &envelope.head, &envelope.body, &edits),
     };
     let (operation, query) = (envelope.operation, envelope.query.as_deref());
     Ok(Asked { operation, query, needed: &[], body, way: None, dropped: None })

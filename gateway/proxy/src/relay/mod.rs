@@ -8,7 +8,8 @@ mod headers;
 mod stream;
 
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
-use tollgate_accounting::stored::Keeper;
+use tollgate_accounting::stored::{Keeper, Lasting};
+use tollgate_dialect::Operation;
 use tollgate_domain::Money;
 
 use crate::{
@@ -45,13 +46,13 @@ pub(crate) async fn respond(mut trip: Trip, answer: Answer) -> Result<Response<B
             headers::for_client(response.headers_mut(), &trip);
             tell_dropped(response.headers_mut(), plain.dropped);
             let response_id = plain.reported.response_id.clone();
-            let keeper = keeper(&trip);
+            let (keeper, lasting) = (keeper(&trip), lasting(&trip));
             let worker = trip.worker().clone();
             let reading =
                 Reading { counted_output: plain.reported.counted_output, reported: Some(plain.reported) };
             let cost = settle(&mut trip, Exit::Completed(reading)).await?;
             if let (Some(id), Some(keeper)) = (response_id, keeper) {
-                stored::keep(&worker, id, keeper).await;
+                stored::keep(&worker, id, keeper, lasting).await;
             }
             if let Some(cost) = cost {
                 let text =
@@ -66,7 +67,7 @@ pub(crate) async fn respond(mut trip: Trip, answer: Answer) -> Result<Response<B
 /// Remembers a response that its provider keeps, before the client knows of it.
 async fn keep(trip: &Trip, id: Option<Box<str>>) {
     if let (Some(id), Some(keeper)) = (id, keeper(trip)) {
-        stored::keep(trip.worker(), id, keeper).await;
+        stored::keep(trip.worker(), id, keeper, lasting(trip)).await;
     }
 }
 
@@ -80,6 +81,13 @@ fn keeper(trip: &Trip) -> Option<Keeper> {
         model: asked.alias.clone(),
         upstream: target.upstream.name.clone(),
     })
+}
+
+fn lasting(trip: &Trip) -> Lasting {
+    match trip.asked().operation {
+        Operation::CreateConversation => Lasting::UntilDeleted,
+        _ => Lasting::AMonth,
+    }
 }
 
 /// Settles and waits until the record is as durable as the configuration asks.

@@ -5,6 +5,7 @@
 //! target that is not in the plan is never tried.
 
 mod choose;
+mod unnamed;
 
 use std::sync::Arc;
 
@@ -81,21 +82,19 @@ pub(crate) struct Candidate {
 /// Finds the targets that may serve the request.
 ///
 /// # Errors
-/// No such model, not allowed for this key, or no target in the permitted zones.
+/// No such model, not allowed for this key, no target in the permitted zones, or the upstream that keeps
+/// what the request names is not among the targets.
 pub(crate) fn plan(
     routes: &Routes,
     principal: &Principal,
     envelope: &Envelope,
     started: UnixMillis,
 ) -> Result<RoutePlan, Rejection> {
+    if envelope.operation.names_no_model() {
+        return unnamed::plan(routes, principal, envelope, started);
+    }
     let unknown = || Rejection::UnknownModel(envelope.model().to_owned());
-    let plan = find(routes, envelope)
-        .ok_or_else(unknown)
-        .and_then(|route| along(route, principal, envelope, started));
-    // Who names a response only has named no model that could be wrong.
-    plan.map_err(
-        |rejection| if envelope.of_response().is_some() { Rejection::PinnedUnavailable } else { rejection },
-    )
+    find(routes, envelope).ok_or_else(unknown).and_then(|route| along(route, principal, envelope, started))
 }
 
 /// The targets that may serve the request by another model than it asks for; `None` where the caller

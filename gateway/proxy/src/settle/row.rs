@@ -289,6 +289,8 @@ pub(crate) fn refused(worker: &Rc<Worker>, call: RefusedCall<'_>) {
         call.rejection,
         Rejection::UnknownModel(_)
             | Rejection::UnknownResponse(_)
+            | Rejection::UnknownConversation(_)
+            | Rejection::UnknownPrompt(_)
             | Rejection::Invalid { .. }
             | Rejection::TooLarge { .. }
             | Rejection::SlowBody

@@ -13,12 +13,22 @@ use crate::upstream::Scheme;
 const OPERATIONS: usize = Operation::GetModel as usize + 1;
 
 /// What is made when a target is first used.
-#[derive(Default)]
 pub struct Prepared {
     host: OnceLock<Option<HeaderValue>>,
     upstream: OnceLock<Option<HeaderValue>>,
     region: OnceLock<Option<HeaderValue>>,
     uris: [OnceLock<Option<Uri>>; OPERATIONS],
+}
+
+impl Default for Prepared {
+    fn default() -> Self {
+        Self {
+            host: OnceLock::new(),
+            upstream: OnceLock::new(),
+            region: OnceLock::new(),
+            uris: std::array::from_fn(|_| OnceLock::new()),
+        }
+    }
 }
 
 impl Target {
@@ -48,9 +58,9 @@ impl Target {
         }
     }
 
-    /// Where a kept response is asked for.
-    pub(crate) fn uri_of_response(&self, operation: Operation, id: &str, query: Option<&str>) -> Option<Uri> {
-        self.make_uri(operation, &id.into(), query)
+    /// Where what is kept is asked for.
+    pub(crate) fn uri_of_kept(&self, operation: Operation, named: &str, query: Option<&str>) -> Option<Uri> {
+        self.make_uri(operation, &named.into(), query)
     }
 
     fn make_uri(&self, operation: Operation, named: &UpstreamModel, query: Option<&str>) -> Option<Uri> {

@@ -15,8 +15,8 @@ use crate::snapshot::Target;
 pub(crate) struct UpstreamRequest<'a> {
     /// What the upstream is asked for.
     pub(crate) operation: Operation,
-    /// The kept response that it is about.
-    pub(crate) response: Option<&'a str>,
+    /// What is kept and it is about.
+    pub(crate) kept: Option<&'a str>,
     pub(crate) headers: &'a HeaderMap,
     pub(crate) query: Option<&'a str>,
     /// Headers that its dialect demands and the client's dialect does not have.
@@ -41,8 +41,8 @@ pub(crate) fn build(
     let body = request.body;
     let mut built = Request::new(Full::new(body.clone()));
     *built.method_mut() = Method::from_bytes(request.operation.method().as_bytes()).ok()?;
-    *built.uri_mut() = match request.response {
-        Some(id) => target.uri_of_response(request.operation, id, request.query)?,
+    *built.uri_mut() = match request.kept {
+        Some(named) => target.uri_of_kept(request.operation, named, request.query)?,
         None => target.uri(request.operation, request.query)?,
     };
     let headers = built.headers_mut();

@@ -94,11 +94,31 @@ fn cases() -> Vec<(&'static str, Ask, u16, &'static str)> {
             "invalid_request",
         ),
         (
-            "state that is made elsewhere",
-            Ask { path: "/v1/responses", ..chat() }
-                .body(r#"{"model":"chat","conversation":"conv_1","input":"x"}"#),
+            "what is billed later",
+            Ask { path: "/v1/responses", ..chat() }.body(r#"{"model":"chat","background":true,"input":"x"}"#),
             501,
             "unsupported_operation",
+        ),
+        (
+            "a conversation of nobody",
+            Ask { path: "/v1/responses", ..chat() }
+                .body(r#"{"model":"chat","conversation":"conv_1","input":"x"}"#),
+            404,
+            "conversation_not_found",
+        ),
+        (
+            "a prompt of nobody",
+            Ask { path: "/v1/responses", ..chat() }
+                .body(r#"{"model":"chat","prompt":{"id":"pmpt_1"},"input":"x"}"#),
+            404,
+            "prompt_not_found",
+        ),
+        (
+            "a conversation of another kind",
+            Ask { path: "/v1/responses", ..chat() }
+                .body(r#"{"model":"chat","conversation":{"id":["c"]},"input":"x"}"#),
+            400,
+            "invalid_request",
         ),
         (
             "a response of nobody",

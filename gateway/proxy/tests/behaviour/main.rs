@@ -7,6 +7,7 @@ mod arrows;
 mod bedrock;
 mod bills;
 mod clients;
+mod conversations;
 mod credentials;
 mod crossings;
 mod disk;

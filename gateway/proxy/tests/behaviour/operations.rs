@@ -112,7 +112,7 @@ fn free_and_ranked() -> [Case; 4] {
     ]
 }
 
-fn pictures() -> [Case; 3] {
+fn pictures() -> [Case; 4] {
     [
         Case {
             path: "/v1/images/generations",
@@ -139,6 +139,21 @@ fn pictures() -> [Case; 3] {
             usage: Usage { input_uncached: 8, output_image: 100, ..NONE },
             source: UsageSource::Reported,
             cost: "0.001008",
+        },
+        Case {
+            path: "/v1/images/variations",
+            content_type: FORM,
+            body: PICTURE,
+            answer_type: JSON,
+            answer: br#"{"created":1,"data":[{"url":"https://example.com/1"},{"url":"https://example.com/2"}],"usage":{"input_tokens":290,"input_tokens_details":{"image_tokens":290},"output_tokens":50,"total_tokens":340}}"#,
+            usage: Usage {
+                input_image: 290,
+                output_image: 50,
+                units: Units { images: 2, ..Units::NONE },
+                ..NONE
+            },
+            source: UsageSource::Reported,
+            cost: "0.00079",
         },
         Case {
             path: "/v1/images/edits",

@@ -193,13 +193,66 @@ async fn a_provider_that_no_longer_has_it_speaks_for_itself() {
 }
 
 #[tokio::test]
-async fn what_is_made_elsewhere_or_billed_later_is_still_refused() {
+async fn what_is_billed_later_than_it_is_made_is_refused_and_says_why() {
     let provider = provider().await;
     let gateway = Gateway::start(Setup::new([&provider]));
-    for member in [r#""conversation":"conv_1""#, r#""prompt":{"id":"p"}"#, r#""background":true"#] {
-        let answer = gateway.send(&create(format!(r#"{{"model":"chat","input":"x",{member}}}"#))).await;
-        assert_eq!(told(&answer), (501, "unsupported_operation"), "{member}");
-    }
+    let answer = gateway.send(&create(r#"{"model":"chat","input":"x","background":true}"#)).await;
+    assert_eq!(told(&answer), (501, "unsupported_operation"));
+    assert!(answer.text().contains("`background`") && answer.text().contains("usage"), "{}", answer.text());
     assert_eq!(calls(&provider), 0);
+    gateway.stop().await;
+}
+
+const FILLED: &str = r#"{ "model":"chat", "prompt":{"id":"pmpt_1","variables":{"a":"b"}} }"#;
+
+/// Two providers, and a project with a prompt that the second one has.
+async fn with_a_prompt() -> ([Simulator; 2], Gateway, String) {
+    let providers = [provider().await, provider().await];
+    let mut setup = Setup::new(&providers);
+    let owner = setup.targets[1].name.clone();
+    setup.prompts = vec![("pmpt_1".into(), owner.as_str().into())];
+    (providers, Gateway::start(setup), owner)
+}
+
+#[tokio::test]
+async fn a_prompt_of_the_project_is_filled_in_where_it_is_stored() {
+    let (providers, gateway, owner) = with_a_prompt().await;
+    let answer = gateway.send(&create(FILLED)).await;
+    assert_eq!((answer.status, answer.header("x-tollgate-upstream")), (200, &*owner), "{}", answer.text());
+    let sent = providers[1].book().calls().pop().expect("a call");
+    let wanted = FILLED.replace("\"chat\"", "\"gpt-5-mini\"");
+    assert_eq!(String::from_utf8_lossy(&sent.body), wanted, "but for the model it passes as it came");
+    providers[1].script(Script::usual().then(Fault::Reset(tollgate_simulator::At::Byte(0))));
+    providers[1].script(Script::usual().then(Fault::Reset(tollgate_simulator::At::Byte(0))));
+    providers[1].script(Script::usual().then(Fault::Reset(tollgate_simulator::At::Byte(0))));
+    let answer = gateway.send(&create(FILLED)).await;
+    assert_eq!(told(&answer), (409, "pinned_upstream_unavailable"), "{}", answer.text());
+    assert_eq!(calls(&providers[0]), 0, "no other upstream has it");
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn a_prompt_that_is_not_the_projects_does_not_exist() {
+    let (providers, gateway, _) = with_a_prompt().await;
+    let unknown = create(FILLED.replace("pmpt_1", "pmpt_2"));
+    for ask in [unknown, of(create(FILLED), NEIGHBOUR)] {
+        let answer = gateway.send(&ask).await;
+        assert_eq!(told(&answer), (404, "prompt_not_found"), "{}", answer.text());
+    }
+    assert_eq!(providers.each_ref().map(calls), [0, 0]);
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn a_prompt_and_a_response_at_different_upstreams_cannot_meet() {
+    let (providers, gateway, _) = with_a_prompt().await;
+    let first = gateway.send(&create(CREATE)).await;
+    let id = first.json()["id"].as_str().expect("an id").to_owned();
+    let before = providers.each_ref().map(calls);
+    assert_eq!(before, [1, 0], "the first one keeps the response");
+    let body = format!(r#"{{"model":"chat","prompt":{{"id":"pmpt_1"}},"previous_response_id":"{id}"}}"#);
+    let answer = gateway.send(&create(body)).await;
+    assert_eq!(told(&answer), (409, "pinned_upstream_unavailable"), "{}", answer.text());
+    assert_eq!(providers.each_ref().map(calls), before);
     gateway.stop().await;
 }

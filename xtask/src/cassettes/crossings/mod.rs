@@ -21,7 +21,7 @@ use super::{
     api::{Api, asked_model},
     expectation::Expectation,
     play::{self, Play, UPSTREAM_KEY},
-    provider::{Body, Provider},
+    provider::{Body, Provider, Slot},
     recording::Recording,
     stream::Cut,
 };
@@ -46,7 +46,9 @@ pub(super) async fn run(binary: &Path, recordings: &[Recording]) -> Result<Verdi
         println!("no recorded request to converse");
         return Ok(Verdict::Passed);
     }
-    let scripts = crossings.iter().map(|crossing| (crossing.play.slot.clone(), crossing.script()));
+    let scripts = crossings
+        .iter()
+        .map(|crossing| (crossing.play.slot.clone(), Slot { answer: crossing.script(), aside: Vec::new() }));
     let provider = Provider::start(scripts).await?;
     let gateway = Gateway::start(binary, configuration(&crossings, provider.address()))?;
     println!("asking {} recorded requests of targets that speak something else", crossings.len());

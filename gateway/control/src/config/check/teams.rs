@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use crate::config::{
-    file::{Budget, BudgetMode, Key, Limits, Project, Team},
+    file::{Api, Budget, BudgetMode, Dialect, Key, Limits, Project, Team},
     problem::{Path, nearest},
 };
 
@@ -56,10 +56,35 @@ impl Check<'_> {
             self.reference(here.field("models").index(index), "model", model, known);
         }
         self.served(here, team, project);
+        self.prompts(&here.field("prompts"), project);
         let keys = here.field("keys");
         self.unique(&keys, "name", "key", project.keys.iter().map(|key| key.name.as_str()));
         for (index, key) in project.keys.iter().enumerate() {
             self.key(&keys.index(index), team, project, key);
+        }
+    }
+
+    /// A prompt is filled in by responses of the upstream that has it, and nowhere else.
+    fn prompts(&mut self, here: &Path, project: &Project) {
+        self.unique(here, "id", "prompt", project.prompts.iter().map(|prompt| prompt.id.as_str()));
+        let file = self.file;
+        for (index, prompt) in project.prompts.iter().enumerate() {
+            let path = here.index(index).field("upstream");
+            let Some(upstream) = file.upstreams.iter().find(|upstream| upstream.name == prompt.upstream)
+            else {
+                let known = file.upstreams.iter().map(|upstream| upstream.name.as_str());
+                self.reference(path, "upstream", &prompt.upstream, known);
+                continue;
+            };
+            let is_family = matches!(upstream.dialect, Dialect::Openai | Dialect::AzureOpenai);
+            let has_responses = upstream.apis.as_ref().is_none_or(|apis| apis.contains(&Api::Responses));
+            if !is_family || !has_responses {
+                let message = format!(
+                    "the upstream `{}` has no responses, which fill in stored prompts",
+                    upstream.name
+                );
+                self.error(path, message);
+            }
         }
     }
 

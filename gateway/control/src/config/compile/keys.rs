@@ -97,6 +97,11 @@ fn principal(
         refusal_status: key.refusal_status.unwrap_or(REFUSAL_STATUS),
         hard_budget,
         reserve_full,
+        prompts: project
+            .prompts
+            .iter()
+            .map(|prompt| (prompt.id.as_str().into(), prompt.upstream.as_str().into()))
+            .collect(),
         request_tags: project.request_tags.iter().map(|tag| tag.as_str().into()).collect(),
         scopes,
     }

@@ -57,9 +57,22 @@ pub struct Project {
     /// Tags that clients may set by header. Default: none. Example: `[feature]`.
     #[serde(default)]
     pub request_tags: Vec<String>,
+    /// Prompts stored at a provider that its responses may fill in (`prompt: { id }`). Default: none.
+    #[serde(default)]
+    pub prompts: Vec<StoredPrompt>,
     /// Its keys; more can be made at run time.
     #[serde(default)]
     pub keys: Vec<Key>,
+}
+
+/// A prompt that is stored at a provider, where its account made it.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StoredPrompt {
+    /// The provider's id of it. Example: `pmpt_68a1`.
+    pub id: String,
+    /// The upstream whose account has it; one that serves responses.
+    pub upstream: String,
 }
 
 /// A key: a secret that clients present. Give `secret` or `sha256`.

@@ -10,7 +10,7 @@ mod write_request;
 use crate::{
     hub::{
         HubAsk, HubBody, HubCodec, HubEventReader, HubEventWriter, HubReply, HubRequest, HubStop, HubTold,
-        Untranslatable,
+        NameRule, Untranslatable,
     },
     wire::Operation,
 };
@@ -23,6 +23,10 @@ pub(crate) struct MessagesHub;
 impl HubCodec for MessagesHub {
     fn operation(&self) -> Operation {
         Operation::Messages
+    }
+
+    fn tool_names(&self) -> NameRule {
+        NameRule { longest: 128, marks: "_-", begins_with_letter: false }
     }
 
     fn needed_headers(&self) -> &'static [(&'static str, &'static str)] {

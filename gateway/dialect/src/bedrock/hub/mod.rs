@@ -18,7 +18,7 @@ pub(crate) use embeddings::InvokeEmbeddings;
 use crate::{
     hub::{
         HubAsk, HubBody, HubCodec, HubEventReader, HubEventWriter, HubReply, HubRequest, HubStop, HubTold,
-        Untranslatable,
+        NameRule, Untranslatable,
     },
     wire::Operation,
 };
@@ -33,6 +33,10 @@ impl HubCodec for ConverseHub {
 
     fn stream_operation(&self) -> Operation {
         Operation::ConverseStream
+    }
+
+    fn tool_names(&self) -> NameRule {
+        NameRule { longest: 64, marks: "_-", begins_with_letter: false }
     }
 
     fn reads(&self, operation: Operation) -> bool {

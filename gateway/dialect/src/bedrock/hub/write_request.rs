@@ -19,8 +19,6 @@ use crate::{
 
 pub(super) const TARGET: Dialect = Dialect::Bedrock;
 
-/// The most letters of a tool's name.
-const LONGEST_NAME: usize = 64;
 /// The most letters of a value in `requestMetadata`.
 const LONGEST_METADATA: usize = 256;
 
@@ -165,23 +163,18 @@ fn tool_config<'a>(
     };
     let mut tools = Vec::new();
     for tool in &request.tools {
-        tools.push(Tool::ToolSpec(spec(tool)?));
+        tools.push(Tool::ToolSpec(spec(tool)));
         let mark = tool.cache_mark.filter(|_| maker.caches_tools());
         tools.extend(mark.map(|seconds| Tool::CachePoint(CachePoint::of(seconds))));
     }
     Ok(Some(ToolConfig { tools, tool_choice }))
 }
 
-fn spec(tool: &HubTool) -> Result<Spec<'_>, Untranslatable> {
-    let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
-    if tool.name.is_empty() || tool.name.len() > LONGEST_NAME || !tool.name.bytes().all(fits) {
-        let why = "a tool's name is at most 64 letters, digits, hyphens and underscores there";
-        return Err(Untranslatable::unsupported(&*tool.at, TARGET, why));
-    }
+fn spec(tool: &HubTool) -> Spec<'_> {
     let nothing = || {
         RawValue::from_string(r#"{"type":"object","properties":{}}"#.to_owned()).expect("this is valid JSON")
     };
-    Ok(Spec {
+    Spec {
         name: &tool.name,
         // An empty one is refused.
         description: tool.description.as_deref().filter(|text| !text.is_empty()),
@@ -189,7 +182,7 @@ fn spec(tool: &HubTool) -> Result<Spec<'_>, Untranslatable> {
             json: tool.schema.as_deref().map_or_else(|| Cow::Owned(nothing()), Cow::Borrowed),
         },
         strict: tool.strict.filter(|strict| *strict),
-    })
+    }
 }
 
 /// The form of the answer, whose schema is JSON inside a text here.

@@ -16,7 +16,7 @@ mod write_request;
 use crate::{
     hub::{
         HubAsk, HubBody, HubCodec, HubEventReader, HubEventWriter, HubReply, HubRequest, HubStop, HubTold,
-        Untranslatable,
+        NameRule, Untranslatable,
     },
     wire::Operation,
 };
@@ -33,6 +33,10 @@ impl HubCodec for GenerateHub {
 
     fn stream_operation(&self) -> Operation {
         Operation::StreamGenerateContent
+    }
+
+    fn tool_names(&self) -> NameRule {
+        NameRule { longest: 64, marks: "_.:-", begins_with_letter: true }
     }
 
     fn reads(&self, operation: Operation) -> bool {

@@ -95,7 +95,7 @@ pub(super) fn write(request: &HubRequest, ask: &HubAsk<'_>) -> Result<HubBody, U
     let body = Body {
         system_instruction: system(&request.system)?,
         contents: contents(request, thinking::proves_calls(ask.model))?,
-        tools: tools(request)?,
+        tools: tools(request),
         tool_config: tool_config(request),
         generation_config: config(request, ask, &mut misfits)?,
     };
@@ -139,21 +139,17 @@ fn has_tools(request: &HubRequest) -> bool {
     !request.tools.is_empty()
 }
 
-fn tools(request: &HubRequest) -> Result<Option<[Tool<'_>; 1]>, Untranslatable> {
-    let function_declarations: Vec<_> = request.tools.iter().map(function).collect::<Result<_, _>>()?;
-    Ok(has_tools(request).then_some([Tool { function_declarations }]))
+fn tools(request: &HubRequest) -> Option<[Tool<'_>; 1]> {
+    let function_declarations = request.tools.iter().map(function).collect();
+    has_tools(request).then_some([Tool { function_declarations }])
 }
 
-fn function(tool: &HubTool) -> Result<Function<'_>, Untranslatable> {
-    if !tool.name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_') {
-        let why = "a tool's name begins with a letter or an underscore there";
-        return Err(Untranslatable::unsupported(&*tool.at, TARGET, why));
-    }
-    Ok(Function {
+fn function(tool: &HubTool) -> Function<'_> {
+    Function {
         name: &tool.name,
         description: tool.description.as_deref(),
         parameters_json_schema: tool.schema.as_deref(),
-    })
+    }
 }
 
 /// Which tools are called. A tool that must keep to its schema makes the mode the one that holds calls to

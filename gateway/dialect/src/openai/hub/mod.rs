@@ -11,7 +11,7 @@ mod write_request;
 use crate::{
     hub::{
         HubAsk, HubBody, HubCodec, HubEventReader, HubEventWriter, HubReply, HubRequest, HubStop, HubTold,
-        Untranslatable,
+        NameRule, Untranslatable,
     },
     wire::Operation,
 };
@@ -37,9 +37,16 @@ const IN_BOTH: [(&str, &str); 2] = [("service_tier", "service_tier"), ("verbosit
 /// Hints that both take, under the same name.
 const HINTS: [&str; 3] = ["metadata", "prompt_cache_key", "prompt_cache_retention"];
 
+/// Both APIs of this dialect take the same names for tools.
+const TOOL_NAMES: NameRule = NameRule { longest: 64, marks: "_-", begins_with_letter: false };
+
 impl HubCodec for ChatHub {
     fn operation(&self) -> Operation {
         Operation::ChatCompletions
+    }
+
+    fn tool_names(&self) -> NameRule {
+        TOOL_NAMES
     }
 
     fn read_request(&self, _operation: Operation, body: &[u8]) -> Result<HubRequest, Untranslatable> {

@@ -175,7 +175,12 @@ fn tools_of_a_chat_to_converse() {
                 json!({"name": "f", "inputSchema": {"json": {"type": "object", "properties": {}}}}),
             ),
         ),
-        ("a name too long", named(&"f".repeat(65)), Refused(UNSUPPORTED, "tools[0]")),
+        (
+            "a name too long",
+            named(&"f".repeat(65)),
+            Carried("/toolConfig/tools/0/toolSpec/name", json!(format!("{}_ea5b7aef", "f".repeat(55)))),
+        ),
+        ("no name", named(""), Refused(INVALID, "tools[0]")),
         ("auto", choice(json!("auto")), Carried("/toolConfig/toolChoice", json!({"auto": {}}))),
         ("required", choice(json!("required")), Carried("/toolConfig/toolChoice", json!({"any": {}}))),
         (

@@ -1,16 +1,14 @@
 //! Streams of Converse into other dialects, and back.
 
-#[path = "../../aws/mod.rs"]
-mod aws;
-
-use aws::written;
 use bytes::Bytes;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tollgate_dialect::{ErrorFace, Framing, HubTold, Operation, SeenKind, Translation};
 use tollgate_domain::Usage;
 
-use crate::{CHAT, CONVERSE, CONVERSE_STREAM, GENERATE, MESSAGES, RESPONSES, events, told, way};
+use crate::{
+    CHAT, CONVERSE, CONVERSE_STREAM, GENERATE, MESSAGES, RESPONSES, aws::written, events, told, way,
+};
 
 fn usage() -> Usage {
     Usage { input_uncached: 4, cache_read: 3, output_text: 2, ..Usage::default() }

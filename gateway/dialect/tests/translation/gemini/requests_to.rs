@@ -118,7 +118,7 @@ fn chat_to_generated_content() {
             (
                 "a name that begins with a digit",
                 json!({"tools": [{"type": "function", "function": {"name": "1f"}}]}),
-                Refused(UNSUPPORTED, "tools[0]"),
+                Carried("/tools", json!([{"functionDeclarations": [{"name": "_1f_fe2e42e4"}]}])),
             ),
             (
                 "tool that is no function",

@@ -1,7 +1,7 @@
 //! Whole answers into responses, and responses into the others' answers.
 
 use serde_json::{Value, json, value::RawValue};
-use tollgate_dialect::{Given, HubTold};
+use tollgate_dialect::{Given, HubRequest, HubTold};
 use tollgate_domain::Usage;
 
 use crate::{CHAT, MESSAGES, RESPONSES, told, way};
@@ -57,12 +57,13 @@ fn an_answer_repeats_what_was_asked_but_not_a_long_prompt() {
         value: RawValue::from_string(json).expect("JSON"),
     };
     let long = format!("\"{}\"", "x".repeat(70_000));
-    let echo = [
+    let echo = vec![
         given("instructions", long),
         given("metadata", r#"{"b":1.50,"a":"é"}"#.into()),
         given("temperature", "0.20".into()),
     ];
-    let told = HubTold { echo: &echo, ..told(None) };
+    let asked = HubRequest { echo, ..HubRequest::default() };
+    let told = HubTold { asked: Some(&asked), ..told(None) };
     let body = r#"{"model":"m","content":[],"stop_reason":"end_turn"}"#;
     let reply = way(RESPONSES, MESSAGES).reply(body.as_bytes(), &told).expect("an answer");
     let text = String::from_utf8(reply.clone()).expect("text");

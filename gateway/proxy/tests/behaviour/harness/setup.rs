@@ -9,7 +9,7 @@ use tollgate_accounting::{
     quota::{BudgetMode, ScopeId, ScopeKind, ScopeRules},
 };
 use tollgate_dialect::{Apis, Dialect};
-use tollgate_domain::{ModelAlias, Secret, UnixMillis};
+use tollgate_domain::{ModelAlias, Secret, UnixMillis, UpstreamName};
 use tollgate_proxy::{
     Balance, ByName, Credential, Durability, EdgeLimits, InjectUsage, KeyRing, Live, OperatorState, Origin,
     Prepared, Presentation, Principal, Route, Routes, Scheme, Snapshot, Target, Timeouts, Upstream,
@@ -62,6 +62,8 @@ pub(crate) struct Setup {
     pub(crate) priced: bool,
     /// Every target serves `chat`, `claude`, `gemini` and `nova`, whatever it speaks.
     pub(crate) mixed: bool,
+    /// Stored prompts of the project, each with the upstream that has it.
+    pub(crate) prompts: Vec<(Box<str>, UpstreamName)>,
     /// Members that may be left out for a target of another dialect.
     pub(crate) may_drop: Vec<&'static str>,
 }
@@ -89,6 +91,8 @@ pub(crate) struct TargetSetup {
     pub(crate) fate: String,
     pub(crate) account: String,
     pub(crate) max_concurrency: Option<u32>,
+    /// What it serves beside its own.
+    pub(crate) also: Vec<&'static str>,
     /// Another credential than [`UPSTREAM_SECRET`].
     pub(crate) credential: Option<Credential>,
 }
@@ -108,6 +112,7 @@ impl TargetSetup {
             fate: name.clone(),
             account: name.clone(),
             max_concurrency: None,
+            also: Vec::new(),
             credential: None,
             name,
         }
@@ -161,6 +166,7 @@ impl Setup {
             tls: None,
             priced: true,
             mixed: false,
+            prompts: Vec::new(),
             may_drop: Vec::new(),
         }
     }
@@ -179,7 +185,7 @@ impl Setup {
         add(KEY, self.principal(live));
         let own = self.principal(live);
         let identity = Identity { project: "neighbour".into(), ..(*own.identity).clone() };
-        add(NEIGHBOUR, Principal { identity: Arc::new(identity), ..own });
+        add(NEIGHBOUR, Principal { identity: Arc::new(identity), prompts: Vec::new(), ..own });
         add(EXPIRED, Principal { expires: Some(UnixMillis::new(1)), ..self.principal(live) });
         add(REVOKED, Principal { revoked: true, ..self.principal(live) });
         let pair = |id: &str, principal| (id.to_owned(), Secret::new(PAIR.1.into()), Arc::new(principal));
@@ -228,6 +234,7 @@ impl Setup {
             hard_budget: budgets.into_iter().any(|budget| budget.mode == BudgetMode::Hard),
             reserve_full: self.reserve_full,
             request_tags: Vec::new(),
+            prompts: self.prompts.clone(),
         }
     }
 
@@ -236,7 +243,7 @@ impl Setup {
         for target in &self.targets {
             let made = Arc::new(self.target(target, live));
             for alias in ["chat", "claude", "gemini", "nova"] {
-                if alias == target.alias() || self.mixed {
+                if alias == target.alias() || self.mixed || target.also.contains(&alias) {
                     levels.entry(alias).or_default().push(vec![Arc::clone(&made)]);
                 }
             }

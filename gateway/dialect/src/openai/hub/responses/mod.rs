@@ -14,10 +14,11 @@ mod write_request;
 use serde_json::{Value, json, value::RawValue};
 use tollgate_domain::Usage;
 
+use super::TOOL_NAMES;
 use crate::{
     hub::{
         Given, HubAsk, HubBody, HubCodec, HubEventReader, HubEventWriter, HubReply, HubRequest, HubStop,
-        HubTold, Untranslatable,
+        HubTold, NameRule, Untranslatable,
     },
     wire::Operation,
 };
@@ -28,6 +29,10 @@ pub(crate) struct ResponsesHub;
 impl HubCodec for ResponsesHub {
     fn operation(&self) -> Operation {
         Operation::Responses
+    }
+
+    fn tool_names(&self) -> NameRule {
+        TOOL_NAMES
     }
 
     fn read_request(&self, _operation: Operation, body: &[u8]) -> Result<HubRequest, Untranslatable> {

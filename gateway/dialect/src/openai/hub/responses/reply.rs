@@ -159,7 +159,7 @@ pub(super) fn write(reply: &HubReply, told: &HubTold<'_>) -> Vec<u8> {
     }
     let id = format!("resp_{}", told.id);
     let named = (&*id, told.created, &*reply.model);
-    response(named, status, &items, told.usage, &repeated(told.echo)).into_bytes()
+    response(named, status, &items, told.usage, &repeated(told.echo())).into_bytes()
 }
 
 /// The id of an item, which no other item of any answer has.

@@ -85,7 +85,7 @@ impl ResponseEventWriter {
             answer: told.id.to_owned(),
             created: told.created,
             model: String::new(),
-            repeated: repeated(told.echo),
+            repeated: repeated(told.echo()),
             sequence: 0,
             started: false,
             items: Vec::new(),
