@@ -23,9 +23,12 @@ mod upstream;
 
 mod relay;
 
+mod findings;
 mod limits;
 mod rejection;
+mod residency;
 mod series;
+mod served;
 mod settle;
 
 mod live;
@@ -35,6 +38,7 @@ mod worker;
 
 pub use auth::{KeyDigest, KeyRing};
 pub use failover::{Breaker, BreakerState, Hold, LoadEstimate, RetryBudget, Sample};
+pub use findings::{Finding, Findings};
 pub use listen::{BadCertificate, ListenerTls, server_tls};
 pub use live::{
     Expired, Fleet, Live, OperatorCell, OperatorState, Override, RegionLive, TargetLive, TargetView,

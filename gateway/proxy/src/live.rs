@@ -19,6 +19,8 @@ use tollgate_domain::{Name, RegionName, UnixMillis, UpstreamModel, UpstreamName}
 
 use crate::{
     failover::{Breaker, BreakerState, Hold, LoadEstimate, RetryBudget},
+    findings::Findings,
+    served::ServedModels,
     unpriced::Unpriced,
     upstream::CredentialCell,
 };
@@ -31,6 +33,8 @@ pub struct Live {
     pub fleet: Fleet,
     /// Requests between their head and their settlement, over all cores.
     pub in_flight: AtomicUsize,
+    /// What answers show that people must hear of.
+    pub findings: Findings,
     /// Models without a price that were used lately.
     pub(crate) unpriced: Unpriced,
 }
@@ -43,6 +47,7 @@ impl Live {
             quotas,
             fleet: Fleet::default(),
             in_flight: AtomicUsize::new(0),
+            findings: Findings::default(),
             unpriced: Unpriced::default(),
         }
     }
@@ -174,6 +179,8 @@ pub struct TargetLive {
     pub in_flight: AtomicU32,
     /// Throttled, misconfigured or refused credential: no requests until a time.
     pub hold: Hold,
+    /// Which models its upstream says it serves.
+    pub(crate) served: ServedModels,
     health: Mutex<Health>,
 }
 
@@ -189,6 +196,7 @@ impl TargetLive {
             operator: OperatorCell::default(),
             in_flight: AtomicU32::new(0),
             hold: Hold::default(),
+            served: ServedModels::default(),
             health: Mutex::new(Health { breaker: Breaker::default(), load: LoadEstimate::default() }),
         }
     }

@@ -94,6 +94,10 @@ impl Watched {
         }
         let (now, running) = ((self.clock)(), self.reloader.running());
         let zone = zone(&running);
+        // What cannot be taken in now waits among the raised, and is not met again.
+        for event in watch::found(&self.live.findings, &zone) {
+            self.alerts.raise(event);
+        }
         let mut asked = Ok(());
         let mut events = Vec::new();
         if count.is_multiple_of(LEDGER_EVERY) {

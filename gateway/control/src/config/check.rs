@@ -14,6 +14,8 @@ mod names;
 mod secrets;
 mod teams;
 mod upstreams;
+mod versions;
+mod zones;
 
 use std::collections::HashSet;
 
@@ -36,6 +38,8 @@ pub(super) fn check(file: &ConfigFile, prices: &PriceFile, tree: &Node) -> Vec<P
     check.listeners();
     check.regions_and_upstreams();
     check.models();
+    check.places();
+    check.versions();
     check.teams();
     check.pairs();
     check.alerts();

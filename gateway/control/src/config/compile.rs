@@ -28,6 +28,7 @@ pub use self::{
     ledger::LedgerPlace,
     settings::{ListenerSettings, Settings, restart_only},
 };
+pub(super) use self::{routes::version_of, upstreams::dialect as dialect_of};
 use super::{
     document::Document,
     problem::{Errors, Problem},

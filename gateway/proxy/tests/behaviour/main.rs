@@ -27,4 +27,5 @@ mod signatures;
 mod stored;
 mod translation;
 mod transport;
+mod versions;
 mod waste;

@@ -19,7 +19,10 @@ pub use ledger::{
     JournalDiskSeries, JournalSeries, JournalState, LoaderSeries, ReservationSeries, recovered_requests,
 };
 pub use request::{RequestFacts, RequestLabels, RequestSeries};
-pub use upstream::{BreakerSeries, BreakerState, CredentialSeries, RetrySeries, UpstreamSeries};
+pub use upstream::{
+    BreakerSeries, BreakerState, CredentialSeries, RetrySeries, UpstreamSeries, residency_violated,
+    served_model_changed,
+};
 
 use metrics::Label;
 use tollgate_domain::Money;
