@@ -25,6 +25,7 @@ mod relay;
 
 mod findings;
 mod limits;
+mod objectives;
 mod rejection;
 mod residency;
 mod series;
@@ -44,6 +45,7 @@ pub use live::{
     Expired, Fleet, Live, OperatorCell, OperatorState, Override, RegionLive, TargetLive, TargetView,
     UpstreamLive,
 };
+pub use objectives::{Aim, Counts, Objective, Objectives, Standing, Subject, View, Window};
 pub use rejection::{Advice, Rejection, UpstreamCode};
 pub use server::{DataPlane, Listen, StartError};
 pub use snapshot::{

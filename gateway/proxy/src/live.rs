@@ -20,6 +20,7 @@ use tollgate_domain::{Name, RegionName, UnixMillis, UpstreamModel, UpstreamName}
 use crate::{
     failover::{Breaker, BreakerState, Hold, LoadEstimate, RetryBudget},
     findings::Findings,
+    objectives::Objectives,
     served::ServedModels,
     unpriced::Unpriced,
     upstream::CredentialCell,
@@ -33,6 +34,8 @@ pub struct Live {
     pub fleet: Fleet,
     /// Requests between their head and their settlement, over all cores.
     pub in_flight: AtomicUsize,
+    /// What routes and projects are promised, and how much of it is kept.
+    pub objectives: Objectives,
     /// What answers show that people must hear of.
     pub findings: Findings,
     /// Models without a price that were used lately.
@@ -47,6 +50,7 @@ impl Live {
             quotas,
             fleet: Fleet::default(),
             in_flight: AtomicUsize::new(0),
+            objectives: Objectives::default(),
             findings: Findings::default(),
             unpriced: Unpriced::default(),
         }

@@ -299,6 +299,7 @@ impl Open {
         };
         self.reservation.settle(&actual, now);
         row::publish(&self.worker, &entry, self.ticket.exchange, self.ticket.asked.operation.method());
+        self.worker.shared.live.objectives.record(&entry);
         if let Some(server) = &self.server {
             shown::tell(&self.worker, &server.target, &entry, named.as_deref());
         }

@@ -95,6 +95,8 @@ catalogue! {
         "What its open requests hold reserved, rounded to a float.";
     BUDGET_FORECAST = "tollgate_budget_forecast", Kind::Gauge,
         "What it is forecast to spend by the end of its period, rounded to a float.";
+    SLO_BURN_RATE = "tollgate_slo_burn_rate", Kind::Gauge,
+        "Pace at which an objective's allowed failures are used up; 1 uses all of them in its time.";
     ALERTS = "tollgate_alerts_total", Kind::Counter, "Alerts that were made, by kind.";
     ALERT_DELIVERIES = "tollgate_alert_deliveries_total", Kind::Counter,
         "Attempts to deliver alerts, by webhook and outcome.";

@@ -11,6 +11,7 @@ mod exchange;
 mod ledger;
 mod models;
 mod names;
+mod objectives;
 mod secrets;
 mod teams;
 mod upstreams;
@@ -40,6 +41,7 @@ pub(super) fn check(file: &ConfigFile, prices: &PriceFile, tree: &Node) -> Vec<P
     check.models();
     check.places();
     check.versions();
+    check.objectives();
     check.teams();
     check.pairs();
     check.alerts();

@@ -9,6 +9,7 @@ mod credentials;
 mod endpoints;
 mod keys;
 mod ledger;
+mod objectives;
 mod quirks;
 mod routes;
 mod settings;

@@ -303,6 +303,7 @@ pub(crate) fn refused(worker: &Rc<Worker>, call: RefusedCall<'_>) {
         // A refusal whose row is lost has still been counted; it moved no money.
         let _ = worker.write_end(&entry);
     }
+    worker.shared.live.objectives.record(&entry);
     record(worker, &entry, if is_known { &entry.model } else { &worker.nobody.model });
     write_line(worker, &entry, exchange, method);
 }

@@ -16,6 +16,7 @@ mod health;
 mod heartbeats;
 mod hostile;
 mod hostile_bodies;
+mod objectives;
 mod operations;
 mod pass_through;
 mod quirks;

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::Later;
+use super::{Later, Objectives};
 
 /// What clients ask for, and what serves it.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -35,6 +35,8 @@ pub struct Model {
     /// `false`; where no versions are known, nothing is kept from it.
     #[serde(default)]
     pub failover_versions: bool,
+    /// What is promised to all who call it. Default: nothing.
+    pub objectives: Option<Objectives>,
     /// Model to use instead. Not available yet.
     pub fallback: Option<Later>,
 }
