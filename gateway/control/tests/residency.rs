@@ -146,7 +146,7 @@ fn zones_of_names_that_are_not_known_may_be_any_place_but_every_place() {
 
 #[test]
 fn models_and_deployments_whose_names_tell_of_another_zone_are_warned_of() {
-    const AT: &str = "t.yaml:11:31: warning: models[0].targets[0].model: by its name ";
+    const AT: &str = "t.yaml:11:32: warning: models[0].targets[0].model: by its name ";
     let cases = [
         (
             "bedrock",
@@ -191,8 +191,8 @@ fn targets(of_model: &str, targets: &[&str]) -> Vec<String> {
 fn versions_are_mixed_in_a_level_only_where_the_model_says_so() {
     let mixed = "\n    mixed_versions: true";
     let (august, november) = ("model: gpt-4o-2024-08-06", "model: gpt-4o-2024-11-20");
-    let error = "t.yaml:9:30: models[0].targets[1].model: `gpt-4o-2024-08-06` at `a` and `gpt-4o-2024-11-20` at `b` are different versions in one level";
-    let given = "t.yaml:9:45: models[0].targets[1].version: `prod` at `a` (version 2024-08-06) and `prod` at `b` (version 2024-11-20) are";
+    let error = "t.yaml:9:31: models[0].targets[1].model: `gpt-4o-2024-08-06` at `a` and `gpt-4o-2024-11-20` at `b` are different versions in one level";
+    let given = "t.yaml:9:46: models[0].targets[1].version: `prod` at `a` (version 2024-08-06) and `prod` at `b` (version 2024-11-20) are";
     let cases: [(&str, &[&str], &str); 9] = [
         ("", &[august, november], error),
         (mixed, &[august, november], ""),
@@ -205,7 +205,7 @@ fn versions_are_mixed_in_a_level_only_where_the_model_says_so() {
         (
             "",
             &["model: prod, version: \"\""],
-            "t.yaml:7:45: models[0].targets[0].version: expected a version",
+            "t.yaml:7:46: models[0].targets[0].version: expected a version",
         ),
     ];
     for (of_model, list, want) in cases {
@@ -216,7 +216,7 @@ fn versions_are_mixed_in_a_level_only_where_the_model_says_so() {
 #[test]
 fn a_target_that_no_call_fails_over_to_is_warned_of() {
     let (august, november) = ("model: gpt-4o-2024-08-06", "model: gpt-4o-2024-11-20, priority: 2");
-    let want = "t.yaml:9:30: warning: models[0].targets[1].model: `gpt-4o-2024-11-20` at `b` is another version than `gpt-4o-2024-08-06` at `a`: no call fails over";
+    let want = "t.yaml:9:31: warning: models[0].targets[1].model: `gpt-4o-2024-11-20` at `b` is another version than `gpt-4o-2024-08-06` at `a`: no call fails over";
     let cases: [(&str, &[&str], &str); 5] = [
         ("", &[august, november], want),
         ("\n    failover_versions: true", &[august, november], ""),
