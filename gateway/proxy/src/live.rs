@@ -19,6 +19,9 @@ use tollgate_domain::{Name, RegionName, UnixMillis, UpstreamModel, UpstreamName}
 
 use crate::{
     failover::{Breaker, BreakerState, Hold, LoadEstimate, RetryBudget},
+    findings::Findings,
+    objectives::Objectives,
+    served::ServedModels,
     unpriced::Unpriced,
     upstream::CredentialCell,
 };
@@ -31,6 +34,10 @@ pub struct Live {
     pub fleet: Fleet,
     /// Requests between their head and their settlement, over all cores.
     pub in_flight: AtomicUsize,
+    /// What routes and projects are promised, and how much of it is kept.
+    pub objectives: Objectives,
+    /// What answers show that people must hear of.
+    pub findings: Findings,
     /// Models without a price that were used lately.
     pub(crate) unpriced: Unpriced,
 }
@@ -43,6 +50,8 @@ impl Live {
             quotas,
             fleet: Fleet::default(),
             in_flight: AtomicUsize::new(0),
+            objectives: Objectives::default(),
+            findings: Findings::default(),
             unpriced: Unpriced::default(),
         }
     }
@@ -174,6 +183,8 @@ pub struct TargetLive {
     pub in_flight: AtomicU32,
     /// Throttled, misconfigured or refused credential: no requests until a time.
     pub hold: Hold,
+    /// Which models its upstream says it serves.
+    pub(crate) served: ServedModels,
     health: Mutex<Health>,
 }
 
@@ -189,6 +200,7 @@ impl TargetLive {
             operator: OperatorCell::default(),
             in_flight: AtomicU32::new(0),
             hold: Hold::default(),
+            served: ServedModels::default(),
             health: Mutex::new(Health { breaker: Breaker::default(), load: LoadEstimate::default() }),
         }
     }

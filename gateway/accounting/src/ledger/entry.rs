@@ -395,7 +395,11 @@ impl Flags {
     /// A budget put a cheaper model in the place of the one asked for.
     pub const DOWNGRADED: Self = Self(1 << 6);
 
-    const NAMES: [(Self, &'static str); 7] = [
+    /// The answer names a place outside the zones that its upstream is declared for; the row has the zone
+    /// of that place.
+    pub const ZONE_DIFFERS: Self = Self(1 << 7);
+
+    const NAMES: [(Self, &'static str); 8] = [
         (Self::UNPRICED, "unpriced"),
         (Self::PRICE_INCOMPLETE, "price_incomplete"),
         (Self::USAGE_INCONSISTENT, "usage_inconsistent"),
@@ -403,6 +407,7 @@ impl Flags {
         (Self::REASONING_UNKNOWN, "reasoning_unknown"),
         (Self::INPUT_LOWER_BOUND, "input_lower_bound"),
         (Self::DOWNGRADED, "downgraded"),
+        (Self::ZONE_DIFFERS, "zone_differs"),
     ];
 
     /// Adds the marks of `other`.

@@ -14,6 +14,7 @@ mod config;
 mod export;
 mod fleet;
 mod health;
+mod objectives;
 mod openapi;
 mod params;
 mod problem;

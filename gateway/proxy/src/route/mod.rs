@@ -6,6 +6,7 @@
 
 mod choose;
 mod unnamed;
+mod versions;
 
 use std::sync::Arc;
 
@@ -144,6 +145,7 @@ fn along(
             return Err(Rejection::Unpriced(route.alias.clone()));
         }
     }
+    versions::keep(route, &mut candidates);
     let mut plan = RoutePlan { route: Arc::clone(route), candidates };
     plan.keep_askable(envelope)?;
     Ok(plan)
