@@ -11,11 +11,11 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use tollgate_accounting::ledger::{AuditEntry, LedgerStore, Override as Kept, StoreError, rfc3339};
-use tollgate_domain::{RegionName, UnixMillis, UpstreamModel, UpstreamName};
+use tollgate_domain::{ModelAlias, RegionName, UnixMillis, UpstreamModel, UpstreamName};
 use tollgate_proxy::{Expired, Live, OperatorCell, OperatorState, Override, Snapshot};
 
 pub use order::{Action, Kind, Order, ParseSpanError, Span};
-pub use view::{CredentialShown, View, regions, targets, upstreams};
+pub use view::{CredentialShown, View, models, regions, targets, upstreams};
 
 /// Who the gateway itself is in the audit.
 const GATEWAY: &str = "gateway";
@@ -99,7 +99,10 @@ impl Operators {
                     until,
                 })?;
                 let (reason, actor) = (order.reason.clone(), actor.to_owned());
-                subject.set(&self.live, Some(Override { state, reason, actor, since: now, until }));
+                subject.set(
+                    &self.live,
+                    Some(Override { state, reason, actor, since: now, until, cut_at: None }),
+                );
             }
             None => {
                 self.store.clear_override(kind.as_str(), &name)?;
@@ -195,6 +198,8 @@ pub enum Subject {
     Upstream(UpstreamName),
     /// A model on an upstream.
     Target(UpstreamName, UpstreamModel),
+    /// A model, as clients call it.
+    Model(ModelAlias),
 }
 
 impl Subject {
@@ -224,6 +229,7 @@ impl Subject {
             Self::Region(_) => Kind::Region,
             Self::Upstream(_) => Kind::Upstream,
             Self::Target(..) => Kind::Target,
+            Self::Model(_) => Kind::Model,
         }
     }
 
@@ -234,6 +240,7 @@ impl Subject {
             Self::Region(name) => name.to_string(),
             Self::Upstream(name) => name.to_string(),
             Self::Target(upstream, model) => format!("{model}@{upstream}"),
+            Self::Model(name) => name.to_string(),
         }
     }
 
@@ -242,6 +249,7 @@ impl Subject {
         match kind {
             Kind::Region => Some(Self::Region(name.into())),
             Kind::Upstream => Some(Self::Upstream(name.into())),
+            Kind::Model => Some(Self::Model(name.into())),
             Kind::Target => {
                 name.rsplit_once('@').map(|(model, upstream)| Self::Target(upstream.into(), model.into()))
             }
@@ -254,6 +262,7 @@ impl Subject {
             Self::Region(name) => set(&live.fleet.region(name).operator),
             Self::Upstream(name) => set(&live.fleet.upstream(name).operator),
             Self::Target(upstream, model) => set(&live.fleet.target(upstream, model).operator),
+            Self::Model(name) => set(&live.fleet.model(name).operator),
         }
     }
 }
@@ -263,6 +272,7 @@ fn names(kind: Kind, snapshot: &Snapshot) -> Vec<String> {
         Kind::Region => snapshot.regions.iter().map(|region| region.name.to_string()).collect(),
         Kind::Upstream => snapshot.upstreams.iter().map(|upstream| upstream.name.to_string()).collect(),
         Kind::Target => snapshot.targets().map(|target| target.live.name.to_string()).collect(),
+        Kind::Model => snapshot.routes.by_alias.keys().map(ToString::to_string).collect(),
     }
 }
 
@@ -270,6 +280,7 @@ const fn state_of(action: Action) -> Option<OperatorState> {
     match action {
         Action::Drain => Some(OperatorState::Draining),
         Action::Disable => Some(OperatorState::Disabled),
+        Action::Force => Some(OperatorState::Forced),
         Action::Enable => None,
     }
 }
@@ -282,6 +293,7 @@ fn read_kept(kept: &Kept) -> Option<(Subject, Override)> {
         actor: kept.author.clone(),
         since: kept.since,
         until: kept.until,
+        cut_at: None,
     };
     Some((subject, word))
 }
@@ -291,6 +303,7 @@ fn ended_subject(expired: Expired) -> Option<Subject> {
         Expired::Region(name) => Some(Subject::Region(name)),
         Expired::Upstream(name) => Some(Subject::Upstream(name)),
         Expired::Target(name) => Subject::parse(Kind::Target, &name),
+        Expired::Model(name) => Some(Subject::Model(name)),
     }
 }
 

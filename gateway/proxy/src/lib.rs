@@ -37,10 +37,11 @@ pub use auth::{KeyDigest, KeyRing};
 pub use failover::{Breaker, BreakerState, Hold, LoadEstimate, RetryBudget, Sample};
 pub use listen::{BadCertificate, ListenerTls, server_tls};
 pub use live::{
-    Expired, Fleet, Live, OperatorCell, OperatorState, Override, RegionLive, TargetLive, TargetView,
-    UpstreamLive,
+    Expired, Fleet, Live, ModelLive, Move, MoveCell, OperatorCell, OperatorState, Override, RegionLive,
+    TargetLive, TargetView, UpstreamLive,
 };
 pub use rejection::{Advice, Rejection, UpstreamCode};
+pub use route::{Share, Suppose, forecast};
 pub use server::{DataPlane, Listen, StartError};
 pub use snapshot::{
     Balance, ByName, EdgeLimits, InjectUsage, Prepared, Principal, Route, Routes, Snapshot, Target, Timeouts,

@@ -1,4 +1,4 @@
-//! `regions`, `upstreams`, `targets`: what is healthy, and the operator's word about it.
+//! `regions`, `upstreams`, `targets`, `models`: what is healthy, and the operator's word about it.
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
@@ -30,6 +30,8 @@ enum FleetCommand {
     Disable(OrderArgs),
     /// Clear the operator's state: what the configuration says holds again.
     Enable(OrderArgs),
+    /// Send new requests there whatever its breakers and holds say.
+    Force(OrderArgs),
 }
 
 #[derive(Args, Debug)]
@@ -66,6 +68,7 @@ pub(super) fn fleet(kind: Kind, args: &FleetArgs) -> Result<()> {
         FleetCommand::Drain(args) => order(kind, Action::Drain, args),
         FleetCommand::Disable(args) => order(kind, Action::Disable, args),
         FleetCommand::Enable(args) => order(kind, Action::Enable, args),
+        FleetCommand::Force(args) => order(kind, Action::Force, args),
     }
 }
 
@@ -87,7 +90,7 @@ fn order(kind: Kind, action: Action, args: &OrderArgs) -> Result<()> {
 
 const fn columns(kind: Kind) -> &'static [&'static str] {
     match kind {
-        Kind::Region => &[
+        Kind::Region | Kind::Model => &[
             "name",
             "zones",
             "state",

@@ -57,12 +57,14 @@ enum Command {
     Budgets(budgets::BudgetsArgs),
     /// Show who was told what about budgets and prices.
     Alerts(budgets::AlertsArgs),
-    /// List, drain, disable and enable regions.
+    /// List, drain, disable, force and enable regions.
     Regions(fleet::FleetArgs),
-    /// List, drain, disable and enable upstreams.
+    /// List, drain, disable, force and enable upstreams.
     Upstreams(fleet::FleetArgs),
-    /// List, drain, disable and enable targets, named MODEL@UPSTREAM.
+    /// List, drain, disable, force and enable targets, named MODEL@UPSTREAM.
     Targets(fleet::FleetArgs),
+    /// List, drain, disable, force and enable models, by the names that clients send.
+    Models(fleet::FleetArgs),
     /// Show the running configuration and its versions, or reload it.
     Config(config::ConfigArgs),
     /// Explain an error code or a request.
@@ -168,6 +170,7 @@ fn execute(command: Command) -> anyhow::Result<ExitCode> {
         Command::Regions(args) => fleet::fleet(Kind::Region, &args)?,
         Command::Upstreams(args) => fleet::fleet(Kind::Upstream, &args)?,
         Command::Targets(args) => fleet::fleet(Kind::Target, &args)?,
+        Command::Models(args) => fleet::fleet(Kind::Model, &args)?,
         Command::Config(args) => config::config(&args)?,
         Command::Explain(args) => explain::explain(&args)?,
         Command::Keys(later) => return Err(later.refusal("keys")),
@@ -241,6 +244,9 @@ mod tests {
             "upstreams disable aoai --reason x --server http://10.0.0.1:9090",
             "targets enable gpt@aoai -o json",
             "targets drain gpt@aoai --deadline 10m --preview --force",
+            "models list",
+            "models drain gpt --reason storm",
+            "upstreams force aoai --for 10m",
             "keys create --project p --name n",
             "keys list",
             "config show",

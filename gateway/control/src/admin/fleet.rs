@@ -1,4 +1,4 @@
-//! Regions, upstreams and targets: their health, and the operator's word about them.
+//! Regions, upstreams, targets and models: their health, and the operator's word about them.
 
 use std::sync::Arc;
 
@@ -77,5 +77,6 @@ fn views(kind: Kind, state: &AdminState) -> Vec<View> {
         Kind::Region => operate::regions(&snapshot, now),
         Kind::Upstream => operate::upstreams(&snapshot, now),
         Kind::Target => operate::targets(&snapshot, now),
+        Kind::Model => operate::models(&snapshot, now),
     }
 }

@@ -13,11 +13,13 @@ pub enum Kind {
     Upstream,
     /// An upstream's model.
     Target,
+    /// A model, as clients call it.
+    Model,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 3] = [Self::Region, Self::Upstream, Self::Target];
+    pub const ALL: [Self; 4] = [Self::Region, Self::Upstream, Self::Target, Self::Model];
 
     /// The name that the ledger store and the audit keep.
     #[must_use]
@@ -26,6 +28,7 @@ impl Kind {
             Self::Region => "region",
             Self::Upstream => "upstream",
             Self::Target => "target",
+            Self::Model => "model",
         }
     }
 
@@ -36,6 +39,7 @@ impl Kind {
             Self::Region => "regions",
             Self::Upstream => "upstreams",
             Self::Target => "targets",
+            Self::Model => "models",
         }
     }
 
@@ -55,11 +59,13 @@ pub enum Action {
     Disable,
     /// Clears the operator's word: what the configuration says holds again.
     Enable,
+    /// New requests whatever its breakers and holds say.
+    Force,
 }
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 3] = [Self::Drain, Self::Disable, Self::Enable];
+    pub const ALL: [Self; 4] = [Self::Drain, Self::Disable, Self::Enable, Self::Force];
 
     /// The name: the command and the path segment.
     #[must_use]
@@ -68,6 +74,7 @@ impl Action {
             Self::Drain => "drain",
             Self::Disable => "disable",
             Self::Enable => "enable",
+            Self::Force => "force",
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What operators are shown of regions, upstreams and targets.
+//! What operators are shown of regions, upstreams, targets and models.
 
 use std::{
     collections::BTreeMap,
@@ -9,14 +9,16 @@ use std::{
 use serde::Serialize;
 use tollgate_accounting::{Now, ledger::rfc3339};
 use tollgate_domain::UnixMillis;
-use tollgate_proxy::{BreakerState, OperatorCell, OperatorState, RegionLive, Snapshot, Target, Upstream};
+use tollgate_proxy::{
+    BreakerState, OperatorCell, OperatorState, RegionLive, Route, Snapshot, Target, Upstream,
+};
 
 use super::Kind;
 
-/// One region, upstream or target at one moment. What several targets share is shown at its worst.
+/// One region, upstream, target or model at one moment. What several targets share is shown at its worst.
 #[derive(Clone, Debug, Serialize)]
 pub struct View {
-    /// `region`, `upstream` or `target`.
+    /// `region`, `upstream`, `target` or `model`.
     pub kind: &'static str,
     /// Its name.
     pub name: String,
@@ -152,6 +154,25 @@ pub fn targets(snapshot: &Snapshot, now: Now) -> Vec<View> {
         part.view(&target.live.operator, OperatorState::Enabled, above, Health::worst(&[target], now))
     };
     by_name.into_values().map(view).collect()
+}
+
+/// Every model, by name.
+#[must_use]
+pub fn models(snapshot: &Snapshot, now: Now) -> Vec<View> {
+    let view = |route: &Arc<Route>| {
+        let targets: Vec<&Arc<Target>> = route.levels.iter().flatten().collect();
+        let part = Part {
+            kind: Kind::Model,
+            name: route.alias.to_string(),
+            region: None,
+            upstream: None,
+            zones: zones(targets.iter().map(|target| &*target.upstream)),
+            in_flight: route.live.in_flight.load(Ordering::Relaxed),
+        };
+        let health = Health::worst(&targets, now);
+        part.view(&route.live.operator, OperatorState::Enabled, OperatorState::Enabled, health)
+    };
+    by_name(snapshot.routes.by_alias.values().map(view))
 }
 
 /// What is known of a view before its state and health.

@@ -27,6 +27,7 @@ pub(super) fn compile(file: &ConfigFile, upstreams: &Upstreams, prices: &PriceBo
             max_output_tokens: model.max_output_tokens,
             may_drop: model.may_drop.iter().map(|name| name.as_str().into()).collect(),
             retries: live.fleet.retries(alias.name()),
+            live: live.fleet.model(&alias),
             alias: alias.clone(),
         };
         routes.by_alias.insert(alias, Arc::new(route));

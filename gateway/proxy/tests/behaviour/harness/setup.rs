@@ -248,6 +248,7 @@ impl Setup {
             max_output_tokens: self.max_output_tokens,
             may_drop: self.may_drop.iter().map(|name| (*name).into()).collect(),
             retries: live.fleet.retries(&alias.into()),
+            live: live.fleet.model(&alias.into()),
         };
         levels.into_iter().map(|(alias, levels)| (alias.into(), Arc::new(route(alias, levels)))).collect()
     }
