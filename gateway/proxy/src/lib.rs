@@ -41,7 +41,7 @@ pub use live::{
     TargetLive, TargetView, UpstreamLive,
 };
 pub use rejection::{Advice, Rejection, UpstreamCode};
-pub use route::{Share, Suppose, forecast};
+pub use route::{Share, forecast};
 pub use server::{DataPlane, Listen, StartError};
 pub use snapshot::{
     Balance, ByName, EdgeLimits, InjectUsage, Prepared, Principal, Route, Routes, Snapshot, Target, Timeouts,

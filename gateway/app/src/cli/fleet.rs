@@ -7,6 +7,7 @@ use tollgate_control::operate::{Action, Kind, Order, Span};
 use super::{
     client::{Client, ServerArgs},
     output::{self, OutputArgs},
+    preview,
 };
 
 #[derive(Args, Debug)]
@@ -44,13 +45,13 @@ struct OrderArgs {
     /// After which time the state ends by itself, such as 30m.
     #[arg(long = "for", value_name = "TIME")]
     lasts: Option<Span>,
-    /// By when requests in flight must have ended (not available yet).
+    /// With `disable`: after which time requests in flight are ended, such as 5m.
     #[arg(long, value_name = "TIME")]
     deadline: Option<Span>,
-    /// Only show what would move (not available yet).
+    /// With `drain` and `disable`: show what would move, and change nothing.
     #[arg(long)]
     preview: bool,
-    /// Do it even if models are left without a target (not available yet).
+    /// Do it even if projects are left without a permitted target.
     #[arg(long)]
     force: bool,
     #[command(flatten)]
@@ -81,9 +82,14 @@ fn order(kind: Kind, action: Action, args: &OrderArgs) -> Result<()> {
         force: args.force,
     };
     let path = [kind.plural(), &args.name, action.as_str()];
-    let view = Client::new(&args.server)?.post(&path, &order)?;
-    match args.output.output {
-        output::Format::Json => output::record(&view, args.output.output),
+    let answer = Client::new(&args.server)?.post(&path, &order)?;
+    if order.preview { preview::show(&answer, args.output.output) } else { show(kind, &answer, args.output) }
+}
+
+/// Shows one of a kind as it is after an order.
+pub(super) fn show(kind: Kind, view: &serde_json::Value, output: OutputArgs) -> Result<()> {
+    match output.output {
+        output::Format::Json => output::record(view, output.output),
         format => output::rows(&serde_json::json!({ "items": [view] }), columns(kind), None, format),
     }
 }

@@ -4,6 +4,8 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
+use super::OperateError;
+
 /// What can be operated on.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Kind {
@@ -77,6 +79,12 @@ impl Action {
             Self::Force => "force",
         }
     }
+
+    /// True when it keeps new requests out.
+    #[must_use]
+    pub const fn takes_out(self) -> bool {
+        matches!(self, Self::Drain | Self::Disable)
+    }
 }
 
 /// The particulars of an action: the body of the call.
@@ -88,26 +96,40 @@ pub struct Order {
     /// After which time the state ends by itself.
     #[serde(rename = "for", skip_serializing_if = "Option::is_none")]
     pub lasts: Option<Span>,
-    /// By when requests in flight must have ended.
+    /// After which time requests in flight are ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deadline: Option<Span>,
     /// Only tell what would move.
     #[serde(skip_serializing_if = "is_false")]
     pub preview: bool,
-    /// Do it even if models are left without a target.
+    /// Do it even if projects are left without a permitted target.
     #[serde(skip_serializing_if = "is_false")]
     pub force: bool,
 }
 
 impl Order {
-    /// The first part of the order that this version cannot carry out.
-    #[must_use]
-    pub fn unsupported(&self) -> Option<&'static str> {
+    /// Refuses what has no meaning with an action.
+    ///
+    /// # Errors
+    /// [`OperateError::Unsound`] names the part.
+    pub fn check(&self, action: Action) -> Result<(), OperateError> {
+        let unsound = |why: &str| Err(OperateError::Unsound(why.to_owned()));
         match self {
-            Self { preview: true, .. } => Some("preview"),
-            Self { force: true, .. } => Some("force"),
-            Self { deadline: Some(_), .. } => Some("deadline"),
-            _ => None,
+            Self { deadline: Some(_), .. } if action != Action::Disable => {
+                unsound("`deadline` belongs to `disable`: everything else lets requests in flight finish")
+            }
+            Self { deadline: Some(deadline), lasts: Some(lasts), .. }
+                if deadline.millis() >= lasts.millis() =>
+            {
+                unsound("`deadline` is not before the end that `for` gives")
+            }
+            Self { lasts: Some(_), .. } if action == Action::Enable => {
+                unsound("`for` has no meaning with `enable`, which ends the operator's state")
+            }
+            Self { preview: true, .. } if !action.takes_out() => {
+                unsound("`preview` tells who would leave: it belongs to `drain`, `disable` and `failover`")
+            }
+            _ => Ok(()),
         }
     }
 }
@@ -125,6 +147,8 @@ pub struct Span {
 
 impl Span {
     const LONGEST: i64 = 366 * 24 * 3_600;
+    /// A day.
+    pub(super) const DAY: i64 = 24 * 3_600_000;
 
     /// Its length in milliseconds.
     #[must_use]

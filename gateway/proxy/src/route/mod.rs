@@ -22,7 +22,7 @@ use crate::{
 };
 
 pub(crate) use choose::Choice;
-pub use forecast::{Share, Suppose, forecast};
+pub use forecast::{Share, forecast};
 pub(crate) use moved::choose;
 
 /// Permitted targets of one request.
