@@ -63,7 +63,10 @@ struct OrderArgs {
 pub(super) fn fleet(kind: Kind, args: &FleetArgs) -> Result<()> {
     match &args.command {
         FleetCommand::List { server, output } => {
-            let answer = Client::new(server)?.get(&[kind.plural()], &[])?;
+            let mut answer = Client::new(server)?.get(&[kind.plural()], &[])?;
+            if output.output != output::Format::Json {
+                answer["items"].as_array_mut().into_iter().flatten().for_each(tell_failover);
+            }
             output::rows(&answer, columns(kind), None, output.output)
         }
         FleetCommand::Drain(args) => order(kind, Action::Drain, args),
@@ -90,13 +93,39 @@ fn order(kind: Kind, action: Action, args: &OrderArgs) -> Result<()> {
 pub(super) fn show(kind: Kind, view: &serde_json::Value, output: OutputArgs) -> Result<()> {
     match output.output {
         output::Format::Json => output::record(view, output.output),
-        format => output::rows(&serde_json::json!({ "items": [view] }), columns(kind), None, format),
+        format => {
+            let mut view = view.clone();
+            tell_failover(&mut view);
+            output::rows(&serde_json::json!({ "items": [view] }), columns(kind), None, format)
+        }
+    }
+}
+
+/// A region's failover in a few words: where to, and how many of a hundred requests.
+fn tell_failover(view: &mut serde_json::Value) {
+    let failover = &view["failover"];
+    if let (Some(to), Some(permille)) = (failover["to"].as_str(), failover["share_permille"].as_u64()) {
+        let told = format!("{to} {}.{}%", permille / 10, permille % 10);
+        view["failover"] = told.into();
     }
 }
 
 const fn columns(kind: Kind) -> &'static [&'static str] {
     match kind {
-        Kind::Region | Kind::Model => &[
+        Kind::Region => &[
+            "name",
+            "zones",
+            "state",
+            "failover",
+            "until",
+            "reason",
+            "in_flight",
+            "breaker",
+            "hold_until",
+            "ewma_ttft_ms",
+            "success_rate",
+        ],
+        Kind::Model => &[
             "name",
             "zones",
             "state",

@@ -22,6 +22,7 @@ mod load;
 mod metrics;
 mod mixed;
 mod operations;
+mod operators;
 mod postgres;
 mod prices;
 mod rebuild;
