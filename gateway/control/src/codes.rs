@@ -156,8 +156,8 @@ pub const CODES: &[ErrorCode] = &[
     entry(
         "no_healthy_upstream",
         503,
-        "No permitted upstream of the model takes requests: drained, disabled, or with an open breaker.",
-        "Look at `tollgate targets list`; enable what was drained, or add a target elsewhere.",
+        "No permitted upstream of the model takes requests: drained, disabled, or with an open breaker. Or an operator has taken the model itself out of service.",
+        "Look at `tollgate targets list` and `tollgate models list`; enable what was drained, or add a target elsewhere.",
     ),
     entry(
         "overloaded",
@@ -198,7 +198,7 @@ pub const CODES: &[ErrorCode] = &[
     entry(
         "upstream_reset",
         502,
-        "The upstream closed the connection before it had answered.",
+        "The upstream closed the connection before it had answered, or an operator's deadline for requests in flight has come.",
         "Try again; if it persists, the provider is failing.",
     ),
     entry(
@@ -240,7 +240,7 @@ pub const CODES: &[ErrorCode] = &[
     entry(
         "upstream_truncated",
         0,
-        "The upstream's stream broke off in the middle of the answer.",
+        "The upstream's stream broke off in the middle of the answer, or an operator's deadline for requests in flight has come.",
         "Do not use the partial answer as if it were whole; send the request again.",
     ),
     entry(

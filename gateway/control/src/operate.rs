@@ -1,24 +1,49 @@
-//! What operators do to regions, upstreams and targets: the one set of operations behind the admin
-//! API and, through it, the command line.
+//! What operators do to regions, upstreams, targets and models: the one set of operations behind the
+//! admin API and, through it, the command line.
 //!
 //! An operator's word is kept in the ledger store before it is in force, so that it outlives a
 //! restart; it is in force for new requests the moment [`Operators::apply`] returns.
 
+mod error;
+mod failover;
+mod homes;
 mod order;
+mod preview;
+mod subject;
+mod traffic;
 mod view;
 
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 use tollgate_accounting::ledger::{AuditEntry, LedgerStore, Override as Kept, StoreError, rfc3339};
-use tollgate_domain::{RegionName, UnixMillis, UpstreamModel, UpstreamName};
-use tollgate_proxy::{Expired, Live, OperatorCell, OperatorState, Override, Snapshot};
+use tollgate_domain::{UnixMillis, UpstreamName};
+use tollgate_proxy::{Expired, Live, OperatorState, Override, Snapshot};
 
+pub use error::OperateError;
+pub use failover::{Failback, Failover};
+pub use homes::Home;
 pub use order::{Action, Kind, Order, ParseSpanError, Span};
-pub use view::{CredentialShown, View, regions, targets, upstreams};
+pub use preview::{Moved, Preview, Receiver, preview_failover, preview_order};
+pub use subject::Subject;
+pub use traffic::Traffic;
+pub use view::{CredentialShown, FailoverShown, View, models, regions, targets, upstreams};
 
 /// Who the gateway itself is in the audit.
 const GATEWAY: &str = "gateway";
+/// Why it ended a state.
+const OVER: &str = "its time has run out";
+
+/// Under what an order is given.
+#[derive(Clone, Copy)]
+pub struct Scene<'a> {
+    /// The running configuration.
+    pub snapshot: &'a Snapshot,
+    /// Who gives it.
+    pub actor: &'a str,
+    /// When.
+    pub now: UnixMillis,
+}
 
 /// Changes operators' states. Every call may block on the store.
 pub struct Operators {
@@ -44,17 +69,19 @@ impl Operators {
         let _changing = self.changing.lock();
         let mut restored = Restored::default();
         for kept in self.store.overrides()? {
+            if kept.kind == failover::KIND {
+                // One whose time ran out begins its way back with the first look at the clock.
+                match self.restore_failover(&kept, now) {
+                    true => restored.in_force += 1,
+                    false => restored.unreadable.push(format!("{} {}: {}", kept.kind, kept.name, kept.state)),
+                }
+                continue;
+            }
             if kept.until.is_some_and(|until| now >= until) {
                 self.store.clear_override(&kept.kind, &kept.name)?;
-                self.append_audit(
-                    GATEWAY,
-                    Kind::parse(&kept.kind),
-                    "expire",
-                    &kept.name,
-                    &kept.reason,
-                    None,
-                    now,
-                )?;
+                let kind = Kind::parse(&kept.kind).map_or("unknown", Kind::as_str);
+                let detail = serde_json::json!({ "reason": kept.reason });
+                self.append_audit(GATEWAY, &format!("{kind}.expire"), &kept.name, &detail, now)?;
                 continue;
             }
             match read_kept(&kept) {
@@ -71,21 +98,25 @@ impl Operators {
     /// Does what the operator asks.
     ///
     /// # Errors
-    /// The order asks for what this version cannot do, or the store failed; then nothing changed.
-    /// [`OperateError::NotAudited`]: it is in force, but the audit does not tell.
+    /// The order makes no sense, does not fit what is so, would leave projects without a home, or the
+    /// store failed; then nothing changed. [`OperateError::NotAudited`]: it is in force, but the audit
+    /// does not tell.
     pub fn apply(
         &self,
         subject: &Subject,
         action: Action,
         order: &Order,
-        actor: &str,
-        now: UnixMillis,
+        scene: &Scene<'_>,
     ) -> Result<(), OperateError> {
-        if let Some(part) = order.unsupported() {
-            return Err(OperateError::Unsupported(part));
-        }
+        order.check(action)?;
         let _changing = self.changing.lock();
-        let until = order.lasts.map(|span| now.plus(span.millis()));
+        self.refuse_repeated(subject, action, order)?;
+        let homeless = if action.takes_out() { homes::lost(scene, subject) } else { Vec::new() };
+        if !homeless.is_empty() && !order.force {
+            return Err(OperateError::NoHome(homeless));
+        }
+        let after = |span: Option<Span>| span.map(|span| scene.now.plus(span.millis()));
+        let (until, cut_at) = (after(order.lasts), after(order.deadline));
         let (kind, name) = (subject.kind(), subject.name());
         match state_of(action) {
             Some(state) => {
@@ -94,82 +125,103 @@ impl Operators {
                     name: name.clone(),
                     state: state.as_str().to_owned(),
                     reason: order.reason.clone(),
-                    author: actor.to_owned(),
-                    since: now,
+                    author: scene.actor.to_owned(),
+                    since: scene.now,
                     until,
                 })?;
-                let (reason, actor) = (order.reason.clone(), actor.to_owned());
-                subject.set(&self.live, Some(Override { state, reason, actor, since: now, until }));
+                let (reason, actor, since) = (order.reason.clone(), scene.actor.to_owned(), scene.now);
+                subject.set(&self.live, Some(Override { state, reason, actor, since, until, cut_at }));
             }
             None => {
                 self.store.clear_override(kind.as_str(), &name)?;
                 subject.set(&self.live, None);
+                if let Subject::Region(region) = subject {
+                    self.end_failover(region, scene.now)?;
+                }
             }
         }
-        self.append_audit(actor, Some(kind), action.as_str(), &name, &order.reason, until, now)
-            .map_err(OperateError::NotAudited)
+        let mut detail = serde_json::json!({ "reason": order.reason, "until": until.map(rfc3339) });
+        if let Some(at) = cut_at {
+            detail["deadline"] = rfc3339(at).into();
+        }
+        if !homeless.is_empty() {
+            detail["without_home"] = homes::names(&homeless).into();
+        }
+        let verb = format!("{}.{}", kind.as_str(), action.as_str());
+        self.append_audit(scene.actor, &verb, &name, &detail, scene.now).map_err(OperateError::NotAudited)
+    }
+
+    /// The same state once more is refused, unless it gets another end.
+    fn refuse_repeated(&self, subject: &Subject, action: Action, order: &Order) -> Result<(), OperateError> {
+        let Some(word) = subject.word(&self.live) else { return Ok(()) };
+        let has_new_end = order.lasts.is_some() || order.deadline.is_some();
+        if state_of(action) != Some(word.state) || has_new_end {
+            return Ok(());
+        }
+        let (kind, name, state) = (subject.kind().as_str(), subject.name(), word.state.as_str());
+        let (since, author) = (rfc3339(word.since), &word.actor);
+        Err(OperateError::Conflict(format!("{kind} {name} is {state} already, since {since}, by {author}")))
     }
 
     /// Clears breakers and holds of every target of an upstream.
     ///
     /// # Errors
-    /// The order asks for what this version cannot do; then nothing changed.
+    /// The order has parts that mean nothing here; then nothing changed.
     /// [`OperateError::NotAudited`]: it is done, but the audit does not tell.
     pub fn reset(
         &self,
         upstream: &UpstreamName,
-        snapshot: &Snapshot,
         order: &Order,
-        actor: &str,
-        now: UnixMillis,
+        scene: &Scene<'_>,
     ) -> Result<(), OperateError> {
-        if let Some(part) = order.unsupported() {
-            return Err(OperateError::Unsupported(part));
+        if (order.preview, order.force, order.lasts, order.deadline) != (false, false, None, None) {
+            return Err(OperateError::Unsound("a reset has a `reason` and nothing else".to_owned()));
         }
-        for target in snapshot.targets().filter(|target| target.upstream.name == *upstream) {
+        for target in scene.snapshot.targets().filter(|target| target.upstream.name == *upstream) {
             target.live.breaker(|breaker| breaker.reset());
             for hold in [&target.live.hold, &*target.fate, &*target.account] {
                 hold.reset();
             }
         }
-        self.append_audit(actor, Some(Kind::Upstream), "reset", upstream.as_str(), &order.reason, None, now)
+        let detail = serde_json::json!({ "reason": order.reason, "until": null });
+        self.append_audit(scene.actor, "upstream.reset", upstream.as_str(), &detail, scene.now)
             .map_err(OperateError::NotAudited)
     }
 
-    /// Ends the states whose time has run out, and names what returned; call it every second or so.
+    /// Does what the time demands: ends states that have run out and names what returned, ends what is in
+    /// flight beyond its deadline, moves ramps on. Call it every second or so.
     ///
     /// # Errors
     /// The states are over for requests, but the store still has them; the next start clears them.
     pub fn expire(&self, now: UnixMillis) -> Result<Vec<Subject>, StoreError> {
         let _changing = self.changing.lock();
-        let ended: Vec<Subject> =
+        self.live.fleet.cut_overdue(now);
+        let mut ended: Vec<Subject> =
             self.live.fleet.expire_overrides(now).into_iter().filter_map(ended_subject).collect();
         for subject in &ended {
-            let (kind, name) = (subject.kind(), subject.name());
-            self.store.clear_override(kind.as_str(), &name)?;
-            self.append_audit(GATEWAY, Some(kind), "expire", &name, "its time has run out", None, now)?;
+            let (kind, name) = (subject.kind().as_str(), subject.name());
+            self.store.clear_override(kind, &name)?;
+            let detail = serde_json::json!({ "reason": OVER, "until": null });
+            self.append_audit(GATEWAY, &format!("{kind}.expire"), &name, &detail, now)?;
         }
+        ended.extend(self.follow_failovers(now)?);
         Ok(ended)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "an audit entry has that many parts")]
     fn append_audit(
         &self,
         actor: &str,
-        kind: Option<Kind>,
-        verb: &str,
+        action: &str,
         subject: &str,
-        reason: &str,
-        until: Option<UnixMillis>,
+        detail: &serde_json::Value,
         at: UnixMillis,
     ) -> Result<(), StoreError> {
-        let detail = serde_json::json!({ "reason": reason, "until": until.map(rfc3339) });
         self.store
             .append_audit(&AuditEntry {
                 seq: 0,
                 at,
                 actor: actor.to_owned(),
-                action: format!("{}.{verb}", kind.map_or("unknown", Kind::as_str)),
+                action: action.to_owned(),
                 subject: subject.to_owned(),
                 detail: detail.to_string(),
             })
@@ -186,90 +238,11 @@ pub struct Restored {
     pub unreadable: Vec<String>,
 }
 
-/// What an operation is about.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Subject {
-    /// A region.
-    Region(RegionName),
-    /// An upstream.
-    Upstream(UpstreamName),
-    /// A model on an upstream.
-    Target(UpstreamName, UpstreamModel),
-}
-
-impl Subject {
-    /// What operators call `name`, if the running configuration has it.
-    ///
-    /// # Errors
-    /// It has not; the error knows the name that is most like it.
-    pub fn find(kind: Kind, name: &str, snapshot: &Snapshot) -> Result<Self, OperateError> {
-        let known = names(kind, snapshot);
-        if known.iter().any(|known| known == name)
-            && let Some(subject) = Self::parse(kind, name)
-        {
-            return Ok(subject);
-        }
-        let nearest = known
-            .into_iter()
-            .map(|known| (strsim::jaro_winkler(&known, name), known))
-            .filter(|(likeness, _)| *likeness > 0.8)
-            .max_by(|a, b| a.0.total_cmp(&b.0));
-        Err(OperateError::Unknown { kind, name: name.to_owned(), nearest: nearest.map(|(_, known)| known) })
-    }
-
-    /// Its kind.
-    #[must_use]
-    pub const fn kind(&self) -> Kind {
-        match self {
-            Self::Region(_) => Kind::Region,
-            Self::Upstream(_) => Kind::Upstream,
-            Self::Target(..) => Kind::Target,
-        }
-    }
-
-    /// Its name, as operators write it.
-    #[must_use]
-    pub fn name(&self) -> String {
-        match self {
-            Self::Region(name) => name.to_string(),
-            Self::Upstream(name) => name.to_string(),
-            Self::Target(upstream, model) => format!("{model}@{upstream}"),
-        }
-    }
-
-    /// Upstream names have no `@`, model names may.
-    fn parse(kind: Kind, name: &str) -> Option<Self> {
-        match kind {
-            Kind::Region => Some(Self::Region(name.into())),
-            Kind::Upstream => Some(Self::Upstream(name.into())),
-            Kind::Target => {
-                name.rsplit_once('@').map(|(model, upstream)| Self::Target(upstream.into(), model.into()))
-            }
-        }
-    }
-
-    fn set(&self, live: &Live, word: Option<Override>) {
-        let set = |cell: &OperatorCell| cell.set(word);
-        match self {
-            Self::Region(name) => set(&live.fleet.region(name).operator),
-            Self::Upstream(name) => set(&live.fleet.upstream(name).operator),
-            Self::Target(upstream, model) => set(&live.fleet.target(upstream, model).operator),
-        }
-    }
-}
-
-fn names(kind: Kind, snapshot: &Snapshot) -> Vec<String> {
-    match kind {
-        Kind::Region => snapshot.regions.iter().map(|region| region.name.to_string()).collect(),
-        Kind::Upstream => snapshot.upstreams.iter().map(|upstream| upstream.name.to_string()).collect(),
-        Kind::Target => snapshot.targets().map(|target| target.live.name.to_string()).collect(),
-    }
-}
-
 const fn state_of(action: Action) -> Option<OperatorState> {
     match action {
         Action::Drain => Some(OperatorState::Draining),
         Action::Disable => Some(OperatorState::Disabled),
+        Action::Force => Some(OperatorState::Forced),
         Action::Enable => None,
     }
 }
@@ -282,6 +255,7 @@ fn read_kept(kept: &Kept) -> Option<(Subject, Override)> {
         actor: kept.author.clone(),
         since: kept.since,
         until: kept.until,
+        cut_at: None,
     };
     Some((subject, word))
 }
@@ -291,29 +265,6 @@ fn ended_subject(expired: Expired) -> Option<Subject> {
         Expired::Region(name) => Some(Subject::Region(name)),
         Expired::Upstream(name) => Some(Subject::Upstream(name)),
         Expired::Target(name) => Subject::parse(Kind::Target, &name),
+        Expired::Model(name) => Some(Subject::Model(name)),
     }
-}
-
-/// Why an operation was not done, or not fully.
-#[derive(Debug, thiserror::Error)]
-pub enum OperateError {
-    /// Nothing of that name is configured.
-    #[error("no {} is called {name:?}{}", kind.as_str(), nearest.as_ref().map(|near| format!("; did you mean {near:?}?")).unwrap_or_default())]
-    Unknown {
-        /// What was looked for.
-        kind: Kind,
-        /// By which name.
-        name: String,
-        /// A configured name that is like it.
-        nearest: Option<String>,
-    },
-    /// A part of the order that this version cannot carry out.
-    #[error("`{0}` of an operator's order")]
-    Unsupported(&'static str),
-    /// The state could not be kept, so it is not in force.
-    #[error("the state could not be kept, so nothing was changed: {0}")]
-    NotKept(#[from] StoreError),
-    /// It was done, but the audit does not tell.
-    #[error("it is done, but the audit entry could not be kept: {0}")]
-    NotAudited(StoreError),
 }

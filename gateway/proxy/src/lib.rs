@@ -42,11 +42,12 @@ pub use failover::{Breaker, BreakerState, Hold, LoadEstimate, RetryBudget, Sampl
 pub use findings::{Finding, Findings};
 pub use listen::{BadCertificate, ListenerTls, server_tls};
 pub use live::{
-    Expired, Fleet, Live, OperatorCell, OperatorState, Override, RegionLive, TargetLive, TargetView,
-    UpstreamLive,
+    Expired, Fleet, Live, ModelLive, Move, MoveCell, OperatorCell, OperatorState, Override, RegionLive,
+    TargetLive, TargetView, UpstreamLive,
 };
 pub use objectives::{Aim, Counts, Objective, Objectives, Standing, Subject, View, Window};
 pub use rejection::{Advice, Rejection, UpstreamCode};
+pub use route::{Share, forecast};
 pub use server::{DataPlane, Listen, StartError};
 pub use snapshot::{
     Balance, ByName, EdgeLimits, InjectUsage, Prepared, Principal, Route, Routes, Snapshot, Target, Timeouts,

@@ -4,10 +4,13 @@
 //! Everything here is shared by all cores. Reads on the request path are an atomic load or a lock
 //! that is held for a few nanoseconds, never across an await.
 
+mod moved;
+mod operator;
+
 use std::{
     sync::{
         Arc, Weak,
-        atomic::{AtomicU8, AtomicU32, AtomicUsize, Ordering},
+        atomic::{AtomicU32, AtomicUsize, Ordering},
     },
     time::Instant,
 };
@@ -15,7 +18,7 @@ use std::{
 use dashmap::DashMap;
 use parking_lot::Mutex;
 use tollgate_accounting::quota::Quotas;
-use tollgate_domain::{Name, RegionName, UnixMillis, UpstreamModel, UpstreamName};
+use tollgate_domain::{ModelAlias, Name, RegionName, UnixMillis, UpstreamModel, UpstreamName};
 
 use crate::{
     failover::{Breaker, BreakerState, Hold, LoadEstimate, RetryBudget},
@@ -25,6 +28,9 @@ use crate::{
     unpriced::Unpriced,
     upstream::CredentialCell,
 };
+
+pub use moved::{Move, MoveCell};
+pub use operator::{OperatorCell, OperatorState, Override};
 
 /// All live state of one process.
 pub struct Live {
@@ -57,109 +63,25 @@ impl Live {
     }
 }
 
-/// What an operator has said about a region, an upstream or a target.
-#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
-#[repr(u8)]
-pub enum OperatorState {
-    /// Takes requests.
-    #[default]
-    Enabled = 0,
-    /// Takes requests whatever its breaker and holds say.
-    Forced = 1,
-    /// No new requests; those in flight finish.
-    Draining = 2,
-    /// No new requests, until an operator enables it again.
-    Disabled = 3,
-}
-
-impl OperatorState {
-    /// The name used by the admin API and in configuration.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Enabled => "enabled",
-            Self::Forced => "forced",
-            Self::Draining => "draining",
-            Self::Disabled => "disabled",
-        }
-    }
-
-    /// The state with a name, if there is one.
-    #[must_use]
-    pub fn parse(name: &str) -> Option<Self> {
-        [Self::Enabled, Self::Forced, Self::Draining, Self::Disabled]
-            .into_iter()
-            .find(|state| state.as_str() == name)
-    }
-
-    /// True while new requests may be sent there.
-    #[must_use]
-    pub const fn takes_requests(self) -> bool {
-        matches!(self, Self::Enabled | Self::Forced)
-    }
-
-    const fn from_bits(bits: u8) -> Self {
-        match bits {
-            1 => Self::Forced,
-            2 => Self::Draining,
-            3 => Self::Disabled,
-            _ => Self::Enabled,
-        }
-    }
-}
-
-/// An operator's word, with its story. Stands above the state in the file until it is cleared.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Override {
-    /// The state asked for.
-    pub state: OperatorState,
-    /// Why.
-    pub reason: String,
-    /// Who.
-    pub actor: String,
-    /// Since when.
-    pub since: UnixMillis,
-    /// When it ends by itself.
-    pub until: Option<UnixMillis>,
-}
-
-/// Where an override is kept; reading the state is one atomic load.
-#[derive(Default)]
-pub struct OperatorCell {
-    /// 0: no override; else the state's bits plus one.
-    effective: AtomicU8,
-    word: Mutex<Option<Override>>,
-}
-
-impl OperatorCell {
-    /// The override's state, or the configured one where there is no override.
-    pub fn state(&self, configured: OperatorState) -> OperatorState {
-        match self.effective.load(Ordering::Relaxed) {
-            0 => configured,
-            bits => OperatorState::from_bits(bits - 1),
-        }
-    }
-
-    /// Puts an override in force, or clears it; for new requests at once.
-    pub fn set(&self, word: Option<Override>) {
-        let mut slot = self.word.lock();
-        self.effective.store(word.as_ref().map_or(0, |word| word.state as u8 + 1), Ordering::Relaxed);
-        *slot = word;
-    }
-
-    /// The override in force.
-    pub fn word(&self) -> Option<Override> {
-        self.word.lock().clone()
-    }
-}
-
 /// Live state of a region.
 pub struct RegionLive {
     /// Its name.
     pub name: RegionName,
     /// The operator's word on it.
     pub operator: OperatorCell,
+    /// Its requests that an operator sends to another region.
+    pub moved: MoveCell,
     /// Attempts in flight there.
+    pub in_flight: AtomicU32,
+}
+
+/// Live state of a model, as clients call it.
+pub struct ModelLive {
+    /// Its name.
+    pub name: ModelAlias,
+    /// The operator's word on it.
+    pub operator: OperatorCell,
+    /// Attempts in flight for it.
     pub in_flight: AtomicU32,
 }
 
@@ -247,6 +169,7 @@ pub struct TargetView {
 #[derive(Default)]
 pub struct Fleet {
     regions: DashMap<RegionName, Arc<RegionLive>>,
+    models: DashMap<ModelAlias, Arc<ModelLive>>,
     upstreams: DashMap<UpstreamName, Arc<UpstreamLive>>,
     targets: DashMap<(UpstreamName, UpstreamModel), Arc<TargetLive>>,
     fate_groups: DashMap<Name, Arc<Hold>>,
@@ -254,6 +177,8 @@ pub struct Fleet {
     retries: DashMap<Name, Arc<RetryBudget>>,
     /// Of upstreams in use: one that is gone takes its secret with it.
     credentials: DashMap<Name, Weak<CredentialCell>>,
+    /// How often something in flight was told to end; see [`OperatorCell::is_cut`].
+    cuts: AtomicU32,
 }
 
 impl Fleet {
@@ -262,9 +187,20 @@ impl Fleet {
         let make = || RegionLive {
             name: name.clone(),
             operator: OperatorCell::default(),
+            moved: MoveCell::default(),
             in_flight: AtomicU32::new(0),
         };
         Arc::clone(&self.regions.entry(name.clone()).or_insert_with(|| Arc::new(make())))
+    }
+
+    /// The cell of a model, made when it is new.
+    pub fn model(&self, name: &ModelAlias) -> Arc<ModelLive> {
+        let make = || ModelLive {
+            name: name.clone(),
+            operator: OperatorCell::default(),
+            in_flight: AtomicU32::new(0),
+        };
+        Arc::clone(&self.models.entry(name.clone()).or_insert_with(|| Arc::new(make())))
     }
 
     /// The cell of an upstream, made when it is new.
@@ -315,24 +251,43 @@ impl Fleet {
 
     /// Clears every override that has run out, and names what returned.
     pub fn expire_overrides(&self, now: UnixMillis) -> Vec<Expired> {
-        let over = |cell: &OperatorCell| {
-            let ended = cell.word().is_some_and(|word| word.until.is_some_and(|until| now >= until));
-            if ended {
-                cell.set(None);
-            }
-            ended
-        };
-        let mut expired = Vec::new();
-        expired.extend(
-            self.regions.iter().filter(|r| over(&r.operator)).map(|r| Expired::Region(r.name.clone())),
-        );
-        expired.extend(
-            self.upstreams.iter().filter(|u| over(&u.operator)).map(|u| Expired::Upstream(u.name.clone())),
-        );
-        expired.extend(
-            self.targets.iter().filter(|t| over(&t.operator)).map(|t| Expired::Target(t.name.clone())),
-        );
-        expired
+        self.overridden(|cell| cell.expire(now))
+    }
+
+    /// Tells requests in flight where a deadline has come to end now, and names what they are at.
+    pub fn cut_overdue(&self, now: UnixMillis) -> Vec<Expired> {
+        let cut = self.overridden(|cell| cell.cut_overdue(now));
+        if !cut.is_empty() {
+            self.cuts.fetch_add(1, Ordering::Release);
+        }
+        cut
+    }
+
+    /// Changes whenever something in flight was told to end.
+    pub(crate) fn cuts(&self) -> u32 {
+        self.cuts.load(Ordering::Acquire)
+    }
+
+    /// Every region whose requests are moved; each share is made that of this moment.
+    pub fn follow_moves(&self, now: UnixMillis) -> Vec<(RegionName, Move)> {
+        let moves = self.regions.iter().filter_map(|region| {
+            let order = region.moved.follow(now)?;
+            Some((region.name.clone(), order))
+        });
+        moves.collect()
+    }
+
+    /// What every override is about for which `is_wanted` holds.
+    fn overridden(&self, is_wanted: impl Fn(&OperatorCell) -> bool) -> Vec<Expired> {
+        let regions = self.regions.iter().filter(|region| is_wanted(&region.operator));
+        let mut found: Vec<Expired> = regions.map(|region| Expired::Region(region.name.clone())).collect();
+        let upstreams = self.upstreams.iter().filter(|upstream| is_wanted(&upstream.operator));
+        found.extend(upstreams.map(|upstream| Expired::Upstream(upstream.name.clone())));
+        let targets = self.targets.iter().filter(|target| is_wanted(&target.operator));
+        found.extend(targets.map(|target| Expired::Target(target.name.clone())));
+        let models = self.models.iter().filter(|model| is_wanted(&model.operator));
+        found.extend(models.map(|model| Expired::Model(model.name.clone())));
+        found
     }
 }
 
@@ -345,6 +300,8 @@ pub enum Expired {
     Upstream(UpstreamName),
     /// A target, `MODEL@UPSTREAM`.
     Target(Name),
+    /// A model, as clients call it.
+    Model(ModelAlias),
 }
 
 #[cfg(test)]
@@ -361,6 +318,7 @@ mod tests {
             actor: "ops".into(),
             since: UnixMillis::new(0),
             until: Some(UnixMillis::new(100)),
+            cut_at: None,
         };
         region.operator.set(Some(word));
         assert_eq!(region.operator.state(OperatorState::Enabled), OperatorState::Draining);

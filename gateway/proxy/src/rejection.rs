@@ -122,6 +122,9 @@ pub enum Rejection {
         /// When the first breaker lets a request try.
         wait: Option<Duration>,
     },
+    /// An operator has taken the model out of service.
+    #[error("the model `{0}` is out of service at the moment")]
+    OutOfService(ModelAlias),
     /// The attempts failed; what the last word is stands in the cause.
     #[error("{message}")]
     Upstream {
@@ -196,9 +199,10 @@ impl Rejection {
                 _ => StatusCode::TOO_MANY_REQUESTS,
             },
             Self::AllHeld { .. } => StatusCode::TOO_MANY_REQUESTS,
-            Self::Overloaded | Self::MeterBackpressure | Self::NoHealthyTarget { .. } => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::Overloaded
+            | Self::MeterBackpressure
+            | Self::NoHealthyTarget { .. }
+            | Self::OutOfService(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Upstream { code, .. } => code.status(),
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -247,7 +251,7 @@ impl Rejection {
             Self::Overloaded => "overloaded",
             Self::MeterBackpressure => "meter_backpressure",
             Self::AllHeld { .. } => "upstream_rate_limited",
-            Self::NoHealthyTarget { .. } => "no_healthy_upstream",
+            Self::NoHealthyTarget { .. } | Self::OutOfService(_) => "no_healthy_upstream",
             Self::Upstream { code, .. } => code.as_str(),
             Self::Internal => "internal",
         }

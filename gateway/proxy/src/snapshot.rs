@@ -22,7 +22,7 @@ use tollgate_domain::{
 use crate::{
     auth::KeyRing,
     failover::Hold,
-    live::{OperatorState, RegionLive, TargetLive, UpstreamLive},
+    live::{ModelLive, OperatorCell, OperatorState, RegionLive, TargetLive, UpstreamLive},
     upstream::{Credential, Origin},
 };
 
@@ -89,6 +89,15 @@ pub struct Principal {
     pub prompts: Vec<(Box<str>, UpstreamName)>,
 }
 
+impl Principal {
+    /// True when its data may be processed where the target does.
+    #[must_use]
+    pub fn permits(&self, target: &Target) -> bool {
+        let zones = &target.upstream.zones;
+        self.zones.as_ref().is_none_or(|permitted| zones.iter().all(|zone| permitted.contains(zone)))
+    }
+}
+
 /// A table that is looked into by every request. Its keys are the configuration's own and no client can
 /// add one, so that a hash made to withstand that would only cost.
 pub type ByName<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
@@ -119,6 +128,16 @@ pub struct Route {
     pub failover_versions: bool,
     /// Retries of this alias, one bucket for all its requests.
     pub retries: Arc<crate::failover::RetryBudget>,
+    /// The operator's word on the alias.
+    pub live: Arc<ModelLive>,
+}
+
+impl Route {
+    /// What an operator says about the alias, whatever its targets are.
+    #[must_use]
+    pub fn operator_state(&self) -> OperatorState {
+        self.live.operator.state(OperatorState::default())
+    }
 }
 
 /// How a target is chosen within a level.
@@ -163,6 +182,20 @@ impl Target {
             self.upstream.live.operator.state(self.upstream.configured),
             self.live.operator.state(OperatorState::default()),
         ]
+    }
+
+    /// True while an operator lets new requests go there.
+    #[must_use]
+    pub fn takes_requests(&self) -> bool {
+        self.operator_states().iter().all(|state| state.takes_requests())
+    }
+
+    /// True when what is in flight there is to end now.
+    pub(crate) fn is_cut(&self) -> bool {
+        let upstream = &self.upstream;
+        [&upstream.region_live.operator, &upstream.live.operator, &self.live.operator]
+            .into_iter()
+            .any(OperatorCell::is_cut)
     }
 
     /// True when an operator sends requests there whatever its breaker and holds say.

@@ -74,7 +74,9 @@ pub(crate) async fn forget(worker: &Worker, id: &str) {
 /// any; a throttle passes by itself and stays what it is.
 pub(crate) fn lost(rejection: Rejection) -> Rejection {
     match rejection {
-        Rejection::NoHealthyTarget { .. } | Rejection::Upstream { .. } => Rejection::PinnedUnavailable,
+        Rejection::NoHealthyTarget { .. } | Rejection::OutOfService(_) | Rejection::Upstream { .. } => {
+            Rejection::PinnedUnavailable
+        }
         other => other,
     }
 }

@@ -76,6 +76,8 @@ pub(crate) struct Worker {
     random: RefCell<SmallRng>,
     refusals: RefCell<HashMap<Name, (u64, u32)>>,
     cut: Cell<bool>,
+    /// How often operators have told something to end, as far as this core has heard.
+    cuts: Cell<u32>,
     streams: RefCell<Streams>,
     deadlines: RefCell<Deadlines>,
 }
@@ -92,6 +94,7 @@ impl Worker {
             random: RefCell::new(SmallRng::from_rng(&mut rand::rng())),
             refusals: RefCell::default(),
             cut: Cell::new(false),
+            cuts: Cell::new(shared.live.fleet.cuts()),
             streams: RefCell::default(),
             deadlines: RefCell::default(),
             shared,
@@ -228,6 +231,20 @@ impl Worker {
         self.cut.get()
     }
 
+    /// How often operators have told something in flight to end.
+    pub(crate) fn cuts(&self) -> u32 {
+        self.cuts.get()
+    }
+
+    /// Wakes everything that waits once an operator has told something to end: each looks for itself.
+    fn hear_of_cuts(&self) {
+        let cuts = self.shared.live.fleet.cuts();
+        if self.cuts.replace(cuts) != cuts {
+            self.streams.borrow_mut().wake_all();
+            self.deadlines.borrow_mut().wake_all();
+        }
+    }
+
     /// Remembers how to wake a stream that waits for its upstream.
     pub(crate) fn remember_stream(&self, place: &mut Option<usize>, waker: &Waker) {
         self.streams.borrow_mut().remember(place, waker);
@@ -247,6 +264,7 @@ impl Worker {
             tokio::time::sleep(Duration::from_millis(100)).await;
             self.flush_access();
             self.deadlines.borrow_mut().look(Instant::now());
+            self.hear_of_cuts();
             ticks = ticks.wrapping_add(1);
             if ticks.is_multiple_of(20) {
                 self.pools.sweep(Instant::now());

@@ -6,11 +6,11 @@ use tollgate_domain::UnixMillis;
 /// An operator's word about a region, an upstream or a target.
 #[derive(Clone, Debug, Eq, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Override {
-    /// `region`, `upstream` or `target`.
+    /// `region`, `upstream`, `target` or `model`; `failover` is a region whose requests are moved.
     pub kind: String,
     /// Its name; a target is `MODEL@UPSTREAM`.
     pub name: String,
-    /// `draining`, `disabled` or `forced`.
+    /// `draining`, `disabled` or `forced`; of a `failover`, JSON that tells where to and how fast.
     pub state: String,
     /// Why.
     pub reason: String,

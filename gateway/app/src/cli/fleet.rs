@@ -1,4 +1,4 @@
-//! `regions`, `upstreams`, `targets`: what is healthy, and the operator's word about it.
+//! `regions`, `upstreams`, `targets`, `models`: what is healthy, and the operator's word about it.
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
@@ -7,6 +7,7 @@ use tollgate_control::operate::{Action, Kind, Order, Span};
 use super::{
     client::{Client, ServerArgs},
     output::{self, OutputArgs},
+    preview,
 };
 
 #[derive(Args, Debug)]
@@ -30,6 +31,8 @@ enum FleetCommand {
     Disable(OrderArgs),
     /// Clear the operator's state: what the configuration says holds again.
     Enable(OrderArgs),
+    /// Send new requests there whatever its breakers and holds say.
+    Force(OrderArgs),
 }
 
 #[derive(Args, Debug)]
@@ -42,13 +45,13 @@ struct OrderArgs {
     /// After which time the state ends by itself, such as 30m.
     #[arg(long = "for", value_name = "TIME")]
     lasts: Option<Span>,
-    /// By when requests in flight must have ended (not available yet).
+    /// With `disable`: after which time requests in flight are ended, such as 5m.
     #[arg(long, value_name = "TIME")]
     deadline: Option<Span>,
-    /// Only show what would move (not available yet).
+    /// With `drain` and `disable`: show what would move, and change nothing.
     #[arg(long)]
     preview: bool,
-    /// Do it even if models are left without a target (not available yet).
+    /// Do it even if projects are left without a permitted target.
     #[arg(long)]
     force: bool,
     #[command(flatten)]
@@ -60,12 +63,16 @@ struct OrderArgs {
 pub(super) fn fleet(kind: Kind, args: &FleetArgs) -> Result<()> {
     match &args.command {
         FleetCommand::List { server, output } => {
-            let answer = Client::new(server)?.get(&[kind.plural()], &[])?;
+            let mut answer = Client::new(server)?.get(&[kind.plural()], &[])?;
+            if output.output != output::Format::Json {
+                answer["items"].as_array_mut().into_iter().flatten().for_each(tell_failover);
+            }
             output::rows(&answer, columns(kind), None, output.output)
         }
         FleetCommand::Drain(args) => order(kind, Action::Drain, args),
         FleetCommand::Disable(args) => order(kind, Action::Disable, args),
         FleetCommand::Enable(args) => order(kind, Action::Enable, args),
+        FleetCommand::Force(args) => order(kind, Action::Force, args),
     }
 }
 
@@ -78,16 +85,47 @@ fn order(kind: Kind, action: Action, args: &OrderArgs) -> Result<()> {
         force: args.force,
     };
     let path = [kind.plural(), &args.name, action.as_str()];
-    let view = Client::new(&args.server)?.post(&path, &order)?;
-    match args.output.output {
-        output::Format::Json => output::record(&view, args.output.output),
-        format => output::rows(&serde_json::json!({ "items": [view] }), columns(kind), None, format),
+    let answer = Client::new(&args.server)?.post(&path, &order)?;
+    if order.preview { preview::show(&answer, args.output.output) } else { show(kind, &answer, args.output) }
+}
+
+/// Shows one of a kind as it is after an order.
+pub(super) fn show(kind: Kind, view: &serde_json::Value, output: OutputArgs) -> Result<()> {
+    match output.output {
+        output::Format::Json => output::record(view, output.output),
+        format => {
+            let mut view = view.clone();
+            tell_failover(&mut view);
+            output::rows(&serde_json::json!({ "items": [view] }), columns(kind), None, format)
+        }
+    }
+}
+
+/// A region's failover in a few words: where to, and how many of a hundred requests.
+fn tell_failover(view: &mut serde_json::Value) {
+    let failover = &view["failover"];
+    if let (Some(to), Some(permille)) = (failover["to"].as_str(), failover["share_permille"].as_u64()) {
+        let told = format!("{to} {}.{}%", permille / 10, permille % 10);
+        view["failover"] = told.into();
     }
 }
 
 const fn columns(kind: Kind) -> &'static [&'static str] {
     match kind {
         Kind::Region => &[
+            "name",
+            "zones",
+            "state",
+            "failover",
+            "until",
+            "reason",
+            "in_flight",
+            "breaker",
+            "hold_until",
+            "ewma_ttft_ms",
+            "success_rate",
+        ],
+        Kind::Model => &[
             "name",
             "zones",
             "state",

@@ -9,10 +9,12 @@ mod close;
 mod config;
 mod explain;
 mod export;
+mod failover;
 mod fleet;
 mod health;
 mod local;
 mod output;
+mod preview;
 mod prices;
 mod reconcile;
 mod usage;
@@ -57,12 +59,18 @@ enum Command {
     Budgets(budgets::BudgetsArgs),
     /// Show who was told what about budgets and prices.
     Alerts(budgets::AlertsArgs),
-    /// List, drain, disable and enable regions.
+    /// List, drain, disable, force and enable regions.
     Regions(fleet::FleetArgs),
-    /// List, drain, disable and enable upstreams.
+    /// List, drain, disable, force and enable upstreams.
     Upstreams(fleet::FleetArgs),
-    /// List, drain, disable and enable targets, named MODEL@UPSTREAM.
+    /// List, drain, disable, force and enable targets, named MODEL@UPSTREAM.
     Targets(fleet::FleetArgs),
+    /// List, drain, disable, force and enable models, by the names that clients send.
+    Models(fleet::FleetArgs),
+    /// Move a region's new requests to another region.
+    Failover(failover::FailoverArgs),
+    /// Let the requests of a region that was failed over come back.
+    Failback(failover::FailbackArgs),
     /// Show the running configuration and its versions, or reload it.
     Config(config::ConfigArgs),
     /// Explain an error code or a request.
@@ -168,6 +176,9 @@ fn execute(command: Command) -> anyhow::Result<ExitCode> {
         Command::Regions(args) => fleet::fleet(Kind::Region, &args)?,
         Command::Upstreams(args) => fleet::fleet(Kind::Upstream, &args)?,
         Command::Targets(args) => fleet::fleet(Kind::Target, &args)?,
+        Command::Models(args) => fleet::fleet(Kind::Model, &args)?,
+        Command::Failover(args) => failover::failover(&args)?,
+        Command::Failback(args) => failover::failback(&args)?,
         Command::Config(args) => config::config(&args)?,
         Command::Explain(args) => explain::explain(&args)?,
         Command::Keys(later) => return Err(later.refusal("keys")),
@@ -241,6 +252,12 @@ mod tests {
             "upstreams disable aoai --reason x --server http://10.0.0.1:9090",
             "targets enable gpt@aoai -o json",
             "targets drain gpt@aoai --deadline 10m --preview --force",
+            "failover --from east --to west --ramp 5m --for 2h --reason storm --force",
+            "failover --from east --to west --preview -o json",
+            "failback east --ramp 5m --reason over",
+            "models list",
+            "models drain gpt --reason storm",
+            "upstreams force aoai --for 10m",
             "keys create --project p --name n",
             "keys list",
             "config show",
@@ -274,6 +291,11 @@ mod tests {
             ("tollgate serve --port 1", ErrorKind::UnknownArgument),
             ("tollgate regions drain", ErrorKind::MissingRequiredArgument),
             ("tollgate regions drain eu --for soon", ErrorKind::ValueValidation),
+            ("tollgate regions drain eu --for 0s", ErrorKind::ValueValidation),
+            ("tollgate regions disable eu --deadline -5m", ErrorKind::UnknownArgument),
+            ("tollgate failover --from east", ErrorKind::MissingRequiredArgument),
+            ("tollgate failover --from east --to west --ramp 0s", ErrorKind::ValueValidation),
+            ("tollgate failback", ErrorKind::MissingRequiredArgument),
             ("tollgate usage -o xml", ErrorKind::InvalidValue),
             ("tollgate usage --token abc", ErrorKind::UnknownArgument),
             ("tollgate export pdf --from -1d --to now", ErrorKind::InvalidValue),

@@ -23,6 +23,7 @@ mod load;
 mod metrics;
 mod mixed;
 mod operations;
+mod operators;
 mod postgres;
 mod prices;
 mod rebuild;

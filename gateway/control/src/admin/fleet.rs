@@ -1,9 +1,11 @@
-//! Regions, upstreams and targets: their health, and the operator's word about them.
+//! Regions, upstreams, targets and models: their health, and the operator's word about them.
 
 use std::sync::Arc;
 
 use axum::{Extension, Json, extract::State};
 use serde_json::{Value, json};
+use tollgate_domain::RegionName;
+use tollgate_proxy::Snapshot;
 
 use super::{
     AdminState,
@@ -12,7 +14,9 @@ use super::{
     params::{Body, Segment},
     problem::Problem,
 };
-use crate::operate::{self, Action, Kind, OperateError, Order, Subject, View};
+use crate::operate::{
+    self, Action, Failback, Failover, Kind, OperateError, Order, Scene, Subject, Traffic, View,
+};
 
 type Answer = Result<Json<Value>, Problem>;
 
@@ -26,7 +30,7 @@ pub(super) async fn one(kind: Kind, State(state): State<Arc<AdminState>>, Segmen
     show(kind, &name, &state)
 }
 
-/// Does something to one of a kind, and shows it as it is then.
+/// Does something to one of a kind, and shows it as it is then; or tells what it would do.
 pub(super) async fn order(
     (kind, action): (Kind, Action),
     State(state): State<Arc<AdminState>>,
@@ -34,11 +38,65 @@ pub(super) async fn order(
     Segment(name): Segment,
     Body(order): Body<Order>,
 ) -> Answer {
-    let subject = Subject::find(kind, &name, &state.snapshot())?;
+    let snapshot = state.snapshot();
+    let subject = Subject::find(kind, &name, &snapshot)?;
     let shared = Arc::clone(&state);
-    blocking(move || shared.operators.apply(&subject, action, &order, &caller.name, shared.now().wall))
-        .await??;
-    show(kind, &name, &state)
+    let preview = blocking(move || {
+        let scene = Scene { snapshot: &snapshot, actor: &caller.name, now: shared.now().wall };
+        if !order.preview {
+            return shared.operators.apply(&subject, action, &order, &scene).map(|()| None);
+        }
+        order.check(action)?;
+        let traffic = Traffic::read(&*shared.store, &snapshot, scene.now)?;
+        Ok(Some(operate::preview_order(&subject, &scene, &traffic, capacities(&shared))))
+    });
+    match preview.await?? {
+        Some(preview) => Ok(Json(json!(preview))),
+        None => show(kind, &name, &state),
+    }
+}
+
+/// Moves a region's requests to another one, and shows it as it is then; or tells what that would do.
+pub(super) async fn fail_over(
+    State(state): State<Arc<AdminState>>,
+    Extension(caller): Extension<Caller>,
+    Segment(name): Segment,
+    Body(order): Body<Failover>,
+) -> Answer {
+    let snapshot = state.snapshot();
+    let from = region(&name, &snapshot)?;
+    let shared = Arc::clone(&state);
+    let preview = blocking(move || {
+        let scene = Scene { snapshot: &snapshot, actor: &caller.name, now: shared.now().wall };
+        if !order.preview {
+            return shared.operators.fail_over(&from, &order, &scene).map(|()| None);
+        }
+        let to = shared.operators.check_failover(&from, &order, &scene)?;
+        let traffic = Traffic::read(&*shared.store, &snapshot, scene.now)?;
+        Ok(Some(operate::preview_failover(&from, &to, &scene, &traffic, capacities(&shared))))
+    });
+    match preview.await?? {
+        Some(preview) => Ok(Json(json!(preview))),
+        None => show(Kind::Region, &name, &state),
+    }
+}
+
+/// Lets a region's requests come back, and shows it as it is then.
+pub(super) async fn fail_back(
+    State(state): State<Arc<AdminState>>,
+    Extension(caller): Extension<Caller>,
+    Segment(name): Segment,
+    Body(order): Body<Failback>,
+) -> Answer {
+    let snapshot = state.snapshot();
+    let from = region(&name, &snapshot)?;
+    let shared = Arc::clone(&state);
+    blocking(move || {
+        let scene = Scene { snapshot: &snapshot, actor: &caller.name, now: shared.now().wall };
+        shared.operators.fail_back(&from, &order, &scene)
+    })
+    .await??;
+    show(Kind::Region, &name, &state)
 }
 
 /// Clears breakers and holds of an upstream.
@@ -53,9 +111,29 @@ pub(super) async fn reset(
         return Err(Problem::internal("an upstream was looked for and something else was found"));
     };
     let shared = Arc::clone(&state);
-    blocking(move || shared.operators.reset(&upstream, &snapshot, &order, &caller.name, shared.now().wall))
-        .await??;
+    blocking(move || {
+        let scene = Scene { snapshot: &snapshot, actor: &caller.name, now: shared.now().wall };
+        shared.operators.reset(&upstream, &order, &scene)
+    })
+    .await??;
     show(Kind::Upstream, &name, &state)
+}
+
+fn region(name: &str, snapshot: &Snapshot) -> Result<RegionName, Problem> {
+    match Subject::find(Kind::Region, name, snapshot)? {
+        Subject::Region(region) => Ok(region),
+        _ => Err(Problem::internal("a region was looked for and something else was found")),
+    }
+}
+
+/// What the configuration says that an upstream has, in tokens by the minute.
+fn capacities(state: &AdminState) -> impl Fn(&str) -> Option<u64> {
+    let running = state.reloader.running();
+    move |name| {
+        let upstreams = &running.document.file.upstreams;
+        let capacity = upstreams.iter().find(|upstream| upstream.name == name)?.capacity?;
+        Some(capacity.tokens_per_minute)
+    }
 }
 
 fn show(kind: Kind, name: &str, state: &AdminState) -> Answer {
@@ -77,5 +155,6 @@ fn views(kind: Kind, state: &AdminState) -> Vec<View> {
         Kind::Region => operate::regions(&snapshot, now),
         Kind::Upstream => operate::upstreams(&snapshot, now),
         Kind::Target => operate::targets(&snapshot, now),
+        Kind::Model => operate::models(&snapshot, now),
     }
 }

@@ -10,7 +10,10 @@ use serde::Serialize;
 use tollgate_accounting::ledger::StoreError;
 use tollgate_finance::TimeError;
 
-use crate::{operate::OperateError, raises::RaiseError};
+use crate::{
+    operate::{Home, OperateError},
+    raises::RaiseError,
+};
 
 /// A refusal or failure, as JSON of type `application/problem+json`.
 #[derive(Clone, Debug, Serialize)]
@@ -69,6 +72,13 @@ impl Problem {
     /// It cannot be done as things stand, and nothing was changed.
     pub(super) fn conflict(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::CONFLICT, "conflict", detail)
+    }
+
+    /// Projects would be left without a target that they permit, and nobody has said that they may.
+    fn no_home(detail: impl Into<String>, homes: &[Home]) -> Self {
+        let name = |home: &Home| format!("project {}/{}, model {}", home.team, home.project, home.model);
+        let errors = homes.iter().map(name).collect();
+        Self { errors, ..Self::new(StatusCode::CONFLICT, "no_permitted_home", detail) }
     }
 
     /// Invoices differ from the ledger, and nobody has said that they may.
@@ -145,7 +155,9 @@ impl From<OperateError> for Problem {
     fn from(error: OperateError) -> Self {
         match error {
             OperateError::Unknown { .. } => Self::not_found(error.to_string()),
-            OperateError::Unsupported(_) => Self::unsupported(&error.to_string()),
+            OperateError::Unsound(_) => Self::invalid(error.to_string()),
+            OperateError::Conflict(_) => Self::conflict(error.to_string()),
+            OperateError::NoHome(ref homes) => Self::no_home(error.to_string(), homes),
             OperateError::NotKept(_) | OperateError::NotAudited(_) => {
                 Self::ledger_unavailable(error.to_string())
             }

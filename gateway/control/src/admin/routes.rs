@@ -106,6 +106,10 @@ fn fleet_rules(kind: Kind) -> Vec<Rule> {
         };
         post(&format!("{collection}/{{name}}/{}", action.as_str()), Permission::Operate, order)
     }));
+    if kind == Kind::Region {
+        rules.push(post(&format!("{collection}/{{name}}/failover"), Permission::Operate, fleet::fail_over));
+        rules.push(post(&format!("{collection}/{{name}}/failback"), Permission::Operate, fleet::fail_back));
+    }
     if kind == Kind::Upstream {
         rules.push(post(&format!("{collection}/{{name}}/reset"), Permission::Operate, fleet::reset));
     }

@@ -4,6 +4,8 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
+use super::OperateError;
+
 /// What can be operated on.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Kind {
@@ -13,11 +15,13 @@ pub enum Kind {
     Upstream,
     /// An upstream's model.
     Target,
+    /// A model, as clients call it.
+    Model,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 3] = [Self::Region, Self::Upstream, Self::Target];
+    pub const ALL: [Self; 4] = [Self::Region, Self::Upstream, Self::Target, Self::Model];
 
     /// The name that the ledger store and the audit keep.
     #[must_use]
@@ -26,6 +30,7 @@ impl Kind {
             Self::Region => "region",
             Self::Upstream => "upstream",
             Self::Target => "target",
+            Self::Model => "model",
         }
     }
 
@@ -36,6 +41,7 @@ impl Kind {
             Self::Region => "regions",
             Self::Upstream => "upstreams",
             Self::Target => "targets",
+            Self::Model => "models",
         }
     }
 
@@ -55,11 +61,13 @@ pub enum Action {
     Disable,
     /// Clears the operator's word: what the configuration says holds again.
     Enable,
+    /// New requests whatever its breakers and holds say.
+    Force,
 }
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 3] = [Self::Drain, Self::Disable, Self::Enable];
+    pub const ALL: [Self; 4] = [Self::Drain, Self::Disable, Self::Enable, Self::Force];
 
     /// The name: the command and the path segment.
     #[must_use]
@@ -68,7 +76,14 @@ impl Action {
             Self::Drain => "drain",
             Self::Disable => "disable",
             Self::Enable => "enable",
+            Self::Force => "force",
         }
+    }
+
+    /// True when it keeps new requests out.
+    #[must_use]
+    pub const fn takes_out(self) -> bool {
+        matches!(self, Self::Drain | Self::Disable)
     }
 }
 
@@ -81,26 +96,40 @@ pub struct Order {
     /// After which time the state ends by itself.
     #[serde(rename = "for", skip_serializing_if = "Option::is_none")]
     pub lasts: Option<Span>,
-    /// By when requests in flight must have ended.
+    /// After which time requests in flight are ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deadline: Option<Span>,
     /// Only tell what would move.
     #[serde(skip_serializing_if = "is_false")]
     pub preview: bool,
-    /// Do it even if models are left without a target.
+    /// Do it even if projects are left without a permitted target.
     #[serde(skip_serializing_if = "is_false")]
     pub force: bool,
 }
 
 impl Order {
-    /// The first part of the order that this version cannot carry out.
-    #[must_use]
-    pub fn unsupported(&self) -> Option<&'static str> {
+    /// Refuses what has no meaning with an action.
+    ///
+    /// # Errors
+    /// [`OperateError::Unsound`] names the part.
+    pub fn check(&self, action: Action) -> Result<(), OperateError> {
+        let unsound = |why: &str| Err(OperateError::Unsound(why.to_owned()));
         match self {
-            Self { preview: true, .. } => Some("preview"),
-            Self { force: true, .. } => Some("force"),
-            Self { deadline: Some(_), .. } => Some("deadline"),
-            _ => None,
+            Self { deadline: Some(_), .. } if action != Action::Disable => {
+                unsound("`deadline` belongs to `disable`: everything else lets requests in flight finish")
+            }
+            Self { deadline: Some(deadline), lasts: Some(lasts), .. }
+                if deadline.millis() >= lasts.millis() =>
+            {
+                unsound("`deadline` is not before the end that `for` gives")
+            }
+            Self { lasts: Some(_), .. } if action == Action::Enable => {
+                unsound("`for` has no meaning with `enable`, which ends the operator's state")
+            }
+            Self { preview: true, .. } if !action.takes_out() => {
+                unsound("`preview` tells who would leave: it belongs to `drain`, `disable` and `failover`")
+            }
+            _ => Ok(()),
         }
     }
 }
@@ -118,6 +147,8 @@ pub struct Span {
 
 impl Span {
     const LONGEST: i64 = 366 * 24 * 3_600;
+    /// A day.
+    pub(super) const DAY: i64 = 24 * 3_600_000;
 
     /// Its length in milliseconds.
     #[must_use]

@@ -1,4 +1,4 @@
-//! What operators are shown of regions, upstreams and targets.
+//! What operators are shown of regions, upstreams, targets and models.
 
 use std::{
     collections::BTreeMap,
@@ -9,14 +9,16 @@ use std::{
 use serde::Serialize;
 use tollgate_accounting::{Now, ledger::rfc3339};
 use tollgate_domain::UnixMillis;
-use tollgate_proxy::{BreakerState, OperatorCell, OperatorState, RegionLive, Snapshot, Target, Upstream};
+use tollgate_proxy::{
+    BreakerState, OperatorCell, OperatorState, RegionLive, Route, Snapshot, Target, Upstream,
+};
 
 use super::Kind;
 
-/// One region, upstream or target at one moment. What several targets share is shown at its worst.
+/// One region, upstream, target or model at one moment. What several targets share is shown at its worst.
 #[derive(Clone, Debug, Serialize)]
 pub struct View {
-    /// `region`, `upstream` or `target`.
+    /// `region`, `upstream`, `target` or `model`.
     pub kind: &'static str,
     /// Its name.
     pub name: String,
@@ -50,9 +52,54 @@ pub struct View {
     pub ewma_ttft_ms: Option<u64>,
     /// Share of attempts that succeeded in the last ten seconds; null without attempts.
     pub success_rate: Option<f64>,
+    /// Of a region whose requests are moved: where to, and how many.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failover: Option<FailoverShown>,
     /// Of an upstream whose credential has to be renewed: how it stands.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub credential: Option<CredentialShown>,
+}
+
+/// How a region's requests are moved to another one.
+#[derive(Clone, Debug, Serialize)]
+pub struct FailoverShown {
+    /// Where they go.
+    pub to: String,
+    /// `moving`, `moved` or `returning`.
+    pub state: &'static str,
+    /// The share that goes there now, in thousandths.
+    pub share_permille: u16,
+    /// How long the share changes.
+    pub ramp_seconds: i64,
+    /// Why, as was said.
+    pub reason: String,
+    /// Who said so; `gateway` when its time had run out.
+    pub author: String,
+    /// Since when.
+    pub since: String,
+    /// When the way back begins by itself.
+    pub until: Option<String>,
+}
+
+impl FailoverShown {
+    fn of(region: &RegionLive) -> Option<Self> {
+        let order = region.moved.order()?;
+        let share = region.moved.permille();
+        Some(Self {
+            to: order.to.to_string(),
+            state: match order.to_permille {
+                0 => "returning",
+                whole if share == whole => "moved",
+                _ => "moving",
+            },
+            share_permille: share,
+            ramp_seconds: order.ramp_millis / 1_000,
+            reason: order.reason,
+            author: order.actor,
+            since: rfc3339(order.since),
+            until: order.until.map(rfc3339),
+        })
+    }
 }
 
 /// A credential that has to be renewed, without anything of it.
@@ -93,7 +140,8 @@ pub fn regions(snapshot: &Snapshot, now: Now) -> Vec<View> {
             in_flight: region.in_flight.load(Ordering::Relaxed),
         };
         let health = Health::worst(&targets, now);
-        part.view(&region.operator, OperatorState::Enabled, OperatorState::Enabled, health)
+        let view = part.view(&region.operator, OperatorState::Enabled, OperatorState::Enabled, health);
+        View { failover: FailoverShown::of(region), ..view }
     };
     by_name(snapshot.regions.iter().map(view))
 }
@@ -154,6 +202,25 @@ pub fn targets(snapshot: &Snapshot, now: Now) -> Vec<View> {
     by_name.into_values().map(view).collect()
 }
 
+/// Every model, by name.
+#[must_use]
+pub fn models(snapshot: &Snapshot, now: Now) -> Vec<View> {
+    let view = |route: &Arc<Route>| {
+        let targets: Vec<&Arc<Target>> = route.levels.iter().flatten().collect();
+        let part = Part {
+            kind: Kind::Model,
+            name: route.alias.to_string(),
+            region: None,
+            upstream: None,
+            zones: zones(targets.iter().map(|target| &*target.upstream)),
+            in_flight: route.live.in_flight.load(Ordering::Relaxed),
+        };
+        let health = Health::worst(&targets, now);
+        part.view(&route.live.operator, OperatorState::Enabled, OperatorState::Enabled, health)
+    };
+    by_name(snapshot.routes.by_alias.values().map(view))
+}
+
 /// What is known of a view before its state and health.
 struct Part {
     kind: Kind,
@@ -192,6 +259,7 @@ impl Part {
             hold_until: health.hold_until.map(rfc3339),
             ewma_ttft_ms: health.ewma_ttft.map(|ttft| u64::try_from(ttft.as_millis()).unwrap_or(u64::MAX)),
             success_rate: health.success_permille.map(|permille| f64::from(permille) / 1_000.0),
+            failover: None,
             credential: None,
         }
     }

@@ -67,6 +67,8 @@ pub(crate) enum Class {
     Said(Fault),
     /// The whole call took too long.
     Deadline,
+    /// An operator ends what is in flight there.
+    Cut,
 }
 
 /// May the same request be sent again?
@@ -104,7 +106,7 @@ impl Failure {
             | Class::Saturated
             | Class::NoCredential
             | Class::Unprocessed => Retry::Free,
-            Class::Reset => Retry::Once,
+            Class::Reset | Class::Cut => Retry::Once,
             Class::HeadTimeout | Class::NoContent | Class::Protocol | Class::CutShort => Retry::Charged,
             Class::Deadline => Retry::Never,
             Class::Said(fault) => match fault {
@@ -139,7 +141,8 @@ impl Failure {
             | Class::Saturated
             | Class::NoCredential
             | Class::Unprocessed
-            | Class::Deadline => None,
+            | Class::Deadline
+            | Class::Cut => None,
             Class::Said(fault) => match fault {
                 Fault::Request | Fault::ContextLength | Fault::ContentFilter => Some(Sample::Success),
                 Fault::RequestTimeout | Fault::Server | Fault::ServerFinal | Fault::Redirect => {
@@ -180,6 +183,7 @@ impl Failure {
                 | Class::Protocol
                 | Class::CutShort
                 | Class::Deadline
+                | Class::Cut
         )
     }
 
@@ -202,6 +206,7 @@ impl Failure {
             Class::Protocol => "protocol",
             Class::CutShort => "truncated",
             Class::Deadline => "deadline",
+            Class::Cut => "cut",
             Class::Said(fault) => match fault {
                 Fault::Request => "request",
                 Fault::ContextLength => "context_length",
@@ -237,7 +242,7 @@ impl Failure {
             | Class::NoCredential => 5,
             Class::HeadTimeout | Class::NoContent | Class::Deadline => 4,
             Class::Said(_) => 3,
-            Class::Reset | Class::Protocol | Class::CutShort => 2,
+            Class::Reset | Class::Protocol | Class::CutShort | Class::Cut => 2,
             Class::Connect(_) | Class::Saturated | Class::Unprocessed => 1,
             Class::Untranslatable => 0,
         }
@@ -269,6 +274,10 @@ impl Failure {
             Class::CutShort => {
                 upstream(UpstreamCode::Reset, "the upstream ended its answer before it was complete")
             }
+            Class::Cut => upstream(
+                UpstreamCode::Reset,
+                "an operator took the upstream out of service before it had answered",
+            ),
             Class::HeadTimeout | Class::Deadline => {
                 upstream(UpstreamCode::Timeout, "the upstream did not answer in time")
             }
@@ -393,6 +402,7 @@ mod tests {
             (Class::Protocol, Retry::Charged, Some(Sample::Fault), None, "upstream_protocol"),
             (Class::CutShort, Retry::Charged, Some(Sample::Fault), None, "upstream_reset"),
             (Class::Deadline, Retry::Never, None, None, "upstream_timeout"),
+            (Class::Cut, Retry::Once, None, None, "upstream_reset"),
             (said(F::RequestTimeout), Retry::SameTarget, Some(Sample::Fault), None, "upstream_error"),
             (said(F::Conflict), Retry::SameTarget, None, None, "upstream_error"),
             (said(F::Throttled), Retry::Charged, None, Some(HoldScope::Target), "upstream_saturated"),

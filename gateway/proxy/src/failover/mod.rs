@@ -129,7 +129,8 @@ impl<'a> Tries<'a> {
     async fn attempt(&mut self, trip: &mut Trip, place: usize, now: Instant) -> Result<Answer, Failure> {
         let candidate = &self.plan.candidates[place];
         let worker = trip.worker().clone();
-        let Some(mut visit) = Visit::enter(&worker, &candidate.target, now) else {
+        let entered = Visit::enter(&worker, &self.plan.route, &candidate.target, now);
+        let Some(mut visit) = entered else {
             return Err(Failure::of(Class::Saturated));
         };
         self.tries += 1;
@@ -149,6 +150,7 @@ impl<'a> Tries<'a> {
                 (trip.principal(), trip.exchange()),
                 &progress,
             ));
+            let run = pin!(visit.unless_cut(run));
             worker.within(self.deadline, now, run).await
         };
         let now = Instant::now();

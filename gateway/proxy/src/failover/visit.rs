@@ -2,8 +2,11 @@
 //! exactly once, also when nobody waits for the end.
 
 use std::{
+    future::{Future, poll_fn},
+    pin::Pin,
     rc::Rc,
     sync::{Arc, atomic::Ordering},
+    task::Poll,
     time::Instant,
 };
 
@@ -15,13 +18,21 @@ use super::{
     breaker::Sample,
     failure::{Class, Failure, HoldScope},
 };
-use crate::{edge::row_millis, snapshot::Target, worker::Worker};
+use crate::{
+    edge::row_millis,
+    live::{ModelLive, OperatorState},
+    snapshot::{Route, Target},
+    worker::Worker,
+};
 
 pub(crate) struct Visit {
     worker: Rc<Worker>,
     target: Arc<Target>,
+    model: Arc<ModelLive>,
     series: Rc<UpstreamSeries>,
     pub(crate) began: Instant,
+    /// How often something had been told to end when it began.
+    cuts: u32,
     /// The target let it in, so it counts as an attempt.
     admitted: bool,
     /// The target's health has heard of this attempt.
@@ -33,7 +44,12 @@ pub(crate) struct Visit {
 impl Visit {
     /// Takes the way in; `None` when another request was faster at a half-open target, or the
     /// upstream is at its configured concurrency.
-    pub(crate) fn enter(worker: &Rc<Worker>, target: &Arc<Target>, now: Instant) -> Option<Self> {
+    pub(crate) fn enter(
+        worker: &Rc<Worker>,
+        route: &Route,
+        target: &Arc<Target>,
+        now: Instant,
+    ) -> Option<Self> {
         let upstream = &target.upstream;
         let most = upstream.max_concurrency.unwrap_or(u32::MAX);
         if upstream.live.in_flight.fetch_add(1, Ordering::Relaxed) >= most {
@@ -42,13 +58,16 @@ impl Visit {
         }
         target.live.in_flight.fetch_add(1, Ordering::Relaxed);
         upstream.region_live.in_flight.fetch_add(1, Ordering::Relaxed);
+        route.live.in_flight.fetch_add(1, Ordering::Relaxed);
         let series = worker.series.borrow_mut().upstream(&upstream.name);
         // From here on the counts are given back by `Drop`.
         let mut visit = Self {
             worker: Rc::clone(worker),
             target: Arc::clone(target),
+            model: Arc::clone(&route.live),
             series,
             began: now,
+            cuts: worker.cuts(),
             admitted: false,
             reported: false,
             outcome: "cancelled",
@@ -56,7 +75,8 @@ impl Visit {
         let holds = [&target.live.hold, &*target.fate, &*target.account];
         let lets_in =
             || holds.iter().all(|hold| hold.enter(now)) && target.live.breaker(|breaker| breaker.enter(now));
-        visit.admitted = target.is_forced() || lets_in();
+        let is_forced = target.is_forced() || route.operator_state() == OperatorState::Forced;
+        visit.admitted = is_forced || lets_in();
         visit.admitted.then(|| {
             visit.series.attempt_began();
             visit
@@ -65,6 +85,33 @@ impl Visit {
 
     pub(crate) fn target(&self) -> &Arc<Target> {
         &self.target
+    }
+
+    /// True when an operator ends what is in flight here. Nothing is looked up before something was
+    /// told to end since this began.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.worker.cuts() != self.cuts && (self.target.is_cut() || self.model.operator.is_cut())
+    }
+
+    /// What the attempt gives, unless an operator ends it before. Its core wakes whoever waits, but for
+    /// calls that have only seconds left anyway.
+    ///
+    /// # Cancel safety
+    /// As safe as the future.
+    pub(super) async fn unless_cut<T>(
+        &self,
+        mut attempt: Pin<&mut impl Future<Output = Result<T, Failure>>>,
+    ) -> Result<T, Failure> {
+        poll_fn(|cx| match attempt.as_mut().poll(cx) {
+            Poll::Pending if self.is_cut() => Poll::Ready(Err(Failure::of(Class::Cut))),
+            polled => polled,
+        })
+        .await
+    }
+
+    /// An operator has ended it: no fault of the target's.
+    pub(crate) fn was_cut(&mut self) {
+        self.outcome = "cut";
     }
 
     /// The target answered: first content, or a whole plain answer.
@@ -160,6 +207,7 @@ impl Drop for Visit {
         self.target.live.in_flight.fetch_sub(1, Ordering::Relaxed);
         self.target.upstream.live.in_flight.fetch_sub(1, Ordering::Relaxed);
         self.target.upstream.region_live.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.model.in_flight.fetch_sub(1, Ordering::Relaxed);
         for hold in [&self.target.live.hold, &*self.target.fate, &*self.target.account] {
             hold.left(self.began);
         }

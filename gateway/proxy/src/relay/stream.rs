@@ -321,7 +321,12 @@ impl StreamBody {
             return self.close();
         }
         let (end, code, outcome, message) = how.told();
-        self.visit.broke(outcome, Instant::now());
+        match how {
+            Breakage::Cut => self.visit.was_cut(),
+            Breakage::Truncated | Breakage::Damaged | Breakage::Stalled => {
+                self.visit.broke(outcome, Instant::now());
+            }
+        }
         let reading = self.partial();
         self.fail(Exit::Broken { end, code, reading }, code, message);
     }
@@ -371,6 +376,10 @@ impl StreamBody {
             self.fail(Exit::Internal(reading), "internal", "the gateway is shutting down");
             return true;
         }
+        if self.visit.is_cut() {
+            self.broke(Breakage::Cut);
+            return true;
+        }
         match self.clock.poll_due(cx) {
             Poll::Pending => return false,
             Poll::Ready(Due::Heartbeat) => self.beat(),
@@ -406,6 +415,8 @@ enum Breakage {
     Damaged,
     /// Nothing came any more.
     Stalled,
+    /// An operator ends what is in flight there.
+    Cut,
 }
 
 impl Breakage {
@@ -429,6 +440,12 @@ impl Breakage {
                 "upstream_stalled",
                 "stalled",
                 "the upstream stopped sending in the middle of its answer",
+            ),
+            Self::Cut => (
+                End::UpstreamFailed,
+                "upstream_truncated",
+                "cut",
+                "an operator took the upstream out of service in the middle of its answer",
             ),
         }
     }

@@ -8,7 +8,10 @@ use std::time::{Duration, Instant};
 use smallvec::SmallVec;
 
 use super::{Candidate, RoutePlan};
-use crate::snapshot::{Balance, Target};
+use crate::{
+    live::OperatorState,
+    snapshot::{Balance, Target},
+};
 
 /// What there is to choose from now.
 pub(crate) enum Choice {
@@ -31,6 +34,7 @@ pub(crate) fn choose(
     let mut open: SmallVec<[usize; 4]> = SmallVec::new();
     let mut waits = Waits::default();
     let mut level = 0;
+    let forced = plan.route.operator_state() == OperatorState::Forced;
     for (place, candidate) in plan.candidates.iter().enumerate() {
         if candidate.level != level && !open.is_empty() {
             break;
@@ -39,7 +43,7 @@ pub(crate) fn choose(
         if avoided(place) {
             continue;
         }
-        match standing(&candidate.target, now) {
+        match standing(&candidate.target, forced, now) {
             Standing::Open => open.push(place),
             Standing::Out => {}
             Standing::Held(wait) => waits.hold(wait),
@@ -61,11 +65,11 @@ enum Standing {
     Tripped(Option<Duration>),
 }
 
-fn standing(target: &Target, now: Instant) -> Standing {
-    if !target.operator_states().iter().all(|state| state.takes_requests()) {
+fn standing(target: &Target, forced: bool, now: Instant) -> Standing {
+    if !target.takes_requests() {
         return Standing::Out;
     }
-    if target.is_forced() {
+    if forced || target.is_forced() {
         return Standing::Open;
     }
     if let Some(wait) = target.upstream.credential.is_missing_for(now) {

@@ -5,6 +5,8 @@
 //! target that is not in the plan is never tried.
 
 mod choose;
+mod forecast;
+mod moved;
 mod unnamed;
 mod versions;
 
@@ -21,7 +23,9 @@ use crate::{
     translate,
 };
 
-pub(crate) use choose::{Choice, choose};
+pub(crate) use choose::Choice;
+pub use forecast::{Share, forecast};
+pub(crate) use moved::choose;
 
 /// Permitted targets of one request.
 pub(crate) struct RoutePlan {
@@ -83,8 +87,8 @@ pub(crate) struct Candidate {
 /// Finds the targets that may serve the request.
 ///
 /// # Errors
-/// No such model, not allowed for this key, no target in the permitted zones, or the upstream that keeps
-/// what the request names is not among the targets.
+/// No such model, not allowed for this key, out of service, no target in the permitted zones, or the
+/// upstream that keeps what the request names is not among the targets.
 pub(crate) fn plan(
     routes: &Routes,
     principal: &Principal,
@@ -118,6 +122,9 @@ fn along(
 ) -> Result<RoutePlan, Rejection> {
     if !principal.models.contains(&route.alias) {
         return Err(Rejection::ModelNotAllowed(route.alias.clone()));
+    }
+    if !route.operator_state().takes_requests() {
+        return Err(Rejection::OutOfService(route.alias.clone()));
     }
     let narrowed = envelope.zone.as_deref();
     let mut candidates = SmallVec::<[Candidate; 4]>::new();
@@ -163,9 +170,8 @@ fn find<'a>(routes: &'a Routes, envelope: &Envelope) -> Option<&'a Arc<Route>> {
 
 fn is_permitted(target: &Target, principal: &Principal, narrowed: Option<&str>) -> bool {
     let zones = &target.upstream.zones;
-    let by_project =
-        principal.zones.as_ref().is_none_or(|permitted| zones.iter().all(|zone| permitted.contains(zone)));
-    by_project && narrowed.is_none_or(|narrowed| zones.iter().all(|zone| zone.as_str() == narrowed))
+    principal.permits(target)
+        && narrowed.is_none_or(|narrowed| zones.iter().all(|zone| zone.as_str() == narrowed))
 }
 
 /// Why there is no candidate: residency, or a dialect that would need translation.

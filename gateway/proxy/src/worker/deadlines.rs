@@ -59,6 +59,11 @@ impl Deadlines {
         self.free.push(place);
     }
 
+    /// Wakes everybody, to look at something else than the time.
+    pub(super) fn wake_all(&self) {
+        self.places.iter().flatten().for_each(|deadline| deadline.waker.wake_by_ref());
+    }
+
     /// Wakes those whose time is over.
     pub(super) fn look(&mut self, now: Instant) {
         if self.earliest.is_none_or(|earliest| now < earliest) {

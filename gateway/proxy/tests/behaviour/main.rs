@@ -20,6 +20,7 @@ mod hostile;
 mod hostile_bodies;
 mod objectives;
 mod operations;
+mod operators;
 mod pass_through;
 mod quirks;
 mod quotas;

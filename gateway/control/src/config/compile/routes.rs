@@ -28,6 +28,7 @@ pub(super) fn compile(file: &ConfigFile, upstreams: &Upstreams, prices: &PriceBo
             may_drop: model.may_drop.iter().map(|name| name.as_str().into()).collect(),
             failover_versions: model.failover_versions,
             retries: live.fleet.retries(alias.name()),
+            live: live.fleet.model(&alias),
             alias: alias.clone(),
         };
         routes.by_alias.insert(alias, Arc::new(route));

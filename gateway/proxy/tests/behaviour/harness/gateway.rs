@@ -143,5 +143,6 @@ pub(crate) fn word(state: OperatorState) -> Override {
         actor: "operator".into(),
         since: UnixMillis::new(0),
         until: None,
+        cut_at: None,
     }
 }

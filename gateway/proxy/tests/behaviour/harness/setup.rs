@@ -266,6 +266,7 @@ impl Setup {
             may_drop: self.may_drop.iter().map(|name| (*name).into()).collect(),
             failover_versions: self.failover_versions,
             retries: live.fleet.retries(&alias.into()),
+            live: live.fleet.model(&alias.into()),
         };
         levels.into_iter().map(|(alias, levels)| (alias.into(), Arc::new(route(alias, levels)))).collect()
     }

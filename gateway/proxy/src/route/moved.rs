@@ -1,0 +1,38 @@
+//! Requests that an operator moves from one region to another.
+//!
+//! A move is a preference and no drain: a request goes where it would have gone when the other region
+//! has no permitted target for it, or none that takes requests now.
+
+use std::time::Instant;
+
+use super::{
+    RoutePlan,
+    choose::{self, Choice},
+};
+
+/// Chooses the next target, as [`choose::choose`] does, and follows moves.
+pub(crate) fn choose(
+    plan: &RoutePlan,
+    avoided: impl Fn(usize) -> bool,
+    now: Instant,
+    mut random: impl FnMut() -> u64,
+) -> Choice {
+    let choice = choose::choose(plan, &avoided, now, &mut random);
+    let Choice::Candidate(place) = choice else { return choice };
+    let level = plan.candidates[place].level;
+    // Who goes past a region because that one is out goes where its requests are moved to.
+    let passed = plan.candidates.iter().take_while(|candidate| candidate.level < level);
+    let mut asked = None;
+    for candidate in passed.chain([&plan.candidates[place]]) {
+        let upstream = &candidate.target.upstream;
+        // One draw a region, however many targets it has.
+        if asked.replace(&upstream.region) == Some(&upstream.region) {
+            continue;
+        }
+        let Some(to) = upstream.region_live.moved.destination(&mut random) else { continue };
+        let elsewhere = |place: usize| plan.candidates[place].target.upstream.region != to;
+        let there = choose::choose(plan, |place| avoided(place) || elsewhere(place), now, &mut random);
+        return if matches!(there, Choice::Candidate(_)) { there } else { choice };
+    }
+    choice
+}
