@@ -24,6 +24,7 @@ mod upstream;
 mod relay;
 
 mod limits;
+mod overload;
 mod rejection;
 mod series;
 mod settle;
@@ -40,6 +41,7 @@ pub use live::{
     Expired, Fleet, Live, OperatorCell, OperatorState, Override, RegionLive, TargetLive, TargetView,
     UpstreamLive,
 };
+pub use overload::{Crowd, Gate, Mark, Memory, Priority, ProjectLoad, Shed, Standing};
 pub use rejection::{Advice, Rejection, UpstreamCode};
 pub use server::{DataPlane, Listen, StartError};
 pub use snapshot::{

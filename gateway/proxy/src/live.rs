@@ -7,7 +7,7 @@
 use std::{
     sync::{
         Arc, Weak,
-        atomic::{AtomicU8, AtomicU32, AtomicUsize, Ordering},
+        atomic::{AtomicU8, AtomicU32, Ordering},
     },
     time::Instant,
 };
@@ -19,6 +19,7 @@ use tollgate_domain::{Name, RegionName, UnixMillis, UpstreamModel, UpstreamName}
 
 use crate::{
     failover::{Breaker, BreakerState, Hold, LoadEstimate, RetryBudget},
+    overload::Gate,
     unpriced::Unpriced,
     upstream::CredentialCell,
 };
@@ -29,8 +30,8 @@ pub struct Live {
     pub quotas: Quotas,
     /// Health and operator states of everything that calls can be sent to.
     pub fleet: Fleet,
-    /// Requests between their head and their settlement, over all cores.
-    pub in_flight: AtomicUsize,
+    /// What the process has taken on.
+    pub gate: Gate,
     /// Models without a price that were used lately.
     pub(crate) unpriced: Unpriced,
 }
@@ -42,7 +43,7 @@ impl Live {
         Self {
             quotas,
             fleet: Fleet::default(),
-            in_flight: AtomicUsize::new(0),
+            gate: Gate::default(),
             unpriced: Unpriced::default(),
         }
     }

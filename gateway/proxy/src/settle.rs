@@ -10,7 +10,6 @@ mod row;
 
 use std::{borrow::Cow, rc::Rc, sync::Arc, time::Instant};
 
-use bytes::Bytes;
 use smallvec::SmallVec;
 use tollgate_accounting::{
     ledger::{Appended, Attempt, End, Entry, JournalError},
@@ -23,9 +22,11 @@ use tollgate_domain::{ModelAlias, Money, Name, Units, UnixMillis};
 use crate::{
     caller::Caller,
     edge::{Exchange, Fate, Tried, row_millis},
+    intake::Prompt,
+    overload::Presence,
     rejection::Rejection,
     snapshot::{Principal, Target},
-    worker::{Presence, Recorded, Worker},
+    worker::{Recorded, Worker},
 };
 
 pub(crate) use progress::Progress;
@@ -59,7 +60,7 @@ pub(crate) struct Ticket {
     pub(crate) asked: Asked,
     pub(crate) stamp: Stamp,
     /// The prompt of a stream, kept to be counted if its provider never gets to state its figures.
-    pub(crate) prompt: Option<Bytes>,
+    pub(crate) prompt: Option<Prompt>,
     pub(crate) fate: Rc<Fate>,
 }
 
@@ -304,7 +305,7 @@ impl Open {
     /// The consumption that is charged, and where its figures come from.
     fn consumption(&self, reading: &Reading, whole: bool) -> row::Consumption {
         let input = || match &self.ticket.prompt {
-            Some(prompt) => tollgate_dialect::count_input(prompt).min(self.input_estimate),
+            Some(prompt) => tollgate_dialect::count_input(&prompt.bytes).min(self.input_estimate),
             None => self.input_estimate,
         };
         row::Consumption::of(reading, whole, &self.ticket.asked, &self.progress, input)

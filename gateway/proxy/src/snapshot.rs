@@ -21,6 +21,7 @@ use crate::{
     auth::KeyRing,
     failover::Hold,
     live::{OperatorState, RegionLive, TargetLive, UpstreamLive},
+    overload::Standing,
     upstream::{Credential, Origin},
 };
 
@@ -44,20 +45,28 @@ pub struct Snapshot {
     pub edge: EdgeLimits,
 }
 
-/// Bounds on what a client may send.
+/// Bounds on what a client may send, and on what all of them may at once.
 #[derive(Clone, Copy, Debug)]
 pub struct EdgeLimits {
     /// Largest request body in bytes; above it the answer is 413.
     pub max_body: usize,
     /// Longest silence while a body is being sent; above it the answer is 408.
     pub body_idle: Duration,
-    /// Requests in flight in this process; above it the answer is 503 `overloaded`.
-    pub max_in_flight: usize,
+    /// Requests in flight in this process, at most [`Gate::MOST`](crate::Gate::MOST); above it the answer
+    /// is 503 `overloaded`.
+    pub max_in_flight: u32,
+    /// Bytes of request bodies held in this process; above it the answer is 503 `overloaded`.
+    pub max_bytes_held: u64,
 }
 
 impl Default for EdgeLimits {
     fn default() -> Self {
-        Self { max_body: 32 << 20, body_idle: Duration::from_secs(15), max_in_flight: 20_000 }
+        Self {
+            max_body: 32 << 20,
+            body_idle: Duration::from_secs(15),
+            max_in_flight: 20_000,
+            max_bytes_held: 1 << 30,
+        }
     }
 }
 
@@ -83,6 +92,8 @@ pub struct Principal {
     pub reserve_full: bool,
     /// Tags that a client may set by header; all others are ignored.
     pub request_tags: Vec<Name>,
+    /// What it gets when there is not room for everybody.
+    pub standing: Standing,
 }
 
 /// A table that is looked into by every request. Its keys are the configuration's own and no client can

@@ -17,6 +17,7 @@ mod heartbeats;
 mod hostile;
 mod hostile_bodies;
 mod operations;
+mod overload;
 mod pass_through;
 mod quirks;
 mod quotas;

@@ -8,6 +8,7 @@ mod budget;
 mod counters;
 mod gateway;
 mod ledger;
+mod overload;
 mod request;
 mod upstream;
 
@@ -18,6 +19,7 @@ pub use gateway::{
 pub use ledger::{
     JournalDiskSeries, JournalSeries, JournalState, LoaderSeries, ReservationSeries, recovered_requests,
 };
+pub use overload::{HeldSeries, ShedSeries, WaitingSeries};
 pub use request::{RequestFacts, RequestLabels, RequestSeries};
 pub use upstream::{BreakerSeries, BreakerState, CredentialSeries, RetrySeries, UpstreamSeries};
 

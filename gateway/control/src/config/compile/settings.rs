@@ -56,6 +56,8 @@ pub struct Settings {
     pub workers: Option<u32>,
     /// IANA name of the time zone of budget periods.
     pub timezone: String,
+    /// Memory that the process may have, in bytes; `None` is as much as the system gives it.
+    pub memory: Option<u64>,
     /// Who is told of alerts.
     pub webhooks: Vec<Arc<Webhook>>,
 }
@@ -103,6 +105,7 @@ pub(super) fn compile(document: &Document, problems: &mut Vec<Problem>) -> Setti
         notice: file.shutdown.delay.0,
         access_log: file.access_log.clone(),
         workers: file.workers,
+        memory: file.admission.memory.map(|size| size.0),
         timezone: file.calendar.timezone.clone(),
         webhooks: alerts::compile(document, problems),
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Budget, Instant, SecretText, Share};
+use super::{Budget, Instant, Priority, SecretText, Share};
 
 /// A team: the unit that finance charges.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -51,6 +51,10 @@ pub struct Project {
     pub limits: Limits,
     /// Money over all its keys. Default: no bound.
     pub budget: Option<Budget>,
+    /// How urgent its requests are: when there is not room for all, the lowest are refused first.
+    /// Default: `standard`.
+    #[serde(default)]
+    pub priority: Priority,
     /// Tags of its rows. Default: none. Example: `{ environment: prod }`.
     #[serde(default)]
     pub tags: BTreeMap<String, String>,
@@ -89,6 +93,8 @@ pub struct Key {
     pub limits: Limits,
     /// Money of this key. Default: no bound.
     pub budget: Option<Budget>,
+    /// How urgent its requests are. Default: the project's.
+    pub priority: Option<Priority>,
     /// Status of a refusal by a budget, 400 to 499. Default: 429.
     pub refusal_status: Option<u16>,
 }

@@ -11,8 +11,9 @@ use tollgate_accounting::{
 use tollgate_dialect::{Apis, Dialect};
 use tollgate_domain::{ModelAlias, Secret, UnixMillis};
 use tollgate_proxy::{
-    Balance, ByName, Credential, Durability, EdgeLimits, InjectUsage, KeyRing, Live, OperatorState, Origin,
-    Prepared, Presentation, Principal, Route, Routes, Scheme, Snapshot, Target, Timeouts, Upstream,
+    Balance, ByName, Credential, Crowd, Durability, EdgeLimits, InjectUsage, KeyRing, Live, OperatorState, Origin,
+    Prepared, Presentation, Principal, Priority, Route, Routes, Scheme, Snapshot, Standing, Target, Timeouts,
+    Upstream,
 };
 use tollgate_simulator::Simulator;
 
@@ -64,6 +65,9 @@ pub(crate) struct Setup {
     pub(crate) mixed: bool,
     /// Members that may be left out for a target of another dialect.
     pub(crate) may_drop: Vec<&'static str>,
+    /// More keys: secret, project, priority.
+    pub(crate) keys: Vec<(String, String, Priority)>,
+    pub(crate) crowd: Crowd,
 }
 
 /// Rules at the three levels.
@@ -158,6 +162,8 @@ impl Setup {
             priced: true,
             mixed: false,
             may_drop: Vec::new(),
+            keys: Vec::new(),
+            crowd: Crowd::default(),
         }
     }
 
@@ -173,9 +179,10 @@ impl Setup {
             assert!(keys.insert(&Sha256::digest(secret).into(), Arc::new(principal)));
         };
         add(KEY, self.principal(live));
-        let own = self.principal(live);
-        let identity = Identity { project: "neighbour".into(), ..(*own.identity).clone() };
-        add(NEIGHBOUR, Principal { identity: Arc::new(identity), ..own });
+        add(NEIGHBOUR, self.owner(live, "neighbour", Priority::Standard));
+        for (secret, project, priority) in &self.keys {
+            add(secret, self.owner(live, project, *priority));
+        }
         add(EXPIRED, Principal { expires: Some(UnixMillis::new(1)), ..self.principal(live) });
         add(REVOKED, Principal { revoked: true, ..self.principal(live) });
         let pair = |id: &str, principal| (id.to_owned(), Secret::new(PAIR.1.into()), Arc::new(principal));
@@ -224,7 +231,20 @@ impl Setup {
             hard_budget: budgets.into_iter().any(|budget| budget.mode == BudgetMode::Hard),
             reserve_full: self.reserve_full,
             request_tags: Vec::new(),
+            standing: self.standing(live, "assistant", Priority::Standard),
         }
+    }
+
+    fn standing(&self, live: &Live, project: &str, priority: Priority) -> Standing {
+        let project = live.gate.project(&format!("search/{project}").into());
+        Standing { priority, project, crowd: self.crowd }
+    }
+
+    /// The owner of a key of another project.
+    fn owner(&self, live: &Live, project: &str, priority: Priority) -> Principal {
+        let own = self.principal(live);
+        let identity = Arc::new(Identity { project: project.into(), ..(*own.identity).clone() });
+        Principal { identity, standing: self.standing(live, project, priority), ..own }
     }
 
     fn routes(&self, live: &Live) -> ByName<ModelAlias, Arc<Route>> {
