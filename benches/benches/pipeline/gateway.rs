@@ -14,9 +14,9 @@ use tollgate_accounting::{
 use tollgate_dialect::{Apis, Dialect};
 use tollgate_domain::{Money, Secret, UnixMillis};
 use tollgate_proxy::{
-    Balance, Credential, Crowd, DataPlane, Durability, InjectUsage, KeyRing, Listen, Live, OperatorState, Origin,
-    Prepared, Presentation, Principal, Priority, Route, Routes, Scheme, Shared, Snapshot, Standing, Target,
-    Timeouts, Upstream,
+    Balance, Credential, Crowd, DataPlane, Durability, InjectUsage, KeyRing, Listen, Live, OperatorState,
+    Origin, Prepared, Presentation, Principal, Priority, Route, Routes, Scheme, Shared, Snapshot, Standing,
+    Target, Timeouts, Upstream,
 };
 use tollgate_stores::SqliteResponses;
 

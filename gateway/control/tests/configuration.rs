@@ -154,10 +154,7 @@ fn semantic_faults_are_found_at_the_value_at_fault() {
             format!("{BASE}admission:\n  max_in_flight: 0\n"),
             "21:18: admission.max_in_flight: expected a number from 1 to 1000000",
         ),
-        (
-            format!("{BASE}admission:\n  memory: 0MiB\n"),
-            "21:11: admission.memory: must be at least 1B",
-        ),
+        (format!("{BASE}admission:\n  memory: 0MiB\n"), "21:11: admission.memory: must be at least 1B"),
         (
             format!("{BASE}admission: {{ max_in_flight: 5 }}\nedge: {{ max_in_flight: 5 }}\n"),
             "21:24: edge.max_in_flight: the same as `admission.max_in_flight`: give that one only",

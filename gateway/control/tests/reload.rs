@@ -18,7 +18,7 @@ use tollgate_control::{
     reload::{ChangeError, Outcome, Reloader, Watch},
 };
 use tollgate_domain::{Money, UnixMillis};
-use tollgate_proxy::{Live, Snapshot};
+use tollgate_proxy::{Crowd, Live, Priority, Snapshot};
 
 const BASE: &str = "\
 organization: contoso
@@ -316,7 +316,8 @@ fn a_key_is_as_urgent_as_it_says_else_as_its_project() {
             .collect();
         standings.sort_by(|one, other| one.0.cmp(&other.0));
         let crowd = standings[0].1.crowd;
-        let told = standings.iter().map(|(key, standing)| (key.clone(), standing.priority)).collect::<Vec<_>>();
+        let told =
+            standings.iter().map(|(key, standing)| (key.clone(), standing.priority)).collect::<Vec<_>>();
         (told, crowd)
     };
     let prod = |priority| vec![("prod".to_owned(), priority)];

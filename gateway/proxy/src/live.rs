@@ -19,7 +19,7 @@ use tollgate_domain::{Name, RegionName, UnixMillis, UpstreamModel, UpstreamName}
 
 use crate::{
     failover::{Breaker, BreakerState, Hold, LoadEstimate, RetryBudget},
-    overload::Gate,
+    overload::{Gate, Room},
     unpriced::Unpriced,
     upstream::CredentialCell,
 };
@@ -40,12 +40,7 @@ impl Live {
     /// Live state around restored quotas.
     #[must_use]
     pub fn new(quotas: Quotas) -> Self {
-        Self {
-            quotas,
-            fleet: Fleet::default(),
-            gate: Gate::default(),
-            unpriced: Unpriced::default(),
-        }
+        Self { quotas, fleet: Fleet::default(), gate: Gate::default(), unpriced: Unpriced::default() }
     }
 }
 
@@ -163,6 +158,16 @@ pub struct UpstreamLive {
     pub operator: OperatorCell,
     /// Attempts in flight there.
     pub in_flight: AtomicU32,
+    /// Its slots, where it has a bound, and who waits for them.
+    pub(crate) room: Room,
+}
+
+impl UpstreamLive {
+    /// How many requests wait for one of its slots.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.room.waiting()
+    }
 }
 
 /// Live state of a target: an upstream's model.
@@ -262,6 +267,7 @@ impl Fleet {
             name: name.clone(),
             operator: OperatorCell::default(),
             in_flight: AtomicU32::new(0),
+            room: Room::default(),
         };
         Arc::clone(&self.upstreams.entry(name.clone()).or_insert_with(|| Arc::new(make())))
     }

@@ -1,19 +1,21 @@
 //! What is refused rather than drowned in: a process and its targets take no more than they can carry.
 //!
 //! One [law](law) says who gets one of a bounded number of slots; a [gate](gate) keeps the slots of the
-//! process and the bytes that it holds for clients. Whoever is refused is told so before a byte of its
+//! process and the bytes that it holds for clients; a [room](room) keeps those of an upstream. Whoever is refused is told so before a byte of its
 //! body is read, and nothing was reserved for it.
 
 mod gate;
 mod held;
 mod law;
+mod line;
 mod memory;
 mod project;
+mod room;
 
 pub(crate) use gate::Presence;
 pub(crate) use held::Held;
-pub(crate) use law::Pool;
 pub(crate) use memory::SMALL_BODY;
+pub(crate) use room::{Room, Seat};
 
 pub use gate::Gate;
 pub use law::{Crowd, Priority};

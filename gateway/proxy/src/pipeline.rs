@@ -361,7 +361,8 @@ async fn travel(passage: &mut Passage, fate: &Rc<Fate>) -> Result<Response<Body>
         claim.prove(&body.bytes, exchange.started)?;
         *claimed = None;
         passage.presence = None;
-        let place = Presence::take(worker, &snapshot.edge, &principal.standing, Some(body.bytes.len() as u64));
+        let place =
+            Presence::take(worker, &snapshot.edge, &principal.standing, Some(body.bytes.len() as u64));
         passage.presence = Some(place.map_err(|shed| worker.overloaded(shed))?);
     }
     let mut envelope = intake::open(call, std::mem::take(headers), query.take(), zone.take(), body)?;

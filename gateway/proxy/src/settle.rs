@@ -175,6 +175,11 @@ impl Trip {
         &self.open().principal
     }
 
+    /// Until the guard is dropped, the call ends when its client leaves.
+    pub(crate) fn stays_with_its_client(&self) -> Attached {
+        Attached::to(&self.open().ticket.fate)
+    }
+
     /// The tightest limits, for the client's headers.
     pub(crate) fn headroom(&self) -> Headroom {
         self.open().reservation.headroom()
@@ -264,6 +269,24 @@ impl Trip {
     pub(crate) fn settle_with_others(&mut self, exit: Exit) -> Option<Settling> {
         let (recorded, cost) = self.0.take()?.settle(exit, Worker::record_end);
         Some(Settling { recorded, cost })
+    }
+}
+
+/// A call that is not finished without its client for a while.
+pub(crate) struct Attached {
+    fate: Rc<Fate>,
+    before: bool,
+}
+
+impl Attached {
+    fn to(fate: &Rc<Fate>) -> Self {
+        Self { fate: Rc::clone(fate), before: fate.detachable.replace(false) }
+    }
+}
+
+impl Drop for Attached {
+    fn drop(&mut self) {
+        self.fate.detachable.set(self.before);
     }
 }
 

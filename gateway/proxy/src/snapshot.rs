@@ -57,6 +57,8 @@ pub struct EdgeLimits {
     pub max_in_flight: u32,
     /// Bytes of request bodies held in this process; above it the answer is 503 `overloaded`.
     pub max_bytes_held: u64,
+    /// Longest wait for one of an upstream's slots where all are taken.
+    pub longest_wait: Duration,
 }
 
 impl Default for EdgeLimits {
@@ -66,6 +68,7 @@ impl Default for EdgeLimits {
             body_idle: Duration::from_secs(15),
             max_in_flight: 20_000,
             max_bytes_held: 1 << 30,
+            longest_wait: Duration::from_millis(500),
         }
     }
 }

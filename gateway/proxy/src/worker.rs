@@ -106,7 +106,17 @@ impl Worker {
     /// The refusal of a request that there is no room for: to come back in one to five seconds, not all at
     /// once.
     pub(crate) fn overloaded(&self, why: Shed) -> Rejection {
-        Rejection::Overloaded { why, wait: Duration::from_millis((1_000 + self.jitter(4_001)).into()) }
+        Rejection::Overloaded { why, wait: self.come_back() }
+    }
+
+    /// When somebody who was refused for want of room is to come back: one to five seconds.
+    pub(crate) fn come_back(&self) -> Duration {
+        Duration::from_millis((1_000 + self.jitter(4_001)).into())
+    }
+
+    /// Nobody waits longer for a slot of an upstream.
+    pub(crate) fn longest_wait(&self) -> Duration {
+        self.shared.snapshot.load().edge.longest_wait
     }
 
     pub(crate) fn new_id(&self, started: UnixMillis) -> RequestId {
@@ -230,7 +240,7 @@ impl Worker {
             self.deadlines.borrow_mut().look(Instant::now());
             ticks = ticks.wrapping_add(1);
             if ticks.is_multiple_of(20) {
-                self.pools.sweep(Instant::now());
+                self.pools.sweep(Instant::now(), self.shared.live.gate.memory.mark());
             }
         }
     }

@@ -188,9 +188,9 @@ mod tests {
 
     use super::*;
     use crate::{
-        BreakerSeries, BreakerState, BudgetSeries, ConfigSeries, HeldSeries, QuotaSeries, RegionSeries, RegionState,
-        ReloadResult, RequestFacts, RequestLabels, RequestSeries, RetrySeries, ShedSeries,
-        UnpricedSeries, UpstreamSeries, WaitingSeries, alert_made, alert_tried, build_info, catalogue::QUOTA_REFUSALS,
+        BreakerSeries, BreakerState, BudgetSeries, ConfigSeries, HeldSeries, QuotaSeries, RegionSeries,
+        RegionState, ReloadResult, RequestFacts, RequestLabels, RequestSeries, RetrySeries, ShedSeries,
+        UnpricedSeries, UpstreamSeries, alert_made, alert_tried, build_info, catalogue::QUOTA_REFUSALS,
     };
 
     const LABELS: RequestLabels<'_> = RequestLabels {
@@ -328,6 +328,9 @@ mod tests {
             upstream.attempt_began();
             upstream.attempt_ended("throttled");
             upstream.held(Duration::from_millis(1_500));
+            upstream.wait_began();
+            upstream.wait_began();
+            upstream.wait_ended();
             BreakerSeries::new("u", "m").set(BreakerState::HalfOpen);
             RegionSeries::new("r").set(RegionState::Disabled);
             RetrySeries::new().record("throttled", "success");
@@ -337,10 +340,6 @@ mod tests {
             config.reloaded(ReloadResult::Refused);
             build_info("1.2.3", "abcdef");
             recovered_requests(4);
-            let waiting = WaitingSeries::new("u");
-            waiting.began();
-            waiting.began();
-            waiting.ended();
             ShedSeries::new().shed("share");
             HeldSeries::new().set(4_096, 1);
             let budget = BudgetSeries::new("t", Some("p"), "USD");

@@ -107,7 +107,11 @@ mod tests {
             ),
             (
                 "a container that does not see its own path",
-                &[MACHINE, ("/proc/self/cgroup", "0::/host/path\n"), ("/sys/fs/cgroup/memory.max", "4000000\n")],
+                &[
+                    MACHINE,
+                    ("/proc/self/cgroup", "0::/host/path\n"),
+                    ("/sys/fs/cgroup/memory.max", "4000000\n"),
+                ],
                 Some(4_000_000),
             ),
             (

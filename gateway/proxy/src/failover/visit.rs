@@ -15,11 +15,13 @@ use super::{
     breaker::Sample,
     failure::{Class, Failure, HoldScope},
 };
-use crate::{edge::row_millis, snapshot::Target, worker::Worker};
+use crate::{edge::row_millis, overload::Seat, snapshot::Target, worker::Worker};
 
 pub(crate) struct Visit {
     worker: Rc<Worker>,
     target: Arc<Target>,
+    /// Its slot there, where the upstream has a bound.
+    _seat: Option<Seat>,
     series: Rc<UpstreamSeries>,
     pub(crate) began: Instant,
     /// The target let it in, so it counts as an attempt.
@@ -31,15 +33,16 @@ pub(crate) struct Visit {
 }
 
 impl Visit {
-    /// Takes the way in; `None` when another request was faster at a half-open target, or the
-    /// upstream is at its configured concurrency.
-    pub(crate) fn enter(worker: &Rc<Worker>, target: &Arc<Target>, now: Instant) -> Option<Self> {
+    /// Takes the way in, with a slot where the upstream has a bound; `None` when another request was
+    /// faster at a half-open target.
+    pub(crate) fn enter(
+        worker: &Rc<Worker>,
+        target: &Arc<Target>,
+        seat: Option<Seat>,
+        now: Instant,
+    ) -> Option<Self> {
         let upstream = &target.upstream;
-        let most = upstream.max_concurrency.unwrap_or(u32::MAX);
-        if upstream.live.in_flight.fetch_add(1, Ordering::Relaxed) >= most {
-            upstream.live.in_flight.fetch_sub(1, Ordering::Relaxed);
-            return None;
-        }
+        upstream.live.in_flight.fetch_add(1, Ordering::Relaxed);
         target.live.in_flight.fetch_add(1, Ordering::Relaxed);
         upstream.region_live.in_flight.fetch_add(1, Ordering::Relaxed);
         let series = worker.series.borrow_mut().upstream(&upstream.name);
@@ -47,6 +50,7 @@ impl Visit {
         let mut visit = Self {
             worker: Rc::clone(worker),
             target: Arc::clone(target),
+            _seat: seat,
             series,
             began: now,
             admitted: false,

@@ -2,7 +2,10 @@
 
 use std::{rc::Rc, sync::atomic::Ordering};
 
-use super::{Shed, memory::{Mark, SMALL_BODY}};
+use super::{
+    Shed,
+    memory::{Mark, SMALL_BODY},
+};
 use crate::worker::Worker;
 
 /// So many bytes are held for a client. Dropped with the body.

@@ -152,9 +152,10 @@ mod tests {
     #[test]
     fn the_smallest_pools_serve_everybody() {
         for slots in 1..30 {
-            for (crowd, priority) in [ALONE, BOTH].into_iter().flat_map(|crowd| {
-                [Batch, Standard, Interactive].map(|priority| (crowd, priority))
-            }) {
+            for (crowd, priority) in [ALONE, BOTH]
+                .into_iter()
+                .flat_map(|crowd| [Batch, Standard, Interactive].map(|priority| (crowd, priority)))
+            {
                 for pool in [Pool::without_queue(slots, crowd), Pool::with_queue(slots, crowd)] {
                     let word = pool.admits(priority, Taken { active: 1, ..Taken::default() });
                     assert_eq!(word, Ok(()), "{slots} slots, {priority:?}, {crowd:?}");

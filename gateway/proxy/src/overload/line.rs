@@ -100,9 +100,11 @@ impl<H> Line<H> {
     /// time, and then nobody would.
     pub(super) fn next(&mut self, pool: Pool, places: Pool) -> Option<Waiter<H>> {
         let newest_first = self.waiting.len() as u64 * 2 > u64::from(places.slots());
-        let admitted = self.waiting.iter().enumerate().filter(|(_, waiter)| {
-            pool.admits(waiter.priority, self.taken(waiter.project)).is_ok()
-        });
+        let admitted = self
+            .waiting
+            .iter()
+            .enumerate()
+            .filter(|(_, waiter)| pool.admits(waiter.priority, self.taken(waiter.project)).is_ok());
         let (at, _) = admitted.min_by_key(|(_, waiter)| {
             let mine = self.holders.get(&waiter.project).copied().unwrap_or_default();
             let age = if newest_first { u64::MAX - waiter.id } else { waiter.id };

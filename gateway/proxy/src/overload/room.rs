@@ -5,7 +5,7 @@
 //! slot to the next in the [line](super::line), so that nobody overtakes; and a slot belongs to a value,
 //! so that one handed to somebody who has just left goes on to the next.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 use tokio::{sync::oneshot, time::timeout};
@@ -17,9 +17,6 @@ use super::{
     project::Standing,
 };
 use crate::{live::UpstreamLive, snapshot::Upstream};
-
-/// Nobody waits longer for a slot.
-pub(crate) const LONGEST_WAIT: Duration = Duration::from_millis(500);
 
 /// The slots of an upstream with a bound. The lock is held for some dozens of nanoseconds, longer only
 /// where many wait.
@@ -33,14 +30,7 @@ impl Room {
     }
 }
 
-impl fmt::Debug for Room {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Room").field("waiting", &self.waiting()).finish_non_exhaustive()
-    }
-}
-
 /// One of an upstream's slots; dropped, it goes to the next who waits.
-#[derive(Debug)]
 pub(crate) struct Seat {
     upstream: Arc<UpstreamLive>,
     pools: Pools,

@@ -28,4 +28,5 @@ mod signatures;
 mod stored;
 mod translation;
 mod transport;
+mod waiting;
 mod waste;

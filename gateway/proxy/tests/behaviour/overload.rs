@@ -19,8 +19,11 @@ fn setup(upstream: &ByHand, slots: u32, projects: &[(&str, Priority)]) -> Setup 
     let key = |(project, priority): &(&str, Priority)| {
         (format!("key-of-{project}"), (*project).to_owned(), *priority)
     };
-    let mut setup =
-        Setup { keys: projects.iter().map(key).collect(), crowd: EVERYBODY, ..Setup::new([upstream.address()]) };
+    let mut setup = Setup {
+        keys: projects.iter().map(key).collect(),
+        crowd: EVERYBODY,
+        ..Setup::new([upstream.address()])
+    };
     setup.edge.max_in_flight = slots;
     setup
 }
@@ -38,8 +41,8 @@ fn overloaded(answer: &Answer) {
 }
 
 async fn finish(calls: Vec<(Call, Connection)>) {
-    for (mut call, client) in calls {
-        call.send_plain(PLAIN).await;
+    for (call, client) in calls {
+        call.send_last_plain(PLAIN).await;
         assert_eq!(client.head().await.finish().await.status, 200);
     }
 }
@@ -87,8 +90,7 @@ async fn a_refused_small_body_leaves_its_connection_open() {
     let upstream = ByHand::listen().await;
     let gateway = Gateway::start(setup(&upstream, 1, &[]));
     let busy = gateway.held_up(&Ask::chat(), &upstream).await;
-    for mut client in
-        [Connection::http1(gateway.address()).await, Connection::http2(gateway.address()).await]
+    for mut client in [Connection::http1(gateway.address()).await, Connection::http2(gateway.address()).await]
     {
         for _ in 0..2 {
             let answer = client.send(&Ask::chat()).await;
@@ -220,12 +222,25 @@ async fn short_of_memory_large_bodies_are_refused_and_then_all() {
 }
 
 #[tokio::test]
+async fn short_of_memory_idle_connections_are_given_up() {
+    let upstream = ByHand::listen().await;
+    let gateway = Gateway::start(setup(&upstream, 10, &[]));
+    let (mut call, client) = gateway.held_up(&Ask::chat(), &upstream).await;
+    call.send_plain(PLAIN).await;
+    assert_eq!(client.head().await.finish().await.status, 200);
+    gateway.live.gate.memory.observe(80, 100);
+    call.wait_for_close().await;
+    gateway.stop().await;
+}
+
+#[tokio::test]
 async fn a_stream_holds_its_slot_to_its_end() {
     let upstream = ByHand::listen().await;
     let gateway = Gateway::start(setup(&upstream, 1, &[]));
     let (mut call, open) = gateway.stream_that_says("one", &upstream).await;
     overloaded(&gateway.send(&Ask::chat()).await);
     call.send_stream_end().await;
+    drop(call);
     assert!(open.finish().await.text().ends_with("data: [DONE]\n\n"));
     until("the slot's return", || gateway.live.gate.in_flight() == 0).await;
     let call = gateway.held_up(&Ask::chat(), &upstream).await;

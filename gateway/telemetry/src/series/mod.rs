@@ -19,7 +19,7 @@ pub use gateway::{
 pub use ledger::{
     JournalDiskSeries, JournalSeries, JournalState, LoaderSeries, ReservationSeries, recovered_requests,
 };
-pub use overload::{HeldSeries, ShedSeries, WaitingSeries};
+pub use overload::{HeldSeries, ShedSeries};
 pub use request::{RequestFacts, RequestLabels, RequestSeries};
 pub use upstream::{BreakerSeries, BreakerState, CredentialSeries, RetrySeries, UpstreamSeries};
 

@@ -2,8 +2,8 @@
 
 use metrics::{Gauge, Label};
 
-use super::{counters::Counters, labels};
-use crate::catalogue::{BYTES_HELD, MEMORY_MARK, SHED, WAITING};
+use super::counters::Counters;
+use crate::catalogue::{BYTES_HELD, MEMORY_MARK, SHED};
 
 /// Requests refused for want of room.
 pub struct ShedSeries(Counters<&'static str>);
@@ -24,27 +24,6 @@ impl ShedSeries {
 impl Default for ShedSeries {
     fn default() -> Self {
         Self::new()
-    }
-}
-
-/// Requests that wait for an upstream.
-pub struct WaitingSeries(Gauge);
-
-impl WaitingSeries {
-    /// Resolves the series of the upstream of this name.
-    #[must_use]
-    pub fn new(upstream: &str) -> Self {
-        Self(WAITING.gauge(labels([("upstream", upstream)])))
-    }
-
-    /// One waits.
-    pub fn began(&self) {
-        self.0.increment(1.0);
-    }
-
-    /// One that [began](Self::began) to wait does not any more.
-    pub fn ended(&self) {
-        self.0.decrement(1.0);
     }
 }
 

@@ -24,10 +24,8 @@ impl Check<'_> {
                 self.warn(path, "it is called `admission.max_in_flight` now");
             }
         }
-        let sizes = [
-            ("max_body_bytes_held", file.admission.max_body_bytes_held),
-            ("memory", file.admission.memory),
-        ];
+        let sizes =
+            [("max_body_bytes_held", file.admission.max_body_bytes_held), ("memory", file.admission.memory)];
         for (field, size) in sizes {
             if size.is_some_and(|size| size.0 == 0) {
                 self.error(admission.field(field), "must be at least 1B");

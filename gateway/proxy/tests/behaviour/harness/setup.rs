@@ -11,9 +11,9 @@ use tollgate_accounting::{
 use tollgate_dialect::{Apis, Dialect};
 use tollgate_domain::{ModelAlias, Secret, UnixMillis};
 use tollgate_proxy::{
-    Balance, ByName, Credential, Crowd, Durability, EdgeLimits, InjectUsage, KeyRing, Live, OperatorState, Origin,
-    Prepared, Presentation, Principal, Priority, Route, Routes, Scheme, Snapshot, Standing, Target, Timeouts,
-    Upstream,
+    Balance, ByName, Credential, Crowd, Durability, EdgeLimits, InjectUsage, KeyRing, Live, OperatorState,
+    Origin, Prepared, Presentation, Principal, Priority, Route, Routes, Scheme, Snapshot, Standing, Target,
+    Timeouts, Upstream,
 };
 use tollgate_simulator::Simulator;
 
