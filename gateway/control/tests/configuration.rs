@@ -161,7 +161,7 @@ fn semantic_faults_are_found_at_the_value_at_fault() {
         ),
         (
             format!("{BASE}edge: {{ max_in_flight: 5 }}\n"),
-            "20:24: edge.max_in_flight: it is called `admission.max_in_flight` now",
+            "20:24: warning: edge.max_in_flight: it is called `admission.max_in_flight` now",
         ),
         (
             with("models: [gpt]", "models: [gpt]\n        priority: urgent"),

@@ -165,7 +165,7 @@ pub struct UpstreamLive {
 impl UpstreamLive {
     /// How many requests wait for one of its slots.
     #[must_use]
-    pub fn waiting(&self) -> usize {
+    pub fn waiting(&self) -> u32 {
         self.room.waiting()
     }
 }

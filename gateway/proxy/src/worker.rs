@@ -103,9 +103,10 @@ impl Worker {
         (self.random() % u64::from(bound.max(1))) as u32
     }
 
-    /// The refusal of a request that there is no room for: to come back in one to five seconds, not all at
-    /// once.
+    /// Counts a request that there is no room for and gives its refusal: to come back in one to five seconds,
+    /// not all at once.
     pub(crate) fn overloaded(&self, why: Shed) -> Rejection {
+        self.series.borrow_mut().sheds().shed(why.as_str());
         Rejection::Overloaded { why, wait: self.come_back() }
     }
 

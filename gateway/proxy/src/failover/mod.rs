@@ -84,7 +84,7 @@ struct Tries<'a> {
     again: Option<usize>,
     /// The first place whose slots were all taken.
     full: Option<usize>,
-    /// There is waited for a slot once only.
+    /// A slot is waited for once only.
     has_waited: bool,
     /// Attempts that count towards the most.
     charged: usize,

@@ -1,124 +1,176 @@
 //! Who has a slot of a target, who waits for one, and who is next: bookkeeping without a clock.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use super::law::{Denied, Pool, Priority, Taken};
 
 /// The slots of one target, with a handle for each who waits.
 pub(super) struct Line<H> {
-    all: u32,
-    lower: u32,
-    /// What each project has; those that have nothing are not here.
-    holders: HashMap<u32, u32, foldhash::fast::RandomState>,
-    /// In the order of arrival.
-    waiting: Vec<Waiter<H>>,
+    /// Slots that are taken.
+    slots: Tally,
+    /// Places to wait that are taken.
+    places: Tally,
+    /// Projects that have a slot or wait for one.
+    parties: HashMap<u32, Party<H>, foldhash::fast::RandomState>,
     next_id: u64,
 }
 
-/// Somebody who waits.
-pub(super) struct Waiter<H> {
+/// How much of a pool is taken.
+#[derive(Default)]
+struct Tally {
+    all: u32,
+    lower: u32,
+    /// Projects that have any.
+    active: u32,
+}
+
+/// What one project has.
+struct Party<H> {
+    slots: u32,
+    /// Who waits, by priority, in the order of arrival.
+    waiting: [VecDeque<(u64, H)>; 3],
+}
+
+/// Where somebody waits.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Place {
+    project: u32,
+    priority: Priority,
     id: u64,
+}
+
+/// Somebody whose turn it is.
+pub(super) struct Next<H> {
     pub(super) project: u32,
     pub(super) priority: Priority,
     pub(super) handle: H,
 }
 
+impl Tally {
+    fn taken(&self, mine: u32) -> Taken {
+        let active = self.active + u32::from(mine == 0);
+        Taken { all: self.all, lower: self.lower, mine, active }
+    }
+
+    /// One more, by a project that has had `mine`.
+    fn add(&mut self, priority: Priority, mine: u32) {
+        self.all += 1;
+        self.lower += u32::from(priority != Priority::Interactive);
+        self.active += u32::from(mine == 0);
+    }
+
+    /// One less, by a project that has `mine` left.
+    fn take(&mut self, priority: Priority, mine: u32) {
+        self.all -= 1;
+        self.lower -= u32::from(priority != Priority::Interactive);
+        self.active -= u32::from(mine == 0);
+    }
+}
+
+impl<H> Party<H> {
+    fn waiting(&self) -> u32 {
+        u32::try_from(self.waiting.iter().map(VecDeque::len).sum::<usize>()).unwrap_or(u32::MAX)
+    }
+}
+
+impl<H> Default for Party<H> {
+    fn default() -> Self {
+        Self { slots: 0, waiting: [const { VecDeque::new() }; 3] }
+    }
+}
+
 impl<H> Default for Line<H> {
     fn default() -> Self {
-        Self { all: 0, lower: 0, holders: HashMap::default(), waiting: Vec::new(), next_id: 0 }
+        Self { slots: Tally::default(), places: Tally::default(), parties: HashMap::default(), next_id: 0 }
     }
 }
 
 impl<H> Line<H> {
     /// How many wait.
-    pub(super) fn waiting(&self) -> usize {
-        self.waiting.len()
+    pub(super) const fn waiting(&self) -> u32 {
+        self.places.all
     }
 
     /// Takes a slot at once.
     pub(super) fn enter(&mut self, pool: Pool, project: u32, priority: Priority) -> Result<(), Denied> {
-        pool.admits(priority, self.taken(project))?;
-        self.all += 1;
-        self.lower += u32::from(priority != Priority::Interactive);
-        *self.holders.entry(project).or_default() += 1;
+        let mine = self.parties.get(&project).map_or(0, |party| party.slots);
+        pool.admits(priority, self.slots.taken(mine))?;
+        self.slots.add(priority, mine);
+        self.parties.entry(project).or_default().slots += 1;
         Ok(())
     }
 
     /// Gives a slot back.
     pub(super) fn leave(&mut self, project: u32, priority: Priority) {
-        self.all -= 1;
-        self.lower -= u32::from(priority != Priority::Interactive);
-        if let Some(mine) = self.holders.get_mut(&project) {
-            *mine -= 1;
-            if *mine == 0 {
-                self.holders.remove(&project);
-            }
-        }
+        let Some(party) = self.parties.get_mut(&project) else { return };
+        party.slots -= 1;
+        self.slots.take(priority, party.slots);
+        self.forget(project);
     }
 
-    /// Takes a place to wait, of which there are two for each slot; by the law of the slots, so that one
-    /// project does not fill them either. `places` are those. Gives the number to [cancel](Self::cancel) by.
+    /// Takes one of the places to wait, by the law of the slots, so that one project does not fill them
+    /// either.
     pub(super) fn wait(
         &mut self,
         places: Pool,
         project: u32,
         priority: Priority,
         handle: H,
-    ) -> Result<u64, Denied> {
-        let mine = self.waiting.iter().filter(|waiter| waiter.project == project).count();
-        let lower = self.waiting.iter().filter(|waiter| waiter.priority != Priority::Interactive).count();
-        let mut projects: Vec<u32> = self.waiting.iter().map(|waiter| waiter.project).collect();
-        projects.push(project);
-        projects.sort_unstable();
-        projects.dedup();
-        let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
-        places.admits(
-            priority,
-            Taken {
-                all: count(self.waiting.len()),
-                lower: count(lower),
-                mine: count(mine),
-                active: count(projects.len()),
-            },
-        )?;
+    ) -> Result<Place, Denied> {
+        let mine = self.parties.get(&project).map_or(0, Party::waiting);
+        places.admits(priority, self.places.taken(mine))?;
+        self.places.add(priority, mine);
         let id = self.next_id;
         self.next_id += 1;
-        self.waiting.push(Waiter { id, project, priority, handle });
-        Ok(id)
+        self.parties.entry(project).or_default().waiting[priority as usize].push_back((id, handle));
+        Ok(Place { project, priority, id })
     }
 
     /// Somebody waits no more; nothing happens when it was its turn already.
-    pub(super) fn cancel(&mut self, id: u64) {
-        if let Ok(at) = self.waiting.binary_search_by_key(&id, |waiter| waiter.id) {
-            self.waiting.remove(at);
-        }
+    pub(super) fn cancel(&mut self, place: Place) {
+        let Some(party) = self.parties.get_mut(&place.project) else { return };
+        let waiting = &mut party.waiting[place.priority as usize];
+        let Ok(at) = waiting.binary_search_by_key(&place.id, |(id, _)| *id) else { return };
+        waiting.remove(at);
+        self.places.take(place.priority, party.waiting());
+        self.forget(place.project);
     }
 
     /// Gives a slot to the next in the line, if there is one that somebody may have: the most urgent, of
     /// the project that has least, and of its own the one that came first. In a line that is more than half
     /// full the one that came last: those before it have waited so long that few of them would be served in
     /// time, and then nobody would.
-    pub(super) fn next(&mut self, pool: Pool, places: Pool) -> Option<Waiter<H>> {
-        let newest_first = self.waiting.len() as u64 * 2 > u64::from(places.slots());
-        let admitted = self
-            .waiting
-            .iter()
-            .enumerate()
-            .filter(|(_, waiter)| pool.admits(waiter.priority, self.taken(waiter.project)).is_ok());
-        let (at, _) = admitted.min_by_key(|(_, waiter)| {
-            let mine = self.holders.get(&waiter.project).copied().unwrap_or_default();
-            let age = if newest_first { u64::MAX - waiter.id } else { waiter.id };
-            (std::cmp::Reverse(waiter.priority), mine, age)
-        })?;
-        let waiter = self.waiting.remove(at);
-        self.enter(pool, waiter.project, waiter.priority).ok()?;
-        Some(waiter)
+    pub(super) fn next(&mut self, pool: Pool, places: Pool) -> Option<Next<H>> {
+        if self.places.all == 0 {
+            return None;
+        }
+        let newest_first = u64::from(self.places.all) * 2 > u64::from(places.slots());
+        let each = self.parties.iter().flat_map(|(project, party)| {
+            let taken = self.slots.taken(party.slots);
+            let urgent_first = [Priority::Interactive, Priority::Standard, Priority::Batch];
+            urgent_first.into_iter().filter_map(move |priority| {
+                let waiting = &party.waiting[priority as usize];
+                let (id, _) = if newest_first { waiting.back() } else { waiting.front() }?;
+                let age = if newest_first { u64::MAX - id } else { *id };
+                let admitted = pool.admits(priority, taken).is_ok();
+                admitted.then_some((std::cmp::Reverse(priority), party.slots, age, *project))
+            })
+        });
+        let (std::cmp::Reverse(priority), _, _, project) = each.min()?;
+        let party = self.parties.get_mut(&project)?;
+        let waiting = &mut party.waiting[priority as usize];
+        let (_, handle) = if newest_first { waiting.pop_back() } else { waiting.pop_front() }?;
+        self.places.take(priority, party.waiting());
+        self.slots.add(priority, party.slots);
+        party.slots += 1;
+        Some(Next { project, priority, handle })
     }
 
-    fn taken(&self, project: u32) -> Taken {
-        let mine = self.holders.get(&project).copied().unwrap_or_default();
-        let active = u32::try_from(self.holders.len()).unwrap_or(u32::MAX) + u32::from(mine == 0);
-        Taken { all: self.all, lower: self.lower, mine, active }
+    /// Keeps nothing of a project that has nothing.
+    fn forget(&mut self, project: u32) {
+        if self.parties.get(&project).is_some_and(|party| party.slots == 0 && party.waiting() == 0) {
+            self.parties.remove(&project);
+        }
     }
 }
 
@@ -138,7 +190,7 @@ mod tests {
     /// Ends a request of a project and tells whose turn it is.
     fn turn(line: &mut Line<&'static str>, pools: (Pool, Pool), project: u32) -> Option<&'static str> {
         line.leave(project, Priority::Standard);
-        line.next(pools.0, pools.1).map(|waiter| waiter.handle)
+        line.next(pools.0, pools.1).map(|next| next.handle)
     }
 
     #[test]
@@ -180,7 +232,7 @@ mod tests {
         while line.wait(pools.1, 1, Priority::Standard, "").is_ok() {
             noisy += 1;
         }
-        assert_eq!((noisy, line.wait(pools.1, 2, Priority::Standard, "")), (90, Ok(90)));
+        assert_eq!((noisy, line.wait(pools.1, 2, Priority::Standard, "").is_ok()), (90, true));
     }
 
     proptest! {
@@ -190,34 +242,43 @@ mod tests {
             steps in vec((0u8..4, 0u32..4, 0u8..3), 1..400),
         ) {
             let pools = pools(slots, BOTH);
-            let mut line = Line::<()>::default();
+            let mut line = Line::<usize>::default();
             let (mut inside, mut outside) = (Vec::new(), Vec::new());
-            for (step, project, priority) in steps {
+            for (at, (step, project, priority)) in steps.into_iter().enumerate() {
                 let priority =
                     [Priority::Batch, Priority::Standard, Priority::Interactive][usize::from(priority)];
                 match step {
                     0 | 1 => match line.enter(pools.0, project, priority) {
                         Ok(()) => inside.push((project, priority)),
-                        Err(_) => outside.extend(line.wait(pools.1, project, priority, ())),
+                        Err(_) => {
+                            let place = line.wait(pools.1, project, priority, at);
+                            outside.extend(place.map(|place| (at, place)));
+                        }
                     },
-                    2 if !outside.is_empty() => line.cancel(outside.remove(0)),
+                    2 if !outside.is_empty() => line.cancel(outside.remove(0).1),
                     _ => {
                         if let Some((project, priority)) = inside.pop() {
                             line.leave(project, priority);
                         }
-                        while let Some(waiter) = line.next(pools.0, pools.1) {
-                            outside.retain(|id| *id != waiter.id);
-                            inside.push((waiter.project, waiter.priority));
+                        while let Some(next) = line.next(pools.0, pools.1) {
+                            let before = outside.len();
+                            outside.retain(|(at, _)| *at != next.handle);
+                            prop_assert_eq!(outside.len(), before - 1, "nobody is called twice");
+                            inside.push((next.project, next.priority));
                         }
                     }
                 }
                 prop_assert!(inside.len() <= slots as usize);
                 prop_assert!(outside.len() <= 2 * slots as usize);
-                prop_assert_eq!((line.all as usize, line.waiting()), (inside.len(), outside.len()));
+                let counts = (line.slots.all as usize, line.waiting() as usize);
+                prop_assert_eq!(counts, (inside.len(), outside.len()));
             }
-            outside.drain(..).for_each(|id| line.cancel(id));
+            outside.drain(..).for_each(|(_, place)| line.cancel(place));
             inside.drain(..).for_each(|(project, priority)| line.leave(project, priority));
-            prop_assert_eq!((line.all, line.lower, line.holders.len(), line.waiting()), (0, 0, 0, 0));
+            prop_assert!(line.parties.is_empty());
+            for Tally { all, lower, active } in [line.slots, line.places] {
+                prop_assert_eq!((all, lower, active), (0, 0, 0));
+            }
         }
     }
 }

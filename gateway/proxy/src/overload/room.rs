@@ -13,7 +13,7 @@ use tokio::{sync::oneshot, time::timeout};
 use super::{
     Shed,
     law::{Pool, Priority},
-    line::{Line, Waiter},
+    line::{Line, Next, Place},
     project::Standing,
 };
 use crate::{live::UpstreamLive, snapshot::Upstream};
@@ -25,7 +25,7 @@ pub(crate) struct Room(Mutex<Line<oneshot::Sender<Seat>>>);
 
 impl Room {
     /// How many wait.
-    pub(crate) fn waiting(&self) -> usize {
+    pub(crate) fn waiting(&self) -> u32 {
         self.0.lock().waiting()
     }
 }
@@ -83,26 +83,26 @@ impl Seat {
         let pools = Pools::of(slots, standing);
         let (project, priority) = (standing.project.number, standing.priority);
         let (sender, receiver) = oneshot::channel();
-        let place = {
+        let in_line = {
             let mut line = upstream.live.room.0.lock();
             // One may have become free since it was looked for.
             if line.enter(pools.slots, project, priority).is_ok() {
                 drop(line);
                 return Ok(Some(Self { upstream: Arc::clone(&upstream.live), pools, project, priority }));
             }
-            let id = line.wait(pools.places, project, priority, sender).map_err(|_| Shed::NoPlaceToWait)?;
-            Place { room: &upstream.live.room, id }
+            let place = line.wait(pools.places, project, priority, sender);
+            InLine { room: &upstream.live.room, place: place.map_err(|_| Shed::NoPlaceToWait)? }
         };
         let given = timeout(patience, receiver).await;
-        drop(place);
+        drop(in_line);
         match given {
             Ok(Ok(seat)) => Ok(Some(seat)),
             Ok(Err(_)) | Err(_) => Err(Shed::WaitedInVain),
         }
     }
 
-    fn of(upstream: &Arc<UpstreamLive>, pools: Pools, waiter: &Waiter<oneshot::Sender<Self>>) -> Self {
-        let (project, priority) = (waiter.project, waiter.priority);
+    fn of(upstream: &Arc<UpstreamLive>, pools: Pools, next: &Next<oneshot::Sender<Self>>) -> Self {
+        let (project, priority) = (next.project, next.priority);
         Self { upstream: Arc::clone(upstream), pools, project, priority }
     }
 }
@@ -117,23 +117,23 @@ impl Drop for Seat {
             line.leave(self.project, self.priority);
             line.next(slots, places)
         };
-        while let Some(waiter) = next {
-            let seat = Self::of(&self.upstream, self.pools, &waiter);
+        while let Some(called) = next {
+            let seat = Self::of(&self.upstream, self.pools, &called);
             // Somebody who has left meanwhile gives the slot back at once, outside of the lock.
-            drop(waiter.handle.send(seat));
+            drop(called.handle.send(seat));
             next = room.lock().next(slots, places);
         }
     }
 }
 
-/// A place in the line; whoever leaves it is not called any more.
-struct Place<'a> {
+/// Somebody in the line; whoever leaves it is not called any more.
+struct InLine<'a> {
     room: &'a Room,
-    id: u64,
+    place: Place,
 }
 
-impl Drop for Place<'_> {
+impl Drop for InLine<'_> {
     fn drop(&mut self) {
-        self.room.0.lock().cancel(self.id);
+        self.room.0.lock().cancel(self.place);
     }
 }

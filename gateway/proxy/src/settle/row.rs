@@ -282,9 +282,6 @@ pub(crate) fn refused(worker: &Rc<Worker>, call: RefusedCall<'_>) {
     if let Rejection::Quota { refused, .. } = call.rejection {
         worker.series.borrow_mut().quota(&identity.team, &identity.project).refused(refused.limit.as_str());
     }
-    if let Rejection::Overloaded { why, .. } = call.rejection {
-        worker.series.borrow_mut().sheds().shed(why.as_str());
-    }
     let keep = worker.keeps_refusal(&call.principal.standing.project, call.at);
     let (exchange, method) = (call.exchange, call.method);
     // A name that a client made up is never a label.

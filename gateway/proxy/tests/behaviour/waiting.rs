@@ -26,7 +26,7 @@ fn setup(targets: Vec<TargetSetup>) -> Setup {
 }
 
 /// Waits until so many wait at the upstream.
-async fn waiting(gateway: &Gateway, upstream: &ByHand, many: usize) {
+async fn waiting(gateway: &Gateway, upstream: &ByHand, many: u32) {
     let name = format!("up-{}", upstream.address().port());
     let live = gateway.live.fleet.upstream(&name.as_str().into());
     until("the line", || live.waiting() == many).await;
@@ -113,7 +113,7 @@ async fn the_line_is_bounded() {
     let mut line = Vec::new();
     for place in ["second", "third"] {
         line.push(gateway.begin(&by(place)).await);
-        waiting(&gateway, &upstream, line.len()).await;
+        waiting(&gateway, &upstream, line.len() as u32).await;
     }
     let answer = gateway.send(&by("fourth")).await;
     assert_eq!((answer.status, answer.header("x-tollgate-error")), (503, "upstream_saturated"));
@@ -156,7 +156,7 @@ async fn after_a_target_has_died_the_other_gets_all_and_never_more_than_its_limi
     for _ in 0..SLOTS {
         calls.push(other.accept().await);
     }
-    waiting(&gateway, &other, 2 * SLOTS).await;
+    waiting(&gateway, &other, 2 * SLOTS as u32).await;
     for left in (0..3 * SLOTS).rev() {
         let in_flight = live.in_flight.load(std::sync::atomic::Ordering::Relaxed) as usize;
         assert!(in_flight <= SLOTS, "{in_flight}");
