@@ -273,7 +273,8 @@ mod tests {
             }
             let fewest = (0..greedy).map(|project| world.taken(project).mine).min().unwrap_or(0);
             let most = (0..greedy).map(|project| world.taken(project).mine).max().unwrap_or(0);
-            prop_assert!(most - fewest <= pool.spare, "{fewest} to {most} of {slots}");
+            // What does not divide evenly may all be borrowed by one, and the slot that ended last too.
+            prop_assert!(most - fewest <= greedy.into(), "{fewest} to {most} of {slots}");
             prop_assert_eq!(world.enter(100, priority), Ok(()), "a newcomer");
         }
     }
