@@ -14,8 +14,9 @@ use tollgate_accounting::{
 use tollgate_dialect::{Apis, Dialect};
 use tollgate_domain::{Money, Secret, UnixMillis};
 use tollgate_proxy::{
-    Balance, Credential, DataPlane, Durability, InjectUsage, KeyRing, Listen, Live, OperatorState, Origin,
-    Prepared, Presentation, Principal, Route, Routes, Scheme, Shared, Snapshot, Target, Timeouts, Upstream,
+    Balance, Credential, Crowd, DataPlane, Durability, InjectUsage, KeyRing, Listen, Live, OperatorState,
+    Origin, Prepared, Presentation, Principal, Priority, Route, Routes, Scheme, Shared, Snapshot, Standing,
+    Target, Timeouts, Upstream,
 };
 use tollgate_stores::SqliteResponses;
 
@@ -101,6 +102,11 @@ fn principal(live: &Live) -> Principal {
         reserve_full: true,
         request_tags: Vec::new(),
         prompts: Vec::new(),
+        standing: Standing {
+            priority: Priority::Standard,
+            project: live.gate.project(&"retail/search".into()),
+            crowd: Crowd { interactive: true, several: true },
+        },
     }
 }
 

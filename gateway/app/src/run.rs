@@ -9,6 +9,7 @@ mod background;
 mod books;
 mod journal_watch;
 mod ledger;
+mod memory_watch;
 mod signals;
 
 use std::{

@@ -180,7 +180,7 @@ pub const CODES: &[ErrorCode] = &[
     entry(
         "upstream_saturated",
         503,
-        "Every permitted upstream has as many requests in flight as its `max_concurrency` allows.",
+        "Every permitted upstream has as many requests in flight as its `max_concurrency` allows, and no slot became free in time.",
         "Try again after a moment, raise `max_concurrency`, or add a target.",
     ),
     entry(

@@ -151,6 +151,23 @@ fn semantic_faults_are_found_at_the_value_at_fault() {
             "21:23: ledger.journal.segment: a segment has between 256KiB and 1GiB",
         ),
         (
+            format!("{BASE}admission:\n  max_in_flight: 0\n"),
+            "21:18: admission.max_in_flight: expected a number from 1 to 1000000",
+        ),
+        (format!("{BASE}admission:\n  memory: 0MiB\n"), "21:11: admission.memory: must be at least 1B"),
+        (
+            format!("{BASE}admission: {{ max_in_flight: 5 }}\nedge: {{ max_in_flight: 5 }}\n"),
+            "21:24: edge.max_in_flight: the same as `admission.max_in_flight`: give that one only",
+        ),
+        (
+            format!("{BASE}edge: {{ max_in_flight: 5 }}\n"),
+            "20:24: warning: edge.max_in_flight: it is called `admission.max_in_flight` now",
+        ),
+        (
+            with("models: [gpt]", "models: [gpt]\n        priority: urgent"),
+            "18:19: teams[0].projects[0].priority: must be one of: interactive, standard, batch",
+        ),
+        (
             with("upstream: openai", "upstream: opnai"),
             "12:21: models[0].targets[0].upstream: there is no upstream `opnai`; did you mean `openai`?",
         ),

@@ -18,7 +18,7 @@ use tollgate_control::{
     reload::{ChangeError, Outcome, Reloader, Watch},
 };
 use tollgate_domain::{Money, UnixMillis};
-use tollgate_proxy::{Live, Snapshot};
+use tollgate_proxy::{Crowd, Live, Priority, Snapshot};
 
 const BASE: &str = "\
 organization: contoso
@@ -302,6 +302,45 @@ fn a_document_becomes_the_snapshot_that_it_describes() {
     assert_eq!(principal.expires, Some(UnixMillis::new(1_893_456_000_000)));
     assert_eq!(principal.identity.cost_center.as_deref(), Some("CC-1"));
     assert_eq!(principal.zones.as_ref().map(Vec::len), Some(2));
+}
+
+#[test]
+fn a_key_is_as_urgent_as_it_says_else_as_its_project() {
+    let live = live();
+    let priorities = |text: &str| {
+        let snapshot = compiled(text, &live);
+        let mut standings: Vec<_> = snapshot
+            .keys
+            .principals()
+            .map(|principal| (principal.identity.key.to_string(), principal.standing.clone()))
+            .collect();
+        standings.sort_by(|one, other| one.0.cmp(&other.0));
+        let crowd = standings[0].1.crowd;
+        let told =
+            standings.iter().map(|(key, standing)| (key.clone(), standing.priority)).collect::<Vec<_>>();
+        (told, crowd)
+    };
+    let prod = |priority| vec![("prod".to_owned(), priority)];
+    let alone = Crowd { interactive: false, several: false };
+    assert_eq!(priorities(BASE), (prod(Priority::Standard), alone));
+    let batch = BASE.replace("models: [gpt]", "models: [gpt]\n        priority: batch");
+    assert_eq!(priorities(&batch), (prod(Priority::Batch), alone));
+    let urgent = batch.replace("name: prod,", "name: prod, priority: interactive,");
+    assert_eq!(priorities(&urgent), (prod(Priority::Interactive), Crowd { interactive: true, ..alone }));
+    let (_, crowd) = priorities(&with_project("more"));
+    assert_eq!(crowd, Crowd { several: true, ..alone });
+}
+
+#[test]
+fn admission_is_bounded_as_configured_and_generously_else() {
+    let live = live();
+    let usual = compiled(BASE, &live).edge;
+    assert_eq!((usual.max_in_flight, usual.max_bytes_held), (20_000, 1 << 30));
+    let admission = "admission: { max_in_flight: 7, max_body_bytes_held: 64MiB }\n";
+    let bounded = compiled(&format!("{BASE}{admission}"), &live).edge;
+    assert_eq!((bounded.max_in_flight, bounded.max_bytes_held), (7, 64 << 20));
+    let former = compiled(&format!("{BASE}edge: {{ max_in_flight: 9 }}\n"), &live).edge;
+    assert_eq!(former.max_in_flight, 9);
 }
 
 #[test]

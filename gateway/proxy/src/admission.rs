@@ -15,6 +15,7 @@ use tollgate_domain::{ModelAlias, Money, Units, UnixMillis};
 
 use crate::{
     intake::Envelope,
+    overload::Presence,
     rejection::Rejection,
     route::RoutePlan,
     settle::{Ticket, Trip},
@@ -42,11 +43,10 @@ pub(crate) fn step_down(
     }
 }
 
-/// Reserves the worst case and writes the START record.
+/// Reserves the worst case and writes the START record. `presence` is the request's place in the process.
 ///
 /// # Errors
-/// A limit or budget refuses, the process is at its limit, or the journal takes no records; nothing
-/// stays reserved then.
+/// A limit or budget refuses, or the journal takes no records; nothing stays reserved then.
 ///
 /// # Cancel safety
 /// Dropping the future while START is on its way settles the trip: its END follows START.
@@ -56,8 +56,8 @@ pub(crate) async fn admit(
     ticket: Ticket,
     plan: &RoutePlan,
     envelope: &Envelope,
+    presence: Presence,
 ) -> Result<Trip, Rejection> {
-    let presence = worker.enter().ok_or(Rejection::Overloaded)?;
     if !worker.can_record() {
         return Err(Rejection::MeterBackpressure);
     }

@@ -3,7 +3,7 @@
 //! Takes the body, gives an [`Envelope`]: the few facts that later stations need, and the bytes as
 //! they came. Nothing is parsed that is only passed on.
 
-use std::time::Duration;
+use std::{rc::Rc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, header};
@@ -14,6 +14,7 @@ use tollgate_accounting::stored::Keeper;
 use tollgate_dialect::{Call, Dialect, Head, Malformed, Operation};
 
 use crate::{
+    overload::{Held, SMALL_BODY, Shed},
     rejection::Rejection,
     snapshot::EdgeLimits,
     translate::{Asking, HubForm},
@@ -38,6 +39,8 @@ pub(crate) struct Envelope {
     /// The zone that the client narrows its own call to; it can never widen what the project permits.
     pub(crate) zone: Option<Box<str>>,
     pub(crate) body: Bytes,
+    /// The body's bytes among all that the process holds.
+    held: Rc<Held>,
     /// The body for targets of other dialects.
     pub(crate) hub: HubForm,
 }
@@ -118,10 +121,33 @@ impl Envelope {
     }
 
     /// The bytes to keep while a stream runs, for the case that they have to be counted.
-    pub(crate) fn prompt_to_keep(&self) -> Option<Bytes> {
+    pub(crate) fn prompt_to_keep(&self) -> Option<Prompt> {
         let is_text = self.head.form.is_none();
-        (self.head.stream && is_text && self.body.len() <= LARGEST_KEPT).then(|| self.body.clone())
+        let keeps = self.head.stream && is_text && self.body.len() <= LARGEST_KEPT;
+        keeps.then(|| Prompt { bytes: self.body.clone(), _held: Rc::clone(&self.held) })
     }
+}
+
+/// A body that is kept while its answer streams.
+pub(crate) struct Prompt {
+    pub(crate) bytes: Bytes,
+    _held: Rc<Held>,
+}
+
+/// A request's body, whole.
+pub(crate) struct Whole {
+    pub(crate) bytes: Bytes,
+    held: Held,
+}
+
+/// The length that a request announces; `None` where the end of its body will tell.
+pub(crate) fn announced(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok())
+}
+
+/// True when a body is, or may be, too long to be read only to get to the next request.
+pub(crate) fn is_long(body: &Incoming) -> bool {
+    http_body::Body::size_hint(body).upper().is_none_or(|bytes| bytes > SMALL_BODY)
 }
 
 /// Reads what matters in a request whose body is in hand.
@@ -133,8 +159,9 @@ pub(crate) fn open(
     headers: HeaderMap,
     query: Option<String>,
     zone: Option<Box<str>>,
-    body: Bytes,
+    body: Whole,
 ) -> Result<Envelope, Rejection> {
+    let (body, held) = (body.bytes, Rc::new(body.held));
     let is_unnamed = call.operation.names_no_model();
     let head = match is_unnamed {
         true => head_of_unnamed(call, query.as_deref(), &body),
@@ -158,6 +185,7 @@ pub(crate) fn open(
         query,
         zone,
         body,
+        held,
         hub: HubForm::default(),
     })
 }
@@ -187,7 +215,8 @@ fn head(call: &Call<'_>, headers: &HeaderMap, body: &Bytes) -> Result<Head, Malf
         .unwrap_or_else(|| call.dialect.codec().peek(call.operation, body))
 }
 
-/// Reads a request's body.
+/// Reads a request's body, of which `held` counts what was announced. `shed` makes the refusal of one that
+/// is more than was announced and more than there is room for.
 ///
 /// # Errors
 /// A body that is too large, too slow, torn, or has a content coding.
@@ -198,10 +227,11 @@ pub(crate) async fn body(
     headers: &HeaderMap,
     mut body: Incoming,
     limits: &EdgeLimits,
-) -> Result<Bytes, Rejection> {
+    mut held: Held,
+    shed: impl Fn(Shed) -> Rejection,
+) -> Result<Whole, Rejection> {
     let too_large = || Rejection::TooLarge { limit: limits.max_body };
-    let announced =
-        headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    let announced = announced(headers);
     if announced.is_some_and(|length| length > limits.max_body as u64) {
         return Err(too_large());
     }
@@ -216,19 +246,24 @@ pub(crate) async fn body(
     if first.len() > limits.max_body {
         return Err(too_large());
     }
+    held.has_come(first.len(), limits.max_bytes_held).map_err(&shed)?;
     // Most bodies come in one piece and are kept as they are.
-    let Some(second) = next(&mut body, limits.body_idle).await? else { return Ok(first) };
+    let Some(second) = next(&mut body, limits.body_idle).await? else {
+        return Ok(Whole { bytes: first, held });
+    };
     let expected = announced.map_or(0, |length| length as usize);
     let mut whole = BytesMut::with_capacity(expected.min(FIRST_RESERVE).max(first.len() + second.len()));
     whole.extend_from_slice(&std::mem::take(&mut first));
     whole.extend_from_slice(&second);
+    held.has_come(whole.len(), limits.max_bytes_held).map_err(&shed)?;
     while let Some(piece) = next(&mut body, limits.body_idle).await? {
         if whole.len() + piece.len() > limits.max_body {
             return Err(too_large());
         }
+        held.has_come(whole.len() + piece.len(), limits.max_bytes_held).map_err(&shed)?;
         whole.extend_from_slice(&piece);
     }
-    if whole.len() > limits.max_body { Err(too_large()) } else { Ok(whole.freeze()) }
+    if whole.len() > limits.max_body { Err(too_large()) } else { Ok(Whole { bytes: whole.freeze(), held }) }
 }
 
 /// What is heard of a request that is refused by its head alone, and for how long.

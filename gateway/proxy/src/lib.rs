@@ -26,6 +26,7 @@ mod relay;
 mod findings;
 mod limits;
 mod objectives;
+mod overload;
 mod rejection;
 mod residency;
 mod series;
@@ -45,7 +46,8 @@ pub use live::{
     Expired, Fleet, Live, ModelLive, Move, MoveCell, OperatorCell, OperatorState, Override, RegionLive,
     TargetLive, TargetView, UpstreamLive,
 };
-pub use objectives::{Aim, Counts, Objective, Objectives, Standing, Subject, View, Window};
+pub use objectives::{Aim, Counts, Objective, Objectives, Review, Subject, View, Window};
+pub use overload::{Crowd, Gate, Mark, Memory, Priority, ProjectLoad, Shed, Standing};
 pub use rejection::{Advice, Rejection, UpstreamCode};
 pub use route::{Share, forecast};
 pub use server::{DataPlane, Listen, StartError};

@@ -276,8 +276,14 @@ async fn serve_h1<I>(
 {
     let service = service_fn(|request| {
         let in_flight = activity.begin();
-        begin(&worker, peer, request)
-            .map(|answered| answered.map(|response| response.map(|body| body.in_flight(in_flight))))
+        begin(&worker, peer, request).map(|answered| {
+            answered.map(|response| {
+                if response.body().parts() {
+                    activity.part();
+                }
+                response.map(|body| body.in_flight(in_flight))
+            })
+        })
     });
     let connection = conn::http1::Builder::new()
         .max_headers(MAX_FIELDS)

@@ -10,7 +10,7 @@ mod operator;
 use std::{
     sync::{
         Arc, Weak,
-        atomic::{AtomicU32, AtomicUsize, Ordering},
+        atomic::{AtomicU32, Ordering},
     },
     time::Instant,
 };
@@ -24,6 +24,7 @@ use crate::{
     failover::{Breaker, BreakerState, Hold, LoadEstimate, RetryBudget},
     findings::Findings,
     objectives::Objectives,
+    overload::{Gate, Room},
     served::ServedModels,
     unpriced::Unpriced,
     upstream::CredentialCell,
@@ -38,8 +39,8 @@ pub struct Live {
     pub quotas: Quotas,
     /// Health and operator states of everything that calls can be sent to.
     pub fleet: Fleet,
-    /// Requests between their head and their settlement, over all cores.
-    pub in_flight: AtomicUsize,
+    /// What the process has taken on.
+    pub gate: Gate,
     /// What routes and projects are promised, and how much of it is kept.
     pub objectives: Objectives,
     /// What answers show that people must hear of.
@@ -55,7 +56,7 @@ impl Live {
         Self {
             quotas,
             fleet: Fleet::default(),
-            in_flight: AtomicUsize::new(0),
+            gate: Gate::default(),
             objectives: Objectives::default(),
             findings: Findings::default(),
             unpriced: Unpriced::default(),
@@ -93,6 +94,16 @@ pub struct UpstreamLive {
     pub operator: OperatorCell,
     /// Attempts in flight there.
     pub in_flight: AtomicU32,
+    /// Its slots, where it has a bound, and who waits for them.
+    pub(crate) room: Room,
+}
+
+impl UpstreamLive {
+    /// How many requests wait for one of its slots.
+    #[must_use]
+    pub fn waiting(&self) -> u32 {
+        self.room.waiting()
+    }
 }
 
 /// Live state of a target: an upstream's model.
@@ -209,6 +220,7 @@ impl Fleet {
             name: name.clone(),
             operator: OperatorCell::default(),
             in_flight: AtomicU32::new(0),
+            room: Room::default(),
         };
         Arc::clone(&self.upstreams.entry(name.clone()).or_insert_with(|| Arc::new(make())))
     }

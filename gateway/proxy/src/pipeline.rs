@@ -16,7 +16,7 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use http::{HeaderMap, Request, Response, StatusCode, Version, request::Parts};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version, header, request::Parts};
 use hyper::body::{Body as _, Incoming};
 use tollgate_dialect::{Call, Dialect, Operation, Recognised, recognise};
 use tollgate_domain::ModelAlias;
@@ -27,6 +27,7 @@ use crate::{
     edge::{self, Exchange, Fate, Said, Tried},
     failover::{self, Answer},
     intake,
+    overload::{Held, Presence, Shed},
     rejection::Rejection,
     relay::{self, Body},
     route,
@@ -53,10 +54,12 @@ pub(crate) fn serve(worker: Rc<Worker>, exchange: Exchange, request: Request<Inc
     let fate = Rc::<Fate>::default();
     let life = match received.unwrap_or_else(|_| Received::Answered(panicked(exchange, Dialect::OpenAi))) {
         Received::Call(passage) => Box::pin(guarded(passage, Rc::clone(&fate))) as Life,
-        Received::Answered(response) => match body.filter(|body| is_http2 && !body.is_end_stream()) {
-            None => return Serving::Answered(Some(response)),
-            Some(unread) => Box::pin(intake::hear_out(unread).map(|()| response)),
+        Received::Answered(response) => match body.filter(|body| !body.is_end_stream()) {
+            Some(unread) if is_http2 => Box::pin(intake::hear_out(unread).map(|()| response)),
+            Some(unread) if intake::is_long(&unread) => return Serving::Answered(Some(parting(response))),
+            _ => return Serving::Answered(Some(response)),
         },
+        Received::Shed(response) => return Serving::Answered(Some(response)),
     };
     Serving::Call { life: Some(life), fate, worker }
 }
@@ -105,6 +108,13 @@ impl Drop for Serving {
     }
 }
 
+/// The last answer of its connection: over HTTP/1, what its client still has to say is more than is worth
+/// hearing for the next request's sake.
+fn parting(mut response: Response<Body>) -> Response<Body> {
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response.map(Body::parting)
+}
+
 /// An answer of the gateway's own, whole from the beginning.
 fn own(answer: Response<Bytes>) -> Response<Body> {
     answer.map(Body::full)
@@ -126,6 +136,8 @@ async fn guarded(mut passage: Box<Passage>, fate: Rc<Fate>) -> Response<Body> {
 enum Received {
     /// No call of a known caller: answered at once.
     Answered(Response<Body>),
+    /// A call that there is no room for, and whose body is too long to be heard: answered at once.
+    Shed(Response<Body>),
     Call(Box<Passage>),
 }
 
@@ -143,7 +155,14 @@ struct Passage {
     query: Option<String>,
     /// The zone that the client narrows its call to.
     zone: Option<Box<str>>,
+    /// The request's place in the process, until it is admitted.
+    presence: Option<Presence>,
+    /// Its body's bytes among those that the process holds.
+    held: Option<Held>,
     body: Option<Incoming>,
+    is_http2: bool,
+    /// A long body is not read to its end.
+    is_unread: bool,
     known: Known,
 }
 
@@ -235,7 +254,7 @@ fn identify(
     }
     let known = Known { caller: Caller::of(&said, &principal), ..Known::default() };
     let zone = said.zone.and_then(Said::text).map(Into::into);
-    Received::Call(Box::new(Passage {
+    let mut passage = Box::new(Passage {
         worker: Rc::clone(worker),
         exchange,
         snapshot,
@@ -245,44 +264,78 @@ fn identify(
         headers: parts.headers,
         query: parts.uri.query().map(str::to_owned),
         zone,
-        body: body.take(),
+        presence: None,
+        held: None,
+        is_http2: parts.version == Version::HTTP_2,
+        is_unread: body.as_ref().is_some_and(intake::is_long),
+        body: None,
         known,
-    }))
+    });
+    match passage.find_room() {
+        Ok(()) => {
+            passage.body = body.take();
+            Received::Call(passage)
+        }
+        Err(shed) => {
+            let response = passage.refuse(&worker.overloaded(shed));
+            if passage.is_unread { Received::Shed(response) } else { Received::Answered(response) }
+        }
+    }
 }
 
-/// The answer to a call; a refusal of a known key is a row.
+impl Passage {
+    /// Takes a place for the call and room for what its body is announced to be, before any of it is read.
+    fn find_room(&mut self) -> Result<(), Shed> {
+        let limits = &self.snapshot.edge;
+        let announced = intake::announced(&self.headers);
+        let own = &self.principal.standing;
+        // What somebody claims to be takes nobody's share.
+        let anonymous = self.claimed.as_ref().map(|_| self.worker.shared.live.gate.anonymous(own));
+        let standing = anonymous.as_ref().unwrap_or(own);
+        self.presence = Some(Presence::take(&self.worker, limits, standing, announced)?);
+        // A body that is larger than any may be is refused for that.
+        let bytes = announced.unwrap_or(0).min(limits.max_body as u64);
+        self.held = Some(Held::announced(&self.worker, bytes, limits.max_bytes_held)?);
+        Ok(())
+    }
+
+    /// The answer to a refused call; the refusal of a known key is a row.
+    fn refuse(&mut self, rejection: &Rejection) -> Response<Body> {
+        let Self { worker, exchange, snapshot, principal, claimed, call, known, .. } = self;
+        let response = if claimed.is_some() {
+            // What somebody claims to be is nobody's account.
+            refuse_unknown(worker, *exchange, rejection, call.dialect, call.operation.as_str())
+        } else {
+            if !known.admitted {
+                settle::refused(
+                    worker,
+                    RefusedCall {
+                        exchange: *exchange,
+                        principal,
+                        caller: std::mem::take(&mut known.caller),
+                        model: known.model.clone().unwrap_or_else(|| "".into()),
+                        dialect: call.dialect.as_str(),
+                        operation: Cow::Borrowed(call.operation.as_str()),
+                        method: call.operation.method(),
+                        stream: known.stream,
+                        stamp: stamp(snapshot),
+                        rejection,
+                        status: rejection.status_for(call.dialect).as_u16(),
+                        at: exchange.now().wall,
+                    },
+                );
+            }
+            own(edge::refuse(rejection, call.dialect, exchange.id, &known.tried))
+        };
+        if self.is_unread && !self.is_http2 { parting(response) } else { response }
+    }
+}
+
+/// The answer to a call.
 async fn answer(passage: &mut Passage, fate: &Rc<Fate>) -> Response<Body> {
     let outcome = travel(passage, fate).await;
     fate.detachable.set(false);
-    let rejection = match outcome {
-        Ok(response) => return response,
-        Err(rejection) => rejection,
-    };
-    let Passage { worker, exchange, snapshot, principal, claimed, call, known, .. } = passage;
-    if claimed.is_some() {
-        // What somebody claims to be is nobody's account.
-        return refuse_unknown(worker, *exchange, &rejection, call.dialect, call.operation.as_str());
-    }
-    if !known.admitted {
-        settle::refused(
-            worker,
-            RefusedCall {
-                exchange: *exchange,
-                principal,
-                caller: std::mem::take(&mut known.caller),
-                model: known.model.clone().unwrap_or_else(|| "".into()),
-                dialect: call.dialect.as_str(),
-                operation: Cow::Borrowed(call.operation.as_str()),
-                method: call.operation.method(),
-                stream: known.stream,
-                stamp: stamp(snapshot),
-                rejection: &rejection,
-                status: rejection.status_for(call.dialect).as_u16(),
-                at: exchange.now().wall,
-            },
-        );
-    }
-    own(edge::refuse(&rejection, call.dialect, exchange.id, &known.tried))
+    outcome.unwrap_or_else(|rejection| passage.refuse(&rejection))
 }
 
 /// What a refusal's row and answer tell of a request that did not get through.
@@ -298,13 +351,19 @@ struct Known {
 
 /// The way through the stations.
 async fn travel(passage: &mut Passage, fate: &Rc<Fate>) -> Result<Response<Body>, Rejection> {
-    let Passage { worker, exchange, snapshot, principal, claimed, call, headers, query, zone, body, known } =
+    let Passage { worker, exchange, snapshot, principal, claimed, call, headers, query, zone, known, .. } =
         passage;
-    let body = body.take().expect("a call travels once");
-    let body = intake::body(headers, body, &snapshot.edge).await?;
+    const ONCE: &str = "a call travels once";
+    let (body, held) = (passage.body.take().expect(ONCE), passage.held.take().expect(ONCE));
+    let body = intake::body(headers, body, &snapshot.edge, held, |shed| worker.overloaded(shed)).await?;
+    passage.is_unread = false;
     if let Some(claim) = claimed {
-        claim.prove(&body, exchange.started)?;
+        claim.prove(&body.bytes, exchange.started)?;
         *claimed = None;
+        passage.presence = None;
+        let place =
+            Presence::take(worker, &snapshot.edge, &principal.standing, Some(body.bytes.len() as u64));
+        passage.presence = Some(place.map_err(|shed| worker.overloaded(shed))?);
     }
     let mut envelope = intake::open(call, std::mem::take(headers), query.take(), zone.take(), body)?;
     known.stream = envelope.head.stream;
@@ -343,7 +402,8 @@ async fn travel(passage: &mut Passage, fate: &Rc<Fate>) -> Result<Response<Body>
         prompt: envelope.prompt_to_keep(),
         fate: Rc::clone(fate),
     };
-    let admitted = admission::admit(worker, principal, ticket, &plan, &envelope).await;
+    let presence = passage.presence.take().expect(ONCE);
+    let admitted = admission::admit(worker, principal, ticket, &plan, &envelope, presence).await;
     // The ticket is gone with the refusal, and the refusal's row tells who was behind it.
     let mut trip = admitted.inspect_err(|_| {
         known.caller = Caller::of(&Said::by(&envelope.headers), principal).or_end_user(end_user);

@@ -9,6 +9,8 @@ use tollgate_accounting::quota::{LimitKind, Refused};
 use tollgate_dialect::Dialect;
 use tollgate_domain::ModelAlias;
 
+use crate::overload::Shed;
+
 /// A refusal or a final failure before the answer began.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Rejection {
@@ -100,9 +102,14 @@ pub enum Rejection {
         /// Status of a budget refusal, as the key wants it.
         budget_status: u16,
     },
-    /// This process has all the work that it takes.
-    #[error("the gateway is at its limit of concurrent requests")]
-    Overloaded,
+    /// This process has all the work that it takes, of this caller at least.
+    #[error("{}", why.message())]
+    Overloaded {
+        /// What there is too much of.
+        why: Shed,
+        /// When to come back; not the same for everybody.
+        wait: Duration,
+    },
     /// The journal cannot take records, so nothing is served unmetered.
     #[error("requests cannot be metered at the moment")]
     MeterBackpressure,
@@ -199,7 +206,7 @@ impl Rejection {
                 _ => StatusCode::TOO_MANY_REQUESTS,
             },
             Self::AllHeld { .. } => StatusCode::TOO_MANY_REQUESTS,
-            Self::Overloaded
+            Self::Overloaded { .. }
             | Self::MeterBackpressure
             | Self::NoHealthyTarget { .. }
             | Self::OutOfService(_) => StatusCode::SERVICE_UNAVAILABLE,
@@ -248,7 +255,7 @@ impl Rejection {
                 LimitKind::ConcurrentRequests => "concurrency_limit_exceeded",
                 LimitKind::Budget => "budget_exceeded",
             },
-            Self::Overloaded => "overloaded",
+            Self::Overloaded { .. } => "overloaded",
             Self::MeterBackpressure => "meter_backpressure",
             Self::AllHeld { .. } => "upstream_rate_limited",
             Self::NoHealthyTarget { .. } | Self::OutOfService(_) => "no_healthy_upstream",
@@ -280,8 +287,8 @@ impl Rejection {
                 Advice::GiveUp
             }
             Self::Quota { refused, .. } => refused.retry_after.map_or(Advice::GiveUp, after),
-            Self::Overloaded | Self::MeterBackpressure => Advice::After(Duration::from_secs(1)),
-            Self::AllHeld { wait, .. } => after(*wait),
+            Self::MeterBackpressure => Advice::After(Duration::from_secs(1)),
+            Self::Overloaded { wait, .. } | Self::AllHeld { wait, .. } => after(*wait),
             Self::NoHealthyTarget { wait, .. } | Self::Upstream { wait, .. } => {
                 wait.map_or(Advice::GiveUp, after)
             }

@@ -5,7 +5,7 @@ use std::{collections::HashMap, rc::Rc, sync::Arc};
 use tollgate_accounting::ledger::Place;
 use tollgate_domain::{ModelAlias, Name, ProjectName, TeamName, UpstreamName};
 use tollgate_telemetry::{
-    QuotaSeries, RequestLabels, RequestSeries, RetrySeries, UnpricedSeries, UpstreamSeries,
+    QuotaSeries, RequestLabels, RequestSeries, RetrySeries, ShedSeries, UnpricedSeries, UpstreamSeries,
 };
 
 use crate::snapshot::ByName;
@@ -21,6 +21,7 @@ pub(crate) struct SeriesCache {
     upstreams: ByName<UpstreamName, Rc<UpstreamSeries>>,
     quotas: ByName<(TeamName, ProjectName), Rc<QuotaSeries>>,
     retries: Option<Rc<RetrySeries>>,
+    sheds: Option<Rc<ShedSeries>>,
     unpriced: HashMap<(ModelAlias, Box<str>), Rc<UnpricedSeries>>,
 }
 
@@ -92,6 +93,10 @@ impl SeriesCache {
     pub(crate) fn unpriced(&mut self, model: &ModelAlias, upstream: &str) -> Rc<UnpricedSeries> {
         let make = || Rc::new(UnpricedSeries::new(model.as_str(), upstream));
         Rc::clone(self.unpriced.entry((model.clone(), upstream.into())).or_insert_with(make))
+    }
+
+    pub(crate) fn sheds(&mut self) -> Rc<ShedSeries> {
+        Rc::clone(self.sheds.get_or_insert_with(|| Rc::new(ShedSeries::new())))
     }
 
     pub(crate) fn retries(&mut self) -> Rc<RetrySeries> {

@@ -11,7 +11,6 @@ mod shown;
 
 use std::{borrow::Cow, rc::Rc, sync::Arc, time::Instant};
 
-use bytes::Bytes;
 use smallvec::SmallVec;
 use tollgate_accounting::{
     ledger::{Appended, Attempt, End, Entry, JournalError},
@@ -24,9 +23,11 @@ use tollgate_domain::{ModelAlias, Money, Name, Units, UnixMillis};
 use crate::{
     caller::Caller,
     edge::{Exchange, Fate, Tried, row_millis},
+    intake::Prompt,
+    overload::Presence,
     rejection::Rejection,
     snapshot::{Principal, Target},
-    worker::{Presence, Recorded, Worker},
+    worker::{Recorded, Worker},
 };
 
 pub(crate) use progress::Progress;
@@ -60,7 +61,7 @@ pub(crate) struct Ticket {
     pub(crate) asked: Asked,
     pub(crate) stamp: Stamp,
     /// The prompt of a stream, kept to be counted if its provider never gets to state its figures.
-    pub(crate) prompt: Option<Bytes>,
+    pub(crate) prompt: Option<Prompt>,
     pub(crate) fate: Rc<Fate>,
 }
 
@@ -175,6 +176,11 @@ impl Trip {
         &self.open().principal
     }
 
+    /// Until the guard is dropped, the call ends when its client leaves.
+    pub(crate) fn stays_with_its_client(&self) -> Attached {
+        Attached::to(&self.open().ticket.fate)
+    }
+
     /// The tightest limits, for the client's headers.
     pub(crate) fn headroom(&self) -> Headroom {
         self.open().reservation.headroom()
@@ -267,6 +273,24 @@ impl Trip {
     }
 }
 
+/// A call that is not finished without its client for a while.
+pub(crate) struct Attached {
+    fate: Rc<Fate>,
+    before: bool,
+}
+
+impl Attached {
+    fn to(fate: &Rc<Fate>) -> Self {
+        Self { fate: Rc::clone(fate), before: fate.detachable.replace(false) }
+    }
+}
+
+impl Drop for Attached {
+    fn drop(&mut self) {
+        self.fate.detachable.set(self.before);
+    }
+}
+
 impl Drop for Trip {
     /// Nobody settled: the client left, or a handler panicked.
     fn drop(&mut self) {
@@ -309,7 +333,7 @@ impl Open {
     /// The consumption that is charged, and where its figures come from.
     fn consumption(&self, reading: &Reading, whole: bool) -> row::Consumption {
         let input = || match &self.ticket.prompt {
-            Some(prompt) => tollgate_dialect::count_input(prompt).min(self.input_estimate),
+            Some(prompt) => tollgate_dialect::count_input(&prompt.bytes).min(self.input_estimate),
             None => self.input_estimate,
         };
         row::Consumption::of(reading, whole, &self.ticket.asked, &self.progress, input)

@@ -23,6 +23,7 @@ use crate::{
     auth::KeyRing,
     failover::Hold,
     live::{ModelLive, OperatorCell, OperatorState, RegionLive, TargetLive, UpstreamLive},
+    overload::Standing,
     upstream::{Credential, Origin},
 };
 
@@ -46,20 +47,31 @@ pub struct Snapshot {
     pub edge: EdgeLimits,
 }
 
-/// Bounds on what a client may send.
+/// Bounds on what a client may send, and on what all of them may at once.
 #[derive(Clone, Copy, Debug)]
 pub struct EdgeLimits {
     /// Largest request body in bytes; above it the answer is 413.
     pub max_body: usize,
     /// Longest silence while a body is being sent; above it the answer is 408.
     pub body_idle: Duration,
-    /// Requests in flight in this process; above it the answer is 503 `overloaded`.
-    pub max_in_flight: usize,
+    /// Requests in flight in this process, at most [`Gate::MOST`](crate::Gate::MOST); above it the answer
+    /// is 503 `overloaded`.
+    pub max_in_flight: u32,
+    /// Bytes of request bodies held in this process; above it the answer is 503 `overloaded`.
+    pub max_bytes_held: u64,
+    /// Longest wait for one of an upstream's slots where all are taken.
+    pub longest_wait: Duration,
 }
 
 impl Default for EdgeLimits {
     fn default() -> Self {
-        Self { max_body: 32 << 20, body_idle: Duration::from_secs(15), max_in_flight: 20_000 }
+        Self {
+            max_body: 32 << 20,
+            body_idle: Duration::from_secs(15),
+            max_in_flight: 20_000,
+            max_bytes_held: 1 << 30,
+            longest_wait: Duration::from_millis(500),
+        }
     }
 }
 
@@ -87,6 +99,8 @@ pub struct Principal {
     pub request_tags: Vec<Name>,
     /// Stored prompts that it may fill in, by their provider's id, each with the upstream that has it.
     pub prompts: Vec<(Box<str>, UpstreamName)>,
+    /// What it gets when there is not room for everybody.
+    pub standing: Standing,
 }
 
 impl Principal {

@@ -6,9 +6,8 @@ mod turn;
 
 use std::{
     cell::{Cell, RefCell},
-    collections::HashMap,
     rc::Rc,
-    sync::{Arc, atomic::Ordering},
+    sync::Arc,
     task::{Context, Poll, Waker},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
@@ -18,11 +17,13 @@ use rand::{Rng, SeedableRng, rngs::SmallRng};
 use tokio_util::task::TaskTracker;
 use tollgate_accounting::ledger::{Appended, Entry, Journal, JournalError, Start, Writer};
 use tollgate_accounting::stored::StoredResponses;
-use tollgate_domain::{Name, RequestId, UnixMillis};
+use tollgate_domain::{RequestId, UnixMillis};
 use tollgate_telemetry::{AccessLine, AccessWriter};
 
 use crate::{
     live::Live,
+    overload::{ProjectLoad, Shed},
+    rejection::Rejection,
     series::{Nobody, SeriesCache},
     snapshot::Snapshot,
     upstream::Pools,
@@ -32,9 +33,6 @@ use deadlines::Deadlines;
 use turn::Turn;
 
 pub(crate) use turn::Recorded;
-
-/// Refusal rows kept per project and second on one core; beyond it they are counted only.
-const REFUSALS_A_SECOND: u32 = 100;
 
 /// When END must be on disk before an answer's last byte leaves.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -74,7 +72,6 @@ pub(crate) struct Worker {
     pub(crate) nobody: Nobody,
     turn: Turn,
     random: RefCell<SmallRng>,
-    refusals: RefCell<HashMap<Name, (u64, u32)>>,
     cut: Cell<bool>,
     /// How often operators have told something to end, as far as this core has heard.
     cuts: Cell<u32>,
@@ -92,7 +89,6 @@ impl Worker {
             nobody: Nobody::default(),
             turn: Turn::new(journal),
             random: RefCell::new(SmallRng::from_rng(&mut rand::rng())),
-            refusals: RefCell::default(),
             cut: Cell::new(false),
             cuts: Cell::new(shared.live.fleet.cuts()),
             streams: RefCell::default(),
@@ -110,20 +106,26 @@ impl Worker {
         (self.random() % u64::from(bound.max(1))) as u32
     }
 
+    /// Counts a request that there is no room for and gives its refusal: to come back in one to five seconds,
+    /// not all at once.
+    pub(crate) fn overloaded(&self, why: Shed) -> Rejection {
+        self.series.borrow_mut().sheds().shed(why.as_str());
+        Rejection::Overloaded { why, wait: self.come_back() }
+    }
+
+    /// When somebody who was refused for want of room is to come back: one to five seconds.
+    pub(crate) fn come_back(&self) -> Duration {
+        Duration::from_millis((1_000 + self.jitter(4_001)).into())
+    }
+
+    /// Nobody waits longer for a slot of an upstream.
+    pub(crate) fn longest_wait(&self) -> Duration {
+        self.shared.snapshot.load().edge.longest_wait
+    }
+
     pub(crate) fn new_id(&self, started: UnixMillis) -> RequestId {
         let random = u128::from(self.random()) << 64 | u128::from(self.random());
         RequestId::new(started, random)
-    }
-
-    /// Takes a place among the requests in flight; `None` when the process has all that it takes.
-    pub(crate) fn enter(self: &Rc<Self>) -> Option<Presence> {
-        let in_flight = &self.shared.live.in_flight;
-        let most = self.shared.snapshot.load().edge.max_in_flight;
-        if in_flight.fetch_add(1, Ordering::Relaxed) >= most {
-            in_flight.fetch_sub(1, Ordering::Relaxed);
-            return None;
-        }
-        Some(Presence(Rc::clone(self)))
     }
 
     /// Writes a START record by the end of the turn; refused when the journal is unwell or short of
@@ -155,8 +157,7 @@ impl Worker {
 
     /// False while the journal is unwell, far behind, or short of space for what is in flight.
     pub(crate) fn can_record(&self) -> bool {
-        let in_flight = self.shared.live.in_flight.load(Ordering::Relaxed) as u64;
-        self.turn.journal().admits(in_flight)
+        self.turn.journal().admits(self.shared.live.gate.in_flight().into())
     }
 
     /// Ready once an END record is as durable as the configuration asks, or never will be.
@@ -207,18 +208,9 @@ impl Worker {
 
     /// True while a refusal of this project still gets a row of its own: not above a rate, and not
     /// from the space that rows of requests in flight may need.
-    pub(crate) fn keeps_refusal(&self, project: &Name, at: UnixMillis) -> bool {
-        if !self.turn.journal().has_room_to_spare() {
-            return false;
-        }
-        let second = (at.get() / 1_000) as u64;
-        let mut refusals = self.refusals.borrow_mut();
-        let slot = refusals.entry(project.clone()).or_insert((second, 0));
-        if slot.0 != second {
-            *slot = (second, 0);
-        }
-        slot.1 += 1;
-        slot.1 <= REFUSALS_A_SECOND
+    pub(crate) fn keeps_refusal(&self, project: &ProjectLoad, at: UnixMillis) -> bool {
+        let second = at.get().div_euclid(1_000).unsigned_abs();
+        self.turn.journal().has_room_to_spare() && project.keeps_refusal(second)
     }
 
     /// Ends every stream with an error event; at the end of a drain.
@@ -267,8 +259,7 @@ impl Worker {
             self.hear_of_cuts();
             ticks = ticks.wrapping_add(1);
             if ticks.is_multiple_of(20) {
-                self.pools.sweep(Instant::now());
-                self.refusals.borrow_mut().clear();
+                self.pools.sweep(Instant::now(), self.shared.live.gate.memory.mark());
             }
         }
     }
@@ -277,15 +268,6 @@ impl Worker {
 /// A record that cannot be made durable any more.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct NotDurable;
-
-/// A place among the requests in flight, given back when dropped.
-pub(crate) struct Presence(Rc<Worker>);
-
-impl Drop for Presence {
-    fn drop(&mut self) {
-        self.0.shared.live.in_flight.fetch_sub(1, Ordering::Relaxed);
-    }
-}
 
 /// Wakers of the streams of this core, by place.
 #[derive(Default)]

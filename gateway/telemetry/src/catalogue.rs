@@ -77,6 +77,14 @@ catalogue! {
         "Attempts to renew an upstream's credential, by outcome.";
     REGION_STATE = "tollgate_region_state", Kind::Gauge, "0 enabled, 1 draining, 2 disabled.";
     INFLIGHT = "tollgate_inflight_requests", Kind::Gauge, "Attempts that an upstream is working on.";
+    WAITING = "tollgate_waiting_requests", Kind::Gauge,
+        "Requests that wait for one of an upstream's `max_concurrency` slots.";
+    SHED = "tollgate_shed_requests_total", Kind::Counter,
+        "Requests refused because there was no room for them, by what there was too much of.";
+    BYTES_HELD = "tollgate_bytes_held", Kind::Gauge,
+        "Bytes of request bodies that are held, or announced and waited for.";
+    MEMORY_MARK = "tollgate_memory_mark", Kind::Gauge,
+        "0 enough memory, 1 short (small requests only), 2 too short for new requests.";
     QUOTA_REFUSALS = "tollgate_quota_refusals_total", Kind::Counter,
         "Requests refused by a limit or a budget.";
     UNPRICED = "tollgate_unpriced_requests_total", Kind::Counter,

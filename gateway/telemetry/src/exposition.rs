@@ -11,7 +11,9 @@ use parking_lot::Mutex;
 
 use crate::{
     catalogue::{ALL, Kind, OVERFLOW},
-    series::{JournalDiskSeries, JournalSeries, LoaderSeries, ReservationSeries, recovered_requests},
+    series::{
+        HeldSeries, JournalDiskSeries, JournalSeries, LoaderSeries, ReservationSeries, recovered_requests,
+    },
 };
 
 /// Label sets that one metric may have; more fold into one whose values are all [`OTHER`].
@@ -102,7 +104,7 @@ fn prometheus_recorder() -> PrometheusRecorder {
 /// Makes the series that have no labels seen from the first scrape on, so that `rate()` sees their
 /// first event.
 fn begin_at_zero() {
-    let _reservations = ReservationSeries::new();
+    let _held = (ReservationSeries::new(), HeldSeries::new());
     let _journal = (JournalSeries::new(), JournalDiskSeries::new());
     let _loader = LoaderSeries::new();
     recovered_requests(0);
@@ -186,9 +188,9 @@ mod tests {
 
     use super::*;
     use crate::{
-        BreakerSeries, BreakerState, BudgetSeries, ConfigSeries, QuotaSeries, RegionSeries, RegionState,
-        ReloadResult, RequestFacts, RequestLabels, RequestSeries, RetrySeries, UnpricedSeries,
-        UpstreamSeries, alert_made, alert_tried, build_info, catalogue::QUOTA_REFUSALS,
+        BreakerSeries, BreakerState, BudgetSeries, ConfigSeries, HeldSeries, QuotaSeries, RegionSeries,
+        RegionState, ReloadResult, RequestFacts, RequestLabels, RequestSeries, RetrySeries, ShedSeries,
+        UnpricedSeries, UpstreamSeries, alert_made, alert_tried, build_info, catalogue::QUOTA_REFUSALS,
     };
 
     const LABELS: RequestLabels<'_> = RequestLabels {
@@ -326,6 +328,9 @@ mod tests {
             upstream.attempt_began();
             upstream.attempt_ended("throttled");
             upstream.held(Duration::from_millis(1_500));
+            upstream.wait_began();
+            upstream.wait_began();
+            upstream.wait_ended();
             BreakerSeries::new("u", "m").set(BreakerState::HalfOpen);
             RegionSeries::new("r").set(RegionState::Disabled);
             RetrySeries::new().record("throttled", "success");
@@ -335,6 +340,8 @@ mod tests {
             config.reloaded(ReloadResult::Refused);
             build_info("1.2.3", "abcdef");
             recovered_requests(4);
+            ShedSeries::new().shed("share");
+            HeldSeries::new().set(4_096, 1);
             let budget = BudgetSeries::new("t", Some("p"), "USD");
             let money = Money::from_pico;
             budget.set(money(500_000_000_000_000), money(1_500_000_000_000), money(0));
@@ -356,6 +363,10 @@ mod tests {
             r#"tollgate_build_info{version="1.2.3",revision="abcdef"} 1"#,
             "tollgate_recovered_requests_total 4",
             "tollgate_reservations_open 0",
+            r#"tollgate_waiting_requests{upstream="u"} 1"#,
+            r#"tollgate_shed_requests_total{reason="share"} 1"#,
+            "tollgate_bytes_held 4096",
+            "tollgate_memory_mark 1",
             r#"tollgate_budget_amount{team="t",project="p",currency="USD"} 500"#,
             r#"tollgate_budget_spent{team="t",project="p",currency="USD"} 1.5"#,
             r#"tollgate_budget_forecast{team="t",project="p",currency="USD"} 0.025"#,

@@ -14,9 +14,9 @@ pub use access_log::{AccessLine, AccessLog, AccessLogError, AccessWriter, Destin
 pub use exposition::{AlreadyInstalled, Exposition, install};
 pub use process_log::{LogFormat, ProcessLogError, init_process_log};
 pub use series::{
-    BreakerSeries, BreakerState, BudgetSeries, BurnRateSeries, ConfigSeries, CredentialSeries,
+    BreakerSeries, BreakerState, BudgetSeries, BurnRateSeries, ConfigSeries, CredentialSeries, HeldSeries,
     JournalDiskSeries, JournalSeries, JournalState, LoaderSeries, QuotaSeries, RegionSeries, RegionState,
-    ReloadResult, RequestFacts, RequestLabels, RequestSeries, ReservationSeries, RetrySeries, UnpricedSeries,
-    UpstreamSeries, alert_made, alert_tried, build_info, recovered_requests, residency_violated,
-    served_model_changed,
+    ReloadResult, RequestFacts, RequestLabels, RequestSeries, ReservationSeries, RetrySeries, ShedSeries,
+    UnpricedSeries, UpstreamSeries, alert_made, alert_tried, build_info, recovered_requests,
+    residency_violated, served_model_changed,
 };

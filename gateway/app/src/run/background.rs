@@ -22,7 +22,7 @@ use tollgate_control::{
 use tollgate_proxy::{BreakerState, Live, OperatorState};
 use tollgate_telemetry::{BreakerSeries, LoaderSeries, RegionSeries, RegionState, ReservationSeries};
 
-use super::{Metrics, Stewards, books::Books, journal_watch::ConditionGauge, wall_clock};
+use super::{Metrics, Stewards, books::Books, journal_watch::ConditionGauge, memory_watch, wall_clock};
 
 /// A row shows in the ledger at most this long after its request, and the time to load it.
 const LOAD_EVERY: Duration = Duration::from_millis(200);
@@ -78,6 +78,8 @@ impl Background {
         let runtime = runtime.context("runtime of the credentials")?;
         let running = Arc::clone(reloader);
         background.spawn("credentials", move |stop| keep_credentials(running, runtime, &stop))?;
+        let (running, gated) = (Arc::clone(reloader), Arc::clone(live));
+        background.spawn("memory", move |stop| memory_watch::run(&gated, &running, &stop))?;
         let (reloader, live) = (Arc::clone(reloader), Arc::clone(live));
         let operators = Arc::clone(&stewards.operators);
         background.spawn("housekeeping", move |stop| {

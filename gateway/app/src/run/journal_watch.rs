@@ -1,9 +1,6 @@
 //! What the journal tells about its disks, as log lines and metrics.
 
-use std::{
-    sync::{Arc, atomic::Ordering},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use tollgate_accounting::ledger::{Condition, Event, Journal, Observer};
 use tollgate_proxy::Live;
@@ -46,7 +43,7 @@ impl Observer for JournalWatch {
 
 /// Whether requests can be recorded now.
 pub(super) fn condition(journal: &Journal, live: &Live) -> Condition {
-    journal.condition(live.in_flight.load(Ordering::Relaxed) as u64)
+    journal.condition(live.gate.in_flight().into())
 }
 
 /// Shows the journal's condition, time after time.

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use axum::{Json, extract::State};
 use serde_json::{Value, json};
-use tollgate_proxy::{Standing, Subject, View};
+use tollgate_proxy::{Review, Subject, View};
 
 use super::AdminState;
 use crate::config::file::Percent;
 
 pub(super) async fn list(State(state): State<Arc<AdminState>>) -> Json<Value> {
-    let standings = state.live.objectives.standings(state.now().wall);
-    let items: Vec<Value> = standings.iter().map(item).collect();
+    let reviews = state.live.objectives.reviews(state.now().wall);
+    let items: Vec<Value> = reviews.iter().map(item).collect();
     let recovery = state.reloader.running().document.file.objectives;
     let millis = |span: Option<crate::config::file::Span>| span.map(|span| span.0.as_millis());
     Json(json!({
@@ -21,8 +21,8 @@ pub(super) async fn list(State(state): State<Arc<AdminState>>) -> Json<Value> {
     }))
 }
 
-fn item(standing: &Standing) -> Value {
-    let objective = &standing.objective;
+fn item(review: &Review) -> Value {
+    let objective = &review.objective;
     let mut item = json!({
         "name": objective.name(),
         "aim": objective.aim.as_str(),
@@ -37,7 +37,7 @@ fn item(standing: &Standing) -> Value {
         }
     }
     for view in View::ALL {
-        let of_view = standing.measured.iter().filter(|(measured, ..)| *measured == view);
+        let of_view = review.measured.iter().filter(|(measured, ..)| *measured == view);
         let windows = of_view.map(|(_, window, counts)| {
             json!({
                 "window": window.as_str(),

@@ -138,10 +138,10 @@ impl Watched {
     /// Shows in the metrics at which pace what may fail is used up. It is what keeps the windows of
     /// objectives up to date as well.
     fn publish_objectives(&self, now: UnixMillis) {
-        for standing in self.live.objectives.standings(now) {
-            let name = standing.objective.name();
-            for (view, window, counts) in standing.measured {
-                let pace = standing.objective.burn_permille(counts).unwrap_or_default();
+        for review in self.live.objectives.reviews(now) {
+            let name = review.objective.name();
+            for (view, window, counts) in review.measured {
+                let pace = review.objective.burn_permille(counts).unwrap_or_default();
                 BurnRateSeries::new(&name, view.as_str(), window.as_str()).set(pace);
             }
         }

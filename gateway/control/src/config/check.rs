@@ -2,6 +2,7 @@
 //!
 //! Every rule runs over the whole configuration, so one run reports all that is wrong.
 
+mod admission;
 mod alerts;
 mod allocation;
 mod budgets;
@@ -35,6 +36,7 @@ const MIN_SECRET_BYTES: usize = 16;
 pub(super) fn check(file: &ConfigFile, prices: &PriceFile, tree: &Node) -> Vec<Problem> {
     let mut check = Check { file, prices, tree, problems: Vec::new() };
     check.general();
+    check.admission();
     check.ledger();
     check.listeners();
     check.regions_and_upstreams();
@@ -131,9 +133,6 @@ impl Check<'_> {
         let edge = root.field("edge");
         if file.edge.max_body.is_some_and(|size| size.0 == 0) {
             self.error(edge.field("max_body"), "must be at least 1B");
-        }
-        if file.edge.max_in_flight == Some(0) {
-            self.error(edge.field("max_in_flight"), "must be at least 1");
         }
         if file.access_log.to.is_empty() {
             self.error(

@@ -68,7 +68,7 @@ pub fn compile(document: &Document, version: u64, pepper: [u8; 32], live: &Live)
         return Err(Errors(problems));
     }
     let routes = routes::compile(&document.file, &upstreams, &prices, live);
-    let keys = keys::compile(&document.file, &settings.instance, pepper, &live.quotas);
+    let keys = keys::compile(&document.file, &settings.instance, pepper, live);
     let edge = edge_limits(document);
     let regions = document.file.regions.iter().map(|region| live.fleet.region(&region.name.as_str().into()));
     let snapshot = Arc::new(Snapshot {
@@ -121,11 +121,14 @@ fn exchange(document: &Document, currency: &Name) -> Exchange {
 }
 
 fn edge_limits(document: &Document) -> EdgeLimits {
-    let (edge, default) = (&document.file.edge, EdgeLimits::default());
+    let (edge, admission) = (&document.file.edge, &document.file.admission);
+    let default = EdgeLimits::default();
     let bytes = |size: super::file::Size| usize::try_from(size.0).unwrap_or(usize::MAX);
     EdgeLimits {
         max_body: edge.max_body.map_or(default.max_body, bytes),
         body_idle: edge.body_idle.map_or(default.body_idle, |span| span.0),
-        max_in_flight: edge.max_in_flight.map_or(default.max_in_flight, |most| most as usize),
+        max_in_flight: admission.max_in_flight.or(edge.max_in_flight).unwrap_or(default.max_in_flight),
+        longest_wait: default.longest_wait,
+        max_bytes_held: admission.max_body_bytes_held.map_or(default.max_bytes_held, |size| size.0),
     }
 }

@@ -3,6 +3,7 @@
 //! Strict: a field that is not here is an error. The documentation of each field is its description
 //! in the JSON Schema: what it means, its unit, its default, an example.
 
+mod admission;
 mod alerts;
 mod allocation;
 mod budget;
@@ -26,6 +27,7 @@ use serde::Deserialize;
 
 use self::quantities::decimal_schema;
 pub use self::{
+    admission::{AdmissionSection, Priority},
     alerts::{AlertKind, AlertsSection, Webhook},
     allocation::{AllocationMethod, AllocationRule, AllocationSection},
     budget::{Budget, BudgetAction, BudgetMode, Period, Reserve},
@@ -93,6 +95,9 @@ pub struct ConfigFile {
     /// What a client may send.
     #[serde(default)]
     pub edge: Edge,
+    /// How much this process takes on at once.
+    #[serde(default)]
+    pub admission: AdmissionSection,
     /// Threads that serve requests. Default: the number of cores. A change needs a restart.
     pub workers: Option<u32>,
     /// Places where upstreams stand.

@@ -119,7 +119,7 @@ pub fn told_by_model<'a>(dialect: Dialect, name: &'a str, region: &str) -> Optio
     match dialect {
         Dialect::Bedrock => told_by_profile(name),
         Dialect::AzureOpenAi => told_by_deployment(name, region),
-        Dialect::OpenAi | Dialect::Anthropic | Dialect::Gemini => None,
+        Dialect::OpenAi | Dialect::Anthropic | Dialect::Gemini | Dialect::Cohere => None,
     }
 }
 

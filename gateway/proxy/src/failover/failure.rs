@@ -263,7 +263,7 @@ impl Failure {
             Class::Saturated => Rejection::Upstream {
                 code: UpstreamCode::Saturated,
                 message: "the upstream is at its limit of concurrent requests".to_owned(),
-                wait: Some(Duration::from_secs(1)),
+                wait: Some(self.hint.unwrap_or(Duration::from_secs(1))),
             },
             Class::NoCredential => {
                 upstream(UpstreamCode::Auth, "the gateway has no credential for the upstream at the moment")

@@ -16,18 +16,23 @@ mod wording;
 
 use std::{
     pin::pin,
+    rc::Rc,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use smallvec::SmallVec;
+use tollgate_domain::UpstreamName;
+use tollgate_telemetry::UpstreamSeries;
 
 use crate::{
     edge::row_millis,
     intake::Envelope,
+    overload::Seat,
     rejection::Rejection,
     route::{self, Choice, RoutePlan},
     settle::{Server, Trip},
+    worker::Worker,
 };
 
 pub use breaker::{Breaker, BreakerState, Sample};
@@ -46,7 +51,7 @@ use failure::Retry;
 const MOST_ATTEMPTS: usize = 3;
 /// Attempts in all, so that dead targets do not hide a live one.
 const MOST_TRIES: usize = 8;
-/// With less time left than this, another attempt would only be cut off.
+/// So much time an attempt needs at least.
 const LEAST_STREAM: Duration = Duration::from_secs(1);
 const LEAST_PLAIN: Duration = Duration::from_secs(2);
 /// The pause before the same target is tried again doubles from the first to the second.
@@ -77,6 +82,10 @@ struct Tries<'a> {
     failed: SmallVec<[usize; 4]>,
     /// The one place that may be tried again, after a pause.
     again: Option<usize>,
+    /// The first place whose slots were all taken.
+    full: Option<usize>,
+    /// A slot is waited for once only.
+    has_waited: bool,
     /// Attempts that count towards the most.
     charged: usize,
     tries: usize,
@@ -95,6 +104,8 @@ impl<'a> Tries<'a> {
             deadline: trip.exchange().began + total,
             failed: SmallVec::new(),
             again: None,
+            full: None,
+            has_waited: false,
             charged: 0,
             tries: 0,
             used_free: false,
@@ -107,15 +118,20 @@ impl<'a> Tries<'a> {
         self.plan.route.retries.earn();
         loop {
             let now = Instant::now();
-            let (place, now) = match self.next(trip, now) {
-                Next::Try(place) => (place, now),
+            let (place, seat, now) = match self.next(trip, now) {
+                Next::Try(place) => (place, self.seat(trip, place), now),
                 Next::TryAfter(place, pause) => {
                     tokio::time::sleep(pause).await;
-                    (place, Instant::now())
+                    (place, self.seat(trip, place), Instant::now())
                 }
+                Next::WaitAt(place) => (place, self.wait(trip, place, now).await, Instant::now()),
                 Next::Done(last_word) => return last_word,
             };
-            match self.attempt(trip, place, now).await {
+            let attempted = match seat {
+                Ok(seat) => self.attempt(trip, place, seat, now).await,
+                Err(saturated) => Err(saturated),
+            };
+            match attempted {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => {
                     if let Some(answer) = self.take_in(trip, place, failure)? {
@@ -126,10 +142,43 @@ impl<'a> Tries<'a> {
         }
     }
 
-    async fn attempt(&mut self, trip: &mut Trip, place: usize, now: Instant) -> Result<Answer, Failure> {
+    /// A slot at a place, if one is free.
+    fn seat(&mut self, trip: &Trip, place: usize) -> Result<Option<Seat>, Failure> {
+        let upstream = &self.plan.candidates[place].target.upstream;
+        Seat::find(upstream, &trip.principal().standing).map_err(|_| {
+            self.full.get_or_insert(place);
+            Failure::of(Class::Saturated)
+        })
+    }
+
+    /// The next slot at a place, if one becomes free while there is still time to use it.
+    async fn wait(&mut self, trip: &Trip, place: usize, now: Instant) -> Result<Option<Seat>, Failure> {
+        self.has_waited = true;
+        // It has not been asked yet.
+        self.failed.retain(|failed| *failed != place);
+        let upstream = &self.plan.candidates[place].target.upstream;
+        let left = self.deadline.saturating_duration_since(now).saturating_sub(self.least());
+        // Nothing is with an upstream meanwhile: a client that leaves takes its call along.
+        let _stays = trip.stays_with_its_client();
+        let _waits = Waits::at(trip.worker(), &upstream.name);
+        let patience = trip.worker().longest_wait().min(left);
+        Seat::wait(upstream, &trip.principal().standing, patience).await.map_err(|shed| {
+            trip.worker().series.borrow_mut().sheds().shed(shed.as_str());
+            let hint = Some(trip.worker().come_back());
+            Failure { hint, ..Failure::of(Class::Saturated) }
+        })
+    }
+
+    async fn attempt(
+        &mut self,
+        trip: &mut Trip,
+        place: usize,
+        seat: Option<Seat>,
+        now: Instant,
+    ) -> Result<Answer, Failure> {
         let candidate = &self.plan.candidates[place];
         let worker = trip.worker().clone();
-        let entered = Visit::enter(&worker, &self.plan.route, &candidate.target, now);
+        let entered = Visit::enter(&worker, &self.plan.route, &candidate.target, seat, now);
         let Some(mut visit) = entered else {
             return Err(Failure::of(Class::Saturated));
         };
@@ -187,6 +236,8 @@ impl<'a> Tries<'a> {
         let moves = self.plan.candidates.len() > self.failed.len() + 1;
         let may_go_on = match retry {
             Retry::Never => false,
+            // Nothing was sent, and it is asked for once more at most.
+            _ if failure.class == Class::Saturated => true,
             Retry::Free if !self.used_free || moves => {
                 // Connection loss on another target does not count: dead targets must not hide a live one.
                 self.used_free = true;
@@ -217,8 +268,12 @@ impl<'a> Tries<'a> {
     }
 
     fn has_time(&self) -> bool {
-        let least = if self.envelope.head.stream { LEAST_STREAM } else { LEAST_PLAIN };
-        self.deadline.saturating_duration_since(Instant::now()) >= least
+        self.deadline.saturating_duration_since(Instant::now()) >= self.least()
+    }
+
+    /// With less time left than this, another attempt would only be cut off.
+    fn least(&self) -> Duration {
+        if self.envelope.head.stream { LEAST_STREAM } else { LEAST_PLAIN }
     }
 
     /// Which target is next, or what the client is told.
@@ -227,12 +282,14 @@ impl<'a> Tries<'a> {
         let is_out = |place| self.failed.contains(&place) || self.plan.changes_version(&self.failed, place);
         let choice = route::choose(self.plan, is_out, now, || worker.random());
         let alias = || self.plan.route.alias.clone();
-        match (choice, self.again.take()) {
-            (Choice::Candidate(place), _) => Next::Try(place),
-            (_, Some(place)) => Next::TryAfter(place, self.pause(trip)),
-            (_, None) if self.worst.is_some() => Next::Done(self.last_word()),
-            (Choice::Held(wait), None) => Next::Done(Err(Rejection::AllHeld { alias: alias(), wait })),
-            (Choice::Nothing(wait), None) => {
+        let full = self.full.filter(|_| !self.has_waited);
+        match (choice, self.again.take(), full) {
+            (Choice::Candidate(place), ..) => Next::Try(place),
+            (_, Some(place), _) => Next::TryAfter(place, self.pause(trip)),
+            (_, None, Some(place)) => Next::WaitAt(place),
+            (_, None, None) if self.worst.is_some() => Next::Done(self.last_word()),
+            (Choice::Held(wait), None, None) => Next::Done(Err(Rejection::AllHeld { alias: alias(), wait })),
+            (Choice::Nothing(wait), None, None) => {
                 Next::Done(Err(Rejection::NoHealthyTarget { alias: alias(), wait }))
             }
         }
@@ -276,5 +333,24 @@ impl<'a> Tries<'a> {
 enum Next {
     Try(usize),
     TryAfter(usize, Duration),
+    /// All that is left has no slot free: the next one is waited for.
+    WaitAt(usize),
     Done(Result<Answer, Rejection>),
+}
+
+/// Somebody waits for a slot, as metrics tell it.
+struct Waits(Rc<UpstreamSeries>);
+
+impl Waits {
+    fn at(worker: &Worker, upstream: &UpstreamName) -> Self {
+        let series = worker.series.borrow_mut().upstream(upstream);
+        series.wait_began();
+        Self(series)
+    }
+}
+
+impl Drop for Waits {
+    fn drop(&mut self) {
+        self.0.wait_ended();
+    }
 }

@@ -21,6 +21,7 @@ use super::{
 use crate::{
     edge::row_millis,
     live::{ModelLive, OperatorState},
+    overload::Seat,
     snapshot::{Route, Target},
     worker::Worker,
 };
@@ -29,6 +30,8 @@ pub(crate) struct Visit {
     worker: Rc<Worker>,
     target: Arc<Target>,
     model: Arc<ModelLive>,
+    /// Its slot there, where the upstream has a bound.
+    _seat: Option<Seat>,
     series: Rc<UpstreamSeries>,
     pub(crate) began: Instant,
     /// How often something had been told to end when it began.
@@ -42,20 +45,17 @@ pub(crate) struct Visit {
 }
 
 impl Visit {
-    /// Takes the way in; `None` when another request was faster at a half-open target, or the
-    /// upstream is at its configured concurrency.
+    /// Takes the way in, with a slot where the upstream has a bound; `None` when another request was
+    /// faster at a half-open target.
     pub(crate) fn enter(
         worker: &Rc<Worker>,
         route: &Route,
         target: &Arc<Target>,
+        seat: Option<Seat>,
         now: Instant,
     ) -> Option<Self> {
         let upstream = &target.upstream;
-        let most = upstream.max_concurrency.unwrap_or(u32::MAX);
-        if upstream.live.in_flight.fetch_add(1, Ordering::Relaxed) >= most {
-            upstream.live.in_flight.fetch_sub(1, Ordering::Relaxed);
-            return None;
-        }
+        upstream.live.in_flight.fetch_add(1, Ordering::Relaxed);
         target.live.in_flight.fetch_add(1, Ordering::Relaxed);
         upstream.region_live.in_flight.fetch_add(1, Ordering::Relaxed);
         route.live.in_flight.fetch_add(1, Ordering::Relaxed);
@@ -65,6 +65,7 @@ impl Visit {
             worker: Rc::clone(worker),
             target: Arc::clone(target),
             model: Arc::clone(&route.live),
+            _seat: seat,
             series,
             began: now,
             cuts: worker.cuts(),

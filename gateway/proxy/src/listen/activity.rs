@@ -19,6 +19,8 @@ pub(crate) struct Activity {
     moved: Cell<u64>,
     /// Requests whose answers have not been handed over whole.
     in_flight: Cell<u32>,
+    /// The last answer has been given while the client was still sending.
+    parting: Cell<bool>,
 }
 
 /// A request in flight on a connection; dropped with the last of its answer.
@@ -35,6 +37,16 @@ impl Activity {
     /// The client took bytes.
     pub(super) fn wrote(&self) {
         self.moved.set(self.moved.get().wrapping_add(1));
+    }
+
+    /// The next answer is the last, and its client still sends.
+    pub(super) fn part(&self) {
+        self.parting.set(true);
+    }
+
+    /// True when the client may still send although it has had its last answer.
+    pub(super) fn is_parting(&self) -> bool {
+        self.parting.get()
     }
 
     /// Ready when the connection was not used for too long.

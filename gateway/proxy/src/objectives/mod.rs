@@ -133,7 +133,7 @@ struct InForce {
 
 /// How an objective stands.
 #[derive(Clone, Debug)]
-pub struct Standing {
+pub struct Review {
     /// The objective.
     pub objective: Objective,
     /// What was measured, for each view and window.
@@ -180,8 +180,8 @@ impl Objectives {
     }
 
     /// How all stand at this time, the newest calls included.
-    pub fn standings(&self, now: UnixMillis) -> Vec<Standing> {
-        self.0.load().all.iter().map(|kept| kept.standing(now)).collect()
+    pub fn reviews(&self, now: UnixMillis) -> Vec<Review> {
+        self.0.load().all.iter().map(|kept| kept.review(now)).collect()
     }
 }
 
@@ -203,7 +203,7 @@ impl Kept {
         }
     }
 
-    fn standing(&self, now: UnixMillis) -> Standing {
+    fn review(&self, now: UnixMillis) -> Review {
         let mut measured = Vec::with_capacity(View::ALL.len() * Window::ALL.len());
         for view in View::ALL {
             let of_view = match view {
@@ -212,7 +212,7 @@ impl Kept {
             };
             measured.extend(of_view.take_in(now).map(|(window, counts)| (view, window, counts)));
         }
-        Standing { objective: self.objective.clone(), measured }
+        Review { objective: self.objective.clone(), measured }
     }
 }
 

@@ -25,8 +25,7 @@ fn the_burn_rate_is_the_share_that_failed_over_the_share_that_may() {
 fn an_objective_that_stays_keeps_what_it_has_measured() {
     let objectives = Objectives::default();
     let now = UnixMillis::new(1_000_000);
-    let all =
-        || objectives.standings(now).iter().map(|standing| standing.measured[0].2.all).collect::<Vec<_>>();
+    let all = || objectives.reviews(now).iter().map(|review| review.measured[0].2.all).collect::<Vec<_>>();
     objectives.follow(&[objective(999_000)]);
     objectives.0.load().all[0].client.count(true);
     assert_eq!(all(), [1]);

@@ -17,6 +17,8 @@ pub(crate) struct Body {
     kind: Kind,
     /// Tells the connection that the answer is still on its way.
     in_flight: Option<InFlight>,
+    /// The connection ends with this answer although its client is still sending.
+    parts: bool,
 }
 
 enum Kind {
@@ -27,12 +29,22 @@ enum Kind {
 impl Body {
     /// A body that is in hand.
     pub(crate) const fn full(bytes: Bytes) -> Self {
-        Self { kind: Kind::Full(bytes), in_flight: None }
+        Self { kind: Kind::Full(bytes), in_flight: None, parts: false }
     }
 
     /// A body that is still being made.
     pub(super) fn stream(stream: StreamBody) -> Self {
-        Self { kind: Kind::Stream(Box::new(stream)), in_flight: None }
+        Self { kind: Kind::Stream(Box::new(stream)), in_flight: None, parts: false }
+    }
+
+    /// The same as the last of its connection.
+    pub(crate) fn parting(self) -> Self {
+        Self { parts: true, ..self }
+    }
+
+    /// True when the connection ends with this answer although its client is still sending.
+    pub(crate) const fn parts(&self) -> bool {
+        self.parts
     }
 
     /// Keeps a request in flight while this answer is on its way.

@@ -287,7 +287,7 @@ pub(crate) fn refused(worker: &Rc<Worker>, call: RefusedCall<'_>) {
     if let Rejection::Quota { refused, .. } = call.rejection {
         worker.series.borrow_mut().quota(&identity.team, &identity.project).refused(refused.limit.as_str());
     }
-    let keep = worker.keeps_refusal(identity.project.name(), call.at);
+    let keep = worker.keeps_refusal(&call.principal.standing.project, call.at);
     let (exchange, method) = (call.exchange, call.method);
     // A name that a client made up is never a label.
     let is_known = !matches!(

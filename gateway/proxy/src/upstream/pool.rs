@@ -18,7 +18,10 @@ use super::{
     connect::ConnectError,
     connection::{Connection, H1, RequestBody},
 };
-use crate::snapshot::{ByName, Upstream};
+use crate::{
+    overload::Mark,
+    snapshot::{ByName, Upstream},
+};
 
 /// Idle connections kept per upstream and core; more would only wait to be closed.
 const MOST_IDLE: usize = 1_024;
@@ -63,10 +66,10 @@ impl Pools {
         }
     }
 
-    /// Drops connections that have been idle for too long.
-    pub(crate) fn sweep(&self, now: Instant) {
+    /// Drops connections that have been idle for too long; all that are idle when memory is short.
+    pub(crate) fn sweep(&self, now: Instant, memory: Mark) {
         self.0.borrow_mut().retain(|_, pool| {
-            let keep_alive = pool.keep_alive;
+            let keep_alive = if memory == Mark::Low { pool.keep_alive } else { Duration::ZERO };
             pool.idle.retain(|h1| h1.idle_since.is_none_or(|since| now.duration_since(since) < keep_alive));
             pool.shared.as_ref().is_some_and(|sender| !sender.is_closed()) || !pool.idle.is_empty()
         });

@@ -25,8 +25,8 @@ fn objectives() -> [Objective; 5] {
 /// What the five have measured in one view: good and all.
 fn measured(gateway: &Gateway, view: View) -> Vec<(u64, u64)> {
     // All of it is in one minute, since nobody has looked before.
-    let standings = gateway.live.objectives.standings(UnixMillis::new(0));
-    let windows = standings.iter().flat_map(|standing| standing.measured.iter());
+    let reviews = gateway.live.objectives.reviews(UnixMillis::new(0));
+    let windows = reviews.iter().flat_map(|review| review.measured.iter());
     let of_view = windows.filter(|(measured, window, _)| *measured == view && *window == Window::FiveMinutes);
     of_view.map(|(_, _, counts)| (counts.good, counts.all)).collect()
 }

@@ -9,6 +9,7 @@ mod counters;
 mod gateway;
 mod ledger;
 mod objective;
+mod overload;
 mod request;
 mod upstream;
 
@@ -20,6 +21,7 @@ pub use ledger::{
     JournalDiskSeries, JournalSeries, JournalState, LoaderSeries, ReservationSeries, recovered_requests,
 };
 pub use objective::BurnRateSeries;
+pub use overload::{HeldSeries, ShedSeries};
 pub use request::{RequestFacts, RequestLabels, RequestSeries};
 pub use upstream::{
     BreakerSeries, BreakerState, CredentialSeries, RetrySeries, UpstreamSeries, residency_violated,

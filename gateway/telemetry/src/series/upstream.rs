@@ -7,13 +7,14 @@ use metrics::{Gauge, Label};
 use super::{counters::Counters, labels};
 use crate::catalogue::{
     ATTEMPTS, BREAKER_STATE, CREDENTIAL_REFRESHES, CREDENTIAL_USABLE, HOLD, INFLIGHT, RESIDENCY_VIOLATIONS,
-    RETRIES, SERVED_MODEL_CHANGES,
+    RETRIES, SERVED_MODEL_CHANGES, WAITING,
 };
 
 /// The metrics of one upstream.
 pub struct UpstreamSeries {
     attempts: Counters<&'static str>,
     inflight: Gauge,
+    waiting: Gauge,
     hold: Gauge,
 }
 
@@ -24,6 +25,7 @@ impl UpstreamSeries {
         let of = labels([("upstream", upstream)]);
         Self {
             inflight: INFLIGHT.gauge(of.clone()),
+            waiting: WAITING.gauge(of.clone()),
             hold: HOLD.gauge(of.clone()),
             attempts: Counters::new(&ATTEMPTS, of),
         }
@@ -39,6 +41,16 @@ impl UpstreamSeries {
     pub fn attempt_ended(&self, outcome: &'static str) {
         self.inflight.decrement(1.0);
         self.attempts.count(outcome, || vec![Label::from_static_parts("outcome", outcome)]);
+    }
+
+    /// A request waits for one of the upstream's slots.
+    pub fn wait_began(&self) {
+        self.waiting.increment(1.0);
+    }
+
+    /// One that [began](Self::wait_began) to wait does not any more.
+    pub fn wait_ended(&self) {
+        self.waiting.decrement(1.0);
     }
 
     /// The upstream asked to be left alone for this long.

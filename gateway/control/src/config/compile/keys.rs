@@ -8,7 +8,7 @@ use tollgate_accounting::{
     quota::{self, Quotas, Scope, ScopeId, ScopeKind, ScopeRules, Weight},
 };
 use tollgate_domain::{Name, UnixMillis};
-use tollgate_proxy::{KeyRing, Principal};
+use tollgate_proxy::{Crowd, KeyRing, Live, Principal, Priority, Standing};
 
 use crate::config::file::{self, ConfigFile, Key, Project, Team};
 
@@ -21,7 +21,8 @@ pub(super) struct Keys {
     pub(super) scopes: Vec<Arc<Scope>>,
 }
 
-pub(super) fn compile(file: &ConfigFile, instance: &Name, pepper: [u8; 32], quotas: &Quotas) -> Keys {
+pub(super) fn compile(file: &ConfigFile, instance: &Name, pepper: [u8; 32], live: &Live) -> Keys {
+    let (quotas, crowd) = (&live.quotas, crowd(file));
     carry_over(file, quotas);
     let mut keys = Keys { ring: KeyRing::new(pepper), scopes: Vec::new() };
     for team in &file.teams {
@@ -31,11 +32,14 @@ pub(super) fn compile(file: &ConfigFile, instance: &Name, pepper: [u8; 32], quot
             let name: Name = format!("{}/{}", team.name, project.name).into();
             let project_scope =
                 keys.scope(quotas, ScopeKind::Project, name.clone(), &project.limits, &project.budget);
+            let load = live.gate.project(&name);
             for key in &project.keys {
+                let priority = priority(key.priority.unwrap_or(project.priority));
+                let standing = Standing { priority, project: Arc::clone(&load), crowd };
                 let name = format!("{name}/{}", key.name).into();
                 let key_scope = keys.scope(quotas, ScopeKind::Key, name, &key.limits, &key.budget);
                 let scopes = vec![key_scope, Arc::clone(&project_scope), Arc::clone(&team_scope)];
-                let principal = principal(file, instance, (team, project, key), scopes);
+                let principal = principal(file, instance, (team, project, key), scopes, standing);
                 let principal = Arc::new(principal);
                 let mut fresh = keys.ring.insert(&digest(key), Arc::clone(&principal));
                 if let (Some(id), Some(secret)) = (&key.access_key_id, &key.secret) {
@@ -69,6 +73,7 @@ fn principal(
     instance: &Name,
     (team, project, key): (&Team, &Project, &Key),
     scopes: Vec<Arc<Scope>>,
+    standing: Standing,
 ) -> Principal {
     let identity = Identity {
         organization: file.organization.as_str().into(),
@@ -104,6 +109,26 @@ fn principal(
             .collect(),
         request_tags: project.request_tags.iter().map(|tag| tag.as_str().into()).collect(),
         scopes,
+        standing,
+    }
+}
+
+/// Who shares the gateway's slots.
+fn crowd(file: &ConfigFile) -> Crowd {
+    let projects = || file.teams.iter().flat_map(|team| &team.projects);
+    let mut priorities = projects()
+        .flat_map(|project| project.keys.iter().map(|key| key.priority.unwrap_or(project.priority)));
+    Crowd {
+        interactive: priorities.any(|priority| priority == file::Priority::Interactive),
+        several: projects().nth(1).is_some(),
+    }
+}
+
+const fn priority(given: file::Priority) -> Priority {
+    match given {
+        file::Priority::Interactive => Priority::Interactive,
+        file::Priority::Standard => Priority::Standard,
+        file::Priority::Batch => Priority::Batch,
     }
 }
 

@@ -58,6 +58,8 @@ pub struct Settings {
     pub timezone: String,
     /// What routes and projects are promised.
     pub objectives: Vec<Objective>,
+    /// Memory that the process may have, in bytes; `None` is as much as the system gives it.
+    pub memory: Option<u64>,
     /// Who is told of alerts.
     pub webhooks: Vec<Arc<Webhook>>,
 }
@@ -105,6 +107,7 @@ pub(super) fn compile(document: &Document, problems: &mut Vec<Problem>) -> Setti
         notice: file.shutdown.delay.0,
         access_log: file.access_log.clone(),
         workers: file.workers,
+        memory: file.admission.memory.map(|size| size.0),
         timezone: file.calendar.timezone.clone(),
         objectives: objectives::compile(file),
         webhooks: alerts::compile(document, problems),

@@ -113,7 +113,7 @@ impl Default for AccessLog {
 pub struct Edge {
     /// Largest request body; above it the answer is 413. Default: `32MiB`.
     pub max_body: Option<Size>,
-    /// Most requests in flight in this process; above it the answer is 503. Default: 20000.
+    /// Former name of `admission.max_in_flight`.
     pub max_in_flight: Option<u32>,
     /// Longest silence while a body is being sent; after it the answer is 408. Default: `15s`.
     pub body_idle: Option<Span>,

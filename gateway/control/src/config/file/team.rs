@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Budget, Instant, Objectives, SecretText, Share};
+use super::{Budget, Instant, Objectives, Priority, SecretText, Share};
 
 /// A team: the unit that finance charges.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -53,6 +53,10 @@ pub struct Project {
     pub budget: Option<Budget>,
     /// What it is promised. Default: nothing.
     pub objectives: Option<Objectives>,
+    /// How urgent its requests are: when there is not room for all, the lowest are refused first.
+    /// Default: `standard`.
+    #[serde(default)]
+    pub priority: Priority,
     /// Tags of its rows. Default: none. Example: `{ environment: prod }`.
     #[serde(default)]
     pub tags: BTreeMap<String, String>,
@@ -104,6 +108,8 @@ pub struct Key {
     pub limits: Limits,
     /// Money of this key. Default: no bound.
     pub budget: Option<Budget>,
+    /// How urgent its requests are. Default: the project's.
+    pub priority: Option<Priority>,
     /// Status of a refusal by a budget, 400 to 499. Default: 429.
     pub refusal_status: Option<u16>,
 }

@@ -48,7 +48,9 @@ pub struct Upstream {
     /// State until an operator says otherwise. Default: `enabled`.
     #[serde(default)]
     pub state: State,
-    /// Most requests in flight there. Default: no bound.
+    /// Most requests in flight there. Twice as many may wait for one of these slots, half a second at most. A
+    /// fifth of them is kept for interactive requests, where there are any, and a tenth for projects that have
+    /// few, where there are several. Default: no bound.
     pub max_concurrency: Option<u32>,
     /// Private and loopback addresses may be called. Default: `false`.
     #[serde(default)]

@@ -82,6 +82,12 @@ impl Gateway {
         connection
     }
 
+    /// A plain call that is with its provider, and that provider's end of it.
+    pub(crate) async fn held_up(&self, ask: &Ask, upstream: &ByHand) -> (Call, Connection) {
+        let client = self.begin(ask).await;
+        (upstream.accept().await, client)
+    }
+
     /// A stream that has brought its client so much, with the provider's end of it.
     pub(crate) async fn stream_that_says(&self, content: &str, upstream: &ByHand) -> (Call, Open) {
         let client = self.begin(&Ask::stream()).await;
@@ -119,7 +125,7 @@ impl Gateway {
         until("the end of everything in flight", || self.plane.is_drained()).await;
         self.plane.join();
         assert_eq!(self.live.quotas.open_reservations(), 0, "something is still reserved");
-        assert_eq!(self.live.in_flight.load(std::sync::atomic::Ordering::Relaxed), 0);
+        assert_eq!((self.live.gate.in_flight(), self.live.gate.bytes_held()), (0, 0));
         drop(self.journal);
         Ledger::read(self.folder)
     }

@@ -11,8 +11,9 @@ use tollgate_accounting::{
 use tollgate_dialect::{Apis, Dialect};
 use tollgate_domain::{ModelAlias, ModelVersion, Secret, UnixMillis, UpstreamName};
 use tollgate_proxy::{
-    Balance, ByName, Credential, Durability, EdgeLimits, InjectUsage, KeyRing, Live, OperatorState, Origin,
-    Prepared, Presentation, Principal, Route, Routes, Scheme, Snapshot, Target, Timeouts, Upstream,
+    Balance, ByName, Credential, Crowd, Durability, EdgeLimits, InjectUsage, KeyRing, Live, OperatorState,
+    Origin, Prepared, Presentation, Principal, Priority, Route, Routes, Scheme, Snapshot, Standing, Target,
+    Timeouts, Upstream,
 };
 use tollgate_simulator::Simulator;
 
@@ -68,6 +69,9 @@ pub(crate) struct Setup {
     pub(crate) may_drop: Vec<&'static str>,
     /// A failing call may be moved to another version.
     pub(crate) failover_versions: bool,
+    /// More keys: secret, project, priority.
+    pub(crate) keys: Vec<(String, String, Priority)>,
+    pub(crate) crowd: Crowd,
 }
 
 /// Rules at the three levels.
@@ -174,6 +178,8 @@ impl Setup {
             prompts: Vec::new(),
             may_drop: Vec::new(),
             failover_versions: false,
+            keys: Vec::new(),
+            crowd: Crowd::default(),
         }
     }
 
@@ -189,9 +195,11 @@ impl Setup {
             assert!(keys.insert(&Sha256::digest(secret).into(), Arc::new(principal)));
         };
         add(KEY, self.principal(live));
-        let own = self.principal(live);
-        let identity = Identity { project: "neighbour".into(), ..(*own.identity).clone() };
-        add(NEIGHBOUR, Principal { identity: Arc::new(identity), prompts: Vec::new(), ..own });
+        let own = self.owner(live, "neighbour", Priority::Standard);
+        add(NEIGHBOUR, Principal { prompts: Vec::new(), ..own });
+        for (secret, project, priority) in &self.keys {
+            add(secret, self.owner(live, project, *priority));
+        }
         add(EXPIRED, Principal { expires: Some(UnixMillis::new(1)), ..self.principal(live) });
         add(REVOKED, Principal { revoked: true, ..self.principal(live) });
         let pair = |id: &str, principal| (id.to_owned(), Secret::new(PAIR.1.into()), Arc::new(principal));
@@ -241,7 +249,20 @@ impl Setup {
             reserve_full: self.reserve_full,
             request_tags: Vec::new(),
             prompts: self.prompts.clone(),
+            standing: self.standing(live, "assistant", Priority::Standard),
         }
+    }
+
+    fn standing(&self, live: &Live, project: &str, priority: Priority) -> Standing {
+        let project = live.gate.project(&format!("search/{project}").into());
+        Standing { priority, project, crowd: self.crowd }
+    }
+
+    /// The owner of a key of another project.
+    fn owner(&self, live: &Live, project: &str, priority: Priority) -> Principal {
+        let own = self.principal(live);
+        let identity = Arc::new(Identity { project: project.into(), ..(*own.identity).clone() });
+        Principal { identity, standing: self.standing(live, project, priority), ..own }
     }
 
     fn routes(&self, live: &Live) -> ByName<ModelAlias, Arc<Route>> {

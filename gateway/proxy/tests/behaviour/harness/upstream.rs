@@ -93,6 +93,16 @@ impl Call {
         .await;
     }
 
+    /// Answers a plain call, the last of its connection.
+    pub(crate) async fn send_last_plain(mut self, body: &str) {
+        let length = body.len();
+        self.send(&format!(
+            "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-type: application/json\r\n\
+             content-length: {length}\r\n\r\n{body}"
+        ))
+        .await;
+    }
+
     /// Waits until the gateway has closed the connection.
     pub(crate) async fn wait_for_close(&mut self) {
         let mut rest = [0; 64];

@@ -1,0 +1,139 @@
+//! The waiting room of an upstream: who finds all its slots taken waits a little for the next one.
+//!
+//! An upstream never has more requests in flight than its `max_concurrency`. Two can wait for each slot,
+//! for half a second at most; who finds no place, or waits in vain, is refused. Whoever ends hands its
+//! slot to the next in the [line](super::line), so that nobody overtakes; and a slot belongs to a value,
+//! so that one handed to somebody who has just left goes on to the next.
+
+use std::{sync::Arc, time::Duration};
+
+use parking_lot::Mutex;
+use tokio::{sync::oneshot, time::timeout};
+
+use super::{
+    Shed,
+    law::{Pool, Priority},
+    line::{Line, Next, Place},
+    project::Standing,
+};
+use crate::{live::UpstreamLive, snapshot::Upstream};
+
+/// The slots of an upstream with a bound. The lock is held for some dozens of nanoseconds, longer only
+/// where many wait.
+#[derive(Default)]
+pub(crate) struct Room(Mutex<Line<oneshot::Sender<Seat>>>);
+
+impl Room {
+    /// How many wait.
+    pub(crate) fn waiting(&self) -> u32 {
+        self.0.lock().waiting()
+    }
+}
+
+/// One of an upstream's slots; dropped, it goes to the next who waits.
+pub(crate) struct Seat {
+    upstream: Arc<UpstreamLive>,
+    pools: Pools,
+    project: u32,
+    priority: Priority,
+}
+
+/// The slots of an upstream, and the places to wait for them.
+#[derive(Clone, Copy, Debug)]
+struct Pools {
+    slots: Pool,
+    places: Pool,
+}
+
+impl Pools {
+    fn of(slots: u32, standing: &Standing) -> Self {
+        Self {
+            slots: Pool::with_queue(slots, standing.crowd),
+            places: Pool::with_queue(slots.saturating_mul(2), standing.crowd),
+        }
+    }
+}
+
+impl Seat {
+    /// Takes a slot at once, of an upstream that has a bound; nothing where there is none.
+    ///
+    /// # Errors
+    /// There is no slot for this request now.
+    pub(crate) fn find(upstream: &Upstream, standing: &Standing) -> Result<Option<Self>, Shed> {
+        let Some(slots) = upstream.max_concurrency else { return Ok(None) };
+        let pools = Pools::of(slots, standing);
+        let (project, priority) = (standing.project.number, standing.priority);
+        upstream.live.room.0.lock().enter(pools.slots, project, priority)?;
+        Ok(Some(Self { upstream: Arc::clone(&upstream.live), pools, project, priority }))
+    }
+
+    /// Waits for a slot.
+    ///
+    /// # Errors
+    /// There is no place to wait, or no slot became free in time.
+    ///
+    /// # Cancel safety
+    /// Dropping the future gives the place up, and a slot that it was given on its way out too.
+    pub(crate) async fn wait(
+        upstream: &Upstream,
+        standing: &Standing,
+        patience: Duration,
+    ) -> Result<Option<Self>, Shed> {
+        let Some(slots) = upstream.max_concurrency else { return Ok(None) };
+        let pools = Pools::of(slots, standing);
+        let (project, priority) = (standing.project.number, standing.priority);
+        let (sender, receiver) = oneshot::channel();
+        let in_line = {
+            let mut line = upstream.live.room.0.lock();
+            // One may have become free since it was looked for.
+            if line.enter(pools.slots, project, priority).is_ok() {
+                drop(line);
+                return Ok(Some(Self { upstream: Arc::clone(&upstream.live), pools, project, priority }));
+            }
+            let place = line.wait(pools.places, project, priority, sender);
+            InLine { room: &upstream.live.room, place: place.map_err(|_| Shed::NoPlaceToWait)? }
+        };
+        let given = timeout(patience, receiver).await;
+        drop(in_line);
+        match given {
+            Ok(Ok(seat)) => Ok(Some(seat)),
+            Ok(Err(_)) | Err(_) => Err(Shed::WaitedInVain),
+        }
+    }
+
+    fn of(upstream: &Arc<UpstreamLive>, pools: Pools, next: &Next<oneshot::Sender<Self>>) -> Self {
+        let (project, priority) = (next.project, next.priority);
+        Self { upstream: Arc::clone(upstream), pools, project, priority }
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let Pools { slots, places } = self.pools;
+        let room = &self.upstream.room.0;
+        // Under one lock with the leaving, so that nobody who comes now overtakes those who wait.
+        let mut next = {
+            let mut line = room.lock();
+            line.leave(self.project, self.priority);
+            line.next(slots, places)
+        };
+        while let Some(called) = next {
+            let seat = Self::of(&self.upstream, self.pools, &called);
+            // Somebody who has left meanwhile gives the slot back at once, outside of the lock.
+            drop(called.handle.send(seat));
+            next = room.lock().next(slots, places);
+        }
+    }
+}
+
+/// Somebody in the line; whoever leaves it is not called any more.
+struct InLine<'a> {
+    room: &'a Room,
+    place: Place,
+}
+
+impl Drop for InLine<'_> {
+    fn drop(&mut self) {
+        self.room.0.lock().cancel(self.place);
+    }
+}
