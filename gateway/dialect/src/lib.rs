@@ -30,8 +30,10 @@ mod event_stream;
 mod json_array;
 mod output;
 mod pending;
+mod prefix;
 mod reader;
 mod reported;
+mod spent;
 mod sse;
 mod tokenizer;
 mod walk;
@@ -51,6 +53,7 @@ pub use hub::{
 pub use json_array::ElementSplitter;
 pub use openai::{form_head::peek_form, media::spoken_tokens};
 pub use path::{Call, Recognised, recognise};
+pub use prefix::{Prefix, prompt_prefix};
 pub use reader::{Seen, SeenKind, StreamReader};
 pub use reported::{Beside, ReportFlags, Reported};
 pub use sse::{MAX_EVENT, Splitter};
