@@ -68,7 +68,8 @@ fn snapshot(live: &Live, provider: SocketAddr) -> Snapshot {
         balance: Balance::P2c,
         max_output_tokens: Some(1_000),
         may_drop: Box::default(),
-        retries: live.fleet.retries(&"chat".into()),
+        spill_on_saturation: false,
+        group: live.fleet.group(&"chat".into()),
     };
     let by_alias = std::iter::once(("chat".into(), Arc::new(route))).collect();
     Snapshot {
@@ -121,6 +122,7 @@ fn target(live: &Live, provider: SocketAddr) -> Target {
         upstream: Arc::new(upstream(live, provider)),
         model: MODEL.into(),
         weight: 1,
+        is_provisioned: false,
         price: Some(price()),
         place: Arc::new(Place {
             provider: "openai".into(),
@@ -160,6 +162,7 @@ fn upstream(live: &Live, provider: SocketAddr) -> Upstream {
         timeouts: Timeouts::default(),
         max_concurrency: None,
         configured: OperatorState::Enabled,
+        failback: tollgate_proxy::Failback::Auto,
         live: live.fleet.upstream(&UPSTREAM.into()),
         region_live: live.fleet.region(&"local".into()),
         pool_key: UPSTREAM.into(),

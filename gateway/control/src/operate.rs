@@ -104,6 +104,7 @@ impl Operators {
             None => {
                 self.store.clear_override(kind.as_str(), &name)?;
                 subject.set(&self.live, None);
+                subject.take_back(&self.live);
             }
         }
         self.append_audit(actor, Some(kind), action.as_str(), &name, &order.reason, until, now)
@@ -127,7 +128,7 @@ impl Operators {
             return Err(OperateError::Unsupported(part));
         }
         for target in snapshot.targets().filter(|target| target.upstream.name == *upstream) {
-            target.live.breaker(|breaker| breaker.reset());
+            target.live.reset();
             for hold in [&target.live.hold, &*target.fate, &*target.account] {
                 hold.reset();
             }
@@ -246,6 +247,15 @@ impl Subject {
                 name.rsplit_once('@').map(|(model, upstream)| Self::Target(upstream.into(), model.into()))
             }
         }
+    }
+
+    /// Targets that left on their own and wait for an operator's word have it now.
+    fn take_back(&self, live: &Live) {
+        live.fleet.take_back(|upstream, model, region| match self {
+            Self::Region(name) => name == region,
+            Self::Upstream(name) => name == upstream,
+            Self::Target(at, of) => at == upstream && of == model,
+        });
     }
 
     fn set(&self, live: &Live, word: Option<Override>) {

@@ -28,23 +28,27 @@ mod rejection;
 mod series;
 mod settle;
 
+mod health;
 mod live;
 mod snapshot;
 mod unpriced;
 mod worker;
 
 pub use auth::{KeyDigest, KeyRing};
-pub use failover::{Breaker, BreakerState, Hold, LoadEstimate, RetryBudget, Sample};
+pub use failover::RetryBudget;
+pub use health::{
+    Breaker, BreakerState, Change, Defect, Entered, Hold, LoadEstimate, Passing, Sample, Told, Way,
+};
 pub use listen::{BadCertificate, ListenerTls, server_tls};
 pub use live::{
-    Expired, Fleet, Live, OperatorCell, OperatorState, Override, RegionLive, TargetLive, TargetView,
+    Expired, Fleet, Group, Live, OperatorCell, OperatorState, Override, RegionLive, TargetLive, TargetView,
     UpstreamLive,
 };
 pub use rejection::{Advice, Rejection, UpstreamCode};
 pub use server::{DataPlane, Listen, StartError};
 pub use snapshot::{
-    Balance, ByName, EdgeLimits, InjectUsage, Prepared, Principal, Route, Routes, Snapshot, Target, Timeouts,
-    Upstream,
+    Balance, ByName, EdgeLimits, Failback, InjectUsage, Prepared, Principal, Route, Routes, Snapshot, Target,
+    Timeouts, Upstream, Waste,
 };
 pub use upstream::{
     ConnectError, Credential, CredentialCell, CredentialState, CredentialView, Fetched, Issued, Origin,

@@ -24,7 +24,7 @@ use crate::{
     caller::Caller,
     edge::{Exchange, Fate, Tried, row_millis},
     rejection::Rejection,
-    snapshot::{Principal, Target},
+    snapshot::{Principal, Target, Waste},
     worker::{Presence, Recorded, Worker},
 };
 
@@ -36,6 +36,7 @@ pub(crate) use row::{refused, unknown_caller};
 pub(crate) struct Stamp {
     pub(crate) currency: Name,
     pub(crate) config_version: u64,
+    pub(crate) waste: Waste,
 }
 
 /// What is asked, as far as rows tell it.

@@ -6,6 +6,8 @@
 //! references to those [live](crate::live) cells, which outlive it.
 
 mod prepared;
+#[cfg(test)]
+pub(crate) mod sample;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -19,8 +21,8 @@ use tollgate_domain::{ModelAlias, Name, RegionName, UnixMillis, UpstreamModel, U
 
 use crate::{
     auth::KeyRing,
-    failover::Hold,
-    live::{OperatorState, RegionLive, TargetLive, UpstreamLive},
+    health::Hold,
+    live::{Group, OperatorState, RegionLive, TargetLive, UpstreamLive},
     upstream::{Credential, Origin},
 };
 
@@ -42,6 +44,18 @@ pub struct Snapshot {
     pub upstreams: Vec<Arc<Upstream>>,
     /// What the edge accepts.
     pub edge: EdgeLimits,
+    /// Who bears what attempts without an answer have cost.
+    pub waste: Waste,
+}
+
+/// Who bears what attempts without an answer have cost.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Waste {
+    /// The operator: it stands beside the bill, and no budget moves.
+    #[default]
+    Platform,
+    /// The project that called: it is a part of its bill.
+    Project,
 }
 
 /// Bounds on what a client may send.
@@ -111,8 +125,11 @@ pub struct Route {
     /// Members of a client's body that may be left out for a target whose dialect has no place for
     /// them, for example `seed`.
     pub may_drop: Box<[Box<str>]>,
-    /// Retries of this alias, one bucket for all its requests.
-    pub retries: Arc<crate::failover::RetryBudget>,
+    /// A level whose upstreams are near their configured concurrency gives a part of its traffic to the
+    /// next one before it is full.
+    pub spill_on_saturation: bool,
+    /// What all its requests share.
+    pub group: Arc<Group>,
 }
 
 /// How a target is chosen within a level.
@@ -121,8 +138,25 @@ pub enum Balance {
     /// Two random targets, the less loaded one.
     #[default]
     P2c,
-    /// By weight alone.
+    /// In turns, by weight alone.
     Weighted,
+    /// In turns among the fastest.
+    Latency {
+        /// Hundredths by which a target may be slower than the best one.
+        sensitivity: u32,
+    },
+    /// The same target for the same conversation, whose prefix it has cached.
+    Affinity,
+}
+
+/// How a target whose breaker has opened gets its traffic back.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Failback {
+    /// By itself, on a ramp, once it has shown to be healthy.
+    #[default]
+    Auto,
+    /// When an operator says so; until then it serves only what nobody else can.
+    Manual,
 }
 
 /// An upstream plus the model it serves.
@@ -133,6 +167,8 @@ pub struct Target {
     pub model: UpstreamModel,
     /// Share within its level, at least 1.
     pub weight: u32,
+    /// Paid for whether it is used or not: filled before the others of its level.
+    pub is_provisioned: bool,
     /// Its dated prices; `None` is served but unpriced.
     pub price: Option<PriceLine>,
     /// Names that the ledger row carries.
@@ -155,6 +191,11 @@ impl Target {
             self.upstream.live.operator.state(self.upstream.configured),
             self.live.operator.state(OperatorState::default()),
         ]
+    }
+
+    /// Every wait that keeps requests from it: its own, that of its fate group, that of its account.
+    pub(crate) fn holds(&self) -> [&Hold; 3] {
+        [&self.live.hold, &self.fate, &self.account]
     }
 
     /// True when an operator sends requests there whatever its breaker and holds say.
@@ -195,6 +236,8 @@ pub struct Upstream {
     pub max_concurrency: Option<u32>,
     /// State from the file; an operator's override stands above it.
     pub configured: OperatorState,
+    /// How its targets get their traffic back after an outage.
+    pub failback: Failback,
     /// In-flight count, operator state.
     pub live: Arc<UpstreamLive>,
     /// Operator state of the region.
@@ -277,6 +320,7 @@ impl Snapshot {
             regions: Vec::new(),
             upstreams: Vec::new(),
             edge: EdgeLimits::default(),
+            waste: Waste::default(),
         }
     }
 

@@ -22,7 +22,7 @@ use tollgate_accounting::{
     quota::{Calendar, Quotas, Scope},
 };
 use tollgate_domain::{Name, UnixMillis};
-use tollgate_proxy::{EdgeLimits, Live, Snapshot};
+use tollgate_proxy::{EdgeLimits, Live, Snapshot, Waste};
 
 pub use self::{
     ledger::LedgerPlace,
@@ -30,6 +30,7 @@ pub use self::{
 };
 use super::{
     document::Document,
+    file,
     problem::{Errors, Problem},
 };
 
@@ -77,6 +78,10 @@ pub fn compile(document: &Document, version: u64, pepper: [u8; 32], live: &Live)
         regions: regions.collect(),
         upstreams: upstreams.values().map(|endpoint| Arc::clone(&endpoint.upstream)).collect(),
         edge,
+        waste: match document.file.waste {
+            file::Waste::Platform => Waste::Platform,
+            file::Waste::Project => Waste::Project,
+        },
     });
     let prices = Arc::new(prices);
     let sources = upstreams.values().filter_map(|endpoint| endpoint.source.clone()).collect();

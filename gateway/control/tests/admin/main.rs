@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering;
 
 use serde_json::{Value, json};
 use tollgate_control::{admin::Check, operate::Restored};
-use tollgate_proxy::{OperatorState, Sample};
+use tollgate_proxy::{Entered, OperatorState, Sample};
 
 use crate::fixture::{Gateway, millis};
 
@@ -344,7 +344,7 @@ async fn an_upstream_shows_the_worst_of_its_targets_until_it_is_reset() {
         .filter(|target| target.upstream.name.as_str() == "openai")
     {
         for _ in 0..20 {
-            target.live.breaker(|breaker| breaker.sample(Sample::Fault, 0, now));
+            target.live.breaker(|breaker| breaker.sample(Sample::Fault, Entered::Freely, 0, now));
         }
         target.live.hold.throttled(Some(std::time::Duration::from_secs(50)), 0, now);
     }

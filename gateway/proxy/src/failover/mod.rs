@@ -4,13 +4,12 @@
 //! or a stream whose first content event is in hand. A failure before that is not the client's
 //! problem while a permitted, healthy target is left; after it, nothing is ever sent again.
 
+mod allowance;
 mod attempt;
-mod breaker;
 mod commit;
 mod failure;
-mod hold;
-mod load;
 mod retries;
+mod throttle;
 mod visit;
 mod wording;
 
@@ -21,29 +20,30 @@ use std::{
 };
 
 use smallvec::SmallVec;
+use tollgate_dialect::Fault;
+use tollgate_domain::UpstreamName;
 
 use crate::{
     edge::row_millis,
+    health::Way,
     intake::Envelope,
     rejection::Rejection,
-    route::{self, Choice, RoutePlan},
+    route::{self, Asker, Choice, RoutePlan},
     settle::{Server, Trip},
+    snapshot::{Balance, Principal},
 };
 
-pub use breaker::{Breaker, BreakerState, Sample};
-pub use hold::Hold;
-pub use load::LoadEstimate;
 pub use retries::RetryBudget;
 
 pub(crate) use attempt::{Answer, upstream_request_id};
 pub(crate) use commit::Stream;
 pub(crate) use failure::{Class, Failure, Passed};
+pub(crate) use throttle::Throttle;
 pub(crate) use visit::Visit;
 
+use allowance::{Allowance, Fallen};
 use failure::Retry;
 
-/// Attempts that may have cost something.
-const MOST_ATTEMPTS: usize = 3;
 /// Attempts in all, so that dead targets do not hide a live one.
 const MOST_TRIES: usize = 8;
 /// With less time left than this, another attempt would only be cut off.
@@ -75,13 +75,12 @@ struct Tries<'a> {
     deadline: Instant,
     /// Places in the plan that have failed.
     failed: SmallVec<[usize; 4]>,
-    /// The one place that may be tried again, after a pause.
+    /// The one place that is tried again next, after a pause.
     again: Option<usize>,
-    /// Attempts that count towards the most.
-    charged: usize,
+    allowance: Allowance,
     tries: usize,
-    used_free: bool,
-    used_once: bool,
+    /// What this conversation's requests have in common, where the route goes by it.
+    affinity: Option<u64>,
     worst: Option<Failure>,
 }
 
@@ -95,30 +94,41 @@ impl<'a> Tries<'a> {
             deadline: trip.exchange().began + total,
             failed: SmallVec::new(),
             again: None,
-            charged: 0,
+            allowance: Allowance::default(),
             tries: 0,
-            used_free: false,
-            used_once: false,
+            affinity: affinity(plan, trip.principal(), envelope),
             worst: None,
         }
     }
 
     async fn run(&mut self, trip: &mut Trip) -> Result<Answer, Rejection> {
-        self.plan.route.retries.earn();
+        let group = &self.plan.route.group;
+        group.retries.earn();
         loop {
             let now = Instant::now();
-            let (place, now) = match self.next(trip, now) {
-                Next::Try(place) => (place, now),
+            let (place, way, now) = match self.next(trip, now) {
+                Next::Try(place, way) => (place, way, now),
                 Next::TryAfter(place, pause) => {
-                    tokio::time::sleep(pause).await;
-                    (place, Instant::now())
+                    if !pause.is_zero() {
+                        tokio::time::sleep(pause).await;
+                    }
+                    (place, Way::Usual, Instant::now())
                 }
                 Next::Done(last_word) => return last_word,
             };
-            match self.attempt(trip, place, now).await {
-                Ok(answer) => return Ok(answer),
-                Err(failure) => {
-                    if let Some(answer) = self.take_in(trip, place, failure)? {
+            let is_first = self.tries == 0 && self.worst.is_none();
+            if is_first && group.throttle.refuses(trip.worker().random(), now) {
+                let (alias, wait) = (self.plan.route.alias.clone(), Some(Duration::from_secs(1)));
+                return Err(Rejection::NoHealthyTarget { alias, wait });
+            }
+            match self.attempt(trip, place, way, now).await {
+                Ok(answer) => {
+                    group.throttle.accepted(Instant::now());
+                    return Ok(answer);
+                }
+                Err(failed) => {
+                    if let Some(answer) = self.take_in(trip, place, failed)? {
+                        group.throttle.accepted(Instant::now());
                         return Ok(answer);
                     }
                 }
@@ -126,11 +136,17 @@ impl<'a> Tries<'a> {
         }
     }
 
-    async fn attempt(&mut self, trip: &mut Trip, place: usize, now: Instant) -> Result<Answer, Failure> {
+    async fn attempt(
+        &mut self,
+        trip: &mut Trip,
+        place: usize,
+        way: Way,
+        now: Instant,
+    ) -> Result<Answer, Failed> {
         let candidate = &self.plan.candidates[place];
         let worker = trip.worker().clone();
-        let Some(mut visit) = Visit::enter(&worker, &candidate.target, now) else {
-            return Err(Failure::of(Class::Saturated));
+        let Some(mut visit) = Visit::enter(&worker, &self.plan.route, &candidate.target, way, now) else {
+            return Err(Failed { failure: Failure::of(Class::Saturated), ejected: false });
         };
         self.tries += 1;
         let n = u16::try_from(self.tries).unwrap_or(u16::MAX);
@@ -154,7 +170,10 @@ impl<'a> Tries<'a> {
         let now = Instant::now();
         match outcome.unwrap_or_else(|| Err(Failure::of(Class::Deadline))) {
             Ok(reply) => {
-                visit.answered(now);
+                match reply.is_stream() {
+                    true => visit.began_to_answer(now),
+                    false => visit.answered(now),
+                }
                 let mut story = visit.story(n, "ok", Some(reply.status()), now);
                 let upstream_request_id = reply.upstream_request_id();
                 story.upstream_request_id.clone_from(&upstream_request_id);
@@ -165,10 +184,11 @@ impl<'a> Tries<'a> {
                 Ok(reply.answer(visit))
             }
             Err(failure) => {
-                visit.failed(&failure, now);
+                let ejected = visit.failed(&failure, now);
+                self.plan.route.group.last_resort.failed(now);
                 let story = visit.story(n, failure.outcome(), failure.status, now);
                 trip.wasted(story, failure.is_unbilled());
-                Err(failure)
+                Err(Failed { failure, ejected })
             }
         }
     }
@@ -178,40 +198,44 @@ impl<'a> Tries<'a> {
         &mut self,
         trip: &mut Trip,
         place: usize,
-        failure: Failure,
+        Failed { failure, ejected }: Failed,
     ) -> Result<Option<Answer>, Rejection> {
-        let retry = failure.retry();
-        let retries = trip.worker().series.borrow_mut().retries();
+        let target = &self.plan.candidates[place].target;
         let moves = self.plan.candidates.len() > self.failed.len() + 1;
-        let may_go_on = match retry {
-            Retry::Never => false,
-            Retry::Free if !self.used_free || moves => {
-                // Connection loss on another target does not count: dead targets must not hide a live one.
-                self.used_free = true;
-                true
-            }
-            Retry::Once if self.used_once => false,
-            Retry::Free | Retry::Once | Retry::Charged | Retry::SameTarget => {
-                self.used_once |= retry == Retry::Once;
-                self.charged += 1;
-                let granted = self.charged < MOST_ATTEMPTS && self.plan.route.retries.take(Instant::now());
-                retries.record(failure.outcome(), if granted { "granted" } else { "refused" });
-                granted
-            }
+        let retry = match failure.retry() {
+            Retry::Charged if target.is_provisioned && failure.is_throttle() => Retry::Overflow,
+            retry => retry,
         };
+        let fallen = Fallen { retry, moves, ejected };
+        let grant = self.allowance.after(fallen, &self.plan.route.group.retries, Instant::now());
+        if let Some(result) = grant.result() {
+            trip.worker().series.borrow_mut().retries().record(failure.outcome(), result);
+        }
         let same = matches!(failure.class, Class::Unprocessed) || retry == Retry::SameTarget;
         let only = self.plan.candidates.len() == 1 && matches!(failure.class, Class::Connect(_));
         let again = (same || only) && !self.failed.contains(&place);
         self.failed.push(place);
         self.again = again.then_some(place);
+        if failure.class == Class::Said(Fault::Credential) {
+            self.leave_out_all_of(&target.upstream.name);
+        }
         let keep = self.worst.as_ref().is_none_or(|worst| failure.rank() >= worst.rank());
         if keep {
             self.worst = Some(failure);
         }
-        if may_go_on && self.tries < MOST_TRIES && self.has_time() {
+        if grant.goes_on() && self.tries < MOST_TRIES && self.has_time() {
             return Ok(None);
         }
         self.last_word().map(Some)
+    }
+
+    /// Whatever else stands there would be shown the same credential.
+    fn leave_out_all_of(&mut self, upstream: &UpstreamName) {
+        for (place, candidate) in self.plan.candidates.iter().enumerate() {
+            if candidate.target.upstream.name == *upstream && !self.failed.contains(&place) {
+                self.failed.push(place);
+            }
+        }
     }
 
     fn has_time(&self) -> bool {
@@ -221,17 +245,23 @@ impl<'a> Tries<'a> {
 
     /// Which target is next, or what the client is told.
     fn next(&mut self, trip: &mut Trip, now: Instant) -> Next {
+        if let Some(place) = self.again.take() {
+            return Next::TryAfter(place, self.pause(trip));
+        }
         let worker = trip.worker();
-        let choice = route::choose(self.plan, |place| self.failed.contains(&place), now, || worker.random());
+        let asker = Asker {
+            tried: |place| self.failed.contains(&place),
+            affinity: self.affinity,
+            random: || worker.random(),
+        };
+        let choice = route::choose(self.plan, asker, now);
         let alias = || self.plan.route.alias.clone();
-        match (choice, self.again.take()) {
-            (Choice::Candidate(place), _) => Next::Try(place),
-            (_, Some(place)) => Next::TryAfter(place, self.pause(trip)),
-            (_, None) if self.worst.is_some() => Next::Done(self.last_word()),
-            (Choice::Held(wait), None) => Next::Done(Err(Rejection::AllHeld { alias: alias(), wait })),
-            (Choice::Nothing(wait), None) => {
-                Next::Done(Err(Rejection::NoHealthyTarget { alias: alias(), wait }))
-            }
+        match choice {
+            Choice::Candidate(place, way) => Next::Try(place, way),
+            _ if self.worst.is_some() => Next::Done(self.last_word()),
+            Choice::Held(wait) => Next::Done(Err(Rejection::AllHeld { alias: alias(), wait })),
+            Choice::Saturated => Next::Done(Err(Failure::of(Class::Saturated).rejection())),
+            Choice::Nothing(wait) => Next::Done(Err(Rejection::NoHealthyTarget { alias: alias(), wait })),
         }
     }
 
@@ -256,7 +286,7 @@ impl<'a> Tries<'a> {
         {
             return Ok(Answer::Refusal(*passed));
         }
-        if failure.class == Class::Said(tollgate_dialect::Fault::Throttled) {
+        if failure.is_throttle() {
             let wait = self.earliest_hold_end().or(failure.hint).unwrap_or(Duration::from_secs(1));
             return Err(Rejection::AllHeld { alias: self.plan.route.alias.clone(), wait });
         }
@@ -270,8 +300,21 @@ impl<'a> Tries<'a> {
     }
 }
 
+/// An attempt without an answer.
+struct Failed {
+    failure: Failure,
+    /// It has put its target out of use.
+    ejected: bool,
+}
+
+/// What tells the requests of one conversation, where the route goes by it.
+fn affinity(plan: &RoutePlan, principal: &Principal, envelope: &Envelope) -> Option<u64> {
+    let wanted = plan.route.balance == Balance::Affinity && plan.candidates.len() > 1;
+    wanted.then(|| route::affinity_key(principal, envelope)).flatten()
+}
+
 enum Next {
-    Try(usize),
+    Try(usize, Way),
     TryAfter(usize, Duration),
     Done(Result<Answer, Rejection>),
 }

@@ -19,7 +19,9 @@ pub use ledger::{
     JournalDiskSeries, JournalSeries, JournalState, LoaderSeries, ReservationSeries, recovered_requests,
 };
 pub use request::{RequestFacts, RequestLabels, RequestSeries};
-pub use upstream::{BreakerSeries, BreakerState, CredentialSeries, RetrySeries, UpstreamSeries};
+pub use upstream::{
+    BreakerSeries, BreakerState, CredentialSeries, RetrySeries, UpstreamSeries, breaker_changed,
+};
 
 use metrics::Label;
 use tollgate_domain::Money;

@@ -6,7 +6,8 @@ use metrics::{Gauge, Label};
 
 use super::{counters::Counters, labels};
 use crate::catalogue::{
-    ATTEMPTS, BREAKER_STATE, CREDENTIAL_REFRESHES, CREDENTIAL_USABLE, HOLD, INFLIGHT, RETRIES,
+    ATTEMPTS, BREAKER_CHANGES, BREAKER_STATE, CREDENTIAL_REFRESHES, CREDENTIAL_USABLE, HOLD, INFLIGHT,
+    RETRIES,
 };
 
 /// The metrics of one upstream.
@@ -103,6 +104,12 @@ impl BreakerSeries {
             BreakerState::Open => 2.0,
         });
     }
+}
+
+/// The breaker of a target has come to this state for this reason; both are the gateway's own words.
+pub fn breaker_changed(upstream: &str, upstream_model: &str, to: &'static str, reason: &'static str) {
+    let of = [("upstream", upstream), ("model", upstream_model), ("to", to), ("reason", reason)];
+    BREAKER_CHANGES.counter(labels(of)).increment(1);
 }
 
 /// Further attempts after failed ones.

@@ -17,6 +17,20 @@ pub struct Region {
     pub zone: String,
     /// Name for people. Default: the name.
     pub title: Option<String>,
+    /// How its targets get their traffic back once they are healthy again. Default: `auto`.
+    #[serde(default)]
+    pub failback: Failback,
+}
+
+/// How targets that were out of use get their traffic back.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq)]
+#[serde(rename_all = "snake_case")]
+pub enum Failback {
+    /// By themselves, on a ramp; those that come and go have to be healthy for longer each time.
+    #[default]
+    Auto,
+    /// When an operator enables or resets them; until then they serve only what nobody else can.
+    Manual,
 }
 
 /// A provider's endpoint, in a region, with a credential.

@@ -11,8 +11,9 @@ use tollgate_accounting::{
 use tollgate_dialect::{Apis, Dialect};
 use tollgate_domain::{ModelAlias, Secret, UnixMillis};
 use tollgate_proxy::{
-    Balance, ByName, Credential, Durability, EdgeLimits, InjectUsage, KeyRing, Live, OperatorState, Origin,
-    Prepared, Presentation, Principal, Route, Routes, Scheme, Snapshot, Target, Timeouts, Upstream,
+    Balance, ByName, Credential, Durability, EdgeLimits, Failback, InjectUsage, KeyRing, Live, OperatorState,
+    Origin, Prepared, Presentation, Principal, Route, Routes, Scheme, Snapshot, Target, Timeouts, Upstream,
+    Waste,
 };
 use tollgate_simulator::Simulator;
 
@@ -47,6 +48,11 @@ pub(crate) fn cost(input: u64, cached: u64, output: u64) -> tollgate_domain::Mon
 /// What a gateway is started with. Each target has a level of its own, in the order given.
 pub(crate) struct Setup {
     pub(crate) targets: Vec<TargetSetup>,
+    /// All targets stand in one level.
+    pub(crate) one_level: bool,
+    pub(crate) balance: Balance,
+    pub(crate) spill_on_saturation: bool,
+    pub(crate) waste: Waste,
     pub(crate) rules: Rules,
     pub(crate) zones: Option<Vec<&'static str>>,
     pub(crate) reserve_full: bool,
@@ -87,6 +93,11 @@ pub(crate) struct TargetSetup {
     pub(crate) fate: String,
     pub(crate) account: String,
     pub(crate) max_concurrency: Option<u32>,
+    /// Another model than the dialect's.
+    pub(crate) model: Option<&'static str>,
+    pub(crate) weight: u32,
+    pub(crate) is_provisioned: bool,
+    pub(crate) failback: Failback,
     /// Another credential than [`UPSTREAM_SECRET`].
     pub(crate) credential: Option<Credential>,
 }
@@ -105,6 +116,10 @@ impl TargetSetup {
             fate: name.clone(),
             account: name.clone(),
             max_concurrency: None,
+            model: None,
+            weight: 1,
+            is_provisioned: false,
+            failback: Failback::Auto,
             credential: None,
             name,
         }
@@ -120,6 +135,9 @@ impl TargetSetup {
     }
 
     fn model(&self) -> &'static str {
+        if let Some(model) = self.model {
+            return model;
+        }
         match self.dialect {
             Dialect::Anthropic => "claude-sonnet-4-5",
             Dialect::Gemini => "gemini-2.5-flash",
@@ -145,6 +163,10 @@ impl Setup {
     pub(crate) fn new(targets: impl IntoIterator<Item = impl Into<TargetSetup>>) -> Self {
         Self {
             targets: targets.into_iter().map(Into::into).collect(),
+            one_level: false,
+            balance: Balance::P2c,
+            spill_on_saturation: false,
+            waste: Waste::Platform,
             rules: Rules::default(),
             zones: None,
             reserve_full: false,
@@ -188,6 +210,7 @@ impl Setup {
             keys,
             routes: Routes { by_alias: self.routes(live), ..Routes::default() },
             edge: self.edge,
+            waste: self.waste,
             ..Snapshot::empty("USD".into())
         }
     }
@@ -233,7 +256,11 @@ impl Setup {
             let made = Arc::new(self.target(target, live));
             for alias in ["chat", "claude", "gemini", "nova"] {
                 if alias == target.alias() || self.mixed {
-                    levels.entry(alias).or_default().push(vec![Arc::clone(&made)]);
+                    let levels = levels.entry(alias).or_default();
+                    match levels.last_mut().filter(|_| self.one_level) {
+                        Some(level) => level.push(Arc::clone(&made)),
+                        None => levels.push(vec![Arc::clone(&made)]),
+                    }
                 }
             }
         }
@@ -244,10 +271,11 @@ impl Setup {
         let route = |alias: &str, levels| Route {
             alias: alias.into(),
             levels,
-            balance: Balance::P2c,
+            balance: self.balance,
             max_output_tokens: self.max_output_tokens,
             may_drop: self.may_drop.iter().map(|name| (*name).into()).collect(),
-            retries: live.fleet.retries(&alias.into()),
+            spill_on_saturation: self.spill_on_saturation,
+            group: live.fleet.group(&alias.into()),
         };
         levels.into_iter().map(|(alias, levels)| (alias.into(), Arc::new(route(alias, levels)))).collect()
     }
@@ -257,7 +285,8 @@ impl Setup {
         let model = setup.model().into();
         Target {
             price: self.priced.then(|| prices().line(None, &name, &"north".into(), &model)).flatten(),
-            weight: 1,
+            weight: setup.weight,
+            is_provisioned: setup.is_provisioned,
             place: Arc::new(Place {
                 provider: setup.dialect.as_str().into(),
                 account: None,
@@ -306,6 +335,7 @@ fn upstream(setup: &TargetSetup, live: &Live) -> Upstream {
         timeouts: setup.timeouts,
         max_concurrency: setup.max_concurrency,
         configured: OperatorState::Enabled,
+        failback: setup.failback,
         live: live.fleet.upstream(&name),
         region_live: live.fleet.region(&region),
         pool_key: setup.name.as_str().into(),
