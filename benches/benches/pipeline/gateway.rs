@@ -162,6 +162,7 @@ fn upstream(live: &Live, provider: SocketAddr) -> Upstream {
         timeouts: Timeouts::default(),
         max_concurrency: None,
         configured: OperatorState::Enabled,
+        probes: None,
         failback: tollgate_proxy::Failback::Auto,
         live: live.fleet.upstream(&UPSTREAM.into()),
         region_live: live.fleet.region(&"local".into()),

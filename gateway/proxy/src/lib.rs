@@ -30,6 +30,7 @@ mod settle;
 
 mod health;
 mod live;
+mod probe;
 mod snapshot;
 mod unpriced;
 mod worker;
@@ -44,11 +45,12 @@ pub use live::{
     Expired, Fleet, Group, Live, OperatorCell, OperatorState, Override, RegionLive, TargetLive, TargetView,
     UpstreamLive,
 };
+pub use probe::{Attention, Probed, probe};
 pub use rejection::{Advice, Rejection, UpstreamCode};
 pub use server::{DataPlane, Listen, StartError};
 pub use snapshot::{
-    Balance, ByName, EdgeLimits, Failback, InjectUsage, Prepared, Principal, Route, Routes, Snapshot, Target,
-    Timeouts, Upstream, Waste,
+    Balance, ByName, EdgeLimits, Failback, InjectUsage, Prepared, Principal, Probes, Route, Routes, Snapshot,
+    Target, Timeouts, Upstream, Waste,
 };
 pub use upstream::{
     ConnectError, Credential, CredentialCell, CredentialState, CredentialView, Fetched, Issued, Origin,

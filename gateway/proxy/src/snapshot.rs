@@ -193,6 +193,12 @@ impl Target {
         ]
     }
 
+    /// True while no operator keeps new requests from it.
+    #[must_use]
+    pub fn takes_requests(&self) -> bool {
+        self.operator_states().iter().all(|state| state.takes_requests())
+    }
+
     /// Every wait that keeps requests from it: its own, that of its fate group, that of its account.
     pub(crate) fn holds(&self) -> [&Hold; 3] {
         [&self.live.hold, &self.fate, &self.account]
@@ -236,6 +242,8 @@ pub struct Upstream {
     pub max_concurrency: Option<u32>,
     /// State from the file; an operator's override stands above it.
     pub configured: OperatorState,
+    /// When it is looked at although nobody asks it; `None` is never.
+    pub probes: Option<Probes>,
     /// How its targets get their traffic back after an outage.
     pub failback: Failback,
     /// In-flight count, operator state.
@@ -246,6 +254,23 @@ pub struct Upstream {
     pub pool_key: Arc<str>,
     /// TLS towards it, when the scheme is https.
     pub tls: Option<Arc<rustls::ClientConfig>>,
+}
+
+/// When an upstream is looked at although nobody asks it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Probes {
+    /// After so much silence, and again after as much.
+    pub idle: Duration,
+    /// So often while its targets are left alone for their faults.
+    pub open: Duration,
+    /// How long a look may take.
+    pub timeout: Duration,
+}
+
+impl Default for Probes {
+    fn default() -> Self {
+        Self { idle: Duration::from_secs(30), open: Duration::from_secs(5), timeout: Duration::from_secs(2) }
+    }
 }
 
 /// When the gateway asks a chat stream for its usage.

@@ -17,5 +17,5 @@ pub use series::{
     BreakerSeries, BreakerState, BudgetSeries, ConfigSeries, CredentialSeries, JournalDiskSeries,
     JournalSeries, JournalState, LoaderSeries, QuotaSeries, RegionSeries, RegionState, ReloadResult,
     RequestFacts, RequestLabels, RequestSeries, ReservationSeries, RetrySeries, UnpricedSeries,
-    UpstreamSeries, alert_made, alert_tried, breaker_changed, build_info, recovered_requests,
+    UpstreamSeries, alert_made, alert_tried, breaker_changed, build_info, probed, recovered_requests,
 };

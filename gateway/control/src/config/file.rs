@@ -38,7 +38,9 @@ pub use self::{
     quantities::{Instant, Percent, Share, Size, Span},
     secret::SecretText,
     team::{Key, Limits, Project, Team},
-    upstream::{Api, Dialect, Failback, InjectStreamUsage, Region, State, Timeouts, Upstream, UpstreamTls},
+    upstream::{
+        Api, Dialect, Failback, InjectStreamUsage, Probes, Region, State, Timeouts, Upstream, UpstreamTls,
+    },
 };
 
 /// Configuration of a Tollgate gateway.

@@ -44,6 +44,12 @@ impl LoadEstimate {
         self.last.map(|(at, mean)| Duration::from_secs_f64(mean * faded(at, now)))
     }
 
+    /// When something was measured last.
+    #[must_use]
+    pub fn heard(&self) -> Option<Instant> {
+        self.last.map(|(at, _)| at)
+    }
+
     /// True while nothing was measured.
     #[must_use]
     pub fn is_new(&self) -> bool {

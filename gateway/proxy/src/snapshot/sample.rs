@@ -58,6 +58,7 @@ fn upstream(fleet: &Fleet, name: &str, max_concurrency: Option<u32>) -> Upstream
         timeouts: Timeouts::default(),
         max_concurrency,
         configured: OperatorState::Enabled,
+        probes: None,
         failback: Failback::Auto,
         live: fleet.upstream(&name.into()),
         region_live: fleet.region(&"eu".into()),

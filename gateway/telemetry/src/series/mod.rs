@@ -20,7 +20,7 @@ pub use ledger::{
 };
 pub use request::{RequestFacts, RequestLabels, RequestSeries};
 pub use upstream::{
-    BreakerSeries, BreakerState, CredentialSeries, RetrySeries, UpstreamSeries, breaker_changed,
+    BreakerSeries, BreakerState, CredentialSeries, RetrySeries, UpstreamSeries, breaker_changed, probed,
 };
 
 use metrics::Label;

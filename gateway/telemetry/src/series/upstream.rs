@@ -7,7 +7,7 @@ use metrics::{Gauge, Label};
 use super::{counters::Counters, labels};
 use crate::catalogue::{
     ATTEMPTS, BREAKER_CHANGES, BREAKER_STATE, CREDENTIAL_REFRESHES, CREDENTIAL_USABLE, HOLD, INFLIGHT,
-    RETRIES,
+    PROBES, RETRIES,
 };
 
 /// The metrics of one upstream.
@@ -110,6 +110,11 @@ impl BreakerSeries {
 pub fn breaker_changed(upstream: &str, upstream_model: &str, to: &'static str, reason: &'static str) {
     let of = [("upstream", upstream), ("model", upstream_model), ("to", to), ("reason", reason)];
     BREAKER_CHANGES.counter(labels(of)).increment(1);
+}
+
+/// A look at an upstream ended so, as its row says.
+pub fn probed(upstream: &str, outcome: &'static str) {
+    PROBES.counter(labels([("upstream", upstream), ("outcome", outcome)])).increment(1);
 }
 
 /// Further attempts after failed ones.

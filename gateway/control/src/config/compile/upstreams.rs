@@ -5,7 +5,9 @@ use std::{collections::HashMap, sync::Arc};
 use http::{HeaderName, HeaderValue};
 use tollgate_dialect::{Apis, Dialect};
 use tollgate_domain::{Name, ZoneName};
-use tollgate_proxy::{Failback, InjectUsage, Live, OperatorState, Origin, Scheme, Timeouts, Upstream};
+use tollgate_proxy::{
+    Failback, InjectUsage, Live, OperatorState, Origin, Probes, Scheme, Timeouts, Upstream,
+};
 use url::Url;
 
 use crate::{
@@ -112,6 +114,7 @@ fn endpoint(
             State::Draining => OperatorState::Draining,
             State::Disabled => OperatorState::Disabled,
         },
+        probes: probes(&given.probes),
         failback: failback(document, given),
         live: live.fleet.upstream(&name),
         region_live: live.fleet.region(&region),
@@ -174,6 +177,15 @@ fn zones(document: &Document, given: &file::Upstream) -> Vec<ZoneName> {
     }
     let region = document.file.regions.iter().find(|region| region.name == given.region);
     region.map(|region| region.zone.as_str().into()).into_iter().collect()
+}
+
+fn probes(given: &file::Probes) -> Option<Probes> {
+    let default = Probes::default();
+    given.enabled.unwrap_or(true).then(|| Probes {
+        idle: given.idle.map_or(default.idle, |span| span.0),
+        open: given.open.map_or(default.open, |span| span.0),
+        timeout: given.timeout.map_or(default.timeout, |span| span.0),
+    })
 }
 
 fn failback(document: &Document, given: &file::Upstream) -> Failback {

@@ -83,6 +83,9 @@ pub struct Upstream {
     /// How long each step may take.
     #[serde(default)]
     pub timeouts: Timeouts,
+    /// When it is looked at although nobody asks it: a connection and the free list of its models.
+    #[serde(default)]
+    pub probes: Probes,
     /// Certificates. Default: the system's authorities, no client certificate.
     pub tls: Option<UpstreamTls>,
     /// How much it can serve: what hours of reserved capacity are split by into their used and their
@@ -174,6 +177,20 @@ pub struct Timeouts {
     pub stream_total: Option<Span>,
     /// How long an idle connection is kept. Default: `50s`.
     pub keep_alive: Option<Span>,
+}
+
+/// When an upstream is looked at although nobody asks it. Nobody is billed for that.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Probes {
+    /// Whether it is looked at. Default: `true`.
+    pub enabled: Option<bool>,
+    /// Silence after which it is looked at, and again. Default: `30s`.
+    pub idle: Option<Span>,
+    /// How often while its targets are left alone for their faults. Default: `5s`.
+    pub open: Option<Span>,
+    /// How long a look may take. Default: `2s`.
+    pub timeout: Option<Span>,
 }
 
 /// Certificates toward an upstream.

@@ -36,8 +36,7 @@ pub(super) enum Standing {
 
 /// The standing of a target, by one look at its health.
 pub(super) fn standing(target: &Target, now: Instant) -> Standing {
-    let operators = target.operator_states();
-    if !operators.iter().all(|state| state.takes_requests()) {
+    if !target.takes_requests() {
         return Standing::Out;
     }
     if target.is_forced() {

@@ -335,6 +335,7 @@ fn upstream(setup: &TargetSetup, live: &Live) -> Upstream {
         timeouts: setup.timeouts,
         max_concurrency: setup.max_concurrency,
         configured: OperatorState::Enabled,
+        probes: None,
         failback: setup.failback,
         live: live.fleet.upstream(&name),
         region_live: live.fleet.region(&region),
