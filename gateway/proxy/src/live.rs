@@ -234,7 +234,7 @@ impl TargetLive {
     }
 
     /// It has left on its own, and comes back by an operator's word only.
-    pub(crate) fn leave(&self, region: &RegionName) {
+    pub fn leave(&self, region: &RegionName) {
         self.health.lock().left = Some(region.clone());
     }
 

@@ -333,6 +333,25 @@ async fn an_order_that_is_not_built_changes_nothing() {
 }
 
 #[tokio::test]
+async fn a_target_that_waits_for_an_operator_comes_back_by_the_word_on_what_it_is_part_of() {
+    let gateway = Gateway::new();
+    let words =
+        ["/api/v1/regions/us/enable", "/api/v1/upstreams/openai/enable", "/api/v1/upstreams/openai/reset"];
+    for word in words {
+        for target in gateway.reloader.snapshot().load().targets() {
+            target.live.leave(&target.upstream.region);
+        }
+        let view = gateway.get("/api/v1/upstreams/openai", "eyes").await.json();
+        assert_eq!(view["awaits_operator"], json!(true), "{view}");
+        gateway.call("POST", word, "ops", r#"{"reason": "it is well again"}"#).await;
+        for (upstream, waits) in [("openai", false), ("aoai-eu", true)] {
+            let view = gateway.get(&format!("/api/v1/upstreams/{upstream}"), "eyes").await.json();
+            assert_eq!(view["awaits_operator"], json!(waits), "{word}: {view}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn an_upstream_shows_the_worst_of_its_targets_until_it_is_reset() {
     let gateway = Gateway::new();
     let now = std::time::Instant::now();

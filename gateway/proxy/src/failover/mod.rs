@@ -25,7 +25,7 @@ use tollgate_domain::UpstreamName;
 
 use crate::{
     edge::row_millis,
-    health::Way,
+    health::{Sample, Way},
     intake::Envelope,
     rejection::Rejection,
     route::{self, Asker, Choice, RoutePlan},
@@ -185,7 +185,11 @@ impl<'a> Tries<'a> {
             }
             Err(failure) => {
                 let ejected = visit.failed(&failure, now);
-                self.plan.route.group.last_resort.failed(now);
+                if failure.sample() != Some(Sample::Success) {
+                    let group = &self.plan.route.group;
+                    group.last_resort.failed(now);
+                    group.throttle.failed(now);
+                }
                 let story = visit.story(n, failure.outcome(), failure.status, now);
                 trip.wasted(story, failure.is_unbilled());
                 Err(Failed { failure, ejected })

@@ -1,7 +1,10 @@
 //! When a whole alias fails, most of its requests are refused here, in microseconds, and a part goes on
 //! to see when it is over.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::{Duration, Instant},
+};
 
 use parking_lot::Mutex;
 
@@ -14,11 +17,17 @@ const ENOUGH: u64 = 50;
 const MOST_REFUSED: u64 = 900;
 
 /// How many requests of an alias were sent of late, and how many its upstreams took.
+///
+/// It counts while something fails: until then every request asks one word that no core writes to.
 #[derive(Default)]
-pub(crate) struct Throttle(Mutex<Window>);
+pub(crate) struct Throttle {
+    engaged: AtomicBool,
+    window: Mutex<Window>,
+}
 
 #[derive(Default)]
 struct Window {
+    failed: Option<Instant>,
     start: Option<Instant>,
     parts: [Part; PARTS],
 }
@@ -52,7 +61,15 @@ impl Throttle {
     /// Counts a request that is about to be sent; true when it is to be refused instead. `random` is 64
     /// random bits.
     pub(crate) fn refuses(&self, random: u64, now: Instant) -> bool {
-        let mut window = self.0.lock();
+        if !self.engaged.load(Ordering::Relaxed) {
+            return false;
+        }
+        let mut window = self.window.lock();
+        if window.failed.is_none_or(|failed| now.saturating_duration_since(failed) >= PART * PARTS as u32) {
+            *window = Window::default();
+            self.engaged.store(false, Ordering::Relaxed);
+            return false;
+        }
         let (requests, accepts) = window.sums(now);
         window.part(now).requests += 1;
         if requests < ENOUGH {
@@ -64,7 +81,15 @@ impl Throttle {
 
     /// An upstream has answered, be it with a refusal of what was asked.
     pub(crate) fn accepted(&self, now: Instant) {
-        self.0.lock().part(now).accepts += 1;
+        if self.engaged.load(Ordering::Relaxed) {
+            self.window.lock().part(now).accepts += 1;
+        }
+    }
+
+    /// An attempt has failed.
+    pub(crate) fn failed(&self, now: Instant) {
+        self.window.lock().failed = Some(now);
+        self.engaged.store(true, Ordering::Relaxed);
     }
 }
 
@@ -80,6 +105,7 @@ mod tests {
     #[test]
     fn while_half_of_them_succeed_nothing_is_refused() {
         let (throttle, now) = (Throttle::default(), Instant::now());
+        throttle.failed(now);
         for n in 0..1_000 {
             assert!(!throttle.refuses(0, now), "request {n}");
             if n % 2 == 0 {
@@ -91,6 +117,7 @@ mod tests {
     #[test]
     fn when_all_fail_a_tenth_goes_on_and_two_minutes_later_it_is_forgotten() {
         let (throttle, now) = (Throttle::default(), Instant::now());
+        throttle.failed(now);
         for _ in 0..ENOUGH {
             assert!(!throttle.refuses(0, now), "few failures are no proof");
         }

@@ -76,6 +76,12 @@ pub(crate) fn choose(
     mut asker: Asker<impl Fn(usize) -> bool, impl FnMut() -> u64>,
     now: Instant,
 ) -> Choice {
+    if let [only] = &plan.candidates[..]
+        && !(asker.tried)(0)
+        && matches!(standing(&only.target, now), Standing::Open { .. } | Standing::Trial)
+    {
+        return Choice::Candidate(0, Way::Usual);
+    }
     let mut waits = Waits::default();
     let mut levels = Levels::default();
     for (first, candidates) in plan.levels() {

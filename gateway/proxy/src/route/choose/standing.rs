@@ -58,8 +58,9 @@ pub(super) fn standing(target: &Target, now: Instant) -> Standing {
             can_be_asked: true,
         },
         _ if is_full(target) => Standing::Full,
+        Passing::Trial | Passing::Share(_) if is_used_up => Standing::Reserve,
         Passing::Trial => Standing::Trial,
-        Passing::Share(_) if sight.is_away || is_used_up => Standing::Reserve,
+        Passing::Share(_) if sight.is_away => Standing::Reserve,
         Passing::Share(permille) => Standing::Open { permille, ewma: sight.ewma },
     }
 }
@@ -69,10 +70,10 @@ fn held(target: &Target, now: Instant) -> Option<Standing> {
     let holds = target.holds();
     if let Some(until) = holds.iter().filter_map(|hold| hold.until(now)).max() {
         let wait = until.duration_since(now);
-        let mut in_force = holds.iter().filter(|hold| hold.until(now).is_some());
-        return Some(match holds.iter().any(|hold| hold.is_defect()) {
+        let in_force = || holds.iter().filter(|hold| hold.until(now).is_some());
+        return Some(match in_force().any(|hold| hold.is_defect()) {
             true => Standing::Tripped { wait: Some(wait), rejoins: false, can_be_asked: true },
-            false if in_force.all(|hold| hold.is_soft()) => Standing::Reserve,
+            false if in_force().all(|hold| hold.is_soft()) => Standing::Reserve,
             false => Standing::Held(wait),
         });
     }

@@ -359,6 +359,16 @@ fn a_target_whose_limit_is_used_up_is_asked_only_where_nothing_else_is() {
 }
 
 #[test]
+fn no_trial_is_made_of_a_target_whose_limit_is_used_up() {
+    let mut house = House::of(Balance::P2c, &[given("a", 0, 1), given("b", 1, 1)]);
+    house.open(0);
+    house.now += Duration::from_secs(1);
+    assert_eq!(house.choose(), usual(0));
+    house.live(0).hold.used_up(Duration::from_secs(3), house.now);
+    assert_eq!(house.choose(), usual(1));
+}
+
+#[test]
 fn a_full_upstream_is_passed_by_and_with_all_full_the_client_hears_that() {
     let a = Given { most: Some(10), ..given("a", 0, 1) };
     let b = Given { most: Some(1), ..given("b", 1, 1) };
