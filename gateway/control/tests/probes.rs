@@ -82,7 +82,7 @@ async fn looks_until(snapshot: &Arc<Snapshot>, is_so: impl Fn(&[Entry]) -> bool)
 #[tokio::test]
 async fn two_looks_that_pass_end_a_hold_for_a_credential_and_cost_nothing() {
     let provider = Simulator::start(Options::default()).await.expect("a free port");
-    let snapshot = snapshot(&format!("http://{}/v1", provider.addr()), "{ open: 100ms }");
+    let snapshot = snapshot(&format!("http://{}/v1", provider.addr()), "{ enabled: true, open: 100ms }");
     let target = target(&snapshot);
     target.live.hold.defective(Defect::Credential, Duration::from_secs(300), Instant::now());
     let rows = looks_until(&snapshot, |_| !target.live.hold.is_defect()).await;
@@ -103,7 +103,7 @@ async fn two_looks_that_pass_end_a_hold_for_a_credential_and_cost_nothing() {
 #[tokio::test]
 async fn looks_let_a_request_try_and_never_close_a_breaker() {
     let provider = Simulator::start(Options::default()).await.expect("a free port");
-    let snapshot = snapshot(&format!("http://{}/v1", provider.addr()), "{ open: 100ms }");
+    let snapshot = snapshot(&format!("http://{}/v1", provider.addr()), "{ enabled: true, open: 100ms }");
     let target = target(&snapshot);
     open(&target);
     let state = || target.live.breaker(|breaker| breaker.state(Instant::now()));
@@ -119,7 +119,7 @@ async fn a_dead_upstream_is_found_dead_and_stays_left_alone() {
     let gone = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = gone.local_addr().expect("a bound socket");
     drop(gone);
-    let snapshot = snapshot(&format!("http://{address}/v1"), "{ open: 100ms }");
+    let snapshot = snapshot(&format!("http://{address}/v1"), "{ enabled: true, open: 100ms }");
     let target = target(&snapshot);
     target.live.hold.defective(Defect::Credential, Duration::from_secs(300), Instant::now());
     let rows = looks_until(&snapshot, |rows| rows.len() >= 3).await;
@@ -131,14 +131,14 @@ async fn a_dead_upstream_is_found_dead_and_stays_left_alone() {
 async fn an_idle_upstream_is_looked_at_and_one_in_use_or_switched_off_is_not() {
     let provider = Simulator::start(Options::default()).await.expect("a free port");
     let address = format!("http://{}/v1", provider.addr());
-    let idle = snapshot(&address, "{ idle: 100ms }");
+    let idle = snapshot(&address, "{ enabled: true, idle: 100ms }");
     assert_eq!(looks_until(&idle, |rows| rows.len() >= 2).await.len(), 2);
 
     let begin = Instant::now();
     let passed = || begin.elapsed() > Duration::from_millis(1_000);
-    let in_use = snapshot(&address, "{ idle: 60s, open: 100ms }");
+    let in_use = snapshot(&address, "{ enabled: true, idle: 60s, open: 100ms }");
     assert!(looks_until(&in_use, |_| passed()).await.is_empty());
-    let off = snapshot(&address, "{ enabled: false, idle: 100ms, open: 100ms }");
+    let off = snapshot(&address, "{ idle: 100ms, open: 100ms }");
     let begin = Instant::now();
     assert!(looks_until(&off, |_| begin.elapsed() > Duration::from_millis(1_000)).await.is_empty());
 }

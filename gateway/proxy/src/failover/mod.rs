@@ -102,8 +102,13 @@ impl<'a> Tries<'a> {
     }
 
     async fn run(&mut self, trip: &mut Trip) -> Result<Answer, Rejection> {
-        let group = &self.plan.route.group;
-        group.retries.earn();
+        self.plan.route.group.retries.earn();
+        let last_word = self.until_the_last_word(trip).await;
+        self.tell_throttle(&last_word);
+        last_word
+    }
+
+    async fn until_the_last_word(&mut self, trip: &mut Trip) -> Result<Answer, Rejection> {
         loop {
             let now = Instant::now();
             let (place, way, now) = match self.next(trip, now) {
@@ -117,18 +122,14 @@ impl<'a> Tries<'a> {
                 Next::Done(last_word) => return last_word,
             };
             let is_first = self.tries == 0 && self.worst.is_none();
-            if is_first && group.throttle.refuses(trip.worker().random(), now) {
+            if is_first && self.plan.route.group.throttle.refuses(trip.worker().random(), now) {
                 let (alias, wait) = (self.plan.route.alias.clone(), Some(Duration::from_secs(1)));
                 return Err(Rejection::NoHealthyTarget { alias, wait });
             }
             match self.attempt(trip, place, way, now).await {
-                Ok(answer) => {
-                    group.throttle.accepted(Instant::now());
-                    return Ok(answer);
-                }
+                Ok(answer) => return Ok(answer),
                 Err(failed) => {
                     if let Some(answer) = self.take_in(trip, place, failed)? {
-                        group.throttle.accepted(Instant::now());
                         return Ok(answer);
                     }
                 }
@@ -186,9 +187,7 @@ impl<'a> Tries<'a> {
             Err(failure) => {
                 let ejected = visit.failed(&failure, now);
                 if failure.sample() != Some(Sample::Success) {
-                    let group = &self.plan.route.group;
-                    group.last_resort.failed(now);
-                    group.throttle.failed(now);
+                    self.plan.route.group.last_resort.failed(now);
                 }
                 let story = visit.story(n, failure.outcome(), failure.status, now);
                 trip.wasted(story, failure.is_unbilled());
@@ -231,6 +230,16 @@ impl<'a> Tries<'a> {
             return Ok(None);
         }
         self.last_word().map(Some)
+    }
+
+    /// Tells the throttle of the alias how the request has ended, if anybody was asked.
+    fn tell_throttle(&self, last_word: &Result<Answer, Rejection>) {
+        let throttle = &self.plan.route.group.throttle;
+        match last_word {
+            Ok(_) => throttle.accepted(Instant::now()),
+            Err(_) if self.tries > 0 => throttle.failed(Instant::now()),
+            Err(_) => {}
+        }
     }
 
     /// Whatever else stands there would be shown the same credential.

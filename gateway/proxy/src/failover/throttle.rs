@@ -58,8 +58,8 @@ impl Window {
 }
 
 impl Throttle {
-    /// Counts a request that is about to be sent; true when it is to be refused instead. `random` is 64
-    /// random bits.
+    /// True when a request that is about to be sent is to be refused instead. `random` is 64 random bits.
+    /// One that is sent counts when its end is known: those in flight are no evidence.
     pub(crate) fn refuses(&self, random: u64, now: Instant) -> bool {
         if !self.engaged.load(Ordering::Relaxed) {
             return false;
@@ -71,24 +71,30 @@ impl Throttle {
             return false;
         }
         let (requests, accepts) = window.sums(now);
-        window.part(now).requests += 1;
         if requests < ENOUGH {
             return false;
         }
         let lost = requests.saturating_sub(accepts.saturating_mul(2));
-        random % 1_000 < (lost * 1_000 / (requests + 1)).min(MOST_REFUSED)
+        let is_refused = random % 1_000 < (lost * 1_000 / (requests + 1)).min(MOST_REFUSED);
+        window.part(now).requests += u64::from(is_refused);
+        is_refused
     }
 
     /// An upstream has answered, be it with a refusal of what was asked.
     pub(crate) fn accepted(&self, now: Instant) {
         if self.engaged.load(Ordering::Relaxed) {
-            self.window.lock().part(now).accepts += 1;
+            let mut window = self.window.lock();
+            let part = window.part(now);
+            part.requests += 1;
+            part.accepts += 1;
         }
     }
 
-    /// An attempt has failed.
+    /// Every attempt of a request has failed.
     pub(crate) fn failed(&self, now: Instant) {
-        self.window.lock().failed = Some(now);
+        let mut window = self.window.lock();
+        window.failed = Some(now);
+        window.part(now).requests += 1;
         self.engaged.store(true, Ordering::Relaxed);
     }
 }
@@ -105,21 +111,31 @@ mod tests {
     #[test]
     fn while_half_of_them_succeed_nothing_is_refused() {
         let (throttle, now) = (Throttle::default(), Instant::now());
+        // It counts from the first failure on.
         throttle.failed(now);
+        throttle.accepted(now);
         for n in 0..1_000 {
             assert!(!throttle.refuses(0, now), "request {n}");
-            if n % 2 == 0 {
-                throttle.accepted(now);
+            match n % 2 {
+                0 => throttle.accepted(now),
+                _ => throttle.failed(now),
             }
         }
     }
 
     #[test]
-    fn when_all_fail_a_tenth_goes_on_and_two_minutes_later_it_is_forgotten() {
+    fn requests_in_flight_are_no_evidence() {
         let (throttle, now) = (Throttle::default(), Instant::now());
         throttle.failed(now);
+        assert!((0..10_000).all(|_| !throttle.refuses(0, now)));
+    }
+
+    #[test]
+    fn when_all_fail_a_tenth_goes_on_and_two_minutes_later_it_is_forgotten() {
+        let (throttle, now) = (Throttle::default(), Instant::now());
         for _ in 0..ENOUGH {
             assert!(!throttle.refuses(0, now), "few failures are no proof");
+            throttle.failed(now);
         }
         let refused_at_once = refused(&throttle, now);
         assert!((890..=900).contains(&refused_at_once), "{refused_at_once}");

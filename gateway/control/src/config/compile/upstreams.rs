@@ -181,7 +181,7 @@ fn zones(document: &Document, given: &file::Upstream) -> Vec<ZoneName> {
 
 fn probes(given: &file::Probes) -> Option<Probes> {
     let default = Probes::default();
-    given.enabled.unwrap_or(true).then(|| Probes {
+    given.enabled.then(|| Probes {
         idle: given.idle.map_or(default.idle, |span| span.0),
         open: given.open.map_or(default.open, |span| span.0),
         timeout: given.timeout.map_or(default.timeout, |span| span.0),

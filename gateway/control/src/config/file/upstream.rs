@@ -183,8 +183,9 @@ pub struct Timeouts {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Probes {
-    /// Whether it is looked at. Default: `true`.
-    pub enabled: Option<bool>,
+    /// Whether it is looked at. Each look is a row of the ledger. Default: `false`.
+    #[serde(default)]
+    pub enabled: bool,
     /// Silence after which it is looked at, and again. Default: `30s`.
     pub idle: Option<Span>,
     /// How often while its targets are left alone for their faults. Default: `5s`.
