@@ -70,7 +70,8 @@ fn snapshot(live: &Live, provider: SocketAddr) -> Snapshot {
         max_output_tokens: Some(1_000),
         may_drop: Box::default(),
         failover_versions: false,
-        retries: live.fleet.retries(&"chat".into()),
+        spill_on_saturation: false,
+        group: live.fleet.group(&"chat".into()),
     };
     let by_alias = std::iter::once(("chat".into(), Arc::new(route))).collect();
     Snapshot {
@@ -130,6 +131,7 @@ fn target(live: &Live, provider: SocketAddr) -> Target {
         model: MODEL.into(),
         weight: 1,
         version: None,
+        is_provisioned: false,
         price: Some(price()),
         place: Arc::new(Place {
             provider: "openai".into(),
@@ -170,6 +172,8 @@ fn upstream(live: &Live, provider: SocketAddr) -> Upstream {
         timeouts: Timeouts::default(),
         max_concurrency: None,
         configured: OperatorState::Enabled,
+        probes: None,
+        failback: tollgate_proxy::Failback::Auto,
         live: live.fleet.upstream(&UPSTREAM.into()),
         region_live: live.fleet.region(&"local".into()),
         pool_key: UPSTREAM.into(),

@@ -8,5 +8,6 @@ pub mod config;
 pub mod credentials;
 pub mod history;
 pub mod operate;
+pub mod probes;
 pub mod raises;
 pub mod reload;

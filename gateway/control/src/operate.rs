@@ -138,6 +138,7 @@ impl Operators {
                 if let Subject::Region(region) = subject {
                     self.end_failover(region, scene.now)?;
                 }
+                subject.take_back(&self.live);
             }
         }
         let mut detail = serde_json::json!({ "reason": order.reason, "until": until.map(rfc3339) });
@@ -178,7 +179,7 @@ impl Operators {
             return Err(OperateError::Unsound("a reset has a `reason` and nothing else".to_owned()));
         }
         for target in scene.snapshot.targets().filter(|target| target.upstream.name == *upstream) {
-            target.live.breaker(|breaker| breaker.reset());
+            target.live.reset();
             for hold in [&target.live.hold, &*target.fate, &*target.account] {
                 hold.reset();
             }

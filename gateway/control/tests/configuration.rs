@@ -254,8 +254,16 @@ fn semantic_faults_are_found_at_the_value_at_fault() {
             "11:15: models[0].fallback: `fallback` is not available yet",
         ),
         (
-            with("  - name: gpt\n", "  - name: gpt\n    balance: latency\n"),
-            "11:14: models[0].balance: the balance `latency` is not available yet",
+            with("  - name: gpt\n", "  - name: gpt\n    sensitivity: 10\n"),
+            "11:18: models[0].sensitivity: only `balance: latency` has a sensitivity",
+        ),
+        (
+            with("  - name: gpt\n", "  - name: gpt\n    balance: fastest\n"),
+            "11:14: models[0].balance: must be one of: p2c, weighted, latency, affinity",
+        ),
+        (
+            with("model: gpt-5", "model: gpt-5, weight: -1"),
+            "12:51: models[0].targets[0].weight: expected a whole number from 0 to",
         ),
         (
             with("  - name: gpt\n", "  - name: gpt\n    deployments: [d, d]\n"),

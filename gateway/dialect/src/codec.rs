@@ -128,6 +128,11 @@ pub trait Codec: Send + Sync {
     /// it: as a duration or as an instant.
     fn write_reset(&self, shown: &LimitShown, now: UnixMillis, text: &mut Vec<u8>);
 
+    /// Whether its upstreams list their models, for nothing, at the origin that serves them.
+    fn lists_for_free(&self) -> bool {
+        true
+    }
+
     /// The list of models, or with `one` that single model, in this dialect's shape.
     fn models(&self, names: &mut dyn Iterator<Item = &str>, one: Option<&str>) -> Vec<u8>;
 

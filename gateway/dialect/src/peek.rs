@@ -6,7 +6,10 @@
 //! measure). What else stands below is the upstream's to judge. It never recurses and never panics, and its
 //! cost is linear in the bytes.
 
-use std::{borrow::Cow, ops::Range};
+use std::{
+    borrow::Cow,
+    ops::{ControlFlow, Range},
+};
 
 use memchr::{memchr, memchr2};
 
@@ -58,6 +61,28 @@ pub(crate) fn members(
         }
         scan.expect(b',')?;
         scan.blanks();
+    }
+}
+
+/// Calls `visit` with the range of each element of an array, in order, until it says to stop. What is no
+/// array has no elements.
+pub(crate) fn elements(array: &[u8], mut visit: impl FnMut(Range<usize>) -> ControlFlow<()>) {
+    let mut scan = Scan { body: array, at: 0 };
+    scan.blanks();
+    if scan.peek() != Some(b'[') {
+        return;
+    }
+    loop {
+        scan.at += 1;
+        scan.blanks();
+        let Ok(value) = scan.value() else { return };
+        if visit(value).is_break() {
+            return;
+        }
+        scan.blanks();
+        if scan.peek() != Some(b',') {
+            return;
+        }
     }
 }
 

@@ -33,27 +33,33 @@ mod series;
 mod served;
 mod settle;
 
+mod health;
 mod live;
+mod probe;
 mod snapshot;
 mod unpriced;
 mod worker;
 
 pub use auth::{KeyDigest, KeyRing};
-pub use failover::{Breaker, BreakerState, Hold, LoadEstimate, RetryBudget, Sample};
+pub use failover::RetryBudget;
 pub use findings::{Finding, Findings};
+pub use health::{
+    Breaker, BreakerState, Change, Defect, Entered, Hold, LoadEstimate, Passing, Sample, Told, Way,
+};
 pub use listen::{BadCertificate, ListenerTls, server_tls};
 pub use live::{
-    Expired, Fleet, Live, ModelLive, Move, MoveCell, OperatorCell, OperatorState, Override, RegionLive,
-    TargetLive, TargetView, UpstreamLive,
+    Expired, Fleet, Group, Live, ModelLive, Move, MoveCell, OperatorCell, OperatorState, Override,
+    RegionLive, TargetLive, TargetView, UpstreamLive,
 };
 pub use objectives::{Aim, Counts, Objective, Objectives, Review, Subject, View, Window};
 pub use overload::{Crowd, Gate, Mark, Memory, Priority, ProjectLoad, Shed, Standing};
+pub use probe::{Attention, Probed, probe};
 pub use rejection::{Advice, Rejection, UpstreamCode};
 pub use route::{Share, forecast};
 pub use server::{DataPlane, Listen, StartError};
 pub use snapshot::{
-    Balance, ByName, EdgeLimits, InjectUsage, Prepared, Principal, Route, Routes, Snapshot, Target, Timeouts,
-    Upstream,
+    Balance, ByName, EdgeLimits, Failback, InjectUsage, Prepared, Principal, Probes, Route, Routes, Snapshot,
+    Target, Timeouts, Upstream, Waste,
 };
 pub use upstream::{
     ConnectError, Credential, CredentialCell, CredentialState, CredentialView, Fetched, Issued, Origin,

@@ -4,6 +4,7 @@
 //! Everything here is shared by all cores. Reads on the request path are an atomic load or a lock
 //! that is held for a few nanoseconds, never across an await.
 
+mod group;
 mod moved;
 mod operator;
 
@@ -12,7 +13,7 @@ use std::{
         Arc, Weak,
         atomic::{AtomicU32, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use dashmap::DashMap;
@@ -21,8 +22,8 @@ use tollgate_accounting::quota::Quotas;
 use tollgate_domain::{ModelAlias, Name, RegionName, UnixMillis, UpstreamModel, UpstreamName};
 
 use crate::{
-    failover::{Breaker, BreakerState, Hold, LoadEstimate, RetryBudget},
     findings::Findings,
+    health::{Breaker, BreakerState, Hold, LoadEstimate, Passing},
     objectives::Objectives,
     overload::{Gate, Room},
     served::ServedModels,
@@ -30,6 +31,7 @@ use crate::{
     upstream::CredentialCell,
 };
 
+pub use group::Group;
 pub use moved::{Move, MoveCell};
 pub use operator::{OperatorCell, OperatorState, Override};
 
@@ -124,6 +126,18 @@ pub struct TargetLive {
 struct Health {
     breaker: Breaker,
     load: LoadEstimate,
+    /// The region that it left on its own, where an operator has to say when it comes back.
+    left: Option<RegionName>,
+}
+
+/// What a choice goes by, in one look.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sight {
+    pub(crate) passing: Passing,
+    /// Mean time to the first content, fading while nothing is measured; `None` before the first.
+    pub(crate) ewma: Option<Duration>,
+    /// It waits for an operator to take it back.
+    pub(crate) is_away: bool,
 }
 
 impl TargetLive {
@@ -134,7 +148,11 @@ impl TargetLive {
             in_flight: AtomicU32::new(0),
             hold: Hold::default(),
             served: ServedModels::default(),
-            health: Mutex::new(Health { breaker: Breaker::default(), load: LoadEstimate::default() }),
+            health: Mutex::new(Health {
+                breaker: Breaker::default(),
+                load: LoadEstimate::default(),
+                left: None,
+            }),
         }
     }
 
@@ -148,6 +166,33 @@ impl TargetLive {
         act(&mut self.health.lock().load)
     }
 
+    /// What a choice goes by.
+    pub(crate) fn sight(&self, now: Instant) -> Sight {
+        let mut health = self.health.lock();
+        Sight {
+            passing: health.breaker.passing(now),
+            ewma: health.load.faded(now),
+            is_away: health.left.is_some(),
+        }
+    }
+
+    /// It has left on its own, and comes back by an operator's word only.
+    pub fn leave(&self, region: &RegionName) {
+        self.health.lock().left = Some(region.clone());
+    }
+
+    /// True while it waits for an operator's word.
+    pub fn is_away(&self) -> bool {
+        self.health.lock().left.is_some()
+    }
+
+    /// An operator forgets what it has failed in: its breaker closes, and it takes its traffic back.
+    pub fn reset(&self) {
+        let mut health = self.health.lock();
+        health.breaker.reset();
+        health.left = None;
+    }
+
     /// What an operator is shown.
     pub fn view(&self, now: Instant) -> TargetView {
         let mut health = self.health.lock();
@@ -155,7 +200,8 @@ impl TargetLive {
             in_flight: self.in_flight.load(Ordering::Relaxed),
             breaker: health.breaker.state(now),
             success_permille: health.breaker.success_permille(now),
-            ewma_ttft: health.load.value(now),
+            ewma_ttft: health.load.value(),
+            is_away: health.left.is_some(),
             hold: self.hold.until(now).map(|until| until.saturating_duration_since(now)),
         }
     }
@@ -171,9 +217,11 @@ pub struct TargetView {
     /// Successes per thousand samples of the last ten seconds; `None` without samples.
     pub success_permille: Option<u32>,
     /// Peak-weighted mean time to the first content event.
-    pub ewma_ttft: std::time::Duration,
+    pub ewma_ttft: Duration,
+    /// It is healthy again or on the way there, and waits for an operator's word.
+    pub is_away: bool,
     /// How much longer it is held.
-    pub hold: Option<std::time::Duration>,
+    pub hold: Option<Duration>,
 }
 
 /// Everything that calls can be sent to, by name.
@@ -185,7 +233,7 @@ pub struct Fleet {
     targets: DashMap<(UpstreamName, UpstreamModel), Arc<TargetLive>>,
     fate_groups: DashMap<Name, Arc<Hold>>,
     accounts: DashMap<Name, Arc<Hold>>,
-    retries: DashMap<Name, Arc<RetryBudget>>,
+    groups: DashMap<Name, Arc<Group>>,
     /// Of upstreams in use: one that is gone takes its secret with it.
     credentials: DashMap<Name, Weak<CredentialCell>>,
     /// How often something in flight was told to end; see [`OperatorCell::is_cut`].
@@ -242,11 +290,21 @@ impl Fleet {
         Arc::clone(&self.accounts.entry(name.clone()).or_default())
     }
 
-    /// The retry budget of an alias.
-    pub fn retries(&self, alias: &Name) -> Arc<RetryBudget> {
-        Arc::clone(
-            &self.retries.entry(alias.clone()).or_insert_with(|| Arc::new(RetryBudget::new(Instant::now()))),
-        )
+    /// What all requests of an alias share.
+    pub fn group(&self, alias: &Name) -> Arc<Group> {
+        Arc::clone(&self.groups.entry(alias.clone()).or_insert_with(|| Arc::new(Group::new(Instant::now()))))
+    }
+
+    /// Takes the targets back that left on their own, of those that are meant: by upstream, model and the
+    /// region they stood in.
+    pub fn take_back(&self, is_meant: impl Fn(&UpstreamName, &UpstreamModel, &RegionName) -> bool) {
+        for target in &self.targets {
+            let (upstream, model) = target.key();
+            let mut health = target.value().health.lock();
+            if health.left.as_ref().is_some_and(|region| is_meant(upstream, model, region)) {
+                health.left = None;
+            }
+        }
     }
 
     /// Where a credential is kept while it lives. `identity` tells whose it is and where it comes from:
@@ -347,6 +405,17 @@ mod tests {
         drop((first, other));
         let _again = fleet.credential(&"a".into());
         assert_eq!(fleet.credentials.len(), 1, "what nobody uses is not kept");
+    }
+
+    #[test]
+    fn a_target_that_has_left_is_taken_back_by_the_word_on_its_region() {
+        let fleet = Fleet::default();
+        let target = fleet.target(&"a".into(), &"m".into());
+        target.leave(&"eu".into());
+        fleet.take_back(|_, _, region| region.as_str() == "us");
+        assert!(target.is_away());
+        fleet.take_back(|_, _, region| region.as_str() == "eu");
+        assert!(!target.is_away());
     }
 
     #[test]

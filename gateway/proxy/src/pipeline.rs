@@ -428,7 +428,7 @@ async fn travel(passage: &mut Passage, fate: &Rc<Fate>) -> Result<Response<Body>
 }
 
 fn stamp(snapshot: &Snapshot) -> Stamp {
-    Stamp { currency: snapshot.currency.clone(), config_version: snapshot.version }
+    Stamp { currency: snapshot.currency.clone(), config_version: snapshot.version, waste: snapshot.waste }
 }
 
 /// The models that this key may call, in the dialect of the caller; from memory, no provider is asked.

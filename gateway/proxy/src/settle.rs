@@ -26,7 +26,7 @@ use crate::{
     intake::Prompt,
     overload::Presence,
     rejection::Rejection,
-    snapshot::{Principal, Target},
+    snapshot::{Principal, Target, Waste},
     worker::{Recorded, Worker},
 };
 
@@ -38,6 +38,7 @@ pub(crate) use row::{refused, unknown_caller};
 pub(crate) struct Stamp {
     pub(crate) currency: Name,
     pub(crate) config_version: u64,
+    pub(crate) waste: Waste,
 }
 
 /// What is asked, as far as rows tell it.

@@ -6,6 +6,8 @@
 //! references to those [live](crate::live) cells, which outlive it.
 
 mod prepared;
+#[cfg(test)]
+pub(crate) mod sample;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -21,8 +23,8 @@ use tollgate_domain::{
 
 use crate::{
     auth::KeyRing,
-    failover::Hold,
-    live::{ModelLive, OperatorCell, OperatorState, RegionLive, TargetLive, UpstreamLive},
+    health::Hold,
+    live::{Group, ModelLive, OperatorCell, OperatorState, RegionLive, TargetLive, UpstreamLive},
     overload::Standing,
     upstream::{Credential, Origin},
 };
@@ -45,6 +47,18 @@ pub struct Snapshot {
     pub upstreams: Vec<Arc<Upstream>>,
     /// What the edge accepts.
     pub edge: EdgeLimits,
+    /// Who bears what attempts without an answer have cost.
+    pub waste: Waste,
+}
+
+/// Who bears what attempts without an answer have cost.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Waste {
+    /// The operator: it stands beside the bill, and no budget moves.
+    #[default]
+    Platform,
+    /// The project that called: it is a part of its bill.
+    Project,
 }
 
 /// Bounds on what a client may send, and on what all of them may at once.
@@ -140,8 +154,11 @@ pub struct Route {
     pub may_drop: Box<[Box<str>]>,
     /// A failing call may be moved to another version of the model.
     pub failover_versions: bool,
-    /// Retries of this alias, one bucket for all its requests.
-    pub retries: Arc<crate::failover::RetryBudget>,
+    /// A level whose upstreams are near their configured concurrency gives a part of its traffic to the
+    /// next one before it is full.
+    pub spill_on_saturation: bool,
+    /// What all its requests share.
+    pub group: Arc<Group>,
     /// The operator's word on the alias.
     pub live: Arc<ModelLive>,
 }
@@ -152,6 +169,11 @@ impl Route {
     pub fn operator_state(&self) -> OperatorState {
         self.live.operator.state(OperatorState::default())
     }
+
+    /// True when an operator has its requests sent whatever breakers and holds say.
+    pub(crate) fn is_forced(&self) -> bool {
+        self.operator_state() == OperatorState::Forced
+    }
 }
 
 /// How a target is chosen within a level.
@@ -160,8 +182,25 @@ pub enum Balance {
     /// Two random targets, the less loaded one.
     #[default]
     P2c,
-    /// By weight alone.
+    /// In turns, by weight alone.
     Weighted,
+    /// In turns among the fastest.
+    Latency {
+        /// Hundredths by which a target may be slower than the best one.
+        sensitivity: u32,
+    },
+    /// The same target for the same conversation, whose prefix it has cached.
+    Affinity,
+}
+
+/// How a target whose breaker has opened gets its traffic back.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Failback {
+    /// By itself, on a ramp, once it has shown to be healthy.
+    #[default]
+    Auto,
+    /// When an operator says so; until then it serves only what nobody else can.
+    Manual,
 }
 
 /// An upstream plus the model it serves.
@@ -174,6 +213,8 @@ pub struct Target {
     pub version: Option<ModelVersion>,
     /// Share within its level, at least 1.
     pub weight: u32,
+    /// Paid for whether it is used or not: filled before the others of its level.
+    pub is_provisioned: bool,
     /// Its dated prices; `None` is served but unpriced.
     pub price: Option<PriceLine>,
     /// Names that the ledger row carries.
@@ -210,6 +251,11 @@ impl Target {
         [&upstream.region_live.operator, &upstream.live.operator, &self.live.operator]
             .into_iter()
             .any(OperatorCell::is_cut)
+    }
+
+    /// Every wait that keeps requests from it: its own, that of its fate group, that of its account.
+    pub(crate) fn holds(&self) -> [&Hold; 3] {
+        [&self.live.hold, &self.fate, &self.account]
     }
 
     /// True when an operator sends requests there whatever its breaker and holds say.
@@ -252,6 +298,10 @@ pub struct Upstream {
     pub max_concurrency: Option<u32>,
     /// State from the file; an operator's override stands above it.
     pub configured: OperatorState,
+    /// When it is looked at although nobody asks it; `None` is never.
+    pub probes: Option<Probes>,
+    /// How its targets get their traffic back after an outage.
+    pub failback: Failback,
     /// In-flight count, operator state.
     pub live: Arc<UpstreamLive>,
     /// Operator state of the region.
@@ -260,6 +310,23 @@ pub struct Upstream {
     pub pool_key: Arc<str>,
     /// TLS towards it, when the scheme is https.
     pub tls: Option<Arc<rustls::ClientConfig>>,
+}
+
+/// When an upstream is looked at although nobody asks it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Probes {
+    /// After so much silence, and again after as much.
+    pub idle: Duration,
+    /// So often while its targets are left alone for their faults.
+    pub open: Duration,
+    /// How long a look may take.
+    pub timeout: Duration,
+}
+
+impl Default for Probes {
+    fn default() -> Self {
+        Self { idle: Duration::from_secs(30), open: Duration::from_secs(5), timeout: Duration::from_secs(2) }
+    }
 }
 
 /// When the gateway asks a chat stream for its usage.
@@ -334,6 +401,7 @@ impl Snapshot {
             regions: Vec::new(),
             upstreams: Vec::new(),
             edge: EdgeLimits::default(),
+            waste: Waste::default(),
         }
     }
 

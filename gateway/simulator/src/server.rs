@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::answer::{self, Plan, Stamp};
 use crate::book::{Book, Entry};
-use crate::{Behaviour, Fault, Incoming, Keep, Options, Refusal, Script, control, wire};
+use crate::{Behaviour, Fault, Incoming, Keep, Operation, Options, Refusal, Script, control, wire};
 
 /// How a simulator is stopped.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -287,6 +287,9 @@ impl Shared {
         {
             return (plan, None);
         }
+        if incoming.operation == Operation::Models {
+            return (self.list(incoming), None);
+        }
         let mut entry = self.book.open(incoming, self.started.elapsed());
         let behaviour = self.behaviour.read().clone();
         let script = self.decide(incoming, entry.number, &behaviour);
@@ -295,6 +298,13 @@ impl Shared {
         let plan = answer::compose(&self.options.name, credential, &stamp, incoming, script, &behaviour);
         entry.answered(&plan, stamp.request_id);
         (plan, Some(entry))
+    }
+
+    /// A list of models is free: it stands in no book, and takes no script from a call.
+    fn list(&self, incoming: &Incoming) -> Plan {
+        let (name, credential) = (&self.options.name, self.options.credential.as_deref());
+        let behaviour = self.behaviour.read().clone();
+        answer::compose(name, credential, &Stamp::new(name, 0), incoming, Script::usual(), &behaviour)
     }
 
     fn decide(&self, incoming: &Incoming, number: u64, behaviour: &Behaviour) -> Script {

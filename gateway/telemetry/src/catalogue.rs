@@ -69,6 +69,10 @@ catalogue! {
         "Further attempts after a failed one, by the reason for them and their result.";
     BREAKER_STATE = "tollgate_breaker_state", Kind::Gauge,
         "0 closed (passes), 1 half-open (probes), 2 open (refuses).";
+    BREAKER_CHANGES = "tollgate_breaker_transitions_total", Kind::Counter,
+        "Changes of a breaker's state, by the state that it came to and why.";
+    PROBES = "tollgate_probes_total", Kind::Counter,
+        "Looks at upstreams that are idle or left alone, by outcome.";
     HOLD = "tollgate_hold_seconds_total", Kind::FractionalCounter,
         "Time for which an upstream asked to be left alone.";
     CREDENTIAL_USABLE = "tollgate_credential_usable", Kind::Gauge,

@@ -17,6 +17,6 @@ pub use series::{
     BreakerSeries, BreakerState, BudgetSeries, BurnRateSeries, ConfigSeries, CredentialSeries, HeldSeries,
     JournalDiskSeries, JournalSeries, JournalState, LoaderSeries, QuotaSeries, RegionSeries, RegionState,
     ReloadResult, RequestFacts, RequestLabels, RequestSeries, ReservationSeries, RetrySeries, ShedSeries,
-    UnpricedSeries, UpstreamSeries, alert_made, alert_tried, build_info, recovered_requests,
-    residency_violated, served_model_changed,
+    UnpricedSeries, UpstreamSeries, alert_made, alert_tried, breaker_changed, build_info, probed,
+    recovered_requests, residency_violated, served_model_changed,
 };

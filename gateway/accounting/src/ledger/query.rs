@@ -307,19 +307,19 @@ impl UsageGroup {
         }
     }
 
-    /// Counts a row. A refusal is only counted; corrections and fixed costs add their amounts but
-    /// are no requests.
+    /// Counts a row. A refusal is only counted; corrections, fixed costs and what the gateway asks by
+    /// itself add their amounts but are no requests.
     pub fn count(&mut self, entry: &Entry) {
         match entry.kind {
             Kind::Refusal => {
                 self.refusals += 1;
                 return;
             }
-            Kind::Usage | Kind::Probe => {
+            Kind::Usage => {
                 self.requests += 1;
                 self.unpriced_requests += u64::from(entry.flags.contains(Flags::UNPRICED));
             }
-            Kind::Adjustment | Kind::Fixed => {}
+            Kind::Adjustment | Kind::Fixed | Kind::Probe => {}
         }
         let usage = &entry.usage;
         self.input_tokens = self.input_tokens.saturating_add(usage.input_tokens());

@@ -11,12 +11,13 @@ use std::{
 };
 
 use anyhow::Context;
-use tollgate_accounting::ledger::{Journal, LedgerStore, Loader};
+use tollgate_accounting::ledger::{Journal, LedgerStore, Loader, Postings};
 use tollgate_control::{
     alerts::{self, Watched},
     capacity::CapacityClerk,
     credentials::{self, Keeper},
     operate::Operators,
+    probes::{self, Prober},
     reload::Reloader,
 };
 use tollgate_proxy::{BreakerState, Live, OperatorState};
@@ -80,6 +81,10 @@ impl Background {
         background.spawn("credentials", move |stop| keep_credentials(running, runtime, &stop))?;
         let (running, gated) = (Arc::clone(reloader), Arc::clone(live));
         background.spawn("memory", move |stop| memory_watch::run(&gated, &running, &stop))?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.context("runtime of the probes")?;
+        let (running, postings) = (Arc::clone(reloader), books.postings());
+        background.spawn("probes", move |stop| look_at_upstreams(&running, &postings, runtime, &stop))?;
         let (reloader, live) = (Arc::clone(reloader), Arc::clone(live));
         let operators = Arc::clone(&stewards.operators);
         background.spawn("housekeeping", move |stop| {
@@ -155,6 +160,32 @@ fn keep_credentials(reloader: Arc<Reloader>, runtime: tokio::runtime::Runtime, s
         seed: std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), ()),
     };
     runtime.block_on(credentials::keep(keeper, goes_on));
+    runtime.shutdown_background();
+}
+
+fn look_at_upstreams(
+    reloader: &Reloader,
+    postings: &Postings,
+    runtime: tokio::runtime::Runtime,
+    stop: &Receiver<()>,
+) {
+    let goes_on = || matches!(stop.try_recv(), Err(TryRecvError::Empty));
+    let snapshot = reloader.snapshot();
+    let running = reloader.running();
+    let prober = Prober {
+        snapshot: || snapshot.load_full(),
+        record: |row| {
+            // What was found is in force all the same; a journal that takes nothing says so itself.
+            if let Err(error) = postings.post(&[row]) {
+                tracing::debug!(%error, "a probe's row was not kept");
+            }
+        },
+        organization: running.settings.organization.clone(),
+        instance: running.settings.instance.clone(),
+        clock: wall_clock,
+        seed: std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), ()),
+    };
+    runtime.block_on(probes::watch(prober, goes_on));
     runtime.shutdown_background();
 }
 

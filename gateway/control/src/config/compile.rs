@@ -23,7 +23,7 @@ use tollgate_accounting::{
     quota::{Calendar, Quotas, Scope},
 };
 use tollgate_domain::{Name, UnixMillis};
-use tollgate_proxy::{EdgeLimits, Live, Snapshot};
+use tollgate_proxy::{EdgeLimits, Live, Snapshot, Waste};
 
 pub use self::{
     ledger::LedgerPlace,
@@ -32,6 +32,7 @@ pub use self::{
 pub(super) use self::{routes::version_of, upstreams::dialect as dialect_of};
 use super::{
     document::Document,
+    file,
     problem::{Errors, Problem},
 };
 
@@ -79,6 +80,10 @@ pub fn compile(document: &Document, version: u64, pepper: [u8; 32], live: &Live)
         regions: regions.collect(),
         upstreams: upstreams.values().map(|endpoint| Arc::clone(&endpoint.upstream)).collect(),
         edge,
+        waste: match document.file.waste {
+            file::Waste::Platform => Waste::Platform,
+            file::Waste::Project => Waste::Project,
+        },
     });
     let prices = Arc::new(prices);
     let sources = upstreams.values().filter_map(|endpoint| endpoint.source.clone()).collect();

@@ -42,7 +42,9 @@ pub use self::{
     quantities::{Instant, Percent, Share, Size, Span},
     secret::SecretText,
     team::{Key, Limits, Project, StoredPrompt, Team},
-    upstream::{Api, Dialect, InjectStreamUsage, Region, State, Timeouts, Upstream, UpstreamTls},
+    upstream::{
+        Api, Dialect, Failback, InjectStreamUsage, Probes, Region, State, Timeouts, Upstream, UpstreamTls,
+    },
 };
 
 /// Configuration of a Tollgate gateway.
@@ -121,11 +123,25 @@ pub struct ConfigFile {
     /// Rates of exchange for prices in other currencies. Default: none.
     #[serde(default)]
     pub fx: Vec<ExchangeRate>,
+    /// Who bears what attempts without an answer have cost. Default: `platform`.
+    #[serde(default)]
+    pub waste: Waste,
     /// Who bears what nobody of the teams has caused.
     #[serde(default)]
     pub allocation: AllocationSection,
     /// Several gateways that share limits. Not available yet.
     pub fleet: Option<Later>,
+}
+
+/// Who bears what attempts without an answer have cost.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq)]
+#[serde(rename_all = "snake_case")]
+pub enum Waste {
+    /// The operator: it stands in the row beside the cost, and no budget moves.
+    #[default]
+    Platform,
+    /// The project that called: it is a part of the call's cost.
+    Project,
 }
 
 /// Where budget periods and months begin.

@@ -81,6 +81,17 @@ impl Subject {
         self.with_cell(live, OperatorCell::word)
     }
 
+    /// Targets that left on their own and wait for an operator's word have it now.
+    pub(super) fn take_back(&self, live: &Live) {
+        live.fleet.take_back(|upstream, model, region| match self {
+            Self::Region(name) => name == region,
+            Self::Upstream(name) => name == upstream,
+            Self::Target(at, of) => at == upstream && of == model,
+            // A word on an alias is none on the targets that it shares with others.
+            Self::Model(_) => false,
+        });
+    }
+
     fn with_cell<R>(&self, live: &Live, act: impl FnOnce(&OperatorCell) -> R) -> R {
         match self {
             Self::Region(name) => act(&live.fleet.region(name).operator),

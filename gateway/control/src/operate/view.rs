@@ -46,6 +46,8 @@ pub struct View {
     pub in_flight: u32,
     /// `closed`, `half_open` or `open`.
     pub breaker: &'static str,
+    /// It has left on its own, is used where nothing else is, and comes back when it is enabled or reset.
+    pub awaits_operator: bool,
     /// Until when a throttle or a fault of configuration keeps requests away.
     pub hold_until: Option<String>,
     /// Mean time to the first content, recent and slow ones weighing more; null before the first.
@@ -256,6 +258,7 @@ impl Part {
             until: word.as_ref().and_then(|word| word.until).map(rfc3339),
             in_flight: self.in_flight,
             breaker: health.breaker.as_str(),
+            awaits_operator: health.is_away,
             hold_until: health.hold_until.map(rfc3339),
             ewma_ttft_ms: health.ewma_ttft.map(|ttft| u64::try_from(ttft.as_millis()).unwrap_or(u64::MAX)),
             success_rate: health.success_permille.map(|permille| f64::from(permille) / 1_000.0),
@@ -275,6 +278,7 @@ fn zones<'a>(upstreams: impl IntoIterator<Item = &'a Upstream>) -> Vec<String> {
 
 struct Health {
     breaker: BreakerState,
+    is_away: bool,
     hold_until: Option<UnixMillis>,
     ewma_ttft: Option<Duration>,
     success_permille: Option<u32>,
@@ -283,8 +287,13 @@ struct Health {
 impl Health {
     /// The worst figure of each sort among the targets; of none, a healthy one.
     fn worst(targets: &[&Arc<Target>], now: Now) -> Self {
-        let healthy =
-            Self { breaker: BreakerState::Closed, hold_until: None, ewma_ttft: None, success_permille: None };
+        let healthy = Self {
+            breaker: BreakerState::Closed,
+            is_away: false,
+            hold_until: None,
+            ewma_ttft: None,
+            success_permille: None,
+        };
         targets.iter().map(|target| Self::of(target, now)).fold(healthy, Self::worse)
     }
 
@@ -294,6 +303,7 @@ impl Health {
         let hold = shared.map(|until| until.saturating_duration_since(now.mono)).chain(view.hold).max();
         Self {
             breaker: view.breaker,
+            is_away: view.is_away,
             hold_until: hold.map(|left| now.wall.plus(i64::try_from(left.as_millis()).unwrap_or(i64::MAX))),
             ewma_ttft: (!target.live.load(|load| load.is_new())).then_some(view.ewma_ttft),
             success_permille: view.success_permille,
@@ -308,6 +318,7 @@ impl Health {
             } else {
                 self.breaker
             },
+            is_away: self.is_away || other.is_away,
             hold_until: self.hold_until.max(other.hold_until),
             ewma_ttft: self.ewma_ttft.max(other.ewma_ttft),
             success_permille: lower(self.success_permille, other.success_permille),

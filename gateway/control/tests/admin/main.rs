@@ -13,7 +13,7 @@ use std::sync::atomic::Ordering;
 
 use serde_json::{Value, json};
 use tollgate_control::{admin::Check, operate::Restored};
-use tollgate_proxy::{OperatorState, Sample};
+use tollgate_proxy::{Entered, OperatorState, Sample};
 
 use crate::fixture::{Gateway, millis};
 
@@ -320,6 +320,25 @@ async fn what_cannot_be_kept_is_not_done() {
 }
 
 #[tokio::test]
+async fn a_target_that_waits_for_an_operator_comes_back_by_the_word_on_what_it_is_part_of() {
+    let gateway = Gateway::new();
+    let words =
+        ["/api/v1/regions/us/enable", "/api/v1/upstreams/openai/enable", "/api/v1/upstreams/openai/reset"];
+    for word in words {
+        for target in gateway.reloader.snapshot().load().targets() {
+            target.live.leave(&target.upstream.region);
+        }
+        let view = gateway.get("/api/v1/upstreams/openai", "eyes").await.json();
+        assert_eq!(view["awaits_operator"], json!(true), "{view}");
+        gateway.call("POST", word, "ops", r#"{"reason": "it is well again"}"#).await;
+        for (upstream, waits) in [("openai", false), ("aoai-eu", true)] {
+            let view = gateway.get(&format!("/api/v1/upstreams/{upstream}"), "eyes").await.json();
+            assert_eq!(view["awaits_operator"], json!(waits), "{word}: {view}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn an_upstream_shows_the_worst_of_its_targets_until_it_is_reset() {
     let gateway = Gateway::new();
     let now = std::time::Instant::now();
@@ -331,7 +350,7 @@ async fn an_upstream_shows_the_worst_of_its_targets_until_it_is_reset() {
         .filter(|target| target.upstream.name.as_str() == "openai")
     {
         for _ in 0..20 {
-            target.live.breaker(|breaker| breaker.sample(Sample::Fault, 0, now));
+            target.live.breaker(|breaker| breaker.sample(Sample::Fault, Entered::Freely, 0, now));
         }
         target.live.hold.throttled(Some(std::time::Duration::from_secs(50)), 0, now);
     }

@@ -120,6 +120,11 @@ impl Codec for Bedrock {
         openai::reply::write_wait(shown.reset_after, text);
     }
 
+    /// Amazon lists its models at another origin than the one that runs them.
+    fn lists_for_free(&self) -> bool {
+        false
+    }
+
     fn models(&self, names: &mut dyn Iterator<Item = &str>, one: Option<&str>) -> Vec<u8> {
         reply::models(names, one)
     }

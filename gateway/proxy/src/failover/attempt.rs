@@ -64,6 +64,10 @@ pub(super) enum Reply {
 }
 
 impl Reply {
+    pub(super) fn is_stream(&self) -> bool {
+        matches!(self, Self::Stream(_))
+    }
+
     pub(super) fn status(&self) -> u16 {
         match self {
             Self::Plain(plain) => plain.status.as_u16(),
@@ -125,6 +129,11 @@ pub(super) async fn run(
         upstream::build(outgoing, target, proof, wall_clock()).ok_or_else(|| Failure::of(Class::Protocol))?;
     progress.sends();
     let (response, exchange) = send(connection, request, target, envelope.head.stream).await?;
+    let limits = target.upstream.dialect.codec().limit_names();
+    if let Some(wait) = limits.spent(&text_of(response.headers()), wall_clock()) {
+        // The answer itself may be a good one; the next request would not get any.
+        target.live.hold.used_up(wait, Instant::now());
+    }
     let received =
         Received { worker, target, envelope, progress, response, exchange, operation, way, dropped, call };
     match received.response.status() {
@@ -312,7 +321,9 @@ impl Received<'_> {
         // An error without its body is still an error; its status has been told.
         let body = timeout(ERROR_PATIENCE, reading).await.ok().and_then(Result::ok).unwrap_or_default();
         let codec = self.target.upstream.dialect.codec();
-        let hint = wait_hint(&head.headers, wall_clock().get()).or_else(|| codec.wait(&body));
+        let hint = wait_hint(&head.headers, wall_clock().get())
+            .or_else(|| codec.wait(&body))
+            .or_else(|| codec.limit_names().spent(&text_of(&head.headers), wall_clock()));
         let fault = match codec.fault_with(status, &body, &text_of(&head.headers)) {
             // A 503 that says when to come back is an overload, not a defect.
             Fault::Server if status == 503 && hint.is_some() => Fault::Overloaded,

@@ -9,8 +9,8 @@ use bytes::Bytes;
 use http::HeaderMap;
 use tollgate_dialect::Fault;
 
-use super::breaker::Sample;
 use crate::{
+    health::{Defect, Sample},
     rejection::{Rejection, UpstreamCode},
     upstream::ConnectError,
 };
@@ -84,6 +84,8 @@ pub(crate) enum Retry {
     Charged,
     /// Yes, also on the same target, after a pause.
     SameTarget,
+    /// Yes, and it costs no retry: what is paid for is full, and the rest goes where it can.
+    Overflow,
 }
 
 /// What a throttle holds.
@@ -187,9 +189,19 @@ impl Failure {
         )
     }
 
-    /// True when an operator has to look: it will not pass by itself.
-    pub(crate) fn is_alarm(&self) -> bool {
-        matches!(self.class, Class::Said(Fault::AccountExhausted | Fault::Credential | Fault::ModelMissing))
+    /// True when the target throttles.
+    pub(crate) fn is_throttle(&self) -> bool {
+        self.class == Class::Said(Fault::Throttled)
+    }
+
+    /// What an operator has to mend: it will not pass by itself.
+    pub(crate) fn defect(&self) -> Option<Defect> {
+        match self.class {
+            Class::Said(Fault::AccountExhausted) => Some(Defect::Account),
+            Class::Said(Fault::Credential) => Some(Defect::Credential),
+            Class::Said(Fault::ModelMissing) => Some(Defect::Model),
+            _ => None,
+        }
     }
 
     /// The name in rows and metrics.
@@ -292,6 +304,9 @@ impl Failure {
     fn said(&self, fault: Fault) -> Rejection {
         let upstream =
             |code, message: &str| Rejection::Upstream { code, message: message.to_owned(), wait: self.hint };
+        // Whatever the upstream says about waiting: only an operator can help.
+        let lasting =
+            |code, message: &str| Rejection::Upstream { code, message: message.to_owned(), wait: None };
         match fault {
             Fault::Throttled => Rejection::Upstream {
                 code: UpstreamCode::Saturated,
@@ -304,12 +319,10 @@ impl Failure {
                 wait: Some(self.hint.unwrap_or(Duration::from_secs(1))),
             },
             Fault::AccountExhausted => {
-                upstream(UpstreamCode::AccountExhausted, "the upstream account has no quota left")
+                lasting(UpstreamCode::AccountExhausted, "the upstream account has no quota left")
             }
-            Fault::Credential => {
-                upstream(UpstreamCode::Auth, "the upstream refused the gateway's credential")
-            }
-            Fault::ModelMissing => upstream(
+            Fault::Credential => lasting(UpstreamCode::Auth, "the upstream refused the gateway's credential"),
+            Fault::ModelMissing => lasting(
                 UpstreamCode::Misconfigured,
                 "the upstream does not know the model that the gateway asked for",
             ),
@@ -437,6 +450,16 @@ mod tests {
             assert_eq!(failure.sample(), sample, "{class:?}");
             assert_eq!(failure.hold().map(|(scope, _)| scope), hold, "{class:?}");
             assert_eq!(failure.rejection().code(), code, "{class:?}");
+        }
+    }
+
+    /// Whatever an upstream says about waiting: a client that comes back finds the same.
+    #[test]
+    fn what_only_an_operator_can_mend_is_not_worth_a_retry() {
+        for fault in [Fault::AccountExhausted, Fault::Credential, Fault::ModelMissing] {
+            let hint = Some(Duration::from_secs(5));
+            let failure = Failure { hint, ..Failure::of(Class::Said(fault)) };
+            assert_eq!(failure.rejection().advice(), crate::rejection::Advice::GiveUp, "{fault:?}");
         }
     }
 

@@ -4,13 +4,12 @@
 //! or a stream whose first content event is in hand. A failure before that is not the client's
 //! problem while a permitted, healthy target is left; after it, nothing is ever sent again.
 
+mod allowance;
 mod attempt;
-mod breaker;
 mod commit;
 mod failure;
-mod hold;
-mod load;
 mod retries;
+mod throttle;
 mod visit;
 mod wording;
 
@@ -22,33 +21,33 @@ use std::{
 };
 
 use smallvec::SmallVec;
+use tollgate_dialect::Fault;
 use tollgate_domain::UpstreamName;
 use tollgate_telemetry::UpstreamSeries;
 
 use crate::{
     edge::row_millis,
+    health::{Sample, Way},
     intake::Envelope,
     overload::Seat,
     rejection::Rejection,
-    route::{self, Choice, RoutePlan},
+    route::{self, Asker, Choice, RoutePlan},
     settle::{Server, Trip},
+    snapshot::{Balance, Principal},
     worker::Worker,
 };
 
-pub use breaker::{Breaker, BreakerState, Sample};
-pub use hold::Hold;
-pub use load::LoadEstimate;
 pub use retries::RetryBudget;
 
 pub(crate) use attempt::{Answer, upstream_request_id};
 pub(crate) use commit::Stream;
 pub(crate) use failure::{Class, Failure, Passed};
+pub(crate) use throttle::Throttle;
 pub(crate) use visit::Visit;
 
+use allowance::{Allowance, Fallen, Grant};
 use failure::Retry;
 
-/// Attempts that may have cost something.
-const MOST_ATTEMPTS: usize = 3;
 /// Attempts in all, so that dead targets do not hide a live one.
 const MOST_TRIES: usize = 8;
 /// So much time an attempt needs at least.
@@ -80,17 +79,16 @@ struct Tries<'a> {
     deadline: Instant,
     /// Places in the plan that have failed.
     failed: SmallVec<[usize; 4]>,
-    /// The one place that may be tried again, after a pause.
+    /// The one place that is tried again next, after a pause.
     again: Option<usize>,
     /// The first place whose slots were all taken.
     full: Option<usize>,
     /// A slot is waited for once only.
     has_waited: bool,
-    /// Attempts that count towards the most.
-    charged: usize,
+    allowance: Allowance,
     tries: usize,
-    used_free: bool,
-    used_once: bool,
+    /// What this conversation's requests have in common, where the route goes by it.
+    affinity: Option<u64>,
     worst: Option<Failure>,
 }
 
@@ -106,35 +104,47 @@ impl<'a> Tries<'a> {
             again: None,
             full: None,
             has_waited: false,
-            charged: 0,
+            allowance: Allowance::default(),
             tries: 0,
-            used_free: false,
-            used_once: false,
+            affinity: affinity(plan, trip.principal(), envelope),
             worst: None,
         }
     }
 
     async fn run(&mut self, trip: &mut Trip) -> Result<Answer, Rejection> {
-        self.plan.route.retries.earn();
+        self.plan.route.group.retries.earn();
+        let last_word = self.until_the_last_word(trip).await;
+        self.tell_throttle(&last_word);
+        last_word
+    }
+
+    async fn until_the_last_word(&mut self, trip: &mut Trip) -> Result<Answer, Rejection> {
         loop {
             let now = Instant::now();
-            let (place, seat, now) = match self.next(trip, now) {
-                Next::Try(place) => (place, self.seat(trip, place), now),
+            let (place, way, seat, now) = match self.next(trip, now) {
+                Next::Try(place, way) => (place, way, self.seat(trip, place), now),
                 Next::TryAfter(place, pause) => {
-                    tokio::time::sleep(pause).await;
-                    (place, self.seat(trip, place), Instant::now())
+                    if !pause.is_zero() {
+                        tokio::time::sleep(pause).await;
+                    }
+                    (place, Way::Usual, self.seat(trip, place), Instant::now())
                 }
-                Next::WaitAt(place) => (place, self.wait(trip, place, now).await, Instant::now()),
+                Next::WaitAt(place) => (place, Way::Usual, self.wait(trip, place, now).await, Instant::now()),
                 Next::Done(last_word) => return last_word,
             };
+            let is_first = self.tries == 0 && self.worst.is_none();
+            if is_first && self.plan.route.group.throttle.refuses(trip.worker().random(), now) {
+                let (alias, wait) = (self.plan.route.alias.clone(), Some(Duration::from_secs(1)));
+                return Err(Rejection::NoHealthyTarget { alias, wait });
+            }
             let attempted = match seat {
-                Ok(seat) => self.attempt(trip, place, seat, now).await,
-                Err(saturated) => Err(saturated),
+                Ok(seat) => self.attempt(trip, place, (seat, way), now).await,
+                Err(failure) => Err(Failed { failure, ejected: false }),
             };
             match attempted {
                 Ok(answer) => return Ok(answer),
-                Err(failure) => {
-                    if let Some(answer) = self.take_in(trip, place, failure)? {
+                Err(failed) => {
+                    if let Some(answer) = self.take_in(trip, place, failed)? {
                         return Ok(answer);
                     }
                 }
@@ -173,14 +183,14 @@ impl<'a> Tries<'a> {
         &mut self,
         trip: &mut Trip,
         place: usize,
-        seat: Option<Seat>,
+        (seat, way): (Option<Seat>, Way),
         now: Instant,
-    ) -> Result<Answer, Failure> {
+    ) -> Result<Answer, Failed> {
         let candidate = &self.plan.candidates[place];
         let worker = trip.worker().clone();
-        let entered = Visit::enter(&worker, &self.plan.route, &candidate.target, seat, now);
+        let entered = Visit::enter(&worker, &self.plan.route, &candidate.target, (seat, way), now);
         let Some(mut visit) = entered else {
-            return Err(Failure::of(Class::Saturated));
+            return Err(Failed { failure: Failure::of(Class::Saturated), ejected: false });
         };
         self.tries += 1;
         let n = u16::try_from(self.tries).unwrap_or(u16::MAX);
@@ -205,7 +215,10 @@ impl<'a> Tries<'a> {
         let now = Instant::now();
         match outcome.unwrap_or_else(|| Err(Failure::of(Class::Deadline))) {
             Ok(reply) => {
-                visit.answered(now);
+                match reply.is_stream() {
+                    true => visit.began_to_answer(now),
+                    false => visit.answered(now),
+                }
                 let mut story = visit.story(n, "ok", Some(reply.status()), now);
                 let upstream_request_id = reply.upstream_request_id();
                 story.upstream_request_id.clone_from(&upstream_request_id);
@@ -216,10 +229,13 @@ impl<'a> Tries<'a> {
                 Ok(reply.answer(visit))
             }
             Err(failure) => {
-                visit.failed(&failure, now);
+                let ejected = visit.failed(&failure, now);
+                if failure.sample() != Some(Sample::Success) {
+                    self.plan.route.group.last_resort.failed(now);
+                }
                 let story = visit.story(n, failure.outcome(), failure.status, now);
                 trip.wasted(story, failure.is_unbilled());
-                Err(failure)
+                Err(Failed { failure, ejected })
             }
         }
     }
@@ -229,42 +245,58 @@ impl<'a> Tries<'a> {
         &mut self,
         trip: &mut Trip,
         place: usize,
-        failure: Failure,
+        Failed { failure, ejected }: Failed,
     ) -> Result<Option<Answer>, Rejection> {
-        let retry = failure.retry();
-        let retries = trip.worker().series.borrow_mut().retries();
+        let target = &self.plan.candidates[place].target;
         let moves = self.plan.candidates.len() > self.failed.len() + 1;
-        let may_go_on = match retry {
-            Retry::Never => false,
-            // Nothing was sent, and it is asked for once more at most.
-            _ if failure.class == Class::Saturated => true,
-            Retry::Free if !self.used_free || moves => {
-                // Connection loss on another target does not count: dead targets must not hide a live one.
-                self.used_free = true;
-                true
-            }
-            Retry::Once if self.used_once => false,
-            Retry::Free | Retry::Once | Retry::Charged | Retry::SameTarget => {
-                self.used_once |= retry == Retry::Once;
-                self.charged += 1;
-                let granted = self.charged < MOST_ATTEMPTS && self.plan.route.retries.take(Instant::now());
-                retries.record(failure.outcome(), if granted { "granted" } else { "refused" });
-                granted
-            }
+        let retry = match failure.retry() {
+            Retry::Charged if target.is_provisioned && failure.is_throttle() => Retry::Overflow,
+            retry => retry,
         };
+        let fallen = Fallen { retry, moves, ejected };
+        let grant = match failure.class {
+            // Nothing was sent, and a slot is waited for once at most.
+            Class::Saturated => Grant::Free,
+            _ => self.allowance.after(fallen, &self.plan.route.group.retries, Instant::now()),
+        };
+        if let Some(result) = grant.result() {
+            trip.worker().series.borrow_mut().retries().record(failure.outcome(), result);
+        }
         let same = matches!(failure.class, Class::Unprocessed) || retry == Retry::SameTarget;
         let only = self.plan.candidates.len() == 1 && matches!(failure.class, Class::Connect(_));
         let again = (same || only) && !self.failed.contains(&place);
         self.failed.push(place);
         self.again = again.then_some(place);
+        if failure.class == Class::Said(Fault::Credential) {
+            self.leave_out_all_of(&target.upstream.name);
+        }
         let keep = self.worst.as_ref().is_none_or(|worst| failure.rank() >= worst.rank());
         if keep {
             self.worst = Some(failure);
         }
-        if may_go_on && self.tries < MOST_TRIES && self.has_time() {
+        if grant.goes_on() && self.tries < MOST_TRIES && self.has_time() {
             return Ok(None);
         }
         self.last_word().map(Some)
+    }
+
+    /// Tells the throttle of the alias how the request has ended, if anybody was asked.
+    fn tell_throttle(&self, last_word: &Result<Answer, Rejection>) {
+        let throttle = &self.plan.route.group.throttle;
+        match last_word {
+            Ok(_) => throttle.accepted(Instant::now()),
+            Err(_) if self.tries > 0 => throttle.failed(Instant::now()),
+            Err(_) => {}
+        }
+    }
+
+    /// Whatever else stands there would be shown the same credential.
+    fn leave_out_all_of(&mut self, upstream: &UpstreamName) {
+        for (place, candidate) in self.plan.candidates.iter().enumerate() {
+            if candidate.target.upstream.name == *upstream && !self.failed.contains(&place) {
+                self.failed.push(place);
+            }
+        }
     }
 
     fn has_time(&self) -> bool {
@@ -278,18 +310,24 @@ impl<'a> Tries<'a> {
 
     /// Which target is next, or what the client is told.
     fn next(&mut self, trip: &mut Trip, now: Instant) -> Next {
+        if let Some(place) = self.again.take() {
+            return Next::TryAfter(place, self.pause(trip));
+        }
         let worker = trip.worker();
         let is_out = |place| self.failed.contains(&place) || self.plan.changes_version(&self.failed, place);
-        let choice = route::choose(self.plan, is_out, now, || worker.random());
+        let asker = Asker { tried: is_out, affinity: self.affinity, random: || worker.random() };
+        let choice = route::choose(self.plan, asker, now);
+        if let Choice::Saturated(place) = choice {
+            self.full.get_or_insert(place);
+        }
         let alias = || self.plan.route.alias.clone();
-        let full = self.full.filter(|_| !self.has_waited);
-        match (choice, self.again.take(), full) {
-            (Choice::Candidate(place), ..) => Next::Try(place),
-            (_, Some(place), _) => Next::TryAfter(place, self.pause(trip)),
-            (_, None, Some(place)) => Next::WaitAt(place),
-            (_, None, None) if self.worst.is_some() => Next::Done(self.last_word()),
-            (Choice::Held(wait), None, None) => Next::Done(Err(Rejection::AllHeld { alias: alias(), wait })),
-            (Choice::Nothing(wait), None, None) => {
+        match (choice, self.full.filter(|_| !self.has_waited)) {
+            (Choice::Candidate(place, way), _) => Next::Try(place, way),
+            (_, Some(place)) => Next::WaitAt(place),
+            _ if self.worst.is_some() => Next::Done(self.last_word()),
+            (Choice::Held(wait), None) => Next::Done(Err(Rejection::AllHeld { alias: alias(), wait })),
+            (Choice::Saturated(_), None) => Next::Done(Err(Failure::of(Class::Saturated).rejection())),
+            (Choice::Nothing(wait), None) => {
                 Next::Done(Err(Rejection::NoHealthyTarget { alias: alias(), wait }))
             }
         }
@@ -316,7 +354,7 @@ impl<'a> Tries<'a> {
         {
             return Ok(Answer::Refusal(*passed));
         }
-        if failure.class == Class::Said(tollgate_dialect::Fault::Throttled) {
+        if failure.is_throttle() {
             let wait = self.earliest_hold_end().or(failure.hint).unwrap_or(Duration::from_secs(1));
             return Err(Rejection::AllHeld { alias: self.plan.route.alias.clone(), wait });
         }
@@ -330,8 +368,21 @@ impl<'a> Tries<'a> {
     }
 }
 
+/// An attempt without an answer.
+struct Failed {
+    failure: Failure,
+    /// It has put its target out of use.
+    ejected: bool,
+}
+
+/// What tells the requests of one conversation, where the route goes by it.
+fn affinity(plan: &RoutePlan, principal: &Principal, envelope: &Envelope) -> Option<u64> {
+    let wanted = plan.route.balance == Balance::Affinity && plan.candidates.len() > 1;
+    wanted.then(|| route::affinity_key(principal, envelope)).flatten()
+}
+
 enum Next {
-    Try(usize),
+    Try(usize, Way),
     TryAfter(usize, Duration),
     /// All that is left has no slot free: the next one is waited for.
     WaitAt(usize),

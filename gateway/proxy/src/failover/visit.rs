@@ -1,5 +1,5 @@
 //! An attempt's presence at its target: counted while it lasts, and reported to the target's health
-//! exactly once, also when nobody waits for the end.
+//! as it answers and as it ends, also when nobody waits for the end.
 
 use std::{
     future::{Future, poll_fn},
@@ -14,30 +14,28 @@ use tollgate_accounting::ledger::Attempt;
 use tollgate_dialect::Fault;
 use tollgate_telemetry::UpstreamSeries;
 
-use super::{
-    breaker::Sample,
-    failure::{Class, Failure, HoldScope},
-};
+use super::failure::{Class, Failure, HoldScope};
 use crate::{
     edge::row_millis,
-    live::{ModelLive, OperatorState},
+    health::{Breaker, Change, Entered, Sample, Told, Way},
     overload::Seat,
-    snapshot::{Route, Target},
+    snapshot::{Failback, Route, Target},
     worker::Worker,
 };
 
 pub(crate) struct Visit {
     worker: Rc<Worker>,
+    route: Arc<Route>,
     target: Arc<Target>,
-    model: Arc<ModelLive>,
     /// Its slot there, where the upstream has a bound.
     _seat: Option<Seat>,
     series: Rc<UpstreamSeries>,
     pub(crate) began: Instant,
     /// How often something had been told to end when it began.
     cuts: u32,
-    /// The target let it in, so it counts as an attempt.
-    admitted: bool,
+    way: Way,
+    /// How the target let it in, so that it counts as an attempt.
+    entered: Option<Entered>,
     /// The target's health has heard of this attempt.
     reported: bool,
     /// How it ended, as far as it is known.
@@ -49,9 +47,9 @@ impl Visit {
     /// faster at a half-open target.
     pub(crate) fn enter(
         worker: &Rc<Worker>,
-        route: &Route,
+        route: &Arc<Route>,
         target: &Arc<Target>,
-        seat: Option<Seat>,
+        (seat, way): (Option<Seat>, Way),
         now: Instant,
     ) -> Option<Self> {
         let upstream = &target.upstream;
@@ -63,25 +61,37 @@ impl Visit {
         // From here on the counts are given back by `Drop`.
         let mut visit = Self {
             worker: Rc::clone(worker),
+            route: Arc::clone(route),
             target: Arc::clone(target),
-            model: Arc::clone(&route.live),
             _seat: seat,
             series,
             began: now,
             cuts: worker.cuts(),
-            admitted: false,
+            way,
+            entered: None,
             reported: false,
             outcome: "cancelled",
         };
-        let holds = [&target.live.hold, &*target.fate, &*target.account];
-        let lets_in =
-            || holds.iter().all(|hold| hold.enter(now)) && target.live.breaker(|breaker| breaker.enter(now));
-        let is_forced = target.is_forced() || route.operator_state() == OperatorState::Forced;
-        visit.admitted = is_forced || lets_in();
-        visit.admitted.then(|| {
+        visit.entered = visit.pass(now);
+        visit.entered.map(|_| {
             visit.series.attempt_began();
             visit
         })
+    }
+
+    fn pass(&self, now: Instant) -> Option<Entered> {
+        if self.target.is_forced() || self.route.is_forced() {
+            return Some(Entered::Freely);
+        }
+        let holds = self.target.holds();
+        let way = self.way;
+        if way != Way::LastResort && !holds.iter().all(|hold| hold.enter(now)) {
+            return None;
+        }
+        let (entered, changes) =
+            self.target.live.breaker(|breaker| (breaker.enter(way, now), breaker.take_changes()));
+        self.tell(&changes);
+        entered
     }
 
     pub(crate) fn target(&self) -> &Arc<Target> {
@@ -91,7 +101,7 @@ impl Visit {
     /// True when an operator ends what is in flight here. Nothing is looked up before something was
     /// told to end since this began.
     pub(crate) fn is_cut(&self) -> bool {
-        self.worker.cuts() != self.cuts && (self.target.is_cut() || self.model.operator.is_cut())
+        self.worker.cuts() != self.cuts && (self.target.is_cut() || self.route.live.operator.is_cut())
     }
 
     /// What the attempt gives, unless an operator ends it before. Its core wakes whoever waits, but for
@@ -115,47 +125,75 @@ impl Visit {
         self.outcome = "cut";
     }
 
-    /// The target answered: first content, or a whole plain answer.
+    /// The target answered: a whole plain answer.
     pub(crate) fn answered(&mut self, now: Instant) {
+        self.served(now);
+        self.sample(Sample::Success, now);
+    }
+
+    /// The target answered: the first content of a stream, whose end is told by
+    /// [`finished`](Self::finished) or [`broke`](Self::broke).
+    pub(crate) fn began_to_answer(&mut self, now: Instant) {
+        self.served(now);
+        self.sample(Sample::Began, now);
+    }
+
+    /// The stream came to its end.
+    pub(crate) fn finished(&mut self, now: Instant) {
+        // One that was let in as a trial has counted as such with its first content.
+        if self.entered == Some(Entered::Freely) {
+            self.sample(Sample::Success, now);
+        }
+    }
+
+    fn served(&mut self, now: Instant) {
         let took = now.duration_since(self.began);
-        for hold in [&self.target.live.hold, &*self.target.fate, &*self.target.account] {
+        for hold in self.target.holds() {
             hold.answered(self.began, now);
+            if self.way == Way::LastResort && hold.is_defect() {
+                hold.reset();
+            }
         }
         self.target.live.load(|load| load.measured(took, now));
-        self.sample(Sample::Success, now);
         self.outcome = "ok";
     }
 
-    /// The target failed before it had answered.
-    pub(crate) fn failed(&mut self, failure: &Failure, now: Instant) {
+    /// The target failed before it had answered. True when that has put it out of use.
+    pub(crate) fn failed(&mut self, failure: &Failure, now: Instant) -> bool {
         self.hold(failure, now);
         if failure.class == Class::Said(Fault::Credential) {
             self.target.upstream.credential.doubt();
         }
-        match failure.sample() {
-            Some(Sample::Success) => {
-                for hold in [&self.target.live.hold, &*self.target.fate, &*self.target.account] {
-                    hold.answered(self.began, now);
-                }
-                self.sample(Sample::Success, now);
-            }
-            sample => {
-                let took = now.duration_since(self.began);
-                if sample.is_some() || failure.hold().is_some() {
-                    self.target.live.load(|load| load.failed(took, failure.hint, now));
-                }
-                if let Some(sample) = sample {
-                    self.sample(sample, now);
-                }
-            }
-        }
         self.outcome = failure.outcome();
+        let sample = failure.sample();
+        if sample == Some(Sample::Success) {
+            for hold in self.target.holds() {
+                hold.answered(self.began, now);
+            }
+        } else if sample.is_some() || failure.hold().is_some() {
+            let took = now.duration_since(self.began);
+            self.target.live.load(|load| load.failed(took, failure.hint, now));
+        }
+        match sample {
+            Some(sample) => self.sample(sample, now),
+            None => self.trial_throttled(failure, now),
+        }
     }
 
     /// The answer broke after its first content.
     pub(crate) fn broke(&mut self, outcome: &'static str, now: Instant) {
         self.sample(Sample::Fault, now);
         self.outcome = outcome;
+    }
+
+    /// The upstream itself said in the middle of its stream what is wrong: it counts as what it says.
+    pub(crate) fn said(&mut self, fault: Fault, now: Instant) {
+        let failure = Failure::of(Class::Said(fault));
+        self.hold(&failure, now);
+        if let Some(sample) = failure.sample() {
+            self.sample(sample, now);
+        }
+        self.outcome = "error_event";
     }
 
     /// The attempt as the row tells it.
@@ -174,13 +212,54 @@ impl Visit {
         }
     }
 
-    fn sample(&mut self, sample: Sample, now: Instant) {
+    /// True when the sample has opened the breaker.
+    fn sample(&mut self, sample: Sample, now: Instant) -> bool {
+        let Some(entered) = self.entered else { return false };
         self.reported = true;
         let jitter = self.worker.jitter(501);
-        let opened = self.target.live.breaker(|breaker| breaker.sample(sample, jitter, now));
-        if opened {
-            tracing::warn!(target = %self.target.live.name, "breaker opened");
+        let live = &self.target.live;
+        let mut told = live.breaker(|breaker| breaker.sample(sample, entered, jitter, now));
+        if told == Told::RateIsLow && self.may_eject(now) {
+            live.breaker(|breaker| breaker.eject(jitter, now));
+            told = Told::Opened;
         }
+        self.took_effect(told)
+    }
+
+    /// A half-open target that throttles its trial is not what it should be.
+    fn trial_throttled(&mut self, failure: &Failure, now: Instant) -> bool {
+        if self.entered != Some(Entered::OnTrial) || failure.hold().is_none() {
+            return false;
+        }
+        self.reported = true;
+        let jitter = self.worker.jitter(501);
+        let told = self.target.live.breaker(|breaker| breaker.trial_throttled(jitter, now));
+        self.took_effect(told)
+    }
+
+    fn took_effect(&self, told: Told) -> bool {
+        let changes = self.target.live.breaker(Breaker::take_changes);
+        self.tell(&changes);
+        let opened = told == Told::Opened;
+        if opened && self.target.upstream.failback == Failback::Manual {
+            self.target.live.leave(&self.target.upstream.region);
+        }
+        opened
+    }
+
+    /// A low rate may put a target out only while no more than half of the alias's weight is out with it:
+    /// where most targets do badly the fault is not theirs, and a bad answer is better than none.
+    fn may_eject(&self, now: Instant) -> bool {
+        let (mut all, mut out) = (0_u64, 0_u64);
+        for target in self.route.levels.iter().flatten() {
+            let weight = u64::from(target.weight.max(1));
+            all += weight;
+            let is_self = Arc::ptr_eq(&target.live, &self.target.live);
+            if is_self || target.live.breaker(|breaker| breaker.is_out(now)) {
+                out += weight;
+            }
+        }
+        out * 2 <= all
     }
 
     fn hold(&mut self, failure: &Failure, now: Instant) {
@@ -190,15 +269,32 @@ impl Visit {
             HoldScope::FateGroup => &self.target.fate,
             HoldScope::Account => &self.target.account,
         };
-        match hint.filter(|_| failure.is_alarm()) {
-            Some(wait) => hold.defective(wait, now),
+        match hint.zip(failure.defect()) {
+            Some((wait, defect)) => hold.defective(defect, wait, now),
+            None if scope == HoldScope::Target && self.target.is_provisioned => hold.overflowed(hint, now),
             None => hold.throttled(hint, self.worker.jitter(101), now),
         }
         if let Some(until) = hold.until(now) {
             self.series.held(until.duration_since(now));
         }
-        if failure.is_alarm() {
+        if failure.defect().is_some() {
             tracing::error!(target = %self.target.live.name, outcome = failure.outcome(), "the upstream needs an operator");
+        }
+    }
+
+    /// Changes of the breaker's state are for operators to see, each with its reason.
+    fn tell(&self, changes: &[Change]) {
+        for change in changes {
+            let (upstream, model) = (self.target.upstream.name.as_str(), self.target.model.as_str());
+            tollgate_telemetry::breaker_changed(upstream, model, change.to, change.reason);
+            match change.to {
+                "open" => {
+                    tracing::warn!(target = %self.target.live.name, reason = change.reason, "breaker opened");
+                }
+                to => {
+                    tracing::info!(target = %self.target.live.name, reason = change.reason, to, "breaker changed")
+                }
+            }
         }
     }
 }
@@ -208,17 +304,15 @@ impl Drop for Visit {
         self.target.live.in_flight.fetch_sub(1, Ordering::Relaxed);
         self.target.upstream.live.in_flight.fetch_sub(1, Ordering::Relaxed);
         self.target.upstream.region_live.in_flight.fetch_sub(1, Ordering::Relaxed);
-        self.model.in_flight.fetch_sub(1, Ordering::Relaxed);
-        for hold in [&self.target.live.hold, &*self.target.fate, &*self.target.account] {
+        self.route.live.in_flight.fetch_sub(1, Ordering::Relaxed);
+        for hold in self.target.holds() {
             hold.left(self.began);
         }
-        if !self.admitted {
-            return;
-        }
+        let Some(entered) = self.entered else { return };
         self.series.attempt_ended(self.outcome);
-        if !self.reported {
+        if !self.reported && entered == Entered::OnTrial {
             // Whoever had the one way in tells nothing about the target; let the next one try.
-            self.target.live.breaker(super::Breaker::no_sample);
+            self.target.live.breaker(Breaker::no_sample);
         }
     }
 }

@@ -230,6 +230,7 @@ impl StreamBody {
 
     /// Settles a whole stream. Only then may its end mark leave; false when it may not.
     fn complete(&mut self) -> bool {
+        self.visit.finished(Instant::now());
         let reported = self.reader.reported().cloned();
         let states_usage = reported.as_ref().is_some_and(|reported| reported.usage.is_some());
         let counted_output = if states_usage { None } else { Some(self.reader.count_output()) };
@@ -273,9 +274,7 @@ impl StreamBody {
                 self.write_error("upstream_error", said.as_deref().unwrap_or(ours));
             }
         }
-        if !matches!(fault, Fault::Request | Fault::ContextLength | Fault::ContentFilter) {
-            self.visit.broke("error_event", now);
-        }
+        self.visit.said(fault, now);
         let exit = Exit::Broken { end: End::UpstreamFailed, code: "upstream_error", reading: self.partial() };
         let _ = self.trip.settle(exit);
         self.close();

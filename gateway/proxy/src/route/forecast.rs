@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Instant};
 use rand::{Rng, SeedableRng, rngs::SmallRng};
 use smallvec::SmallVec;
 
-use super::{Candidate, Choice, RoutePlan, moved};
+use super::{Asker, Candidate, Choice, RoutePlan, moved};
 use crate::snapshot::{Principal, Route, Target};
 
 /// A target and how many of the requests would go there.
@@ -36,7 +36,8 @@ pub fn forecast(
     let (now, mut random) = (Instant::now(), SmallRng::seed_from_u64(0));
     let mut counts: SmallVec<[u32; 4]> = plan.candidates.iter().map(|_| 0).collect();
     for _ in 0..draws {
-        if let Choice::Candidate(place) = moved::choose(&plan, |_| false, now, || random.next_u64())
+        let asker = Asker { tried: |_| false, affinity: None, random: || random.next_u64() };
+        if let Choice::Candidate(place, _) = moved::choose(&plan, asker, now)
             && let Some(count) = counts.get_mut(place)
         {
             *count += 1;

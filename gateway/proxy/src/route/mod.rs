@@ -23,7 +23,7 @@ use crate::{
     translate,
 };
 
-pub(crate) use choose::Choice;
+pub(crate) use choose::{Asker, Choice, LastResort, Rotation, affinity_key};
 pub use forecast::{Share, forecast};
 pub(crate) use moved::choose;
 
@@ -37,6 +37,16 @@ pub(crate) struct RoutePlan {
 const DEFAULT_OUTPUT_CAP: u64 = 16_384;
 
 impl RoutePlan {
+    /// The candidates level by level, each time with the place of the first.
+    pub(crate) fn levels(&self) -> impl Iterator<Item = (usize, &[Candidate])> {
+        let mut next = 0;
+        self.candidates.chunk_by(|a, b| a.level == b.level).map(move |level| {
+            let first = next;
+            next += level.len();
+            (first, level)
+        })
+    }
+
     /// The most output tokens of one answer: what the client says, bounded by what the model gives.
     pub(crate) fn output_cap(&self, envelope: &Envelope) -> u64 {
         if !envelope.operation.generates() {

@@ -7,18 +7,18 @@ use std::time::Instant;
 
 use super::{
     RoutePlan,
-    choose::{self, Choice},
+    choose::{self, Asker, Choice},
 };
 
 /// Chooses the next target, as [`choose::choose`] does, and follows moves.
 pub(crate) fn choose(
     plan: &RoutePlan,
-    avoided: impl Fn(usize) -> bool,
+    mut asker: Asker<impl Fn(usize) -> bool, impl FnMut() -> u64>,
     now: Instant,
-    mut random: impl FnMut() -> u64,
 ) -> Choice {
-    let choice = choose::choose(plan, &avoided, now, &mut random);
-    let Choice::Candidate(place) = choice else { return choice };
+    let usual = Asker { tried: &asker.tried, affinity: asker.affinity, random: &mut asker.random };
+    let choice = choose::choose(plan, usual, now);
+    let Choice::Candidate(place, _) = choice else { return choice };
     let level = plan.candidates[place].level;
     // Who goes past a region because that one is out goes where its requests are moved to.
     let passed = plan.candidates.iter().take_while(|candidate| candidate.level < level);
@@ -29,10 +29,12 @@ pub(crate) fn choose(
         if asked.replace(&upstream.region) == Some(&upstream.region) {
             continue;
         }
-        let Some(to) = upstream.region_live.moved.destination(&mut random) else { continue };
+        let Some(to) = upstream.region_live.moved.destination(&mut asker.random) else { continue };
         let elsewhere = |place: usize| plan.candidates[place].target.upstream.region != to;
-        let there = choose::choose(plan, |place| avoided(place) || elsewhere(place), now, &mut random);
-        return if matches!(there, Choice::Candidate(_)) { there } else { choice };
+        let tried = |place| (asker.tried)(place) || elsewhere(place);
+        let moved = Asker { tried, affinity: asker.affinity, random: &mut asker.random };
+        let there = choose::choose(plan, moved, now);
+        return if matches!(there, Choice::Candidate(..)) { there } else { choice };
     }
     choice
 }

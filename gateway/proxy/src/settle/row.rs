@@ -4,7 +4,7 @@ use std::{borrow::Cow, rc::Rc, sync::Arc, time::Duration};
 
 use smallvec::SmallVec;
 use tollgate_accounting::{
-    ledger::{End, Entry, Flags, Kind, ServedBy},
+    ledger::{Attempt, End, Entry, Flags, Kind, ServedBy},
     price::Bill,
 };
 use tollgate_dialect::{Operation, Reported, spoken_tokens};
@@ -12,7 +12,7 @@ use tollgate_domain::{ModelAlias, Money, UnixMillis, Usage, UsageSource};
 use tollgate_telemetry::{AccessLine, RequestFacts};
 
 use super::{Asked, Exit, Open, Progress, Reading, RefusedCall, Ticket, shown};
-use crate::{edge::Exchange, rejection::Rejection, series::Labels, worker::Worker};
+use crate::{edge::Exchange, rejection::Rejection, series::Labels, snapshot::Waste, worker::Worker};
 
 /// What nginx logs when a client closes before its answer; no client ever sees it.
 const CLIENT_CLOSED: u16 = 499;
@@ -96,10 +96,17 @@ pub(super) fn entry(open: &mut Open, exit: Exit, ended_at: UnixMillis) -> (Entry
         _ => open.consumption(&reading, whole),
     };
     let reported = reading.reported.unwrap_or_default();
-    let bill = bill(open, &consumed.usage, &reported);
+    let mut bill = bill(open, &consumed.usage, &reported);
     let mut flags = flags(open, &consumed, &reported, bill.as_ref());
     let attempts = std::mem::take(&mut open.attempts);
-    let waste_cost = attempts.iter().map(|attempt| attempt.waste).sum();
+    let waste_cost = match &mut bill {
+        Some(bill) if open.ticket.stamp.waste == Waste::Project => {
+            charge_waste(bill, &attempts);
+            Money::ZERO
+        }
+        // Of a call without a price nobody knows the bill, so that nothing can be added to it.
+        _ => attempts.iter().map(|attempt| attempt.waste).sum(),
+    };
     let Ticket { exchange, caller, asked, stamp, .. } = &mut open.ticket;
     let caller = std::mem::take(caller);
     let server = open.server.as_mut();
@@ -153,6 +160,14 @@ pub(super) fn entry(open: &mut Open, exit: Exit, ended_at: UnixMillis) -> (Entry
 pub(super) fn waste(open: &Open) -> Bill {
     let consumed = open.consumption(&Reading::default(), false);
     bill(open, &consumed.usage, &Reported::default()).unwrap_or_default()
+}
+
+/// Adds what attempts without an answer have cost to the bill of the call.
+fn charge_waste(bill: &mut Bill, attempts: &[Attempt]) {
+    for attempt in attempts {
+        bill.cost += attempt.waste;
+        bill.meters.extend(attempt.meters.iter().cloned());
+    }
 }
 
 /// The bill at the price of the target that the call was with. A call that consumed nothing costs nothing,

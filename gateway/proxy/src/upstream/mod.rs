@@ -17,6 +17,7 @@ mod request;
 pub use connect::{ConnectError, client_tls};
 pub use credential::{Credential, Origin, Presentation, Scheme, UnsendableCredential};
 pub use issued::{CredentialCell, CredentialState, CredentialView, Issued};
+pub(crate) use post::reach;
 pub use post::{Fetched, PostError, fetch, post};
 
 pub(crate) use connection::{Connection, Exchange, SendFailure};

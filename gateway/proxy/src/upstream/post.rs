@@ -54,6 +54,21 @@ pub async fn fetch(
     converse(origin, tls, request, Some(most)).await
 }
 
+/// Opens a connection to this origin, with TLS where it is https, and closes it again.
+///
+/// # Errors
+/// No connection.
+///
+/// # Cancel safety
+/// Dropping the future closes the connection.
+pub(crate) async fn reach(
+    origin: &Origin,
+    timeouts: &Timeouts,
+    tls: Option<&Arc<ClientConfig>>,
+) -> Result<(), ConnectError> {
+    connect(origin, timeouts, tls).await.map(drop)
+}
+
 /// An answer that was fetched.
 pub struct Fetched {
     /// Its status.

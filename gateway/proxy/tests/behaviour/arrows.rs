@@ -24,8 +24,18 @@ const STATIONS: [&str; 13] = [
 
 /// What every station may name: the words for no, room for a request, and what outlives one. These hold parts of
 /// stations (a key ring, a breaker, a pool), so they may name stations too.
-const GROUND: [&str; 8] =
-    ["rejection", "limits", "series", "snapshot", "live", "overload", "unpriced", "worker"];
+const GROUND: [&str; 10] = [
+    "rejection",
+    "limits",
+    "series",
+    "snapshot",
+    "health",
+    "live",
+    "overload",
+    "probe",
+    "unpriced",
+    "worker",
+];
 
 /// What knows the stations: the one way through them, and the threads that it runs on.
 const FRAME: [&str; 2] = ["pipeline", "server"];

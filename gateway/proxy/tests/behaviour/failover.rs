@@ -222,10 +222,10 @@ async fn dead_targets_do_not_hide_a_live_one_up_to_eight_tries() {
 async fn without_a_retry_left_in_the_budget_a_failure_is_final() {
     let providers = [failing(Refusal::ServerError).await, provider().await];
     let gateway = Gateway::start(Setup::new(&providers));
-    let retries = gateway.live.fleet.retries(&"chat".into());
+    let group = gateway.live.fleet.group(&"chat".into());
     // A time far ahead, so that none trickle in meanwhile.
     let later = Instant::now() + Duration::from_secs(3_600);
-    while retries.take(later) {}
+    while group.retries.take(later) {}
     let answer = gateway.send(&Ask::chat()).await;
     assert_eq!((answer.status, answer.header("x-tollgate-attempts")), (502, "1"));
     assert_eq!(providers[1].book().totals().calls, 0);
@@ -237,8 +237,8 @@ async fn a_kept_connection_that_has_died_costs_nothing_but_another_try() {
     for ask in [Ask::chat(), Ask::stream()] {
         let provider = provider().await;
         let gateway = Gateway::start(Setup::new([&provider]));
-        let retries = gateway.live.fleet.retries(&"chat".into());
-        while retries.take(Instant::now() + Duration::from_secs(3_600)) {}
+        let group = gateway.live.fleet.group(&"chat".into());
+        while group.retries.take(Instant::now() + Duration::from_secs(3_600)) {}
         assert_eq!(gateway.send(&ask).await.status, 200);
         provider.script(Script::refuse());
         let answer = gateway.send(&ask).await;

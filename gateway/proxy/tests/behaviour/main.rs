@@ -28,6 +28,7 @@ mod quotas;
 mod refusals;
 mod residency;
 mod responses;
+mod routing;
 mod signatures;
 mod stored;
 mod translation;

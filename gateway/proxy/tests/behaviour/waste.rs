@@ -5,7 +5,7 @@ use std::time::Duration;
 use tollgate_accounting::ledger::{End, Entry};
 use tollgate_dialect::Dialect;
 use tollgate_domain::Money;
-use tollgate_proxy::Timeouts;
+use tollgate_proxy::{Timeouts, Waste};
 use tollgate_simulator::{At, Fault, Refusal, Script, Simulator};
 
 use crate::harness::{Ask, Gateway, Setup, provider, scripted, setup::cost};
@@ -54,6 +54,25 @@ async fn figures_that_came_before_the_break_are_the_waste() {
         assert_eq!(wasted(&row), consumed(&troubled), "{name}");
         assert!(!row.waste_cost.is_zero(), "{name}");
         assert_eq!(row.cost, Some(consumed(&healthy)), "{name}: waste is not billed");
+    }
+}
+
+#[tokio::test]
+async fn a_project_may_be_charged_for_what_was_lost_on_its_calls() {
+    let providers = [scripted(Script::usual().then(Fault::ShortBody)).await, provider().await];
+    let gateway = Gateway::start(Setup { waste: Waste::Project, ..Setup::new(&providers) });
+    assert_eq!(gateway.send(&Ask::chat()).await.status, 200);
+    providers[0].script(Script::usual().then(Fault::ShortBody));
+    providers[1].script(Script::usual().then(Fault::ShortBody));
+    assert_eq!(gateway.send(&Ask::chat()).await.status, 502);
+    let ledger = gateway.stop().await;
+    let both = consumed(&providers[0]) + consumed(&providers[1]);
+    let charged: Money = ledger.rows.iter().filter_map(|row| row.cost).sum();
+    assert_eq!(charged, both, "everything that the providers bill is the project's");
+    for row in &ledger.rows {
+        assert!(row.attempts.iter().any(|attempt| !attempt.waste.is_zero()), "{row:?}");
+        assert_eq!(row.cost, Some(row.meters.iter().map(|meter| meter.cost).sum()), "{row:?}");
+        assert_eq!(row.waste_cost, Money::ZERO, "it is not told twice");
     }
 }
 

@@ -6,8 +6,8 @@ use metrics::{Gauge, Label};
 
 use super::{counters::Counters, labels};
 use crate::catalogue::{
-    ATTEMPTS, BREAKER_STATE, CREDENTIAL_REFRESHES, CREDENTIAL_USABLE, HOLD, INFLIGHT, RESIDENCY_VIOLATIONS,
-    RETRIES, SERVED_MODEL_CHANGES, WAITING,
+    ATTEMPTS, BREAKER_CHANGES, BREAKER_STATE, CREDENTIAL_REFRESHES, CREDENTIAL_USABLE, HOLD, INFLIGHT,
+    PROBES, RESIDENCY_VIOLATIONS, RETRIES, SERVED_MODEL_CHANGES, WAITING,
 };
 
 /// The metrics of one upstream.
@@ -127,6 +127,17 @@ impl BreakerSeries {
             BreakerState::Open => 2.0,
         });
     }
+}
+
+/// The breaker of a target has come to this state for this reason; both are the gateway's own words.
+pub fn breaker_changed(upstream: &str, upstream_model: &str, to: &'static str, reason: &'static str) {
+    let of = [("upstream", upstream), ("model", upstream_model), ("to", to), ("reason", reason)];
+    BREAKER_CHANGES.counter(labels(of)).increment(1);
+}
+
+/// A look at an upstream ended so, as its row says.
+pub fn probed(upstream: &str, outcome: &'static str) {
+    PROBES.counter(labels([("upstream", upstream), ("outcome", outcome)])).increment(1);
 }
 
 /// Further attempts after failed ones.

@@ -20,10 +20,11 @@ impl Check<'_> {
             if model.fallback.is_some() {
                 self.later(here.field("fallback"), "`fallback`");
             }
-            match model.balance {
-                Balance::P2c | Balance::Weighted => {}
-                Balance::Latency => self.later(here.field("balance"), "the balance `latency`"),
-                Balance::Affinity => self.later(here.field("balance"), "the balance `affinity`"),
+            if model.sensitivity.is_some() && model.balance != Balance::Latency {
+                self.error(here.field("sensitivity"), "only `balance: latency` has a sensitivity");
+            }
+            if model.sensitivity.is_some_and(|percent| percent > 1_000) {
+                self.error(here.field("sensitivity"), "must be at most 1000 percent");
             }
             if model.max_output_tokens == Some(0) {
                 self.error(here.field("max_output_tokens"), "must be at least 1");

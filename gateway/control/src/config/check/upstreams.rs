@@ -1,6 +1,9 @@
 //! Regions and upstreams: addresses, headers, credentials' types.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    time::Duration,
+};
 
 use url::{Host, Url};
 
@@ -31,6 +34,9 @@ const OWN_HEADERS: [&str; 17] = [
     "accept-encoding",
     "proxy-authorization",
 ];
+
+/// More often than that, looking is a load.
+const SHORTEST_PROBE: Duration = Duration::from_millis(100);
 
 impl Check<'_> {
     pub(super) fn regions_and_upstreams(&mut self) {
@@ -71,6 +77,7 @@ impl Check<'_> {
         self.credential(&here.field("credential"), upstream);
         self.capacity(here, upstream);
         self.apis(here, upstream);
+        self.probes(&here.field("probes"), upstream);
         for (index, zone) in upstream.processing.iter().flatten().enumerate() {
             self.name(here.field("processing").index(index), zone);
         }
@@ -92,6 +99,15 @@ impl Check<'_> {
         for (field, name) in names {
             if let Some(name) = name {
                 self.name(here.field(field), name);
+            }
+        }
+    }
+
+    fn probes(&mut self, here: &Path, upstream: &Upstream) {
+        let probes = &upstream.probes;
+        for (field, span) in [("idle", probes.idle), ("open", probes.open), ("timeout", probes.timeout)] {
+            if span.is_some_and(|span| span.0 < SHORTEST_PROBE) {
+                self.error(here.field(field), "must be at least 100ms");
             }
         }
     }

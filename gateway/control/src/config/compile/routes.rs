@@ -10,6 +10,9 @@ use crate::config::file::{self, ConfigFile};
 
 use super::upstreams::{Endpoint, Upstreams};
 
+/// Hundredths by which a target may be slower than the fastest one, where nothing else is said.
+const SENSITIVITY: u32 = 20;
+
 pub(super) fn compile(file: &ConfigFile, upstreams: &Upstreams, prices: &PriceBook, live: &Live) -> Routes {
     let mut routes = Routes::default();
     for model in &file.models {
@@ -20,14 +23,18 @@ pub(super) fn compile(file: &ConfigFile, upstreams: &Upstreams, prices: &PriceBo
         let route = Route {
             levels: levels(model, upstreams, prices, live),
             balance: match model.balance {
+                file::Balance::P2c => Balance::P2c,
                 file::Balance::Weighted => Balance::Weighted,
-                // The others are refused by the check as not available yet.
-                file::Balance::P2c | file::Balance::Latency | file::Balance::Affinity => Balance::P2c,
+                file::Balance::Latency => {
+                    Balance::Latency { sensitivity: model.sensitivity.unwrap_or(SENSITIVITY) }
+                }
+                file::Balance::Affinity => Balance::Affinity,
             },
+            spill_on_saturation: model.spill_on_saturation,
             max_output_tokens: model.max_output_tokens,
             may_drop: model.may_drop.iter().map(|name| name.as_str().into()).collect(),
             failover_versions: model.failover_versions,
-            retries: live.fleet.retries(alias.name()),
+            group: live.fleet.group(alias.name()),
             live: live.fleet.model(&alias),
             alias: alias.clone(),
         };
@@ -51,7 +58,7 @@ fn levels(
 }
 
 fn target(given: &file::Target, endpoint: &Endpoint, prices: &PriceBook, live: &Live) -> Target {
-    let Endpoint { upstream, provider, account, fate_group, .. } = endpoint;
+    let Endpoint { upstream, provider, account, fate_group, is_provisioned, .. } = endpoint;
     let model: UpstreamModel = given.model.as_str().into();
     let place = Place {
         provider: provider.clone(),
@@ -67,6 +74,7 @@ fn target(given: &file::Target, endpoint: &Endpoint, prices: &PriceBook, live: &
     Target {
         weight: given.weight,
         version: version_of(given),
+        is_provisioned: *is_provisioned,
         price: prices.line(given.price.as_deref(), &upstream.name, &upstream.region, &model),
         place: Arc::new(place),
         live: live.fleet.target(&upstream.name, &model),

@@ -5,13 +5,15 @@ use std::{collections::HashMap, sync::Arc};
 use http::{HeaderName, HeaderValue};
 use tollgate_dialect::{Apis, Dialect};
 use tollgate_domain::{Name, ZoneName};
-use tollgate_proxy::{InjectUsage, Live, OperatorState, Origin, Scheme, Timeouts, Upstream};
+use tollgate_proxy::{
+    Failback, InjectUsage, Live, OperatorState, Origin, Probes, Scheme, Timeouts, Upstream,
+};
 use url::Url;
 
 use crate::{
     config::{
         document::Document,
-        file::{self, Api, InjectStreamUsage, State},
+        file::{self, Api, Billing, InjectStreamUsage, State},
         problem::{Path, Problem, Severity},
     },
     credentials::Source,
@@ -32,6 +34,8 @@ pub(super) struct Endpoint {
     pub(super) provider: Name,
     pub(super) account: Name,
     pub(super) fate_group: Option<Name>,
+    /// Paid for whether it is used or not.
+    pub(super) is_provisioned: bool,
     /// Where its credential comes from, where that has to be renewed.
     pub(super) source: Option<Arc<Source>>,
 }
@@ -116,6 +120,8 @@ fn endpoint(
             State::Draining => OperatorState::Draining,
             State::Disabled => OperatorState::Disabled,
         },
+        probes: probes(&given.probes),
+        failback: failback(document, given),
         live: live.fleet.upstream(&name),
         region_live: live.fleet.region(&region),
         pool_key: pool_key.into(),
@@ -129,6 +135,7 @@ fn endpoint(
         provider: given.provider.as_deref().unwrap_or(provider(dialect)).into(),
         account: given.account.as_deref().unwrap_or(&given.name).into(),
         fate_group: given.fate_group.as_deref().map(Name::from),
+        is_provisioned: given.billing == Billing::Provisioned,
         source,
     })
 }
@@ -178,6 +185,23 @@ fn zones(document: &Document, given: &file::Upstream) -> Vec<ZoneName> {
     }
     let region = document.file.regions.iter().find(|region| region.name == given.region);
     region.map(|region| region.zone.as_str().into()).into_iter().collect()
+}
+
+fn probes(given: &file::Probes) -> Option<Probes> {
+    let default = Probes::default();
+    given.enabled.then(|| Probes {
+        idle: given.idle.map_or(default.idle, |span| span.0),
+        open: given.open.map_or(default.open, |span| span.0),
+        timeout: given.timeout.map_or(default.timeout, |span| span.0),
+    })
+}
+
+fn failback(document: &Document, given: &file::Upstream) -> Failback {
+    let region = document.file.regions.iter().find(|region| region.name == given.region);
+    match region.map(|region| region.failback).unwrap_or_default() {
+        file::Failback::Auto => Failback::Auto,
+        file::Failback::Manual => Failback::Manual,
+    }
 }
 
 fn headers(given: &file::Upstream) -> Option<Vec<(HeaderName, HeaderValue)>> {

@@ -18,6 +18,13 @@ pub struct Model {
     /// How a target is chosen among those of equal priority. Default: `p2c`.
     #[serde(default)]
     pub balance: Balance,
+    /// With `balance: latency`: how much slower than the fastest target one may be that is used too, in
+    /// percent, to its first content. Default: 20.
+    pub sensitivity: Option<u32>,
+    /// A level whose upstreams come near their `max_concurrency` gives a part of its traffic to the next
+    /// one before it is full. Default: `false`.
+    #[serde(default)]
+    pub spill_on_saturation: bool,
     /// Names that Azure clients use for it in the path. Default: none. Example: `[gpt5mini-prod]`.
     #[serde(default)]
     pub deployments: Vec<String>,
@@ -69,11 +76,12 @@ pub enum Balance {
     /// Two random targets, the less loaded one.
     #[default]
     P2c,
-    /// By weight alone.
+    /// In turns, by weight alone.
     Weighted,
-    /// The fastest. Not available yet.
+    /// In turns among the fastest.
     Latency,
-    /// The same target for the same session. Not available yet.
+    /// The same target for the same conversation, whose prompt it has cached, while it is not busier
+    /// than the others by more than a quarter.
     Affinity,
 }
 

@@ -17,6 +17,20 @@ pub struct Region {
     pub zone: String,
     /// Name for people. Default: the name.
     pub title: Option<String>,
+    /// How its targets get their traffic back once they are healthy again. Default: `auto`.
+    #[serde(default)]
+    pub failback: Failback,
+}
+
+/// How targets that were out of use get their traffic back.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq)]
+#[serde(rename_all = "snake_case")]
+pub enum Failback {
+    /// By themselves, on a ramp; those that come and go have to be healthy for longer each time.
+    #[default]
+    Auto,
+    /// When an operator enables or resets them; until then they serve only what nobody else can.
+    Manual,
 }
 
 /// A provider's endpoint, in a region, with a credential.
@@ -71,6 +85,9 @@ pub struct Upstream {
     /// How long each step may take.
     #[serde(default)]
     pub timeouts: Timeouts,
+    /// When it is looked at although nobody asks it: a connection and the free list of its models.
+    #[serde(default)]
+    pub probes: Probes,
     /// Certificates. Default: the system's authorities, no client certificate.
     pub tls: Option<UpstreamTls>,
     /// How much it can serve: what hours of reserved capacity are split by into their used and their
@@ -164,6 +181,21 @@ pub struct Timeouts {
     pub stream_total: Option<Span>,
     /// How long an idle connection is kept. Default: `50s`.
     pub keep_alive: Option<Span>,
+}
+
+/// When an upstream is looked at although nobody asks it. Nobody is billed for that.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Probes {
+    /// Whether it is looked at. Each look is a row of the ledger. Default: `false`.
+    #[serde(default)]
+    pub enabled: bool,
+    /// Silence after which it is looked at, and again. Default: `30s`.
+    pub idle: Option<Span>,
+    /// How often while its targets are left alone for their faults. Default: `5s`.
+    pub open: Option<Span>,
+    /// How long a look may take. Default: `2s`.
+    pub timeout: Option<Span>,
 }
 
 /// Certificates toward an upstream.

@@ -11,9 +11,9 @@ use tollgate_accounting::{
 use tollgate_dialect::{Apis, Dialect};
 use tollgate_domain::{ModelAlias, ModelVersion, Secret, UnixMillis, UpstreamName};
 use tollgate_proxy::{
-    Balance, ByName, Credential, Crowd, Durability, EdgeLimits, InjectUsage, KeyRing, Live, OperatorState,
-    Origin, Prepared, Presentation, Principal, Priority, Route, Routes, Scheme, Snapshot, Standing, Target,
-    Timeouts, Upstream,
+    Balance, ByName, Credential, Crowd, Durability, EdgeLimits, Failback, InjectUsage, KeyRing, Live,
+    OperatorState, Origin, Prepared, Presentation, Principal, Priority, Route, Routes, Scheme, Snapshot,
+    Standing, Target, Timeouts, Upstream, Waste,
 };
 use tollgate_simulator::Simulator;
 
@@ -48,6 +48,11 @@ pub(crate) fn cost(input: u64, cached: u64, output: u64) -> tollgate_domain::Mon
 /// What a gateway is started with. Each target has a level of its own, in the order given.
 pub(crate) struct Setup {
     pub(crate) targets: Vec<TargetSetup>,
+    /// All targets stand in one level.
+    pub(crate) one_level: bool,
+    pub(crate) balance: Balance,
+    pub(crate) spill_on_saturation: bool,
+    pub(crate) waste: Waste,
     pub(crate) rules: Rules,
     pub(crate) zones: Option<Vec<&'static str>>,
     pub(crate) reserve_full: bool,
@@ -101,6 +106,9 @@ pub(crate) struct TargetSetup {
     pub(crate) also: Vec<&'static str>,
     /// The version of the model that it serves.
     pub(crate) version: Option<&'static str>,
+    pub(crate) weight: u32,
+    pub(crate) is_provisioned: bool,
+    pub(crate) failback: Failback,
     /// Another credential than [`UPSTREAM_SECRET`].
     pub(crate) credential: Option<Credential>,
 }
@@ -122,6 +130,9 @@ impl TargetSetup {
             max_concurrency: None,
             also: Vec::new(),
             version: None,
+            weight: 1,
+            is_provisioned: false,
+            failback: Failback::Auto,
             credential: None,
             name,
         }
@@ -163,6 +174,10 @@ impl Setup {
     pub(crate) fn new(targets: impl IntoIterator<Item = impl Into<TargetSetup>>) -> Self {
         Self {
             targets: targets.into_iter().map(Into::into).collect(),
+            one_level: false,
+            balance: Balance::P2c,
+            spill_on_saturation: false,
+            waste: Waste::Platform,
             rules: Rules::default(),
             zones: None,
             reserve_full: false,
@@ -212,6 +227,7 @@ impl Setup {
             keys,
             routes: Routes { by_alias: self.routes(live), ..Routes::default() },
             edge: self.edge,
+            waste: self.waste,
             ..Snapshot::empty("USD".into())
         }
     }
@@ -271,7 +287,11 @@ impl Setup {
             let made = Arc::new(self.target(target, live));
             for alias in ["chat", "claude", "gemini", "nova"] {
                 if alias == target.alias() || self.mixed || target.also.contains(&alias) {
-                    levels.entry(alias).or_default().push(vec![Arc::clone(&made)]);
+                    let levels = levels.entry(alias).or_default();
+                    match levels.last_mut().filter(|_| self.one_level) {
+                        Some(level) => level.push(Arc::clone(&made)),
+                        None => levels.push(vec![Arc::clone(&made)]),
+                    }
                 }
             }
         }
@@ -282,11 +302,12 @@ impl Setup {
         let route = |alias: &str, levels| Route {
             alias: alias.into(),
             levels,
-            balance: Balance::P2c,
+            balance: self.balance,
             max_output_tokens: self.max_output_tokens,
             may_drop: self.may_drop.iter().map(|name| (*name).into()).collect(),
             failover_versions: self.failover_versions,
-            retries: live.fleet.retries(&alias.into()),
+            spill_on_saturation: self.spill_on_saturation,
+            group: live.fleet.group(&alias.into()),
             live: live.fleet.model(&alias.into()),
         };
         levels.into_iter().map(|(alias, levels)| (alias.into(), Arc::new(route(alias, levels)))).collect()
@@ -297,8 +318,9 @@ impl Setup {
         let model = setup.model().into();
         Target {
             price: self.priced.then(|| prices().line(None, &name, &"north".into(), &model)).flatten(),
-            weight: 1,
+            weight: setup.weight,
             version: setup.version.map(ModelVersion::given),
+            is_provisioned: setup.is_provisioned,
             place: Arc::new(Place {
                 provider: setup.dialect.as_str().into(),
                 account: None,
@@ -348,6 +370,8 @@ fn upstream(setup: &TargetSetup, live: &Live) -> Upstream {
         timeouts: setup.timeouts,
         max_concurrency: setup.max_concurrency,
         configured: OperatorState::Enabled,
+        probes: None,
+        failback: setup.failback,
         live: live.fleet.upstream(&name),
         region_live: live.fleet.region(&region),
         pool_key: setup.name.as_str().into(),

@@ -13,8 +13,22 @@ const LONGEST: Duration = Duration::from_secs(300);
 const SHORTEST: Duration = Duration::from_millis(50);
 /// Without hints, holds double from one second up to this.
 const LONGEST_UNHINTED: Duration = Duration::from_secs(30);
+/// Without hints, the holds of capacity that is paid for whether it is used or not.
+const FIRST_PROVISIONED: Duration = Duration::from_millis(50);
+const LONGEST_PROVISIONED: Duration = Duration::from_secs(1);
 /// A trial whose answer never came stops keeping others out after this.
 const TRIAL_PATIENCE: Duration = Duration::from_secs(10);
+
+/// What keeps a target from serving until somebody mends it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Defect {
+    /// Its upstream refuses the credential.
+    Credential,
+    /// Its upstream does not know the model.
+    Model,
+    /// The account has no quota left.
+    Account,
+}
 
 /// A wait shared by whatever was throttled together: a target, a fate group, an account.
 ///
@@ -35,8 +49,12 @@ struct State {
     /// When the first request after the hold was let through, while its answer is awaited.
     trial: Option<Instant>,
     in_a_row: u32,
+    /// When it ends, all come back at once.
+    at_once: bool,
+    /// Nobody has refused anything: a limit is used up by what the upstream said was left.
+    soft: bool,
     /// It was a defect that does not pass by waiting, not a throttle.
-    defect: bool,
+    defect: Option<Defect>,
 }
 
 impl Hold {
@@ -50,12 +68,39 @@ impl Hold {
     /// wait by up to a tenth.
     pub fn throttled(&self, hint: Option<Duration>, jitter: u32, now: Instant) {
         let mut state = self.state.lock();
+        let unhinted = Duration::from_secs(1 << state.in_a_row.min(5)).min(LONGEST_UNHINTED);
+        let wait = hint.unwrap_or(unhinted).min(LONGEST);
+        self.extend(&mut state, (wait + wait * jitter.min(100) / 1000).max(SHORTEST), now);
+        (state.at_once, state.soft) = (false, false);
+    }
+
+    /// The same for capacity that is paid for whether it is used or not: it is given not a moment more
+    /// than it asks for, and all requests come back when that is over.
+    pub fn overflowed(&self, hint: Option<Duration>, now: Instant) {
+        let mut state = self.state.lock();
+        let unhinted = (FIRST_PROVISIONED * (1 << state.in_a_row.min(5))).min(LONGEST_PROVISIONED);
+        self.extend(&mut state, hint.unwrap_or(unhinted).min(LONGEST), now);
+        (state.at_once, state.soft) = (true, false);
+    }
+
+    /// Nothing is left of a limit of the upstream's until then. That is no refusal: the target is still
+    /// asked where nothing else is left, and a later throttle is the first one of its row.
+    pub fn used_up(&self, wait: Duration, now: Instant) {
+        let mut state = self.state.lock();
+        let (in_a_row, is_refused) = (state.in_a_row, state.until.is_some_and(|until| until > now));
+        self.extend(&mut state, wait.min(LONGEST), now);
+        state.in_a_row = in_a_row;
+        state.at_once = true;
+        state.soft |= !is_refused;
+    }
+
+    /// True while what holds is a guess from what was left, and no refusal.
+    pub fn is_soft(&self) -> bool {
+        !self.is_idle() && self.state.lock().soft
+    }
+
+    fn extend(&self, state: &mut State, wait: Duration, now: Instant) {
         self.engaged.store(true, Ordering::Release);
-        let wait = match hint {
-            Some(hint) => hint.min(LONGEST),
-            None => Duration::from_secs(1 << state.in_a_row.min(5)).min(LONGEST_UNHINTED),
-        };
-        let wait = (wait + wait * jitter.min(100) / 1000).max(SHORTEST);
         state.until = state.until.max(Some(now + wait));
         state.trial = None;
         state.in_a_row = state.in_a_row.saturating_add(1);
@@ -63,14 +108,26 @@ impl Hold {
 
     /// Keeps requests out for a defect, such as a refused credential: when nothing else is left, that is
     /// no throttle to wait for.
-    pub fn defective(&self, wait: Duration, now: Instant) {
-        self.throttled(Some(wait), 0, now);
-        self.state.lock().defect = true;
+    pub fn defective(&self, defect: Defect, wait: Duration, now: Instant) {
+        let mut state = self.state.lock();
+        self.extend(&mut state, wait, now);
+        (state.at_once, state.soft, state.defect) = (false, false, Some(defect));
+    }
+
+    /// The defect is none any more: what was held for it is held no longer.
+    pub fn mended(&self, defect: Defect) {
+        if self.is_idle() {
+            return;
+        }
+        let mut state = self.state.lock();
+        if state.defect == Some(defect) {
+            self.clear(&mut state);
+        }
     }
 
     /// True while what holds is a defect.
     pub fn is_defect(&self) -> bool {
-        !self.is_idle() && self.state.lock().defect
+        !self.is_idle() && self.state.lock().defect.is_some()
     }
 
     /// Until when new requests are kept out; `None` when they are not.
@@ -90,6 +147,7 @@ impl Hold {
         match state.until {
             None => true,
             Some(until) if until > now => false,
+            Some(_) if state.at_once => true,
             Some(_) => state.trial.is_none_or(|since| now.duration_since(since) > TRIAL_PATIENCE),
         }
     }
@@ -103,6 +161,7 @@ impl Hold {
         match state.until {
             None => true,
             Some(until) if until > now => false,
+            Some(_) if state.at_once => true,
             Some(_) if state.trial.is_some_and(|since| now.duration_since(since) <= TRIAL_PATIENCE) => false,
             Some(_) => {
                 state.trial = Some(now);
@@ -186,6 +245,47 @@ mod tests {
         assert!(!hold.admits(end), "an answer from before the hold opens nothing");
         hold.answered(end, end);
         assert!(hold.enter(end) && hold.enter(end));
+    }
+
+    #[test]
+    fn paid_capacity_waits_to_the_millisecond_and_comes_back_at_once() {
+        let (hold, mut now) = (Hold::default(), Instant::now());
+        hold.overflowed(Some(Duration::from_millis(37)), now);
+        assert_eq!(hold.until(now), Some(now + Duration::from_millis(37)));
+        now += Duration::from_millis(37);
+        assert!(hold.admits(now) && hold.enter(now) && hold.enter(now));
+        hold.answered(now, now);
+        for millis in [50, 100, 200, 400, 800, 1_000, 1_000] {
+            hold.overflowed(None, now);
+            assert_eq!(hold.until(now), Some(now + Duration::from_millis(millis)));
+            now += Duration::from_millis(millis);
+        }
+    }
+
+    #[test]
+    fn a_limit_that_is_used_up_is_waited_for_and_is_no_throttle() {
+        let (hold, now) = (Hold::default(), Instant::now());
+        hold.used_up(Duration::from_millis(1_250), now);
+        assert_eq!(hold.until(now), Some(now + Duration::from_millis(1_250)));
+        let end = now + Duration::from_millis(1_250);
+        assert!(hold.is_soft() && hold.enter(end) && hold.enter(end));
+        hold.throttled(None, 0, end);
+        hold.used_up(Duration::from_secs(9), end);
+        assert!(!hold.is_soft(), "it has refused");
+        hold.reset();
+        hold.throttled(None, 0, end);
+        assert_eq!(hold.until(end), Some(end + Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn a_hold_for_a_defect_ends_when_that_is_mended() {
+        let (hold, now) = (Hold::default(), Instant::now());
+        hold.defective(Defect::Model, Duration::from_secs(600), now);
+        assert_eq!(hold.until(now), Some(now + Duration::from_secs(600)));
+        hold.mended(Defect::Credential);
+        assert!(hold.is_defect() && !hold.admits(now));
+        hold.mended(Defect::Model);
+        assert!(!hold.is_defect() && hold.admits(now));
     }
 
     #[test]

@@ -31,10 +31,23 @@ impl LoadEstimate {
         self.measured(took.max(PENALTY).max(hint.unwrap_or_default()), now);
     }
 
-    /// The estimate now.
+    /// The mean as it was last measured.
     #[must_use]
-    pub fn value(&self, _now: Instant) -> Duration {
+    pub fn value(&self) -> Duration {
         self.last.map_or(INITIAL, |(_, mean)| Duration::from_secs_f64(mean))
+    }
+
+    /// What a choice goes by; `None` while nothing was measured. It fades while nothing is: a target that
+    /// was passed by for its slowness is looked at again after a while.
+    #[must_use]
+    pub fn faded(&self, now: Instant) -> Option<Duration> {
+        self.last.map(|(at, mean)| Duration::from_secs_f64(mean * faded(at, now)))
+    }
+
+    /// When something was measured last.
+    #[must_use]
+    pub fn heard(&self) -> Option<Instant> {
+        self.last.map(|(at, _)| at)
     }
 
     /// True while nothing was measured.
@@ -45,7 +58,7 @@ impl LoadEstimate {
 }
 
 fn faded(at: Instant, now: Instant) -> f64 {
-    (-now.duration_since(at).as_secs_f64() / DECAY.as_secs_f64()).exp()
+    (-now.saturating_duration_since(at).as_secs_f64() / DECAY.as_secs_f64()).exp()
 }
 
 #[cfg(test)]
@@ -58,9 +71,21 @@ mod tests {
         let mut load = LoadEstimate::default();
         load.measured(Duration::from_millis(100), now);
         load.measured(Duration::from_secs(4), now);
-        assert_eq!(load.value(now), Duration::from_secs(4));
+        assert_eq!(load.value(), Duration::from_secs(4));
         load.measured(Duration::from_millis(100), now + DECAY * 10);
-        assert!(load.value(now) < Duration::from_millis(110));
+        assert!(load.value() < Duration::from_millis(110));
+    }
+
+    #[test]
+    fn what_is_not_measured_is_forgotten_slowly() {
+        let now = Instant::now();
+        let mut load = LoadEstimate::default();
+        assert_eq!(load.faded(now), None);
+        load.measured(Duration::from_secs(2), now);
+        assert_eq!(load.faded(now), Some(Duration::from_secs(2)));
+        let later = load.faded(now + DECAY * 3).expect("it was measured");
+        assert!(later > Duration::from_millis(90) && later < Duration::from_millis(110), "{later:?}");
+        assert_eq!(load.value(), Duration::from_secs(2));
     }
 
     #[test]
@@ -68,6 +93,6 @@ mod tests {
         let now = Instant::now();
         let mut load = LoadEstimate::default();
         load.failed(Duration::from_millis(1), Some(Duration::from_secs(9)), now);
-        assert_eq!(load.value(now), Duration::from_secs(9));
+        assert_eq!(load.value(), Duration::from_secs(9));
     }
 }

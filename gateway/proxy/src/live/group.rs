@@ -1,0 +1,31 @@
+//! What all requests of one alias share.
+
+use std::time::Instant;
+
+use crate::{
+    failover::{RetryBudget, Throttle},
+    route::{LastResort, Rotation},
+};
+
+/// Live state of an alias.
+pub struct Group {
+    /// Retries of all its requests.
+    pub retries: RetryBudget,
+    /// Refuses while nearly everything fails.
+    pub(crate) throttle: Throttle,
+    /// The one request a second that is sent when nothing takes requests.
+    pub(crate) last_resort: LastResort,
+    /// Whose turn it is, where turns are taken.
+    pub(crate) rotation: Rotation,
+}
+
+impl Group {
+    pub(super) fn new(now: Instant) -> Self {
+        Self {
+            retries: RetryBudget::new(now),
+            throttle: Throttle::default(),
+            last_resort: LastResort::default(),
+            rotation: Rotation::default(),
+        }
+    }
+}
