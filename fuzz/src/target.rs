@@ -46,10 +46,11 @@ impl Target {
             Stream,
         };
         let of_dialects = Dialect::ALL.into_iter().flat_map(|dialect| {
-            let plain = [Request, Reply, Stream].map(|parser| parser(dialect));
+            let plain = [Request, Reply].map(|parser| parser(dialect));
+            let streams = Some(Stream(dialect)).filter(|_| !known::streamed(dialect).is_empty());
             let hub = [HubRequest, HubReply, HubStream].map(|parser| parser(dialect));
             let has_hub = dialect.codec().hub().is_some();
-            plain.into_iter().chain(hub.into_iter().filter(move |_| has_hub))
+            plain.into_iter().chain(streams).chain(hub.into_iter().filter(move |_| has_hub))
         });
         known::FRAMINGS
             .into_iter()
