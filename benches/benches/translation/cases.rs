@@ -5,7 +5,6 @@ use tollgate_dialect::{
     Apis, Dialect, Frames, Framing, HubAsk, HubTold, Operation, StreamReader, StreamTranslation, Translation,
 };
 
-
 /// What a client asks for, or an upstream is asked for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Side {
