@@ -6,6 +6,8 @@
 //!
 //! The difference between two counts is what the further rounds took. Without arguments it names what there is.
 
+#![allow(clippy::print_stdout, reason = "it tells what there is, and what it did")]
+
 #[path = "../benches/translation/cases.rs"]
 mod cases;
 

@@ -4,7 +4,6 @@ use bytes::Bytes;
 use tollgate_dialect::{
     Apis, Dialect, Frames, Framing, HubAsk, HubTold, Operation, StreamReader, StreamTranslation, Translation,
 };
-use tollgate_domain::Usage;
 
 /// What a client asks for, or an upstream is asked for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -83,7 +82,7 @@ const TOLD: HubTold<'_> = HubTold {
     created: 1,
     usage: None,
     framing: Framing::Events,
-    echo: &[],
+    asked: None,
 };
 
 /// Content of one stream, one event after the other through the same reader and writer.
@@ -101,7 +100,7 @@ impl Streamed {
         let reader = upstream.dialect.codec().reader(upstream.stream, false).framed(framing);
         let translation = between(client.stream, client, upstream).map(|way| way.stream(&told, true));
         let mut stream =
-            Self { frames: Frames::new(framing), reader, translation, chunk: Bytes::from(chunk(upstream)) };
+            Self { frames: framing.splitter(), reader, translation, chunk: Bytes::from(chunk(upstream)) };
         stream.take(Bytes::from(opening(upstream)));
         stream
     }
@@ -132,7 +131,7 @@ pub(crate) fn answer((client, upstream): (Side, Side), body: &[u8]) -> usize {
     let usage = reported.usage.as_ref();
     match between(client.plain, client, upstream) {
         Some(way) => way.reply(body, &HubTold { usage, ..TOLD }).expect("an answer").len(),
-        None => body.len() + usage.map_or(0, |usage: &Usage| usage.output_text as usize),
+        None => body.len() + usage.map_or(0, |usage| usage.output_text as usize),
     }
 }
 
