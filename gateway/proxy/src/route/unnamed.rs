@@ -44,28 +44,38 @@ fn in_order(principal: &Principal) -> Vec<&ModelAlias> {
 
 /// The plan whose preferred upstreams serve the most models, since a conversation can be gone on with only
 /// where it is kept; of several the first.
-fn roomiest(plans: Vec<Result<RoutePlan, Rejection>>) -> Result<RoutePlan, Rejection> {
-    let (plans, refused): (Vec<_>, Vec<_>) = plans.into_iter().partition(Result::is_ok);
-    let plans: Vec<RoutePlan> = plans.into_iter().filter_map(Result::ok).collect();
-    let serves = |plan: &RoutePlan, upstream| {
-        plan.candidates.iter().any(|candidate| candidate.target.upstream.name == upstream)
-    };
-    let room = |plan: &RoutePlan| {
-        let first = plan.candidates.first().map(|candidate| candidate.level);
-        let preferred = plan.candidates.iter().filter(|candidate| Some(candidate.level) == first);
-        let upstreams = preferred.map(|candidate| candidate.target.upstream.name.clone());
-        upstreams.map(|upstream| plans.iter().filter(|other| serves(other, upstream.clone())).count()).min()
-    };
-    let rooms: Vec<_> = plans.iter().map(room).collect();
-    let most = rooms.iter().max().copied().flatten();
-    let chosen = plans.into_iter().zip(rooms).find(|(_, room)| *room == most).map(|(plan, _)| plan);
-    chosen.ok_or_else(|| {
-        // That residency is in the way says more than that a model has no such upstream.
-        let refused = refused.into_iter().filter_map(Result::err);
-        let by_zone =
-            refused.into_iter().find(|rejection| matches!(rejection, Rejection::ZoneNotPermitted(_)));
-        by_zone.unwrap_or_else(|| {
+fn roomiest(all: Vec<Result<RoutePlan, Rejection>>) -> Result<RoutePlan, Rejection> {
+    let (mut plans, mut refused) = (Vec::new(), None);
+    for plan in all {
+        match plan {
+            Ok(plan) => plans.push(plan),
+            // That a model has no such upstream says less than why one with such an upstream is refused.
+            Err(Rejection::Unsupported(_)) => {}
+            Err(rejection) => {
+                refused.get_or_insert(rejection);
+            }
+        }
+    }
+    let rooms: Vec<usize> = plans.iter().map(|plan| room(plan, &plans)).collect();
+    let most = rooms.iter().max().copied();
+    let chosen = plans.into_iter().zip(rooms).find(|(_, room)| Some(*room) == most);
+    chosen.map(|(plan, _)| plan).ok_or_else(|| {
+        refused.unwrap_or_else(|| {
             Rejection::Unsupported("keeping conversations at an upstream of this key's models".to_owned())
         })
     })
+}
+
+/// How many of these plans' models are served wherever this plan would go first.
+fn room(plan: &RoutePlan, plans: &[RoutePlan]) -> usize {
+    let Some(first) = plan.candidates.first() else { return 0 };
+    let preferred = plan.candidates.iter().take_while(|candidate| candidate.level == first.level);
+    let serving = preferred.map(|candidate| {
+        let name = &candidate.target.upstream.name;
+        let serves = |other: &&RoutePlan| {
+            other.candidates.iter().any(|candidate| candidate.target.upstream.name == *name)
+        };
+        plans.iter().filter(serves).count()
+    });
+    serving.min().unwrap_or_default()
 }
