@@ -52,7 +52,8 @@ impl ModelVersion {
 fn bare(name: &str) -> &str {
     let name = name.rsplit('/').next().unwrap_or(name);
     let starts = name.match_indices('.').map(|(at, _)| at + 1);
-    let prefix = starts.filter(|at| name[*at..].starts_with(|next: char| next.is_ascii_alphabetic())).last();
+    let prefix =
+        starts.filter(|at| name[*at..].starts_with(|next: char| next.is_ascii_alphabetic())).next_back();
     prefix.map_or(name, |at| &name[at..])
 }
 
