@@ -123,7 +123,8 @@ pub(super) const REGIONS: [(Area, &[&str]); 35] = [
         "us-central1", "us-east1", "us-east4", "us-east5", "us-south1", "us-west1", "us-west2", "us-west3",
         "us-west4",
     ]),
-    (Area("ae"), &["me-central-1", "uaenorth", "uaecentral"]),
+    // AWS has `me-central-1` here and Google `me-central1` in Qatar: told apart by a dash alone, neither stands here.
+    (Area("ae"), &["uaenorth", "uaecentral"]),
     (Area("at"), &["austriaeast"]),
     (Area("au"), &[
         "ap-southeast-2", "ap-southeast-4", "australiacentral", "australiacentral2", "australiaeast",
