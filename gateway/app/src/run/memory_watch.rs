@@ -74,7 +74,10 @@ mod tests {
 
     const MACHINE: (&str, &str) = ("/proc/meminfo", "MemTotal:       24000 kB\nMemFree:        100 kB\n");
 
-    fn system<'a>(files: &'a [(&'a str, &'a str)]) -> impl Fn(&Path) -> Option<String> + 'a {
+    /// Files by path, with what they hold.
+    type Files = &'static [(&'static str, &'static str)];
+
+    fn system(files: Files) -> impl Fn(&Path) -> Option<String> {
         move |path| {
             let found = files.iter().find(|(name, _)| Path::new(name) == path);
             found.map(|(_, text)| (*text).to_owned())
@@ -83,7 +86,7 @@ mod tests {
 
     #[test]
     fn the_tightest_limit_counts() {
-        let cases: [(&str, &[(&str, &str)], Option<u64>); 6] = [
+        let cases: [(&str, Files, Option<u64>); 6] = [
             ("a machine", &[MACHINE], Some(24_000 << 10)),
             (
                 "a group of version 2",
@@ -132,8 +135,8 @@ mod tests {
 
     #[test]
     fn only_memory_of_its_own_is_in_use() {
-        let status = "VmRSS:\t   9000 kB\nRssAnon:\t    4000 kB\nRssFile:\t    5000 kB\n";
-        assert_eq!(in_use(&system(&[("/proc/self/status", status)])), Some(4_000 << 10));
+        const STATUS: &str = "VmRSS:\t   9000 kB\nRssAnon:\t    4000 kB\nRssFile:\t    5000 kB\n";
+        assert_eq!(in_use(&system(&[("/proc/self/status", STATUS)])), Some(4_000 << 10));
         assert_eq!(in_use(&system(&[("/proc/self/status", "VmRSS: many\n")])), None);
     }
 }

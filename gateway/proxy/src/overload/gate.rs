@@ -52,7 +52,7 @@ impl Counts {
     }
 
     const fn field(self, one: u64) -> u32 {
-        (self.0 / one & Self::FIELD) as u32
+        ((self.0 / one) & Self::FIELD) as u32
     }
 
     fn taken(self, mine: u32) -> Taken {
