@@ -72,6 +72,7 @@ fn snapshot(live: &Live, provider: SocketAddr) -> Snapshot {
         failover_versions: false,
         spill_on_saturation: false,
         group: live.fleet.group(&"chat".into()),
+        live: live.fleet.model(&"chat".into()),
     };
     let by_alias = std::iter::once(("chat".into(), Arc::new(route))).collect();
     Snapshot {
