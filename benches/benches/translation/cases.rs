@@ -112,11 +112,12 @@ impl Streamed {
 
     fn take(&mut self, bytes: Bytes) -> usize {
         let mut out = 0;
-        self.frames.push(bytes);
-        while let Some(event) = self.frames.next() {
-            let seen = self.reader.event(&event);
+        let Self { frames, reader, translation, .. } = self;
+        frames.push(bytes);
+        for event in frames.by_ref() {
+            let seen = reader.event(&event);
             out += usize::from(seen.hide);
-            out += match &mut self.translation {
+            out += match translation {
                 Some(translation) => Bytes::from(translation.event(&event)).len(),
                 None => event.len(),
             };
