@@ -15,6 +15,8 @@ mod room;
 pub(crate) use gate::Presence;
 pub(crate) use held::Held;
 pub(crate) use memory::SMALL_BODY;
+#[cfg(test)]
+pub(crate) use room::{InLine, Turn};
 pub(crate) use room::{Room, Seat};
 
 pub use gate::Gate;

@@ -20,7 +20,7 @@ pub struct Group {
 }
 
 impl Group {
-    pub(super) fn new(now: Instant) -> Self {
+    pub(crate) fn new(now: Instant) -> Self {
         Self {
             retries: RetryBudget::new(now),
             throttle: Throttle::default(),

@@ -91,6 +91,12 @@ impl<H> Line<H> {
         self.places.all
     }
 
+    /// How many slots are taken.
+    #[cfg(test)]
+    pub(super) const fn taken(&self) -> u32 {
+        self.slots.all
+    }
+
     /// Takes a slot at once.
     pub(super) fn enter(&mut self, pool: Pool, project: u32, priority: Priority) -> Result<(), Denied> {
         let mine = self.parties.get(&project).map_or(0, |party| party.slots);

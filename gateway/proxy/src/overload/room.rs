@@ -28,6 +28,12 @@ impl Room {
     pub(crate) fn waiting(&self) -> u32 {
         self.0.lock().waiting()
     }
+
+    /// Slots that are taken.
+    #[cfg(test)]
+    pub(crate) fn taken(&self) -> u32 {
+        self.0.lock().taken()
+    }
 }
 
 /// One of an upstream's slots; dropped, it goes to the next who waits.
@@ -79,26 +85,35 @@ impl Seat {
         standing: &Standing,
         patience: Duration,
     ) -> Result<Option<Self>, Shed> {
-        let Some(slots) = upstream.max_concurrency else { return Ok(None) };
-        let pools = Pools::of(slots, standing);
-        let (project, priority) = (standing.project.number, standing.priority);
-        let (sender, receiver) = oneshot::channel();
-        let in_line = {
-            let mut line = upstream.live.room.0.lock();
-            // One may have become free since it was looked for.
-            if line.enter(pools.slots, project, priority).is_ok() {
-                drop(line);
-                return Ok(Some(Self { upstream: Arc::clone(&upstream.live), pools, project, priority }));
-            }
-            let place = line.wait(pools.places, project, priority, sender);
-            InLine { room: &upstream.live.room, place: place.map_err(|_| Shed::NoPlaceToWait)? }
+        let mut turn = match Self::line_up(upstream, standing)? {
+            InLine::Served(seat) => return Ok(seat),
+            InLine::Waits(turn) => turn,
         };
-        let given = timeout(patience, receiver).await;
-        drop(in_line);
-        match given {
+        match timeout(patience, &mut turn.slot).await {
             Ok(Ok(seat)) => Ok(Some(seat)),
             Ok(Err(_)) | Err(_) => Err(Shed::WaitedInVain),
         }
+    }
+
+    /// Takes a slot at once, or a place to wait for the next one.
+    ///
+    /// # Errors
+    /// There is no place to wait.
+    pub(crate) fn line_up(upstream: &Upstream, standing: &Standing) -> Result<InLine, Shed> {
+        let Some(slots) = upstream.max_concurrency else { return Ok(InLine::Served(None)) };
+        let pools = Pools::of(slots, standing);
+        let (project, priority) = (standing.project.number, standing.priority);
+        let (sender, slot) = oneshot::channel();
+        let upstream = Arc::clone(&upstream.live);
+        let mut line = upstream.room.0.lock();
+        // One may have become free since it was looked for.
+        if line.enter(pools.slots, project, priority).is_ok() {
+            drop(line);
+            return Ok(InLine::Served(Some(Self { upstream, pools, project, priority })));
+        }
+        let place = line.wait(pools.places, project, priority, sender).map_err(|_| Shed::NoPlaceToWait)?;
+        drop(line);
+        Ok(InLine::Waits(Turn { upstream, place, slot }))
     }
 
     fn of(upstream: &Arc<UpstreamLive>, pools: Pools, next: &Next<oneshot::Sender<Self>>) -> Self {
@@ -126,14 +141,31 @@ impl Drop for Seat {
     }
 }
 
-/// Somebody in the line; whoever leaves it is not called any more.
-struct InLine<'a> {
-    room: &'a Room,
-    place: Place,
+/// What a request gets that would wait.
+pub(crate) enum InLine {
+    /// There is nothing to wait for: a slot, or no bound.
+    Served(Option<Seat>),
+    /// The next slot that is its own.
+    Waits(Turn),
 }
 
-impl Drop for InLine<'_> {
+/// Somebody in the line; whoever leaves it is not called any more.
+pub(crate) struct Turn {
+    upstream: Arc<UpstreamLive>,
+    place: Place,
+    slot: oneshot::Receiver<Seat>,
+}
+
+#[cfg(test)]
+impl Turn {
+    /// Its slot, once it was called.
+    pub(crate) fn called(&mut self) -> Option<Seat> {
+        self.slot.try_recv().ok()
+    }
+}
+
+impl Drop for Turn {
     fn drop(&mut self) {
-        self.room.0.lock().cancel(self.place);
+        self.upstream.room.0.lock().cancel(self.place);
     }
 }
