@@ -67,12 +67,10 @@ impl Allowance {
                 self.used_free = true;
                 return Grant::Free;
             }
-            Retry::Once if ejected && !self.used_free => {
-                (self.used_once, self.used_free) = (true, true);
-                return Grant::Free;
-            }
             _ => {}
         }
+        let is_free = retry == Retry::Once && ejected && !self.used_free;
+        self.used_free |= is_free;
         self.used_once |= retry == Retry::Once;
         // Dead targets must not hide a live one: what was never sent counts as no attempt.
         if retry != Retry::Free || !moves {
@@ -80,6 +78,7 @@ impl Allowance {
         }
         match self.attempts < MOST_ATTEMPTS {
             false => Grant::No,
+            true if is_free => Grant::Free,
             true if budget.take(now) => Grant::Charged,
             true => Grant::Refused,
         }
@@ -121,6 +120,9 @@ mod tests {
         use Grant::{Charged, Free, No};
         assert_eq!(grants(&[(Retry::Once, true, false); 2]), [Charged, No]);
         assert_eq!(grants(&[(Retry::Once, true, true), (Retry::Once, true, true)]), [Free, No]);
+        // It costs no token, and yet it may have cost something.
+        let (ejects, fails) = ((Retry::Once, true, true), (Retry::Charged, true, false));
+        assert_eq!(grants(&[ejects, fails, fails]), [Free, Charged, No]);
     }
 
     #[test]

@@ -151,12 +151,6 @@ impl Course {
         u16::try_from(self.tries).unwrap_or(u16::MAX)
     }
 
-    /// True when a failed place would not be the last one of the plan.
-    #[cfg(test)]
-    pub(super) fn has_elsewhere(&self, plan: &RoutePlan) -> bool {
-        plan.candidates.len() > self.failed.len() + 1
-    }
-
     /// Takes a failure in: how the retry that follows was granted, and the last word where none does.
     pub(super) fn take_in(
         &mut self,
@@ -166,7 +160,7 @@ impl Course {
         now: Instant,
     ) -> (Grant, Option<LastWord>) {
         let target = &plan.candidates[place].target;
-        let moves = plan.candidates.len() > self.failed.len() + 1;
+        let moves = self.has_elsewhere(plan, place);
         let retry = match failure.retry() {
             Retry::Charged if target.is_provisioned && failure.is_throttle() => Retry::Overflow,
             retry => retry,
@@ -191,6 +185,11 @@ impl Course {
         let has_time = self.deadline.saturating_duration_since(now) >= self.least;
         let goes_on = grant.goes_on() && self.tries < MOST_TRIES && has_time;
         (grant, (!goes_on).then(|| self.last_word(plan, now)))
+    }
+
+    /// True when a place is not the last one that is left.
+    pub(super) fn has_elsewhere(&self, plan: &RoutePlan, place: usize) -> bool {
+        (0..plan.candidates.len()).any(|other| other != place && !self.failed.contains(&other))
     }
 
     /// Whatever else stands there would be shown the same credential.

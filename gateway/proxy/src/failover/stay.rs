@@ -42,7 +42,7 @@ pub(super) struct Effect {
 
 impl Stay {
     /// Takes the way in, with a slot where the upstream has a bound; `None` when another request was
-    /// faster at a half-open target.
+    /// faster at a half-open target, or an operator has taken it out since it was chosen.
     pub(super) fn enter(
         route: &Arc<Route>,
         target: &Arc<Target>,
@@ -61,6 +61,10 @@ impl Stay {
     }
 
     fn pass(&self, now: Instant) -> Option<Entered> {
+        // It may have waited for its slot, or before it came back, while an operator took the target out.
+        if !self.target.takes_requests() {
+            return None;
+        }
         if self.target.is_forced() || self.route.is_forced() {
             return Some(Entered::Freely);
         }
@@ -105,8 +109,8 @@ impl Stay {
         let took = now.duration_since(self.began);
         for hold in self.target.holds() {
             hold.answered(self.began, now);
-            if self.way == Way::LastResort && hold.is_defect() {
-                hold.reset();
+            if self.way == Way::LastResort {
+                hold.works();
             }
         }
         self.target.live.load(|load| load.measured(took, now));

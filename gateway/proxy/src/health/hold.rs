@@ -46,6 +46,8 @@ pub struct Hold {
 #[derive(Default)]
 struct State {
     until: Option<Instant>,
+    /// The part of it for which an upstream itself has asked: nobody is sent there before that is over.
+    refused: Option<Instant>,
     /// When the first request after the hold was let through, while its answer is awaited.
     trial: Option<Instant>,
     in_a_row: u32,
@@ -70,7 +72,7 @@ impl Hold {
         let mut state = self.state.lock();
         let unhinted = Duration::from_secs(1 << state.in_a_row.min(5)).min(LONGEST_UNHINTED);
         let wait = hint.unwrap_or(unhinted).min(LONGEST);
-        self.extend(&mut state, (wait + wait * jitter.min(100) / 1000).max(SHORTEST), now);
+        self.refuse(&mut state, (wait + wait * jitter.min(100) / 1000).max(SHORTEST), now);
         (state.at_once, state.soft) = (false, false);
     }
 
@@ -79,7 +81,7 @@ impl Hold {
     pub fn overflowed(&self, hint: Option<Duration>, now: Instant) {
         let mut state = self.state.lock();
         let unhinted = (FIRST_PROVISIONED * (1 << state.in_a_row.min(5))).min(LONGEST_PROVISIONED);
-        self.extend(&mut state, hint.unwrap_or(unhinted).min(LONGEST), now);
+        self.refuse(&mut state, hint.unwrap_or(unhinted).min(LONGEST), now);
         (state.at_once, state.soft) = (true, false);
     }
 
@@ -99,6 +101,11 @@ impl Hold {
         !self.is_idle() && self.state.lock().soft
     }
 
+    fn refuse(&self, state: &mut State, wait: Duration, now: Instant) {
+        state.refused = state.refused.max(Some(now + wait));
+        self.extend(state, wait, now);
+    }
+
     fn extend(&self, state: &mut State, wait: Duration, now: Instant) {
         self.engaged.store(true, Ordering::Release);
         state.until = state.until.max(Some(now + wait));
@@ -114,20 +121,38 @@ impl Hold {
         (state.at_once, state.soft, state.defect) = (false, false, Some(defect));
     }
 
-    /// The defect is none any more: what was held for it is held no longer.
+    /// The defect is none any more: what was held for it is held no longer. A throttle stays.
     pub fn mended(&self, defect: Defect) {
+        self.lift(|held| held == defect);
+    }
+
+    /// An answer has come in spite of a defect, whichever it was: it is none any more.
+    pub fn works(&self) {
+        self.lift(|_| true);
+    }
+
+    fn lift(&self, is_meant: impl Fn(Defect) -> bool) {
         if self.is_idle() {
             return;
         }
         let mut state = self.state.lock();
-        if state.defect == Some(defect) {
-            self.clear(&mut state);
+        if !state.defect.is_some_and(is_meant) {
+            return;
+        }
+        match state.refused {
+            Some(refused) => (state.until, state.defect) = (Some(refused), None),
+            None => self.clear(&mut state),
         }
     }
 
     /// True while what holds is a defect.
     pub fn is_defect(&self) -> bool {
         !self.is_idle() && self.state.lock().defect.is_some()
+    }
+
+    /// True while an upstream itself has asked to be left alone, whatever else holds.
+    pub fn is_refused(&self, now: Instant) -> bool {
+        !self.is_idle() && self.state.lock().refused.is_some_and(|until| until > now)
     }
 
     /// Until when new requests are kept out; `None` when they are not.
@@ -286,6 +311,23 @@ mod tests {
         assert!(hold.is_defect() && !hold.admits(now));
         hold.mended(Defect::Model);
         assert!(!hold.is_defect() && hold.admits(now));
+    }
+
+    #[test]
+    fn a_throttle_is_obeyed_beside_a_defect_and_outlives_it() {
+        let (hold, now) = (Hold::default(), Instant::now());
+        let seconds = |n| now + Duration::from_secs(n);
+        hold.defective(Defect::Credential, Duration::from_secs(60), now);
+        assert!(!hold.is_refused(now));
+        hold.throttled(Some(Duration::from_secs(20)), 0, now);
+        assert_eq!(hold.until(now), Some(seconds(60)));
+        assert!(hold.is_refused(now) && !hold.is_refused(seconds(20)));
+        hold.works();
+        assert!(!hold.is_defect());
+        assert_eq!(hold.until(now), Some(seconds(20)), "what was held for the throttle is held");
+        hold.defective(Defect::Model, Duration::from_secs(60), seconds(21));
+        hold.mended(Defect::Model);
+        assert_eq!(hold.until(seconds(21)), None);
     }
 
     #[test]

@@ -206,7 +206,8 @@ impl World {
         let (class, retry, overflows) = what;
         let at = self.now;
         let Some(request) = self.requests.get_mut(&id) else { return };
-        let is_free = retry == Retry::Free && moves || *class == Class::Saturated || overflows && moves;
+        // Nothing was sent, or what is paid for is full.
+        let is_free = retry == Retry::Free || overflows && moves;
         let trace = &mut request.trace;
         trace.charged += u32::from(!is_free);
         trace.granted += u32::from(grant.goes_on() && *class != Class::Saturated);

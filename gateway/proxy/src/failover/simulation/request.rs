@@ -201,7 +201,7 @@ impl World {
         let plan = Arc::clone(&request.plan);
         let (class, retry) = (failed.failure.class, failed.failure.retry());
         let overflows = plan.candidates[place].target.is_provisioned && failed.failure.is_throttle();
-        let moves = request.course.has_elsewhere(&plan);
+        let moves = request.course.has_elsewhere(&plan, place);
         let (grant, end) = request.course.take_in(&plan, place, failed, now);
         self.has_failed(id, (&class, retry, overflows), moves, grant);
         match end {

@@ -72,7 +72,11 @@ fn held(target: &Target, now: Instant) -> Option<Standing> {
         let wait = until.duration_since(now);
         let in_force = || holds.iter().filter(|hold| hold.until(now).is_some());
         return Some(match in_force().any(|hold| hold.is_defect()) {
-            true => Standing::Tripped { wait: Some(wait), rejoins: false, can_be_asked: true },
+            true => {
+                // A throttle beside the defect is obeyed like any other.
+                let can_be_asked = !holds.iter().any(|hold| hold.is_refused(now));
+                Standing::Tripped { wait: Some(wait), rejoins: false, can_be_asked }
+            }
             false if in_force().all(|hold| hold.is_soft()) => Standing::Reserve,
             false => Standing::Held(wait),
         });
