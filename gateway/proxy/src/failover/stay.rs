@@ -95,6 +95,9 @@ impl Stay {
     pub(super) fn began_to_answer(&mut self, jitter: Jitter<'_>, now: Instant) {
         self.served(now);
         self.sample(Sample::Began, jitter, now);
+        if self.entered == Some(Entered::OnTrial) {
+            self.entered = Some(Entered::HasTried);
+        }
     }
 
     /// The stream came to its end.

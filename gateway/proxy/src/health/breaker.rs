@@ -58,6 +58,8 @@ pub enum Entered {
     Freely,
     /// As the one that tries.
     OnTrial,
+    /// As the one that tries, which has told its first content since then: another one may be trying now.
+    HasTried,
 }
 
 /// What a sample leads to.
@@ -225,7 +227,20 @@ impl Breaker {
                 if self.history.rate_is_low(now) { Told::RateIsLow } else { Told::Nothing }
             }
             // Those who were there before it opened tell nothing about the target as it is now.
-            State::HalfOpen(_) | State::Open { .. } if !is_trial => Told::Nothing,
+            State::HalfOpen(_) | State::Open { .. } if entered == Entered::Freely => Told::Nothing,
+            State::Open { .. } if !is_trial => Told::Nothing,
+            State::HalfOpen(HalfOpen { trial, .. }) if !is_trial => {
+                let trial = *trial;
+                if sample == Sample::Success {
+                    return Told::Nothing;
+                }
+                self.open("trial_failed", jitter, now);
+                // Whoever tries at the moment still does.
+                if let State::Open { trial: of_open, .. } = &mut self.state {
+                    *of_open = trial;
+                }
+                Told::Opened
+            }
             State::HalfOpen(_) => match sample {
                 Sample::Began | Sample::Success => {
                     self.trial_succeeded(now);
@@ -411,6 +426,20 @@ mod tests {
 
     fn is_out(breaker: &mut Breaker, now: Instant) -> bool {
         matches!(breaker.passing(now), Passing::Out { .. })
+    }
+
+    #[test]
+    fn a_trial_that_breaks_late_opens_it_and_leaves_the_next_one_on_trial() {
+        let start = Instant::now();
+        let (mut breaker, now) = (opened(start), start + seconds(2));
+        try_out(&mut breaker, Sample::Began, now);
+        assert_eq!(breaker.enter(Way::Usual, now), Some(Entered::OnTrial));
+        assert_eq!(breaker.sample(Sample::Fault, Entered::HasTried, 0, now), Told::Opened);
+        assert_eq!(breaker.enter(Way::LastResort, now), None, "one is on trial");
+        breaker.no_sample();
+        assert_eq!(breaker.enter(Way::LastResort, now), Some(Entered::OnTrial));
+        assert_eq!(breaker.sample(Sample::Fault, Entered::HasTried, 0, now), Told::Nothing);
+        assert_eq!(breaker.enter(Way::LastResort, now), None, "it still is");
     }
 
     #[test]

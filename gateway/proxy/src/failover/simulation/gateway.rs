@@ -32,7 +32,7 @@ pub(super) struct Configuration {
 
 impl Configuration {
     pub(super) fn new(chance: &Chance) -> Self {
-        let bound = || chance.percent(50).then(|| chance.between(2, 12) as u32);
+        let bound = || chance.percent(50).then(|| chance.between(4, 12) as u32);
         let level = || (!chance.percent(15)).then(|| chance.between(0, 3) as usize);
         let balance = || match chance.between(0, 4) {
             0 => Balance::Weighted,

@@ -172,7 +172,9 @@ impl Provider {
 }
 
 fn answer(after: Duration, is_stream: bool, ending: Ending, chance: &Chance) -> Reply {
-    let act = if is_stream { Act::Stream(chance.millis(20, 6_000), ending) } else { Act::Plain };
+    // Most are short; a few outlive many openings and trials.
+    let longest = if chance.percent(5) { 30_000 } else { 2_000 };
+    let act = if is_stream { Act::Stream(chance.millis(20, longest), ending) } else { Act::Plain };
     Reply { after, act, used_up: None }
 }
 

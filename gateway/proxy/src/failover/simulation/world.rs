@@ -185,10 +185,13 @@ impl World {
         match event {
             Event::Arrives(gateway) if !self.is_closing => {
                 self.begin(gateway);
-                let pace = if self.is_troubled() { self.pace } else { 2_500_000 };
-                // Now and then many come at once.
-                let after = if self.is_troubled() && self.chance.percent(20) { 2_000 } else { pace * 2 };
-                let after = Duration::from_micros(self.chance.between(1, after));
+                let after = match self.is_troubled() {
+                    // Now and then many come at once.
+                    true if self.chance.percent(20) => self.chance.millis(0, 2),
+                    true => Duration::from_micros(self.chance.between(1, self.pace * 2)),
+                    // So far apart that the smallest bound is never reached.
+                    false => self.chance.millis(1_500, 3_500),
+                };
                 self.later(after, Event::Arrives(gateway));
             }
             Event::Operates(gateway) if self.is_troubled() => {
