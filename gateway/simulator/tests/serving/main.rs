@@ -6,3 +6,4 @@ mod client;
 mod faults;
 mod gemini;
 mod process;
+mod standing;
