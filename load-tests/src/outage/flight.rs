@@ -19,9 +19,9 @@ pub(super) fn run(ground: &Ground) -> Result<Row> {
     // It answers nothing before it dies.
     let (mut dying, other) = (Provider::start(15_000)?, Provider::start(50)?);
     let limit = format!(", max_concurrency: {LIMIT}");
-    let patient = ", timeouts: { head: 20s, stream_head: 20s, ttft: 20s }";
+    let patient = "{ head: 20s, stream_head: 20s, ttft: 20s }";
     let upstreams = vec![
-        Upstream { more: patient, ..Upstream::new("dying", &dying) },
+        Upstream { timeouts: patient, ..Upstream::new("dying", &dying) },
         Upstream { more: &limit, ..Upstream::new("other", &other) },
     ];
     let stage = Stage::set(&ground.gateway, &Setting::new(Layout::Levels, upstreams))?;

@@ -18,6 +18,10 @@ const DEPTH: Duration = Duration::from_millis(500);
 /// The bucket is full and the gateway knows it.
 const WARM_UP: Duration = Duration::from_secs(3);
 
+const PRICE: &str =
+    "  - { model: gpt-5-mini, upstream: paid, from: 2025-01-01, currency: USD, per_hour: \"1.00\" }
+";
+
 pub(super) fn run(ground: &Ground) -> Result<Row> {
     // Twice as much is asked as there is.
     let per_second = ground.rate * TOKENS / 2;
@@ -28,7 +32,9 @@ pub(super) fn run(ground: &Ground) -> Result<Row> {
     let more = format!(", billing: provisioned, capacity: {{ tokens_per_minute: {} }}", per_second * 60);
     let upstreams =
         vec![Upstream { more: &more, ..Upstream::new("paid", &paid) }, Upstream::new("by-call", &by_call)];
-    let stage = Stage::set(&ground.gateway, &Setting::new(Layout::Levels, upstreams))?;
+    let mut setting = Setting::new(Layout::Levels, upstreams);
+    setting.prices.push_str(PRICE);
+    let stage = Stage::set(&ground.gateway, &setting)?;
     let load = Load::start(Plan::usual(stage.addr(), ground.rate, ground.seconds)?)?;
     interrupt::pause_until(load.began + WARM_UP)?;
     let (from, before) = (Instant::now(), paid.totals()?.provisioned_tokens);

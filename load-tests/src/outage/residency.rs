@@ -116,7 +116,7 @@ fn setting<'a>(providers: &[Provider], policies: &[Policy], random: &mut u64) ->
         .iter()
         .zip(PROCESSING)
         .zip(providers)
-        .map(|(((name, zone, _), more), provider)| Upstream { name, zone, addr: provider.addr(), more });
+        .map(|(((name, zone, _), more), provider)| Upstream { zone, more, ..Upstream::new(name, provider) });
     let mut setting = Setting::new(Layout::Levels, upstreams.collect());
     setting.models.clear();
     setting.projects.clear();

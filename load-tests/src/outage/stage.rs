@@ -23,7 +23,7 @@ pub(super) const MODEL: &str = "gpt-5-mini";
 pub(super) const WORDS: u32 = 8;
 
 /// `connect` is the default; the others are short, so that a run sees them.
-const TIMEOUTS: &str = "{ connect: 1s, head: 2s, stream_head: 2s, ttft: 2s, byte_idle: 5s, content_idle: 5s, \
+pub(super) const TIMEOUTS: &str = "{ connect: 1s, head: 2s, stream_head: 2s, ttft: 2s, byte_idle: 5s, content_idle: 5s, \
                         total: 30s, stream_total: 30s }";
 
 /// A simulated provider in a process of its own.
@@ -99,13 +99,15 @@ pub(super) struct Upstream<'a> {
     pub(super) name: &'a str,
     pub(super) zone: &'a str,
     pub(super) addr: SocketAddr,
-    /// More fields of YAML's short form, each with a comma before it.
+    /// How long its steps may take, in YAML's short form.
+    pub(super) timeouts: &'a str,
+    /// More fields of that form, each with a comma before it.
     pub(super) more: &'a str,
 }
 
 impl<'a> Upstream<'a> {
     pub(super) fn new(name: &'a str, provider: &Provider) -> Self {
-        Self { name, zone: "here", addr: provider.addr(), more: "" }
+        Self { name, zone: "here", addr: provider.addr(), timeouts: TIMEOUTS, more: "" }
     }
 }
 
@@ -126,6 +128,8 @@ pub(super) struct Setting<'a> {
     pub(super) models: String,
     /// Lines under `projects:` of the one team.
     pub(super) projects: String,
+    /// Lines under `prices:`.
+    pub(super) prices: String,
 }
 
 impl<'a> Setting<'a> {
@@ -140,18 +144,22 @@ impl<'a> Setting<'a> {
             .collect();
         let models = format!("  - {{ name: {MODEL}, targets: [{}] }}\n", targets.join(", "));
         let projects = project("load", MODEL, "", CLIENT_KEY);
-        Self { upstreams, models, projects }
+        Self { upstreams, models, projects, prices: PRICE.to_owned() }
+    }
+
+    fn prices(&self) -> String {
+        format!("prices:\n{}", self.prices)
     }
 
     fn to_yaml(&self, folder: &Path, prices: &Path) -> String {
         let (folder, prices) = (folder.display(), prices.display());
         let (mut regions, mut upstreams) = (String::new(), String::new());
-        for Upstream { name, zone, addr, more } in &self.upstreams {
+        for Upstream { name, zone, addr, timeouts, more } in &self.upstreams {
             let _ = writeln!(regions, "  - {{ name: {name}, zone: {zone} }}");
             let _ = writeln!(
                 upstreams,
                 "  - {{ name: {name}, dialect: openai, region: {name}, base_url: \"http://{addr}/v1\", \
-                 credential: load-test-upstream-0123456789, allow_private: true, timeouts: {TIMEOUTS}{more} }}"
+                 credential: load-test-upstream-0123456789, allow_private: true, timeouts: {timeouts}{more} }}"
             );
         }
         format!(
@@ -196,8 +204,9 @@ impl Stage {
     pub(super) fn set(program: &Path, setting: &Setting<'_>) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         check(program, setting, folder.path())?;
-        let gateway =
-            gateway::start(program, folder.path(), PRICES, |folder, prices| setting.to_yaml(folder, prices))?;
+        let gateway = gateway::start(program, folder.path(), &setting.prices(), |folder, prices| {
+            setting.to_yaml(folder, prices)
+        })?;
         Ok(Self { gateway, _folder: folder })
     }
 
@@ -238,7 +247,7 @@ pub(super) fn bearer(secret: &str) -> String {
 fn check(program: &Path, setting: &Setting<'_>, folder: &Path) -> Result<()> {
     let prices = folder.join("prices.yaml");
     let file = folder.join("check.yaml");
-    std::fs::write(&prices, PRICES)?;
+    std::fs::write(&prices, setting.prices())?;
     std::fs::write(&file, setting.to_yaml(folder, &prices))?;
     let output = quiet(program).arg("check").arg("-c").arg(&file).output()?;
     let (said, complained) =
@@ -247,6 +256,6 @@ fn check(program: &Path, setting: &Setting<'_>, folder: &Path) -> Result<()> {
     Ok(())
 }
 
-const PRICES: &str = "prices:
-  - { model: gpt-5-mini, from: 2025-01-01, currency: USD, per: 1000000, input: \"0.25\", output: \"2.00\" }
+/// Of the model, at every upstream.
+const PRICE: &str = "  - { model: gpt-5-mini, from: 2025-01-01, currency: USD, per: 1000000, input: \"0.25\", output: \"2.00\" }
 ";

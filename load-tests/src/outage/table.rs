@@ -49,8 +49,7 @@ pub(super) struct Row {
     /// p99 of the time to first content while the fault was being found, less that before it.
     pub(super) added_p99: Option<Duration>,
     pub(super) recovery: Option<Duration>,
-    /// Percent of upstream calls that went to the sick target while its breaker was open; without an
-    /// opening, since the first two seconds of the fault.
+    /// Percent of upstream calls that went to the sick target.
     pub(super) sick_share: Option<f64>,
     pub(super) swings: Option<usize>,
     pub(super) attempts_per_call: Option<f64>,

@@ -10,7 +10,7 @@ use super::stage::{Provider, Stage};
 /// Between two looks.
 const STEP: Duration = Duration::from_millis(20);
 /// The sick target's first attempts are how it is found out.
-pub(super) const DETECTION: Duration = Duration::from_secs(2);
+const DETECTION: Duration = Duration::from_secs(2);
 
 /// One look.
 #[derive(Clone, Copy, Debug)]
@@ -43,11 +43,14 @@ impl Watch {
         Ok(Self(looks))
     }
 
-    /// Percent of calls that went to the sick target while its breaker was open; without an opening,
-    /// of those after detection.
-    pub(super) fn sick_share(&self, fault: Instant) -> Option<f64> {
+    /// Percent of calls that went to the sick target while its breaker was open; none without an opening.
+    pub(super) fn share_while_open(&self) -> Option<f64> {
         self.share(|pair| pair[0].is_open && pair[1].is_open)
-            .or_else(|| self.share(|pair| pair[0].at >= fault + DETECTION))
+    }
+
+    /// The same since it had time to be found out, whatever the breaker said.
+    pub(super) fn share_since(&self, fault: Instant) -> Option<f64> {
+        self.share(|pair| pair[0].at >= fault + DETECTION)
     }
 
     /// Percent of the calls between looks that are so.
@@ -80,10 +83,9 @@ mod tests {
             look(3, true, 55, 300),
             look(4, false, 95, 400),
         ]);
-        assert_eq!(watch.sick_share(start), Some(2.5));
+        assert_eq!(watch.share_while_open(), Some(2.5));
+        assert_eq!(watch.share_since(start), Some(22.5), "45 of the 200 after two seconds");
         watch.0.iter_mut().for_each(|look| look.is_open = false);
-        assert_eq!(watch.sick_share(start), Some(22.5), "45 of the 200 after two seconds");
-        watch.0.clear();
-        assert_eq!(watch.sick_share(start), None);
+        assert_eq!(watch.share_while_open(), None);
     }
 }
