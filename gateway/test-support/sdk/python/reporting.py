@@ -70,8 +70,8 @@ def dies(kind, pieces):
 
 
 def together(functions):
-    """Runs these eight at a time; raises what the first of them raised."""
-    with ThreadPoolExecutor(8) as pool:
+    """Runs these, twelve at a time; raises what the first of them raised."""
+    with ThreadPoolExecutor(12) as pool:
         for running in [pool.submit(function) for function in functions]:
             running.result()
 
