@@ -4,9 +4,9 @@ use std::io;
 use std::net::{SocketAddr, TcpStream as StdStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{ReadHalf, WriteHalf};
@@ -18,6 +18,8 @@ use tokio::task::JoinSet;
 const BACKLOG: i32 = 1024;
 /// A connection of ours that is not up by then has found the queue full.
 const FILLED: Duration = Duration::from_millis(100);
+/// How soon the relay's thread does what it is told.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// Connections that fill the queue of a deaf relay at most.
 const FILLERS: usize = 8;
 
@@ -42,6 +44,8 @@ pub(super) struct Relay {
     pub(super) addr: SocketAddr,
     listener: Socket,
     way: watch::Sender<Way>,
+    /// What the thread does by now.
+    heard: watch::Receiver<Way>,
     swallowed: Arc<AtomicU64>,
     /// They fill the queue while the relay is deaf.
     fillers: Vec<StdStream>,
@@ -59,14 +63,15 @@ impl Relay {
         let addr = accepting.local_addr()?;
         let way = watch::Sender::new(Way::Open);
         let told = way.subscribe();
+        let (hears, heard) = watch::channel(Way::Open);
         let swallowed = Arc::new(AtomicU64::new(0));
         let count = swallowed.clone();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let thread = std::thread::Builder::new().name("relay".to_owned()).spawn(move || {
             // An error here shows as a provider that does not answer.
-            let _ = runtime.block_on(serve(accepting, provider, told, count));
+            let _ = runtime.block_on(serve(accepting, provider, (told, hears), count));
         })?;
-        Ok(Self { addr, listener, way, swallowed, fillers: Vec::new(), thread: Some(thread) })
+        Ok(Self { addr, listener, way, heard, swallowed, fillers: Vec::new(), thread: Some(thread) })
     }
 
     /// Requests that a silent wire has taken and not carried. A connection brings one at most: it has
@@ -81,6 +86,11 @@ impl Relay {
         // A second `listen` changes the length of the queue; 0 leaves room for one.
         self.listener.listen(if way == Way::Deaf { 0 } else { BACKLOG })?;
         self.way.send_replace(way);
+        let told = Instant::now();
+        while *self.heard.borrow() != way {
+            ensure!(told.elapsed() < PATIENCE, "the relay does not hear");
+            std::thread::sleep(Duration::from_millis(1));
+        }
         if way == Way::Deaf {
             self.fill();
         }
@@ -110,13 +120,14 @@ impl Drop for Relay {
 async fn serve(
     listener: std::net::TcpListener,
     provider: SocketAddr,
-    mut way: watch::Receiver<Way>,
+    (mut way, hears): (watch::Receiver<Way>, watch::Sender<Way>),
     swallowed: Arc<AtomicU64>,
 ) -> io::Result<()> {
     let listener = TcpListener::from_std(listener)?;
     let mut connections = JoinSet::new();
     loop {
         let now = *way.borrow_and_update();
+        hears.send_replace(now);
         if now == Way::Gone {
             return Ok(());
         }
