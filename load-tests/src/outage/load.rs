@@ -75,6 +75,12 @@ impl Load {
         Ok(Self { stop, thread: Some(thread), began })
     }
 
+    /// Sends no more, and forgets what is under way.
+    pub(super) fn stop(self) -> Result<Calls> {
+        self.stop.store(true, Ordering::Relaxed);
+        self.finish()
+    }
+
     /// Waits for the last answer.
     pub(super) fn finish(mut self) -> Result<Calls> {
         let Some(thread) = self.thread.take() else { bail!("a load ends once") };

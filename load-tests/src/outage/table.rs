@@ -118,8 +118,15 @@ impl Row {
     }
 }
 
-/// The names of the columns.
+/// What else the machine does, and the names of the columns.
 pub(super) fn print_head(out: &mut impl Write) -> io::Result<()> {
+    let cores = std::thread::available_parallelism()?;
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load = load.split(' ').next().unwrap_or_default();
+    writeln!(
+        out,
+        "{cores} cores, of which {load} were asked for before; more than there are make times worthless"
+    )?;
     writeln!(
         out,
         "{:<22} {:>8} {:>7} {:>9} {:>9} {:>7} {:>6} {:>8}  goals",
