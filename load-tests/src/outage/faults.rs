@@ -29,10 +29,11 @@ const FLAP: Duration = Duration::from_secs(5);
 
 /// A run with one sick provider.
 struct Run {
+    // The first to go: a load that meets nobody goes on asking.
+    load: Load,
     stage: Stage,
     sick: Provider,
     healthy: Provider,
-    load: Load,
     end: Instant,
 }
 
@@ -52,7 +53,7 @@ impl Run {
         let stage = Stage::set(&ground.gateway, &Setting::new(layout, upstreams))?;
         let load = Load::start(Plan::usual(stage.addr(), ground.rate, seconds)?)?;
         let end = load.began + Duration::from_secs(seconds);
-        Ok(Self { stage, sick, healthy, load, end })
+        Ok(Self { load, stage, sick, healthy, end })
     }
 
     /// Waits for a quarter of the run, has the provider fall sick, and tells when that was.

@@ -60,7 +60,9 @@ pub(super) fn run(ground: &Ground) -> Result<Row> {
     for (_, zone, _) in PLACES {
         providers.push(if zone == "eu" { Provider::behind_relay(2)? } else { Provider::start(2)? });
     }
-    let stage = Stage::set(&ground.gateway, &setting(&providers, &policies, &mut random))?;
+    let processing = PLACES.map(|(_, _, zones)| format!(", processing: [{}]", names(zones)));
+    let setting = setting(&providers, &processing, &policies, &mut random);
+    let stage = Stage::set(&ground.gateway, &setting)?;
     let mut templates = Vec::new();
     for (number, policy) in policies.iter().enumerate() {
         let header = policy.narrowed.map(|zone| ("x-tollgate-zone", ZONES[zone]));
@@ -109,12 +111,15 @@ fn policy(random: &mut u64) -> Policy {
 }
 
 /// A model a policy, served everywhere in an order of its own: its name is what the books tell them by.
-fn setting<'a>(providers: &[Provider], policies: &[Policy], random: &mut u64) -> Setting<'a> {
-    const PROCESSING: [&str; 5] =
-        [", processing: [eu]", "", ", processing: [eu, us]", "", ", processing: [ap]"];
+fn setting<'a>(
+    providers: &[Provider],
+    processing: &'a [String],
+    policies: &[Policy],
+    random: &mut u64,
+) -> Setting<'a> {
     let upstreams = PLACES
         .iter()
-        .zip(PROCESSING)
+        .zip(processing)
         .zip(providers)
         .map(|(((name, zone, _), more), provider)| Upstream { zone, more, ..Upstream::new(name, provider) });
     let mut setting = Setting::new(Layout::Levels, upstreams.collect());
@@ -133,15 +138,16 @@ fn setting<'a>(providers: &[Provider], policies: &[Policy], random: &mut u64) ->
             "  - {{ name: {name}, balance: {balance}, targets: [{}] }}",
             targets.trim_end_matches(", ")
         );
-        let zones: Vec<_> = (0..)
-            .zip(ZONES)
-            .filter(|(bit, _)| policy.zones & (1 << bit) != 0)
-            .map(|(_, zone)| zone)
-            .collect();
-        let more = format!(", zones: [{}]", zones.join(", "));
+        let more = format!(", zones: [{}]", names(policy.zones));
         setting.projects.push_str(&project(&format!("p{number}"), &name, &more, &key(number)));
     }
     setting
+}
+
+/// The zones of a set, as a list.
+fn names(zones: Zones) -> String {
+    let inside = (0..).zip(ZONES).filter(|(bit, _)| zones & (1 << bit) != 0).map(|(_, name)| name);
+    inside.collect::<Vec<_>>().join(", ")
 }
 
 fn model(number: usize) -> String {
