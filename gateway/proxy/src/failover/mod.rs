@@ -371,7 +371,7 @@ impl<'a> Tries<'a> {
 /// An attempt without an answer.
 struct Failed {
     failure: Failure,
-    /// It has put its target out of use.
+    /// Its target is out of use by it, or by others that fell with it.
     ejected: bool,
 }
 

@@ -158,7 +158,7 @@ impl Visit {
         self.outcome = "ok";
     }
 
-    /// The target failed before it had answered. True when that has put it out of use.
+    /// The target failed before it had answered. True when it is out of use now.
     pub(crate) fn failed(&mut self, failure: &Failure, now: Instant) -> bool {
         self.hold(failure, now);
         if failure.class == Class::Said(Fault::Credential) {
@@ -174,10 +174,12 @@ impl Visit {
             let took = now.duration_since(self.began);
             self.target.live.load(|load| load.failed(took, failure.hint, now));
         }
-        match sample {
+        let opened = match sample {
             Some(sample) => self.sample(sample, now),
             None => self.trial_throttled(failure, now),
-        }
+        };
+        // Whoever was there with the one that opened it falls with it, and is no new evidence.
+        opened || sample == Some(Sample::Fault) && self.target.live.breaker(|breaker| breaker.is_out(now))
     }
 
     /// The answer broke after its first content.
