@@ -63,7 +63,7 @@ impl Check {
     }
 
     /// The verdict on an answer whose HTTP body ended properly.
-    pub(crate) fn finish(self, status: u16) -> Result<Held, Failure> {
+    pub(crate) fn finish(&self, status: u16) -> Result<Held, Failure> {
         if status != 200 {
             return Err(Failure::Status(status));
         }
@@ -84,6 +84,11 @@ impl Check {
             return Err(Failure::WrongContent);
         }
         Ok(self.held)
+    }
+
+    /// A word of a stream was seen; of a plain answer, any byte.
+    pub(crate) fn has_content(&self) -> bool {
+        if self.expected.stream { self.words > 0 } else { self.held.bytes > 0 }
     }
 
     /// Takes whole events; gives where the unfinished one begins.

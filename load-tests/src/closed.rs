@@ -135,7 +135,7 @@ async fn run_lane(load: Arc<Load>, mut lane: Lane, index: u64, deadline: Instant
     while Instant::now() < deadline {
         let failed = tally.failed();
         let ask = Ask { number, intended: Instant::now(), expected: load.expected, timeout: load.timeout };
-        lane.ask(&load.template, ask, &mut tally).await;
+        tally.take(&lane.ask(&load.template, ask).await);
         number += load.lanes as u64;
         if tally.failed() > failed {
             // A server that is down refuses in microseconds; do not turn that into a storm.

@@ -13,7 +13,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::check::{Check, Expected, Held};
-use crate::tally::{Failure, Tally, Times};
+use crate::tally::{Failure, Times};
 use crate::template::Template;
 
 /// How one request is made.
@@ -26,6 +26,49 @@ pub(crate) struct Ask {
     pub(crate) timeout: Duration,
 }
 
+/// What became of one request.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) times: Times,
+    pub(crate) done: Result<Held, Failure>,
+    /// A word of the answer had come, whatever followed.
+    pub(crate) had_content: bool,
+    /// What the gateway says of the way; nothing without a head.
+    pub(crate) way: Way,
+    /// Kept connections that were found closed, and replaced before the request counted as sent.
+    pub(crate) reconnects: u64,
+}
+
+/// What a gateway's head says of the way that a request took.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Way {
+    /// Of the answer; 0 without a head.
+    pub(crate) status: u16,
+    /// `x-tollgate-upstream`.
+    pub(crate) upstream: Option<Box<str>>,
+    /// `x-tollgate-attempts`.
+    pub(crate) attempts: Option<u32>,
+}
+
+impl Way {
+    fn header(&mut self, name: &str, value: &[u8]) {
+        let text = || std::str::from_utf8(value).ok().map(str::trim);
+        if name.eq_ignore_ascii_case("x-tollgate-upstream") {
+            self.upstream = text().map(Box::from);
+        } else if name.eq_ignore_ascii_case("x-tollgate-attempts") {
+            self.attempts = text().and_then(|value| value.parse().ok());
+        }
+    }
+}
+
+/// What was seen of an answer so far; it stays when the time for the rest is over.
+struct Seen {
+    first: Option<Instant>,
+    way: Way,
+    check: Check,
+    reconnects: u64,
+}
+
 /// A connection that answers one request at a time.
 #[derive(Debug)]
 pub(crate) enum Lane {
@@ -36,13 +79,14 @@ pub(crate) enum Lane {
 }
 
 impl Lane {
-    /// Makes the request and enters it into the tally.
-    pub(crate) async fn ask(&mut self, template: &Template, ask: Ask, tally: &mut Tally) {
-        let mut first = None;
+    /// Makes the request and waits for what becomes of it.
+    pub(crate) async fn ask(&mut self, template: &Template, ask: Ask) -> Answer {
+        let check = Check::new(ask.expected);
+        let mut seen = Seen { first: None, way: Way::default(), check, reconnects: 0 };
         let asked = async {
             match self {
-                Self::Http1(kept) => ask_http1(kept, template, ask, &mut first, &mut tally.reconnects).await,
-                Self::Http2(sender) => ask_http2(sender.clone(), template, ask, &mut first).await,
+                Self::Http1(kept) => ask_http1(kept, template, ask, &mut seen).await,
+                Self::Http2(sender) => ask_http2(sender.clone(), template, ask, &mut seen).await,
             }
         };
         let done = tokio::time::timeout(ask.timeout, asked).await.unwrap_or(Err(Failure::Timeout));
@@ -53,10 +97,11 @@ impl Lane {
         }
         let last = Instant::now();
         let times = Times {
-            first: first.unwrap_or(last).duration_since(ask.intended),
+            first: seen.first.unwrap_or(last).duration_since(ask.intended),
             last: last.duration_since(ask.intended),
         };
-        tally.add(times, done);
+        let had_content = seen.check.has_content();
+        Answer { times, done, had_content, way: seen.way, reconnects: seen.reconnects }
     }
 }
 
@@ -76,7 +121,7 @@ async fn ask_http2(
     mut sender: http2::SendRequest<Full<Bytes>>,
     template: &Template,
     ask: Ask,
-    first: &mut Option<Instant>,
+    seen: &mut Seen,
 ) -> Result<Held, Failure> {
     let mut request = Request::post(&template.uri).header("content-type", "application/json");
     for (name, value) in &template.headers {
@@ -86,59 +131,60 @@ async fn ask_http2(
     let request = request.body(body).map_err(|_| Failure::Protocol)?;
     sender.ready().await.map_err(|_| Failure::Connect)?;
     let answer = sender.send_request(request).await.map_err(|_| Failure::NoAnswer)?;
-    *first = Some(Instant::now());
-    let status = answer.status().as_u16();
-    let mut check = Check::new(ask.expected);
+    seen.first = Some(Instant::now());
+    seen.way.status = answer.status().as_u16();
+    for (name, value) in answer.headers() {
+        seen.way.header(name.as_str(), value.as_bytes());
+    }
     let mut body = answer.into_body();
     while let Some(frame) = body.frame().await {
         if let Ok(data) = frame.map_err(|_| Failure::Truncated)?.into_data() {
-            check.feed(&data);
+            seen.check.feed(&data);
         }
     }
-    check.finish(status)
+    seen.check.finish(seen.way.status)
 }
 
 async fn ask_http1(
     kept: &mut Option<Http1>,
     template: &Template,
     ask: Ask,
-    first: &mut Option<Instant>,
-    reconnects: &mut u64,
+    seen: &mut Seen,
 ) -> Result<Held, Failure> {
     let wire = template.wire(ask.number, ask.expected.stream);
     if let Some(connection) = kept.take() {
-        match exchange(connection, &wire, ask.expected, first, kept).await {
+        match exchange(connection, &wire, seen, kept).await {
             // A server may close a kept connection at any time; only a fresh one must answer.
-            Err(Failure::NoAnswer) => *reconnects += 1,
+            Err(Failure::NoAnswer) => seen.reconnects += 1,
             done => return done,
         }
     }
     let connection = Http1::connect(template.addr).await.map_err(|_| Failure::Connect)?;
-    exchange(connection, &wire, ask.expected, first, kept).await
+    exchange(connection, &wire, seen, kept).await
 }
 
 /// Sends and reads to the end of the answer; gives the connection back when it can go on.
 async fn exchange(
     mut connection: Http1,
     wire: &[u8],
-    expected: Expected,
-    first: &mut Option<Instant>,
+    seen: &mut Seen,
     kept: &mut Option<Http1>,
 ) -> Result<Held, Failure> {
     connection.stream.write_all(wire).await.map_err(|_| Failure::NoAnswer)?;
     connection.fill().await.map_err(|_| Failure::NoAnswer)?;
-    *first = Some(Instant::now());
+    seen.first = Some(Instant::now());
     let head = connection.head().await?;
-    let mut check = Check::new(expected);
+    seen.way = head.way;
+    let check = &mut seen.check;
     match head.body {
-        Body::Length(length) => connection.read_length(length, &mut check).await?,
-        Body::Chunked => connection.read_chunks(&mut check).await?,
-        Body::ToClose => connection.read_to_close(&mut check).await?,
+        Body::Length(length) => connection.read_length(length, check).await?,
+        Body::Chunked => connection.read_chunks(check).await?,
+        Body::ToClose => connection.read_to_close(check).await?,
     }
     if head.keeps_alive {
         *kept = Some(connection);
     }
-    check.finish(head.status)
+    seen.check.finish(seen.way.status)
 }
 
 /// An HTTP/1.1 connection between two requests.
@@ -149,7 +195,7 @@ pub(crate) struct Http1 {
 }
 
 struct Head {
-    status: u16,
+    way: Way,
     body: Body,
     keeps_alive: bool,
 }
@@ -251,7 +297,7 @@ impl Http1 {
 
 fn read_head(response: &httparse::Response<'_, '_>) -> Result<Head, Failure> {
     let mut head = Head {
-        status: response.code.unwrap_or(0),
+        way: Way { status: response.code.unwrap_or(0), ..Way::default() },
         body: Body::ToClose,
         keeps_alive: response.version == Some(1),
     };
@@ -265,6 +311,8 @@ fn read_head(response: &httparse::Response<'_, '_>) -> Result<Head, Failure> {
             && header.value.eq_ignore_ascii_case(b"close")
         {
             head.keeps_alive = false;
+        } else {
+            head.way.header(header.name, header.value);
         }
     }
     if matches!(head.body, Body::ToClose) {
@@ -278,6 +326,7 @@ mod tests {
     use tollgate_simulator::{At, Fault, Options, Refusal, Script, Simulator};
 
     use super::*;
+    use crate::tally::Tally;
     use crate::template::chat_body;
 
     /// One streamed request to a simulator that follows the script. Only an answer that cannot end
@@ -298,7 +347,7 @@ mod tests {
             expected: Expected { stream: true, words: Some(20) },
             timeout,
         };
-        Lane::Http1(None).ask(&template, ask, &mut tally).await;
+        tally.take(&Lane::Http1(None).ask(&template, ask).await);
         tally.to_json()
     }
 

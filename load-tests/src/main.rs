@@ -5,6 +5,7 @@
 //! - `closed` keeps N connections busy: for capacity.
 //! - `streams` holds many slow streams open and checks each chunk.
 //! - `compare` runs nginx and the gateway side by side over a simulated provider.
+//! - `outage` has providers fail in every way and tells what clients noticed.
 //! - `export` makes a ledger of millions of rows and has the gateway export it.
 
 mod check;
@@ -12,10 +13,15 @@ mod closed;
 mod compare;
 mod connection;
 mod export;
+mod gateway;
 mod histogram;
+mod inquire;
 mod open;
+mod outage;
 mod process;
 mod report;
+mod server;
+mod simulator;
 mod streams;
 mod tally;
 mod template;
@@ -42,11 +48,13 @@ enum Command {
     Streams(streams::Streams),
     /// The gateway beside nginx over one simulated provider, in interleaved rounds.
     Compare(compare::Compare),
+    /// Providers fail in every way behind a gateway under load: what clients notice, in one table.
+    Outage(outage::Outage),
     /// A ledger of millions of rows, exported: time and peak memory.
     Export(export::Export),
-    /// A simulated provider, as `compare` starts it.
+    /// A simulated provider, as `compare` and `outage` start it.
     #[command(hide = true)]
-    Simulator(compare::simulator::Serve),
+    Simulator(simulator::Serve),
 }
 
 fn main() -> ExitCode {
@@ -55,6 +63,7 @@ fn main() -> ExitCode {
         Command::Closed(closed) => closed.run(),
         Command::Streams(streams) => streams.run(),
         Command::Compare(compare) => compare.run(),
+        Command::Outage(outage) => outage.run(),
         Command::Export(export) => export.run(),
         Command::Simulator(serve) => serve.run(),
     };

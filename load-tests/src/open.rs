@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinSet, LocalSet};
 
 use crate::check::Expected;
-use crate::connection::{Ask, Lane, connect_http2};
+use crate::connection::{Answer, Ask, Lane, connect_http2};
 use crate::process::{Pid, Watch};
 use crate::report::{Output, Summary};
 use crate::tally::Tally;
@@ -62,7 +62,7 @@ impl Steady {
         ensure!(self.stream_permille <= 1000, "--stream-permille: 0 to 1000");
         ensure!((1..=20_000).contains(&self.max_in_flight), "--max-in-flight: 1 to 20000");
         let schedule = Schedule {
-            template: self.request.template()?,
+            templates: vec![self.request.template()?],
             rate: self.rate,
             total,
             stream_permille: self.stream_permille,
@@ -73,7 +73,7 @@ impl Steady {
         };
         let watch = self.pid.map(|pid| Watch::start(Pid(pid))).transpose()?;
         let started = Instant::now();
-        let tally = schedule.run()?;
+        let tally = schedule.tally()?;
         let cost = watch.map(Watch::stop).transpose()?;
         let elapsed = started.elapsed();
         self.output.tell(&Summary { name: "steady", intended: Some(total), elapsed, tally, cost })
@@ -82,24 +82,38 @@ impl Steady {
 
 /// An open loop.
 #[derive(Debug)]
-struct Schedule {
-    template: Template,
-    rate: u64,
-    total: u64,
-    stream_permille: u64,
-    max_in_flight: usize,
-    http2: usize,
-    words: Option<u32>,
-    timeout: Duration,
+pub(crate) struct Schedule {
+    /// What is sent, one after the other; all to the address of the first.
+    pub(crate) templates: Vec<Template>,
+    pub(crate) rate: u64,
+    pub(crate) total: u64,
+    pub(crate) stream_permille: u64,
+    pub(crate) max_in_flight: usize,
+    pub(crate) http2: usize,
+    pub(crate) words: Option<u32>,
+    pub(crate) timeout: Duration,
 }
 
 impl Schedule {
-    fn run(self) -> Result<Tally> {
+    fn tally(self) -> Result<Tally> {
+        let tally = Rc::new(RefCell::new(Tally::default()));
+        let all = tally.clone();
+        self.run(move |_, answer| all.borrow_mut().take(&answer), std::future::pending())?;
+        Ok(tally.take())
+    }
+
+    /// Sends all, and gives each answer to `sink` as it ends. When `stopped` is done, what is under way
+    /// is dropped, and nothing more is sent.
+    pub(crate) fn run(
+        self,
+        sink: impl Fn(Start, Answer) + 'static,
+        stopped: impl Future<Output = ()>,
+    ) -> Result<()> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         LocalSet::new().block_on(&runtime, async {
             let mut shared = Vec::new();
             for _ in 0..self.http2 {
-                shared.push(connect_http2(self.template.addr).await?);
+                shared.push(connect_http2(self.templates[0].addr).await?);
             }
             let idle = (0..self.max_in_flight)
                 .map(|lane| match shared.len() {
@@ -113,27 +127,33 @@ impl Schedule {
                 schedule: self,
                 lanes: RefCell::new(Lanes { idle, waiting: VecDeque::new() }),
             });
-            let tally = Rc::new(RefCell::new(Tally::default()));
-            let mut running = JoinSet::new();
-            while let Some(start) = due.recv().await {
-                if let Some(lane) = state.lane_for(start) {
-                    running.spawn_local(run_lane(state.clone(), lane, start, tally.clone()));
+            let sink = Rc::new(sink);
+            let all = async {
+                let mut running = JoinSet::new();
+                while let Some(start) = due.recv().await {
+                    if let Some(lane) = state.lane_for(start) {
+                        running.spawn_local(run_lane(state.clone(), lane, start, sink.clone()));
+                    }
+                    while running.try_join_next().transpose()?.is_some() {}
                 }
-                while running.try_join_next().transpose()?.is_some() {}
+                while let Some(lane) = running.join_next().await {
+                    lane?;
+                }
+                Ok(())
+            };
+            tokio::select! {
+                done = all => done,
+                () = stopped => Ok(()),
             }
-            while let Some(lane) = running.join_next().await {
-                lane?;
-            }
-            Ok(tally.take())
         })
     }
 }
 
 /// The scheduled start of a request.
 #[derive(Clone, Copy, Debug)]
-struct Start {
-    number: u64,
-    at: Instant,
+pub(crate) struct Start {
+    pub(crate) number: u64,
+    pub(crate) at: Instant,
 }
 
 /// Tells each start when it is due, from a thread of its own: tokio's timer has steps of a
@@ -203,11 +223,11 @@ impl State {
     }
 }
 
-async fn run_lane(state: Rc<State>, mut lane: Lane, mut start: Start, all: Rc<RefCell<Tally>>) {
+async fn run_lane(state: Rc<State>, mut lane: Lane, mut start: Start, sink: Rc<impl Fn(Start, Answer)>) {
+    let templates = &state.schedule.templates;
     loop {
-        let mut tally = Tally::default();
-        lane.ask(&state.schedule.template, state.ask(start), &mut tally).await;
-        all.borrow_mut().merge(&tally);
+        let template = &templates[(start.number % templates.len() as u64) as usize];
+        sink(start, lane.ask(template, state.ask(start)).await);
         match state.next_for(lane) {
             Some(next) => (lane, start) = next,
             None => return,
@@ -228,7 +248,7 @@ mod tests {
         simulator.script(Script::usual().after(Duration::from_millis(300)));
         let url = format!("{}/v1/chat/completions", simulator.base_url());
         let schedule = Schedule {
-            template: Template::new(&url, Vec::new(), chat_body("m", 100)).expect("a template"),
+            templates: vec![Template::new(&url, Vec::new(), chat_body("m", 100)).expect("a template")],
             rate: 100,
             total: 20,
             stream_permille: 500,
@@ -237,7 +257,7 @@ mod tests {
             words: Some(20),
             timeout: Duration::from_secs(60),
         };
-        let tally = schedule.run().expect("a run");
+        let tally = schedule.tally().expect("a run");
         assert_eq!((tally.good, tally.failed()), (20, 0));
         // The last one is due 190 ms after the first, which is answered after 300 ms at the earliest.
         assert!(tally.quantile(1) >= 110_000, "the fastest took {} us", tally.quantile(1));

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::check::Held;
+use crate::connection::Answer;
 use crate::histogram::Histogram;
 
 /// Why a request did not get a whole and right answer.
@@ -71,14 +72,15 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    pub(crate) fn add(&mut self, times: Times, done: Result<Held, Failure>) {
-        match done {
-            Ok(held) => {
+    pub(crate) fn take(&mut self, answer: &Answer) {
+        self.reconnects += answer.reconnects;
+        match answer.done {
+            Ok(Held { events, bytes }) => {
                 self.good += 1;
-                self.events += held.events;
-                self.bytes += held.bytes;
-                self.first.record(times.first);
-                self.last.record(times.last);
+                self.events += events;
+                self.bytes += bytes;
+                self.first.record(answer.times.first);
+                self.last.record(answer.times.last);
             }
             Err(failure) => *self.failures.entry(failure).or_default() += 1,
         }

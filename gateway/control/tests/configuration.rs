@@ -243,7 +243,7 @@ fn semantic_faults_are_found_at_the_value_at_fault() {
         (with("https://api.contoso.com/v1", "ftp://a"), "7:15: upstreams[0].base_url: expected an address"),
         (
             with("dialect: openai", "dialect: opnai"),
-            "5:14: upstreams[0].dialect: must be one of: openai, azure-openai, anthropic, gemini, bedrock; did you mean `openai`?",
+            "5:14: upstreams[0].dialect: must be one of: openai, azure-openai, anthropic, gemini, bedrock, cohere; did you mean `openai`?",
         ),
         (
             with("credential: \"${env:OPENAI_API_KEY}\"", "credential: { type: aws, access_key_id: a }"),

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tokio::sync::Notify;
 
@@ -21,7 +21,7 @@ use crate::answer::Plan;
 use crate::{Incoming, Keep, Operation, Options, Protocol, Tariff};
 
 /// Tokens of one call, or of many. Input holds the cached and written part, output the reasoning.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Usage {
     /// All input tokens.
     pub input_tokens: u64,
@@ -126,7 +126,7 @@ impl Call {
 }
 
 /// Sums over all calls since the start.
-#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Totals {
     /// Calls that arrived.
     pub calls: u64,
@@ -144,6 +144,12 @@ pub struct Totals {
     pub bytes_sent: u64,
     /// Calls by the status answered.
     pub by_status: BTreeMap<u16, u64>,
+    /// Calls by the model asked; calls without one are left out.
+    pub by_model: BTreeMap<String, u64>,
+    /// The most calls that were open at a time.
+    pub most_open: u64,
+    /// Tokens of the calls that [`Behaviour::provisioned`](crate::Behaviour::provisioned) admitted.
+    pub provisioned_tokens: u64,
     /// The usage that went out to callers.
     pub told: Usage,
     /// What all calls took by the provider's own count.
@@ -233,6 +239,11 @@ impl Book {
         self.inner.changed.notify_waiters();
     }
 
+    /// A call was admitted to the capacity that is paid by the hour.
+    pub(crate) fn provisioned(&self, tokens: u64) {
+        self.inner.pages.lock().totals.provisioned_tokens += tokens;
+    }
+
     /// From now on calls that break off did so because of the simulator, not of their callers.
     pub(crate) fn stop(&self) {
         self.inner.stopped.store(true, Ordering::Relaxed);
@@ -244,6 +255,10 @@ impl Book {
         let mut pages = self.inner.pages.lock();
         pages.totals.calls += 1;
         let number = pages.totals.calls;
+        pages.totals.most_open = pages.totals.most_open.max(number - pages.totals.ended);
+        if let Some(model) = &incoming.model {
+            count(&mut pages.totals.by_model, model);
+        }
         if let Some(page) = page {
             pages.calls.push(Call { number, ..page });
         }
@@ -251,6 +266,16 @@ impl Book {
         self.inner.changed.notify_waiters();
         let billed = self.inner.tariff.is_some().then(|| incoming.clone());
         Entry { book: self.clone(), number, billed, closing: Closing::default() }
+    }
+}
+
+/// Counts one more of a name; names are few, calls are many.
+fn count(counts: &mut BTreeMap<String, u64>, name: &str) {
+    match counts.get_mut(name) {
+        Some(count) => *count += 1,
+        None => {
+            counts.insert(name.to_owned(), 1);
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Steering over HTTP: `/_sim/…` of a simulator that is a process of its own.
 //!
 //! - `POST /_sim/script`: a [`Script`] or a list of them, put into the queue
+//! - `POST /_sim/always`: a [`Script`] for every call that none of the queue takes; `null` ends it
 //! - `POST /_sim/behaviour`: the whole [`Behaviour`]; members left out take their defaults
 //! - `GET /_sim/book`: `{"totals": …, "calls": […]}`
 //!
@@ -19,6 +20,7 @@ pub(crate) fn answer(shared: &Shared, incoming: &Incoming) -> Option<Plan> {
     let name = path.strip_prefix("/_sim/")?;
     let done = match (incoming.method.as_str(), name) {
         ("POST", "script") => serde_json::from_slice(&incoming.body).map(|scripts| queue(shared, scripts)),
+        ("POST", "always") => serde_json::from_slice(&incoming.body).map(|script| stand(shared, script)),
         ("POST", "behaviour") => {
             serde_json::from_slice(&incoming.body).map(|behaviour| behave(shared, behaviour))
         }
@@ -46,6 +48,12 @@ fn queue(shared: &Shared, scripts: OneOrMany) -> Value {
     let queued = scripts.len();
     scripts.into_iter().for_each(|script| shared.push_script(script));
     json!({ "queued": queued })
+}
+
+fn stand(shared: &Shared, script: Option<Script>) -> Value {
+    let told = json!({ "always": script });
+    shared.stand(script);
+    told
 }
 
 fn behave(shared: &Shared, behaviour: Behaviour) -> Value {

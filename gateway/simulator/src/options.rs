@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Incoming, Script, Usage, millis};
+use crate::{Incoming, Provisioned, Script, Usage, millis};
 
 /// The closure form of steering: sees a call, may give the script that it shall follow.
 pub type Decide = Arc<dyn Fn(&Incoming) -> Option<Script> + Send + Sync>;
@@ -102,6 +102,8 @@ pub struct Behaviour {
     pub reasoning_tokens: u64,
     /// Of a thousand calls, how many get 503; they are spread evenly.
     pub error_permille: u32,
+    /// Serve only what fits this capacity, and refuse the rest with 429 and `retry-after-ms`.
+    pub provisioned: Option<Provisioned>,
     /// The model named in the answer; the asked one when absent.
     pub served_model: Option<String>,
 }
@@ -117,6 +119,7 @@ impl Default for Behaviour {
             cache_write_tokens: 0,
             reasoning_tokens: 0,
             error_permille: 0,
+            provisioned: None,
             served_model: None,
         }
     }

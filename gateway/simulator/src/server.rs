@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::answer::{self, Plan, Stamp};
 use crate::book::{Book, Entry};
+use crate::bucket::Bucket;
 use crate::{Behaviour, Fault, Incoming, Keep, Operation, Options, Refusal, Script, control, wire};
 
 /// How a simulator is stopped.
@@ -120,6 +121,11 @@ impl Simulator {
     /// Changes how calls without a script are answered from now on.
     pub fn behave(&self, behaviour: Behaviour) {
         *self.shared.behaviour.write() = Arc::new(behaviour);
+    }
+
+    /// What every call gets that no queued script, model suffix or closure decides; `None` ends it.
+    pub fn always(&self, script: Option<Script>) {
+        self.shared.stand(script);
     }
 
     /// Stops it and waits until every connection is gone. The address is free then.
@@ -229,6 +235,8 @@ pub(crate) struct Shared {
     scripts: Mutex<VecDeque<Script>>,
     /// Length of `scripts`, so that calls under load need not lock it.
     waiting: AtomicUsize,
+    standing: RwLock<Option<Script>>,
+    bucket: Mutex<Bucket>,
     pub(crate) book: Book,
     started: Instant,
 }
@@ -245,6 +253,8 @@ impl Shared {
             behaviour: RwLock::new(Arc::new(options.behaviour.clone())),
             scripts: Mutex::default(),
             waiting: AtomicUsize::new(0),
+            standing: RwLock::default(),
+            bucket: Mutex::default(),
             book: Book::new(options),
             started: Instant::now(),
             options: options.clone(),
@@ -255,6 +265,10 @@ impl Shared {
         let mut scripts = self.scripts.lock();
         scripts.push_back(script);
         self.waiting.store(scripts.len(), Ordering::Release);
+    }
+
+    pub(crate) fn stand(&self, script: Option<Script>) {
+        *self.standing.write() = script;
     }
 
     /// Whether anybody will look at the headers of a call.
@@ -295,7 +309,19 @@ impl Shared {
         let script = self.decide(incoming, entry.number, &behaviour);
         let stamp = Stamp::new(&self.options.name, entry.number);
         let credential = self.options.credential.as_deref();
-        let plan = answer::compose(&self.options.name, credential, &stamp, incoming, script, &behaviour);
+        let compose = |script: Script| {
+            answer::compose(&self.options.name, credential, &stamp, incoming, script, &behaviour)
+        };
+        let mut plan = compose(script);
+        if let Some(capacity) = behaviour.provisioned
+            && plan.status < 400
+        {
+            let tokens = plan.usage.input_tokens + plan.usage.output_tokens;
+            match self.bucket.lock().pour(capacity, tokens, self.started.elapsed()) {
+                Ok(()) => self.book.provisioned(tokens),
+                Err(wait) => plan = compose(Script::rate_limited(wait)),
+            }
+        }
         entry.answered(&plan, stamp.request_id);
         (plan, Some(entry))
     }
@@ -312,6 +338,7 @@ impl Shared {
         self.take_script(model)
             .or_else(|| Script::from_model(model?))
             .or_else(|| self.options.decide.as_ref()?(incoming))
+            .or_else(|| self.standing.read().clone())
             .or_else(|| {
                 behaviour.fails(number).then(|| Script::refusal(Refusal::Unavailable { retry_after: None }))
             })

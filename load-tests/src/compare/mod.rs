@@ -7,20 +7,21 @@ mod gateway;
 mod nginx;
 mod outcome;
 mod scenario;
-mod server;
-pub(crate) mod simulator;
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use outcome::{Outcome, Round};
 use scenario::Scenario;
-use server::Server;
+use serde_json::json;
 
 use crate::closed::Load;
+use crate::gateway::{CLIENT_KEY, binary};
 use crate::process::Watch;
 use crate::report::write_json;
+use crate::server::Server;
+use crate::simulator;
 use crate::template::Template;
 
 /// Options of `compare`.
@@ -57,14 +58,15 @@ impl Compare {
         ensure!((1..=100).contains(&self.rounds), "--rounds: 1 to 100");
         ensure!((1..=600).contains(&self.seconds), "--seconds: 1 to 600");
         let scenarios = scenario::chosen(&self.scenarios)?;
-        let gateway = self.gateway()?;
+        let gateway = binary(self.gateway.as_deref())?;
         let folder = tempfile::tempdir()?;
         let provider = simulator::start(self.simulator.as_deref(), self.simulator_threads)?;
         let targets = self.targets(&gateway, folder.path(), &provider)?;
         let mut outcome = Outcome::default();
         for round in 0..self.rounds {
             for scenario in &scenarios {
-                simulator::behave(&provider, scenario)?;
+                let how = json!({ "chunks": scenario.words, "chunk_pause_ms": scenario.chunk_pause_ms });
+                simulator::steer(provider.addr, "behaviour", &how)?;
                 // Another target goes first in each round, so that none always meets a cold machine.
                 for turn in 0..targets.len() {
                     let target = &targets[(round + turn) % targets.len()];
@@ -80,20 +82,6 @@ impl Compare {
         }
     }
 
-    /// The gateway's binary, looked for before anything starts.
-    fn gateway(&self) -> Result<PathBuf> {
-        let gateway = match &self.gateway {
-            Some(gateway) => gateway.clone(),
-            None => std::env::current_exe()?.parent().context("a binary has a folder")?.join("tollgate"),
-        };
-        ensure!(
-            gateway.is_file(),
-            "no gateway at {}: build it with `cargo build --release -p tollgate-app`, or say where it is with --gateway",
-            gateway.display()
-        );
-        Ok(gateway)
-    }
-
     fn targets(&self, gateway: &Path, folder: &Path, provider: &Server) -> Result<Vec<Server>> {
         let mut targets = vec![provider.as_direct()];
         for log in [nginx::AccessLog::Off, nginx::AccessLog::On] {
@@ -105,7 +93,7 @@ impl Compare {
 
     fn measure(&self, scenario: &Scenario, target: &Server) -> Result<Round> {
         let url = format!("http://{}/v1/chat/completions", target.addr);
-        let headers = vec![("authorization".to_owned(), format!("Bearer {}", gateway::CLIENT_KEY))];
+        let headers = vec![("authorization".to_owned(), format!("Bearer {}", CLIENT_KEY))];
         let load = Load {
             template: Template::new(&url, headers, scenario.body())?,
             lanes: scenario.lanes,

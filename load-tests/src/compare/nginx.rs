@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use super::server::{Server, free_addr, quiet, spawn};
+use crate::server::{Server, free_addr, quiet, spawn};
 
 /// Whether each request is logged, as the gateway always does.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

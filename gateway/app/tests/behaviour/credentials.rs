@@ -26,9 +26,12 @@ async fn a_token_that_somebody_else_renews_is_shown_as_it_is_now() -> Result<()>
         anyhow::Ok(east.unwrap_or_default()["credential"].clone())
     };
 
-    until("the missing file is told", async || Ok(state().await?["state"] == "missing")).await?;
-    let trouble = state().await?["trouble"].to_string();
-    ensure!(trouble.contains("cannot read token"), "{trouble}");
+    until("the missing file is told", async || {
+        let state = state().await?;
+        let trouble = state["trouble"].as_str().unwrap_or_default();
+        Ok(state["state"] == "missing" && trouble.contains("cannot read token"))
+    })
+    .await?;
     let reply = caller.chat(&chat("gpt-5-mini", false)).await?;
     ensure!(reply.status == StatusCode::OK, "{}", reply.status);
     ensure!(stage.east.book().totals().calls == 0, "it is asked without a credential");

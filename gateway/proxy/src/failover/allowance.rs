@@ -52,7 +52,7 @@ pub(super) struct Fallen {
     pub(super) retry: Retry,
     /// There is another target.
     pub(super) moves: bool,
-    /// The failure has put its target out of use, so that no other request pays for it again.
+    /// The target is out of use by now, so that no other request pays for it again.
     pub(super) ejected: bool,
 }
 

@@ -59,7 +59,7 @@ pub(super) enum Next {
 /// An attempt without an answer.
 pub(super) struct Failed {
     pub(super) failure: Failure,
-    /// It has put its target out of use.
+    /// Its target is out of use by it, or by others that fell with it.
     pub(super) ejected: bool,
 }
 

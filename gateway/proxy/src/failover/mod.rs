@@ -52,6 +52,7 @@ use course::{Course, Failed, Next};
 /// So much time an attempt needs at least.
 const LEAST_STREAM: Duration = Duration::from_secs(1);
 const LEAST_PLAIN: Duration = Duration::from_secs(2);
+
 /// Tries permitted targets until one answers.
 ///
 /// # Errors

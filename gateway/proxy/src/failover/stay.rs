@@ -34,7 +34,7 @@ pub(super) struct Stay {
 /// What a failure has done to its target.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Effect {
-    /// It has put it out of use.
+    /// The target is out of use now.
     pub(super) ejected: bool,
     /// For how long it is held now, where it throttled.
     pub(super) held: Option<Duration>,
@@ -137,10 +137,13 @@ impl Stay {
                 self.target.live.load(|load| load.failed(took, failure.hint, now));
             }
         }
-        let ejected = match sample {
+        let opened = match sample {
             Some(sample) => self.sample(sample, jitter, now),
             None => self.trial_throttled(failure, jitter, now),
         };
+        // Whoever was there with the one that opened it falls with it, and is no new evidence.
+        let ejected = opened
+            || sample == Some(Sample::Fault) && self.target.live.breaker(|breaker| breaker.is_out(now));
         Effect { ejected, held }
     }
 

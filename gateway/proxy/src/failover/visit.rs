@@ -106,7 +106,7 @@ impl Visit {
         self.stay.finished(&|bound| self.worker.jitter(bound), now);
     }
 
-    /// The target failed before it had answered. True when that has put it out of use.
+    /// The target failed before it had answered. True when it is out of use now.
     pub(crate) fn failed(&mut self, failure: &Failure, now: Instant) -> bool {
         self.outcome = failure.outcome();
         let effect = self.stay.failed(failure, &|bound| self.worker.jitter(bound), now);

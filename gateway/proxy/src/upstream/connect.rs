@@ -9,6 +9,8 @@ use std::{
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::ServerName;
+#[cfg(target_os = "linux")]
+use socket2::SockRef;
 use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::TlsConnector;
 
@@ -21,6 +23,10 @@ use crate::snapshot::Timeouts;
 
 /// A later address is tried beside the earlier ones after this (RFC 8305, section 5).
 const STAGGER: Duration = Duration::from_millis(250);
+/// What was sent and stays unacknowledged for so long has met a dead path. The kernel alone would go on
+/// sending for a quarter of an hour.
+#[cfg(target_os = "linux")]
+const UNACKNOWLEDGED: Duration = Duration::from_secs(1);
 
 /// Why no connection came about. Names no host: it may be shown to clients.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -53,8 +59,7 @@ pub(super) async fn connect(
 ) -> Result<Socket, ConnectError> {
     let addresses = resolve(origin, timeouts).await?;
     let tcp = timeout(timeouts.connect, race(addresses)).await.map_err(|_| ConnectError::TimedOut)??;
-    // Requests and stream chunks are small; waiting to fill a segment would only delay them.
-    let _ = tcp.set_nodelay(true);
+    set_options(&tcp);
     match (origin.scheme, tls) {
         (Scheme::Http, _) => Ok(Socket::Clear(tcp)),
         (Scheme::Https, Some(config)) => {
@@ -66,6 +71,14 @@ pub(super) async fn connect(
         }
         (Scheme::Https, None) => Err(ConnectError::Tls),
     }
+}
+
+/// A connection works without them, so a refused option is no error.
+fn set_options(tcp: &TcpStream) {
+    // Requests and stream chunks are small; waiting to fill a segment would only delay them.
+    let _ = tcp.set_nodelay(true);
+    #[cfg(target_os = "linux")]
+    let _ = SockRef::from(tcp).set_tcp_user_timeout(Some(UNACKNOWLEDGED));
 }
 
 async fn resolve(origin: &Origin, timeouts: &Timeouts) -> Result<Vec<SocketAddr>, ConnectError> {
@@ -128,4 +141,19 @@ pub fn client_tls(
     };
     config.alpn_protocols = vec![if http2 { b"h2".to_vec() } else { b"http/1.1".to_vec() }];
     Ok(Arc::new(config))
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_path_that_acknowledges_nothing_is_given_up_in_a_second() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let addresses = vec![listener.local_addr().expect("a bound socket has one")];
+        let tcp = race(addresses).await.expect("it listens");
+        set_options(&tcp);
+        let told = SockRef::from(&tcp).tcp_user_timeout().expect("the kernel knows the option");
+        assert_eq!(told, Some(UNACKNOWLEDGED));
+    }
 }

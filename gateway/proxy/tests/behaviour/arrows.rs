@@ -24,15 +24,19 @@ const STATIONS: [&str; 13] = [
 
 /// What every station may name: the words for no, room for a request, and what outlives one. These hold parts of
 /// stations (a key ring, a breaker, a pool), so they may name stations too.
-const GROUND: [&str; 10] = [
+const GROUND: [&str; 14] = [
     "rejection",
     "limits",
     "series",
     "snapshot",
+    "findings",
     "health",
     "live",
+    "objectives",
     "overload",
     "probe",
+    "residency",
+    "served",
     "unpriced",
     "worker",
 ];

@@ -200,7 +200,8 @@ async fn a_conversation_is_made_where_most_of_the_keys_models_are() {
 
 #[tokio::test]
 async fn a_conversation_is_made_within_the_zones_and_where_conversations_are_kept() {
-    let cases: [(&str, fn(&mut TargetSetup), _); 4] = [
+    type Change = fn(&mut TargetSetup);
+    let cases: [(&str, Change, _); 4] = [
         ("of another zone", |target| target.region = "us", (403, "zone_not_permitted")),
         ("another dialect", |target| target.dialect = Dialect::Anthropic, (501, "unsupported_operation")),
         ("chat alone", |target| target.apis = Apis::ChatCompletions, (501, "unsupported_operation")),

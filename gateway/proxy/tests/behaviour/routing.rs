@@ -212,3 +212,22 @@ async fn in_an_outage_one_request_a_second_is_sent_and_the_others_hear_when_to_c
     assert_eq!((refused.header("retry-after").is_empty(), calls(&providers)), (false, [3]));
     gateway.stop().await;
 }
+
+#[tokio::test]
+async fn all_that_were_with_a_target_when_it_died_are_answered_by_another() {
+    let (dying, healthy) = (ByHand::listen().await, provider().await);
+    let gateway = Gateway::start(Setup::new(vec![TargetSetup::at(dying.address()), (&healthy).into()]));
+    // More than the retry budget of an alias would pay for.
+    let mut held = Vec::new();
+    for _ in 0..120 {
+        held.push(gateway.held_up(&Ask::chat(), &dying).await);
+    }
+    drop(dying);
+    let (calls, clients): (Vec<_>, Vec<_>) = held.into_iter().unzip();
+    drop(calls);
+    for client in clients {
+        assert_eq!(client.head().await.finish().await.status, 200);
+    }
+    assert_eq!(healthy.book().totals().calls, 120);
+    gateway.stop().await;
+}

@@ -7,3 +7,4 @@ mod faults;
 mod gemini;
 mod invoke;
 mod process;
+mod standing;

@@ -2,7 +2,20 @@
 
 import anthropic
 
-from reporting import BASE, KEY, LIMITED_KEY, SPENT_KEY, SPENT_KEY_400, check, positive, raises, run_all, same
+from reporting import (
+    BASE,
+    CALLS,
+    KEY,
+    LIMITED_KEY,
+    SPENT_KEY,
+    SPENT_KEY_400,
+    check,
+    positive,
+    raises,
+    run_all,
+    same,
+    together,
+)
 
 HELLO = {"model": "claude-sonnet-4-6", "max_tokens": 64, "messages": [{"role": "user", "content": "Say hello."}]}
 WEATHER = {
@@ -114,6 +127,21 @@ def _():
 @check("out_of_service")
 def _():
     raises(anthropic.APIStatusError, 503, lambda: client().messages.create(**{**HELLO, "model": "claude-out"}))
+
+
+@check("all_down")
+def _():
+    asking = anthropic.Anthropic(base_url=BASE, api_key=KEY)  # and asking again as often as it does by default
+
+    def fails():
+        try:
+            asking.messages.create(**HELLO)
+        except anthropic.APIStatusError as problem:
+            assert problem.status_code >= 500, problem
+            return
+        raise AssertionError("it was answered")
+
+    together([fails] * CALLS)
 
 
 @check("stream_dies")

@@ -7,6 +7,7 @@ import openai
 from asked import HELLO, WEATHER
 from reporting import (
     BASE,
+    CALLS,
     KEY,
     LIMITED_KEY,
     PACED_KEY,
@@ -17,6 +18,7 @@ from reporting import (
     raises,
     run_all,
     same,
+    together,
 )
 
 
@@ -223,6 +225,21 @@ def _():
     raw = client().chat.completions.with_raw_response.create(model="gpt-fails-over", messages=HELLO)
     same(raw.headers["x-tollgate-region"], "west")
     same(raw.headers["x-tollgate-attempts"], "2")
+
+
+@check("all_down")
+def _():
+    asking = openai.OpenAI(base_url=f"{BASE}/v1", api_key=KEY)  # and asking again as often as it does by default
+
+    def fails():
+        try:
+            asking.chat.completions.create(model="gpt-5-mini", messages=HELLO)
+        except openai.APIStatusError as problem:
+            assert problem.status_code >= 500, problem
+            return
+        raise AssertionError("it was answered")
+
+    together([fails] * CALLS)
 
 
 @check("stream_dies")

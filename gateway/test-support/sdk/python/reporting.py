@@ -2,6 +2,7 @@
 
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 
 BASE = os.environ["BASE_URL"]
 KEY = os.environ["API_KEY"]
@@ -10,6 +11,7 @@ PACED_KEY = os.environ.get("PACED_KEY", "")  # one request a second
 SPENT_KEY = os.environ["SPENT_KEY"]  # its budget is spent
 SPENT_KEY_400 = os.environ.get("SPENT_KEY_400", "")  # the same, and says so with status 400
 TEXT = os.environ.get("TEXT", "")  # what the simulated models answer
+CALLS = int(os.environ.get("CALLS", "0"))  # of a check that makes many
 ONLY = [name for name in os.environ.get("ONLY", "").split(",") if name]  # these checks, else all
 
 _checks = []
@@ -65,6 +67,13 @@ def dies(kind, pieces):
         positive(seen)
         return f"{type(problem).__name__} after {seen} characters"
     raise AssertionError(f"the stream ended after {seen} characters as if it were complete")
+
+
+def together(functions):
+    """Runs these, twelve at a time; raises what the first of them raised."""
+    with ThreadPoolExecutor(12) as pool:
+        for running in [pool.submit(function) for function in functions]:
+            running.result()
 
 
 def same(got, wanted):

@@ -178,7 +178,7 @@ def check_teams(folder: Path, ledger: list) -> None:
             sums[row["currency"].value] += exact
             requests += row["requests"].value
     same("cost", {name: value for name, value in sums.items() if value}, totals(ledger, "currency", "cost"))
-    same("requests", requests, sum(row["kind"] in ("usage", "probe") for row in ledger))
+    same("requests", requests, sum(row["kind"] == "usage" for row in ledger))
 
 
 def check_summary(folder: Path, ledger: list) -> None:

@@ -1,29 +1,36 @@
-//! The provider behind all targets, as a process of its own so that its CPU is nobody else's.
+//! A provider as a process of its own: its CPU is nobody else's, and it can be killed.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::io::{BufRead, BufReader, Write};
+use std::net::SocketAddr;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
-use serde_json::json;
-use tollgate_simulator::{Keep, Options, Simulator};
+use serde_json::Value;
+use tollgate_simulator::{Keep, Options, Simulator, Totals};
 
-use super::scenario::Scenario;
-use super::server::{Server, quiet, spawn};
+use crate::inquire;
+use crate::server::{Server, quiet, spawn};
 
 /// The hidden subcommand that `start` runs.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Serve {
     #[arg(long)]
     threads: usize,
+    #[arg(long, default_value = "127.0.0.1:0")]
+    listen: SocketAddr,
 }
 
 impl Serve {
     /// Serves until stdin ends, which it does when the parent does.
     pub(crate) fn run(self) -> Result<()> {
-        let options =
-            Options { keep: Keep::Totals, control: true, threads: self.threads, ..Options::default() };
+        let options = Options {
+            listen: self.listen,
+            keep: Keep::Totals,
+            control: true,
+            threads: self.threads,
+            ..Options::default()
+        };
         let simulator = Simulator::spawn_thread(options)?;
         writeln!(std::io::stdout(), "ready {}", simulator.base_url())?;
         std::io::copy(&mut std::io::stdin(), &mut std::io::sink())?;
@@ -32,7 +39,7 @@ impl Serve {
 }
 
 /// Starts that `tollgate-simulator` as the provider, or without one this binary again.
-pub(super) fn start(program: Option<&Path>, threads: usize) -> Result<Server> {
+pub(crate) fn start(program: Option<&Path>, threads: usize) -> Result<Server> {
     let mut command = match program {
         Some(program) => {
             let mut command = quiet(program);
@@ -46,11 +53,17 @@ pub(super) fn start(program: Option<&Path>, threads: usize) -> Result<Server> {
         }
     };
     command.args(["--threads", &threads.to_string()]);
-    command.stdin(Stdio::piped()).stdout(Stdio::piped());
-    let mut child = spawn(&mut command).context(
+    started(&mut command).context(
         "build the provider with `cargo build --release -p tollgate-simulator`, or leave out --simulator",
-    )?;
+    )
+}
+
+/// Runs a command that starts a simulator and says so on its stdout.
+pub(crate) fn started(command: &mut Command) -> Result<Server> {
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = spawn(command)?;
     let stdout = child.stdout.take().context("the simulator's stdout is a pipe")?;
+    // From here on an error ends the process: the server owns it.
     let mut server = Server::new("simulator", SocketAddr::from(([127, 0, 0, 1], 0)), child);
     let mut line = String::new();
     BufReader::new(stdout).read_line(&mut line)?;
@@ -59,17 +72,15 @@ pub(super) fn start(program: Option<&Path>, threads: usize) -> Result<Server> {
     Ok(server)
 }
 
-/// Has the provider answer as the scenario needs it.
-pub(super) fn behave(provider: &Server, scenario: &Scenario) -> Result<()> {
-    let body = json!({ "chunks": scenario.words, "chunk_pause_ms": scenario.chunk_pause_ms }).to_string();
-    let mut socket = TcpStream::connect(provider.addr)?;
-    write!(
-        socket,
-        "POST /_sim/behaviour HTTP/1.1\r\nhost: simulator\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
-        body.len()
-    )?;
-    let mut answer = String::new();
-    socket.read_to_string(&mut answer)?;
-    ensure!(answer.starts_with("HTTP/1.1 200 "), "the simulator refused a behaviour: {answer}");
+/// Steers a simulator: `what` is `behaviour`, `script` or `always`.
+pub(crate) fn steer(provider: SocketAddr, what: &str, how: &Value) -> Result<()> {
+    let (status, told) = inquire::post(provider, &format!("/_sim/{what}"), &[], how)?;
+    ensure!(status == 200, "the simulator refused a {what}: {told}");
     Ok(())
+}
+
+/// The sums in its book.
+pub(crate) fn totals(provider: SocketAddr) -> Result<Totals> {
+    let (_, mut told) = inquire::get(provider, "/_sim/book", &[])?;
+    serde_json::from_value(told["totals"].take()).context("the simulator's book")
 }

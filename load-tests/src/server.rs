@@ -1,4 +1,4 @@
-//! A process under comparison: started, waited for, stopped whatever happens.
+//! A process of a run: started, waited for, stopped whatever happens.
 
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
@@ -9,30 +9,30 @@ use anyhow::{Context, Result, bail};
 use crate::process::Pid;
 
 /// How long a process may take to accept connections, or to end.
-pub(super) const PATIENCE: Duration = Duration::from_secs(15);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
 
 /// A process that listens. Dropping it ends it.
 #[derive(Debug)]
-pub(super) struct Server {
-    pub(super) name: &'static str,
-    pub(super) addr: SocketAddr,
-    pub(super) pid: Pid,
+pub(crate) struct Server {
+    pub(crate) name: &'static str,
+    pub(crate) addr: SocketAddr,
+    pub(crate) pid: Pid,
     /// Absent when another handle owns the process.
     child: Option<Child>,
 }
 
 impl Server {
-    pub(super) fn new(name: &'static str, addr: SocketAddr, child: Child) -> Self {
+    pub(crate) fn new(name: &'static str, addr: SocketAddr, child: Child) -> Self {
         Self { name, addr, pid: Pid(child.id()), child: Some(child) }
     }
 
     /// The provider itself as a target: what there is without anything between.
-    pub(super) fn as_direct(&self) -> Self {
+    pub(crate) fn as_direct(&self) -> Self {
         Self { name: "direct", addr: self.addr, pid: self.pid, child: None }
     }
 
     /// Waits until it accepts.
-    pub(super) fn accepting(mut self) -> Result<Self> {
+    pub(crate) fn accepting(mut self) -> Result<Self> {
         let started = Instant::now();
         while TcpStream::connect(self.addr).is_err() {
             if let Some(status) = self.child.as_mut().and_then(|child| child.try_wait().ok().flatten()) {
@@ -44,6 +44,15 @@ impl Server {
             std::thread::sleep(Duration::from_millis(20));
         }
         Ok(self)
+    }
+
+    /// Kills it as only a process can be: nothing is flushed, nothing is said.
+    pub(crate) fn kill(&mut self) -> Result<()> {
+        if let Some(mut child) = self.child.take() {
+            child.kill().with_context(|| format!("cannot kill {}", self.name))?;
+            child.wait()?;
+        }
+        Ok(())
     }
 }
 
@@ -65,19 +74,19 @@ impl Drop for Server {
 }
 
 /// A command that says nothing and reads nothing.
-pub(super) fn quiet(program: &std::path::Path) -> Command {
+pub(crate) fn quiet(program: &std::path::Path) -> Command {
     let mut command = Command::new(program);
     command.stdin(Stdio::null()).stdout(Stdio::null());
     command
 }
 
 /// Starts it, or says what could not be started.
-pub(super) fn spawn(command: &mut Command) -> Result<Child> {
+pub(crate) fn spawn(command: &mut Command) -> Result<Child> {
     let program = command.get_program().to_string_lossy().into_owned();
     command.spawn().with_context(|| format!("cannot start {program}"))
 }
 
 /// A port of 127.0.0.1 that is free now, for servers that cannot choose one themselves.
-pub(super) fn free_addr() -> Result<SocketAddr> {
+pub(crate) fn free_addr() -> Result<SocketAddr> {
     Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?)
 }
