@@ -58,7 +58,7 @@ fn the_laws_of_routing_hold_for_every_seed() {
         return;
     }
     let seeds = if variable("TOLLGATE_LONG").is_some_and(|value| value == "1") { LONG } else { SHORT };
-    let threads = if seeds == LONG { 4 } else { 1 };
+    let threads = if seeds == LONG { 8 } else { 1 };
     let played = std::thread::scope(|scope| {
         let play = |first: u64| move || (first..seeds).step_by(threads).map(World::play).collect::<Vec<_>>();
         let all: Vec<_> = (0..threads as u64).map(|first| scope.spawn(play(first))).collect();
