@@ -28,12 +28,17 @@ mod rejection;
 mod series;
 mod settle;
 
+mod drill;
 mod live;
 mod snapshot;
 mod unpriced;
 mod worker;
 
 pub use auth::{KeyDigest, KeyRing};
+pub use drill::{
+    Drill, DrillEnd, DrillFault, DrillPlace, DrillPlan, DrillScope, Drills, Measured, Misplaced, Quantiles,
+    RECOVERED_WINDOW,
+};
 pub use failover::{Breaker, BreakerState, Hold, LoadEstimate, RetryBudget, Sample};
 pub use listen::{BadCertificate, ListenerTls, server_tls};
 pub use live::{

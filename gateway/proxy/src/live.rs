@@ -18,6 +18,7 @@ use tollgate_accounting::quota::Quotas;
 use tollgate_domain::{Name, RegionName, UnixMillis, UpstreamModel, UpstreamName};
 
 use crate::{
+    drill::{Drills, Injection},
     failover::{Breaker, BreakerState, Hold, LoadEstimate, RetryBudget},
     unpriced::Unpriced,
     upstream::CredentialCell,
@@ -29,6 +30,8 @@ pub struct Live {
     pub quotas: Quotas,
     /// Health and operator states of everything that calls can be sent to.
     pub fleet: Fleet,
+    /// Faults that are injected on purpose.
+    pub drills: Drills,
     /// Requests between their head and their settlement, over all cores.
     pub in_flight: AtomicUsize,
     /// Models without a price that were used lately.
@@ -42,6 +45,7 @@ impl Live {
         Self {
             quotas,
             fleet: Fleet::default(),
+            drills: Drills::default(),
             in_flight: AtomicUsize::new(0),
             unpriced: Unpriced::default(),
         }
@@ -159,9 +163,16 @@ pub struct UpstreamLive {
     /// Its name.
     pub name: UpstreamName,
     /// The operator's word on it.
-    pub operator: OperatorCell,
+    pub operator: Arc<OperatorCell>,
     /// Attempts in flight there.
     pub in_flight: AtomicU32,
+}
+
+impl UpstreamLive {
+    /// Stands in for this one in a drill: under the same operator, with slots of its own.
+    pub(crate) fn understudy(&self) -> Self {
+        Self { name: self.name.clone(), operator: Arc::clone(&self.operator), in_flight: AtomicU32::new(0) }
+    }
 }
 
 /// Live state of a target: an upstream's model.
@@ -169,12 +180,14 @@ pub struct TargetLive {
     /// `MODEL@UPSTREAM`, the name that operators use.
     pub name: Name,
     /// The operator's word on it.
-    pub operator: OperatorCell,
+    pub operator: Arc<OperatorCell>,
     /// Attempts in flight there.
     pub in_flight: AtomicU32,
     /// Throttled, misconfigured or refused credential: no requests until a time.
     pub hold: Hold,
     health: Mutex<Health>,
+    /// What its calls meet, where it stands in for a target in a drill.
+    pub(crate) injection: Option<Injection>,
 }
 
 struct Health {
@@ -186,10 +199,20 @@ impl TargetLive {
     fn new(name: Name) -> Self {
         Self {
             name,
-            operator: OperatorCell::default(),
+            operator: Arc::default(),
             in_flight: AtomicU32::new(0),
             hold: Hold::default(),
             health: Mutex::new(Health { breaker: Breaker::default(), load: LoadEstimate::default() }),
+            injection: None,
+        }
+    }
+
+    /// Stands in for this one in a drill: under the same operator, with a health of its own.
+    pub(crate) fn understudy(&self, injection: Injection) -> Self {
+        Self {
+            operator: Arc::clone(&self.operator),
+            injection: Some(injection),
+            ..Self::new(format!("{} in a drill", self.name).into())
         }
     }
 
@@ -257,11 +280,8 @@ impl Fleet {
 
     /// The cell of an upstream, made when it is new.
     pub fn upstream(&self, name: &UpstreamName) -> Arc<UpstreamLive> {
-        let make = || UpstreamLive {
-            name: name.clone(),
-            operator: OperatorCell::default(),
-            in_flight: AtomicU32::new(0),
-        };
+        let make =
+            || UpstreamLive { name: name.clone(), operator: Arc::default(), in_flight: AtomicU32::new(0) };
         Arc::clone(&self.upstreams.entry(name.clone()).or_insert_with(|| Arc::new(make())))
     }
 

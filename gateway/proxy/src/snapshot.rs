@@ -99,6 +99,7 @@ pub struct Routes {
 }
 
 /// One alias: what serves it, in levels.
+#[derive(Clone)]
 pub struct Route {
     /// What clients call it.
     pub alias: ModelAlias,
@@ -126,6 +127,7 @@ pub enum Balance {
 }
 
 /// An upstream plus the model it serves.
+#[derive(Clone)]
 pub struct Target {
     /// The endpoint.
     pub upstream: Arc<Upstream>,
@@ -164,6 +166,7 @@ impl Target {
 }
 
 /// An endpoint of a provider, in a region, with a credential.
+#[derive(Clone)]
 pub struct Upstream {
     /// Its name.
     pub name: UpstreamName,

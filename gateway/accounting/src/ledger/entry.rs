@@ -395,7 +395,10 @@ impl Flags {
     /// A budget put a cheaper model in the place of the one asked for.
     pub const DOWNGRADED: Self = Self(1 << 6);
 
-    const NAMES: [(Self, &'static str); 7] = [
+    /// It took part in a drill: the gateway may have put faults into its attempts.
+    pub const DRILLED: Self = Self(1 << 8);
+
+    const NAMES: [(Self, &'static str); 8] = [
         (Self::UNPRICED, "unpriced"),
         (Self::PRICE_INCOMPLETE, "price_incomplete"),
         (Self::USAGE_INCONSISTENT, "usage_inconsistent"),
@@ -403,6 +406,7 @@ impl Flags {
         (Self::REASONING_UNKNOWN, "reasoning_unknown"),
         (Self::INPUT_LOWER_BOUND, "input_lower_bound"),
         (Self::DOWNGRADED, "downgraded"),
+        (Self::DRILLED, "drilled"),
     ];
 
     /// Adds the marks of `other`.

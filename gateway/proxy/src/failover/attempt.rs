@@ -110,6 +110,10 @@ pub(super) async fn run(
     let asks_usage = asks_usage(target, envelope);
     let Asked { operation, query, needed, body, way, dropped } =
         ask(plan, target, envelope, principal, asks_usage)?;
+    let disturbance = match &target.live.injection {
+        None => None,
+        Some(drilled) => Some(Box::new(Box::pin(drilled.meet(target, envelope.head.stream)).await?)),
+    };
     let proof = proof(target).await?;
     let connection =
         worker.pools.take(&target.upstream).await.map_err(|error| Failure::of(Class::Connect(error)))?;
@@ -124,7 +128,8 @@ pub(super) async fn run(
     let request =
         upstream::build(outgoing, target, proof, wall_clock()).ok_or_else(|| Failure::of(Class::Protocol))?;
     progress.sends();
-    let (response, exchange) = send(connection, request, target, envelope.head.stream).await?;
+    let (response, connection) = send(connection, request, target, envelope.head.stream).await?;
+    let exchange = Exchange::new(connection, disturbance);
     let received =
         Received { worker, target, envelope, progress, response, exchange, operation, way, dropped, call };
     match received.response.status() {
@@ -210,7 +215,7 @@ async fn send(
     request: http::Request<http_body_util::Full<Bytes>>,
     target: &Target,
     stream: bool,
-) -> Result<(Response<Incoming>, Exchange), Failure> {
+) -> Result<(Response<Incoming>, Connection), Failure> {
     let timeouts = &target.upstream.timeouts;
     let (patience, total) =
         if stream { (timeouts.stream_head, timeouts.stream_total) } else { (timeouts.head, timeouts.total) };
@@ -222,7 +227,7 @@ async fn send(
         sending.await
     };
     match sent {
-        Ok(response) => Ok((response, Exchange { connection })),
+        Ok(response) => Ok((response, connection)),
         Err(SendFailure::Unprocessed) => Err(Failure::of(Class::Unprocessed)),
         Err(SendFailure::Broken) => Err(Failure::of(Class::Reset)),
         Err(SendFailure::Protocol) => Err(Failure::of(Class::Protocol)),
@@ -302,7 +307,8 @@ impl Received<'_> {
         }
         stream.dropped = self.dropped;
         let held = pin!(commit::hold(stream, self.progress));
-        let stream = timeout(patience, held).await.map_err(|_| Failure::of(Class::NoContent))??;
+        let mut stream = timeout(patience, held).await.map_err(|_| Failure::of(Class::NoContent))??;
+        stream.exchange.committed();
         Ok(Reply::Stream(Box::new(stream)))
     }
 

@@ -13,7 +13,7 @@ use crate::upstream::Scheme;
 const OPERATIONS: usize = Operation::GetModel as usize + 1;
 
 /// What is made when a target is first used.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Prepared {
     host: OnceLock<Option<HeaderValue>>,
     upstream: OnceLock<Option<HeaderValue>>,
