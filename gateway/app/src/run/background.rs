@@ -16,6 +16,7 @@ use tollgate_control::{
     alerts::{self, Watched},
     capacity::CapacityClerk,
     credentials::{self, Keeper},
+    drills::Drills,
     operate::Operators,
     reload::Reloader,
 };
@@ -80,6 +81,8 @@ impl Background {
         background.spawn("credentials", move |stop| keep_credentials(running, runtime, &stop))?;
         let (reloader, live) = (Arc::clone(reloader), Arc::clone(live));
         let operators = Arc::clone(&stewards.operators);
+        let drills = Arc::clone(&stewards.drills);
+        background.spawn("drills", move |stop| end_drills(&drills, &stop))?;
         background.spawn("housekeeping", move |stop| {
             look_after(&stop, &metrics, &gauge, &reloader, &live, &operators)
         })?;
@@ -154,6 +157,15 @@ fn keep_credentials(reloader: Arc<Reloader>, runtime: tokio::runtime::Runtime, s
     };
     runtime.block_on(credentials::keep(keeper, goes_on));
     runtime.shutdown_background();
+}
+
+/// Writes the reports of drills that are over.
+fn end_drills(drills: &Drills, stop: &Receiver<()>) {
+    while goes_on(stop, LOOK_EVERY) {
+        if let Err(error) = drills.tend(Instant::now(), false) {
+            tracing::error!(%error, "a drill's report was not kept");
+        }
+    }
 }
 
 /// Removes journal segments that the ledger has and that are older than what is kept.

@@ -9,6 +9,7 @@ mod bills;
 mod clients;
 mod credentials;
 mod disk;
+mod drills;
 mod exits;
 mod failover;
 mod gemini;
