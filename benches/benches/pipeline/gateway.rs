@@ -68,6 +68,7 @@ fn snapshot(live: &Live, provider: SocketAddr) -> Snapshot {
         balance: Balance::P2c,
         max_output_tokens: Some(1_000),
         may_drop: Box::default(),
+        failover_versions: false,
         retries: live.fleet.retries(&"chat".into()),
     };
     let by_alias = std::iter::once(("chat".into(), Arc::new(route))).collect();
@@ -121,6 +122,7 @@ fn target(live: &Live, provider: SocketAddr) -> Target {
         upstream: Arc::new(upstream(live, provider)),
         model: MODEL.into(),
         weight: 1,
+        version: None,
         price: Some(price()),
         place: Arc::new(Place {
             provider: "openai".into(),
@@ -144,6 +146,7 @@ fn upstream(live: &Live, provider: SocketAddr) -> Upstream {
         dialect: Dialect::OpenAi,
         region: "local".into(),
         zones: vec!["local".into()],
+        region_zones: [].into(),
         origin: Arc::new(Origin {
             scheme: Scheme::Http,
             host: provider.ip().to_string(),

@@ -119,6 +119,7 @@ impl Reloader {
             history.append(&version)?;
         }
         let (snapshot, running) = split(version, document, compiled);
+        live.objectives.follow(&running.settings.objectives);
         Ok(Arc::new(Self {
             snapshot: Arc::new(ArcSwap::new(snapshot)),
             running: ArcSwap::from_pointee(running),
@@ -234,6 +235,7 @@ impl Reloader {
                 let running = Arc::new(running);
                 self.running.store(Arc::clone(&running));
                 self.snapshot.store(snapshot);
+                self.live.objectives.follow(&running.settings.objectives);
                 self.last_error.store(None);
                 (self.tell)(Outcome::Applied(&running));
                 Ok(running)

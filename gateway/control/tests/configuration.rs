@@ -49,7 +49,7 @@ upstreams:
   - name: openai
     dialect: openai
     region: eastus
-    base_url: https://api.openai.com/v1
+    base_url: https://api.contoso.com/v1
     credential: \"${env:OPENAI_API_KEY}\"
 models:
   - name: gpt
@@ -203,10 +203,10 @@ fn semantic_faults_are_found_at_the_value_at_fault() {
             "20:32: teams[0].projects[0].keys[1].secret: the same secret is given at main.yaml:19:35",
         ),
         (
-            with("https://api.openai.com/v1", "http://10.0.0.5/v1"),
+            with("https://api.contoso.com/v1", "http://10.0.0.5/v1"),
             "7:15: upstreams[0].base_url: a private or loopback address needs `allow_private: true`",
         ),
-        (with("https://api.openai.com/v1", "ftp://a"), "7:15: upstreams[0].base_url: expected an address"),
+        (with("https://api.contoso.com/v1", "ftp://a"), "7:15: upstreams[0].base_url: expected an address"),
         (
             with("dialect: openai", "dialect: opnai"),
             "5:14: upstreams[0].dialect: must be one of: openai, azure-openai, anthropic, gemini, bedrock; did you mean `openai`?",
@@ -365,7 +365,7 @@ fn doubtful_settings_are_warnings() {
         (
             with("        models: [gpt]\n", "        models: [gpt]\n        zones: [eu]\n")
                 .replace("zone: us }", "zone: us }\n  - { name: eu, zone: eu }"),
-            "18:18: warning: teams[0].projects[0].models[0]: no target of `gpt` is processed in the project's zones only",
+            "18:18: warning: teams[0].projects[0].models[0]: no target of `gpt` is processed in zones of the project `search` only (eu): every call is refused as zone_not_permitted",
         ),
     ];
     let prices = "prices: [{ model: gpt-5, from: 2025-01-01, input: \"1\", output: \"2\" }]\n";
@@ -613,7 +613,7 @@ fn no_message_and_no_debug_output_has_a_secret() {
         with("region: eastus", "region: \"${env:SEARCH_PROD_KEY}\""),
         with("dialect: openai", "dialect: \"${env:SEARCH_PROD_KEY}\""),
         with("name: retail", "name: \"${env:SEARCH_PROD_KEY}/\""),
-        with("https://api.openai.com/v1", "https://u:${env:SHORT}@api.openai.com/v1"),
+        with("https://api.contoso.com/v1", "https://u:${env:SHORT}@api.contoso.com/v1"),
         with("${env:SEARCH_PROD_KEY}", "${env:SHORT}"),
         with("regions:\n", "workers: \"${env:SHORT}\"\nregions:\n"),
         with("\"${env:OPENAI_API_KEY}\"", "{ type: \"${env:SHORT}\" }"),

@@ -58,8 +58,10 @@ pub trait Codec: Send + Sync {
 
     /// The same, where headers may state what the body does not. `header` gives one by its
     /// (lower-case) name.
-    fn reply_with(&self, operation: Operation, body: &[u8], _header: &HeaderOf<'_>) -> Reported {
-        self.reply(operation, body)
+    fn reply_with(&self, operation: Operation, body: &[u8], header: &HeaderOf<'_>) -> Reported {
+        let mut reported = self.reply(operation, body);
+        reported.take_head(self.dialect(), header);
+        reported
     }
 
     /// How a streamed answer with this `content-type` is cut into events; `None` when it is no stream of

@@ -30,6 +30,7 @@ mod event_stream;
 mod json_array;
 mod output;
 mod pending;
+mod places;
 mod reader;
 mod reported;
 mod sse;
@@ -51,6 +52,7 @@ pub use hub::{
 pub use json_array::ElementSplitter;
 pub use openai::{form_head::peek_form, media::spoken_tokens};
 pub use path::{Call, Recognised, recognise};
+pub use places::{Area, Told, same_place, told_by_address, told_by_model};
 pub use reader::{Seen, SeenKind, StreamReader};
 pub use reported::{Beside, ReportFlags, Reported};
 pub use sse::{MAX_EVENT, Splitter};

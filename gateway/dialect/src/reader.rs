@@ -150,6 +150,7 @@ impl StreamReader {
         if let Kind::Bedrock(_) = self.kind {
             BedrockReader::head(header, &mut self.tally);
         }
+        self.tally.reported.take_head(self.dialect, header);
         self
     }
 
@@ -179,7 +180,8 @@ impl StreamReader {
         let silent = reported.usage.is_none()
             && reported.response_id.is_none()
             && reported.served_model.is_none()
-            && reported.service_tier.is_none();
+            && reported.service_tier.is_none()
+            && reported.place.is_none();
         (!silent).then_some(reported)
     }
 

@@ -2,7 +2,7 @@
 
 use tollgate_domain::{Units, Usage};
 
-use crate::{fault::Fault, walk::whole_number};
+use crate::{codec::HeaderOf, fault::Fault, walk::whole_number, wire::Dialect};
 
 /// The self-report of an answer, whole or so far.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -17,6 +17,8 @@ pub struct Reported {
     pub served_model: Option<Box<str>>,
     /// The price tier in effect, in the provider's words.
     pub service_tier: Option<Box<str>>,
+    /// Where the answer was made, in the provider's words: a region or an area.
+    pub place: Option<Box<str>>,
     /// What was odd about the figures.
     pub flags: ReportFlags,
     /// The answer is a failure although its status says success.
@@ -26,6 +28,21 @@ pub struct Reported {
     pub counted_output: Option<u64>,
     /// What the gateway counted in the answer itself, where its provider states no usage.
     pub counted_units: Option<Units>,
+}
+
+/// The header by which servers of OpenAI's family at Azure tell their region.
+const REGION_HEADER: &str = "x-ms-region";
+
+impl Reported {
+    /// Takes what the head of an answer says of where it was made.
+    pub(crate) fn take_head(&mut self, dialect: Dialect, header: &HeaderOf<'_>) {
+        // A server of Azure is asked in either dialect of the family.
+        if matches!(dialect, Dialect::OpenAi | Dialect::AzureOpenAi)
+            && let Some(region) = header(REGION_HEADER).filter(|region| !region.is_empty())
+        {
+            self.place = Some(region.into());
+        }
+    }
 }
 
 /// Consumption of a pass by another model than the one that answered.

@@ -9,6 +9,7 @@ mod names;
 mod secret;
 mod time;
 mod usage;
+mod version;
 
 pub use ids::{LogId, RequestId};
 pub use money::{Money, MoneyText, ParseMoneyError, UnitPrice};
@@ -19,3 +20,4 @@ pub use names::{
 pub use secret::Secret;
 pub use time::UnixMillis;
 pub use usage::{Units, Usage, UsageSource};
+pub use version::ModelVersion;

@@ -23,9 +23,13 @@ mod upstream;
 
 mod relay;
 
+mod findings;
 mod limits;
+mod objectives;
 mod rejection;
+mod residency;
 mod series;
+mod served;
 mod settle;
 
 mod drill;
@@ -40,11 +44,13 @@ pub use drill::{
     RECOVERED_WINDOW,
 };
 pub use failover::{Breaker, BreakerState, Hold, LoadEstimate, RetryBudget, Sample};
+pub use findings::{Finding, Findings};
 pub use listen::{BadCertificate, ListenerTls, server_tls};
 pub use live::{
     Expired, Fleet, Live, OperatorCell, OperatorState, Override, RegionLive, TargetLive, TargetView,
     UpstreamLive,
 };
+pub use objectives::{Aim, Counts, Objective, Objectives, Standing, Subject, View, Window};
 pub use rejection::{Advice, Rejection, UpstreamCode};
 pub use server::{DataPlane, Listen, StartError};
 pub use snapshot::{

@@ -20,6 +20,9 @@ use tollgate_domain::{Name, RegionName, UnixMillis, UpstreamModel, UpstreamName}
 use crate::{
     drill::{Drills, Injection},
     failover::{Breaker, BreakerState, Hold, LoadEstimate, RetryBudget},
+    findings::Findings,
+    objectives::Objectives,
+    served::ServedModels,
     unpriced::Unpriced,
     upstream::CredentialCell,
 };
@@ -34,6 +37,10 @@ pub struct Live {
     pub drills: Drills,
     /// Requests between their head and their settlement, over all cores.
     pub in_flight: AtomicUsize,
+    /// What routes and projects are promised, and how much of it is kept.
+    pub objectives: Objectives,
+    /// What answers show that people must hear of.
+    pub findings: Findings,
     /// Models without a price that were used lately.
     pub(crate) unpriced: Unpriced,
 }
@@ -47,6 +54,8 @@ impl Live {
             fleet: Fleet::default(),
             drills: Drills::default(),
             in_flight: AtomicUsize::new(0),
+            objectives: Objectives::default(),
+            findings: Findings::default(),
             unpriced: Unpriced::default(),
         }
     }
@@ -185,6 +194,8 @@ pub struct TargetLive {
     pub in_flight: AtomicU32,
     /// Throttled, misconfigured or refused credential: no requests until a time.
     pub hold: Hold,
+    /// Which models its upstream says it serves.
+    pub(crate) served: ServedModels,
     health: Mutex<Health>,
     /// What its calls meet, where it stands in for a target in a drill.
     pub(crate) injection: Option<Injection>,
@@ -202,6 +213,7 @@ impl TargetLive {
             operator: Arc::default(),
             in_flight: AtomicU32::new(0),
             hold: Hold::default(),
+            served: ServedModels::default(),
             health: Mutex::new(Health { breaker: Breaker::default(), load: LoadEstimate::default() }),
             injection: None,
         }

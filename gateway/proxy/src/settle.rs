@@ -7,6 +7,7 @@
 
 mod progress;
 mod row;
+mod shown;
 
 use std::{borrow::Cow, rc::Rc, sync::Arc, time::Instant};
 
@@ -291,7 +292,7 @@ impl Open {
         write: impl FnOnce(&Worker, &Entry) -> W,
     ) -> (W, Option<Money>) {
         let now = self.ticket.exchange.now();
-        let entry = row::entry(&mut self, exit, now.wall);
+        let (entry, named) = row::entry(&mut self, exit, now.wall);
         let written = write(&self.worker, &entry);
         if let Some(drill) = self.ticket.drill.take() {
             drill.tell(&entry, &self.principal, self.ticket.exchange.began, now.mono);
@@ -304,6 +305,10 @@ impl Open {
         };
         self.reservation.settle(&actual, now);
         row::publish(&self.worker, &entry, self.ticket.exchange, self.ticket.asked.operation.method());
+        self.worker.shared.live.objectives.record(&entry);
+        if let Some(server) = &self.server {
+            shown::tell(&self.worker, &server.target, &entry, named.as_deref());
+        }
         (written, entry.cost)
     }
 

@@ -15,7 +15,9 @@ use std::{
 
 use tollgate_accounting::{ledger::Identity, ledger::Place, price::PriceLine, quota::Scope};
 use tollgate_dialect::{Apis, Dialect};
-use tollgate_domain::{ModelAlias, Name, RegionName, UnixMillis, UpstreamModel, UpstreamName, ZoneName};
+use tollgate_domain::{
+    ModelAlias, ModelVersion, Name, RegionName, UnixMillis, UpstreamModel, UpstreamName, ZoneName,
+};
 
 use crate::{
     auth::KeyRing,
@@ -112,6 +114,8 @@ pub struct Route {
     /// Members of a client's body that may be left out for a target whose dialect has no place for
     /// them, for example `seed`.
     pub may_drop: Box<[Box<str>]>,
+    /// A failing call may be moved to another version of the model.
+    pub failover_versions: bool,
     /// Retries of this alias, one bucket for all its requests.
     pub retries: Arc<crate::failover::RetryBudget>,
 }
@@ -133,6 +137,8 @@ pub struct Target {
     pub upstream: Arc<Upstream>,
     /// What the endpoint calls the model.
     pub model: UpstreamModel,
+    /// Which version of the model that is, where it is known.
+    pub version: Option<ModelVersion>,
     /// Share within its level, at least 1.
     pub weight: u32,
     /// Its dated prices; `None` is served but unpriced.
@@ -178,6 +184,8 @@ pub struct Upstream {
     pub region: RegionName,
     /// Where it processes data; a project with residency needs all of them permitted.
     pub zones: Vec<ZoneName>,
+    /// Every region of the configuration with its zone: what an answer means that names a region.
+    pub region_zones: Arc<[(RegionName, ZoneName)]>,
     /// Scheme, host and port: the only place where the credential goes.
     pub origin: Arc<Origin>,
     /// Path prefix of the base URL, without a trailing slash.

@@ -81,6 +81,10 @@ catalogue! {
         "Requests refused by a limit or a budget.";
     UNPRICED = "tollgate_unpriced_requests_total", Kind::Counter,
         "Requests of models without a price: their cost is unknown, not zero.";
+    RESIDENCY_VIOLATIONS = "tollgate_residency_violations_total", Kind::Counter,
+        "Answers that name a place outside the zones that their upstream is declared for.";
+    SERVED_MODEL_CHANGES = "tollgate_served_model_changes_total", Kind::Counter,
+        "How often an upstream began to serve another model than before for a target.";
     RESERVATIONS_OPEN = "tollgate_reservations_open", Kind::Gauge,
         "Requests whose worst case is reserved and not yet settled.";
     BUDGET_AMOUNT = "tollgate_budget_amount", Kind::Gauge,
@@ -91,6 +95,8 @@ catalogue! {
         "What its open requests hold reserved, rounded to a float.";
     BUDGET_FORECAST = "tollgate_budget_forecast", Kind::Gauge,
         "What it is forecast to spend by the end of its period, rounded to a float.";
+    SLO_BURN_RATE = "tollgate_slo_burn_rate", Kind::Gauge,
+        "Pace at which an objective's allowed failures are used up; 1 uses all of them in its time.";
     ALERTS = "tollgate_alerts_total", Kind::Counter, "Alerts that were made, by kind.";
     ALERT_DELIVERIES = "tollgate_alert_deliveries_total", Kind::Counter,
         "Attempts to deliver alerts, by webhook and outcome.";

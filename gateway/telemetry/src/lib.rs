@@ -14,8 +14,9 @@ pub use access_log::{AccessLine, AccessLog, AccessLogError, AccessWriter, Destin
 pub use exposition::{AlreadyInstalled, Exposition, install};
 pub use process_log::{LogFormat, ProcessLogError, init_process_log};
 pub use series::{
-    BreakerSeries, BreakerState, BudgetSeries, ConfigSeries, CredentialSeries, JournalDiskSeries,
-    JournalSeries, JournalState, LoaderSeries, QuotaSeries, RegionSeries, RegionState, ReloadResult,
-    RequestFacts, RequestLabels, RequestSeries, ReservationSeries, RetrySeries, UnpricedSeries,
-    UpstreamSeries, alert_made, alert_tried, build_info, recovered_requests,
+    BreakerSeries, BreakerState, BudgetSeries, BurnRateSeries, ConfigSeries, CredentialSeries,
+    JournalDiskSeries, JournalSeries, JournalState, LoaderSeries, QuotaSeries, RegionSeries, RegionState,
+    ReloadResult, RequestFacts, RequestLabels, RequestSeries, ReservationSeries, RetrySeries, UnpricedSeries,
+    UpstreamSeries, alert_made, alert_tried, build_info, recovered_requests, residency_violated,
+    served_model_changed,
 };

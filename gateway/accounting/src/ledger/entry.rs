@@ -395,10 +395,14 @@ impl Flags {
     /// A budget put a cheaper model in the place of the one asked for.
     pub const DOWNGRADED: Self = Self(1 << 6);
 
+    /// The answer names a place outside the zones that its upstream is declared for; the row has the zone
+    /// of that place.
+    pub const ZONE_DIFFERS: Self = Self(1 << 7);
+
     /// It took part in a drill: the gateway may have put faults into its attempts.
     pub const DRILLED: Self = Self(1 << 8);
 
-    const NAMES: [(Self, &'static str); 8] = [
+    const NAMES: [(Self, &'static str); 9] = [
         (Self::UNPRICED, "unpriced"),
         (Self::PRICE_INCOMPLETE, "price_incomplete"),
         (Self::USAGE_INCONSISTENT, "usage_inconsistent"),
@@ -406,6 +410,7 @@ impl Flags {
         (Self::REASONING_UNKNOWN, "reasoning_unknown"),
         (Self::INPUT_LOWER_BOUND, "input_lower_bound"),
         (Self::DOWNGRADED, "downgraded"),
+        (Self::ZONE_DIFFERS, "zone_differs"),
         (Self::DRILLED, "drilled"),
     ];
 

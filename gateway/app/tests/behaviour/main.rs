@@ -30,6 +30,7 @@ mod recompute;
 mod refusals;
 mod regions;
 mod reload;
+mod residency;
 mod restart;
 mod shutdown;
 mod stage;

@@ -15,6 +15,7 @@ mod drills;
 mod export;
 mod fleet;
 mod health;
+mod objectives;
 mod openapi;
 mod params;
 mod problem;

@@ -18,7 +18,7 @@ use tollgate_accounting::quota::ScopeKind;
 use super::{
     AdminState,
     access::{self, Access, Caller, Permission},
-    alerts, allocation, audit, budgets, close, config, drills, export, fleet, health, openapi,
+    alerts, allocation, audit, budgets, close, config, drills, export, fleet, health, objectives, openapi,
     problem::Problem,
     reconcile, requests, rerate, usage,
 };
@@ -119,6 +119,7 @@ fn config_rules() -> Vec<Rule> {
         get("/config/history", Permission::ReadConfig, config::history),
         post("/config/reload", Permission::Reload, config::reload),
         post("/config/validate", Permission::Reload, config::validate),
+        get("/objectives", Permission::ReadFleet, objectives::list),
         get("/openapi.json", Permission::ReadDocument, openapi::document),
     ]
 }

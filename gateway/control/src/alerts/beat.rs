@@ -13,7 +13,7 @@ use tollgate_accounting::{
 };
 use tollgate_domain::UnixMillis;
 use tollgate_proxy::Live;
-use tollgate_telemetry::BudgetSeries;
+use tollgate_telemetry::{BudgetSeries, BurnRateSeries};
 
 use super::{
     Alerts,
@@ -34,7 +34,7 @@ const BUDGETS_EVERY: u64 = 5;
 const LEDGER_EVERY: u64 = 50;
 /// What other processes have raised is in force after five seconds.
 const RAISES_EVERY: u64 = 25;
-/// So often budgets are shown in the metrics.
+/// So often budgets and objectives are shown in the metrics.
 const METRICS_EVERY: u64 = 25;
 
 /// What a beat looks at.
@@ -94,6 +94,10 @@ impl Watched {
         }
         let (now, running) = ((self.clock)(), self.reloader.running());
         let zone = zone(&running);
+        // What cannot be taken in now waits among the raised, and is not met again.
+        for event in watch::found(&self.live.findings, &zone) {
+            self.alerts.raise(event);
+        }
         let mut asked = Ok(());
         let mut events = Vec::new();
         if count.is_multiple_of(LEDGER_EVERY) {
@@ -107,6 +111,7 @@ impl Watched {
         }
         if count.is_multiple_of(METRICS_EVERY) {
             self.publish(&running, &zone, now);
+            self.publish_objectives(now);
         }
         events.extend(watch::budgets(&running.scopes, &self.live.quotas, &self.foresight, &zone, now));
         self.alerts.take(events, &running.settings.webhooks, now)?;
@@ -126,6 +131,18 @@ impl Watched {
             series.set(status.amount, status.spent, status.reserved);
             if let Some(forecast) = self.foresight.of(&status, zone, now) {
                 series.forecast(forecast.p50);
+            }
+        }
+    }
+
+    /// Shows in the metrics at which pace what may fail is used up. It is what keeps the windows of
+    /// objectives up to date as well.
+    fn publish_objectives(&self, now: UnixMillis) {
+        for standing in self.live.objectives.standings(now) {
+            let name = standing.objective.name();
+            for (view, window, counts) in standing.measured {
+                let pace = standing.objective.burn_permille(counts).unwrap_or_default();
+                BurnRateSeries::new(&name, view.as_str(), window.as_str()).set(pace);
             }
         }
     }

@@ -12,7 +12,7 @@ use tollgate_accounting::quota::BudgetStatus;
 use tollgate_domain::{Money, UnixMillis};
 
 use super::{
-    event::{About, Event},
+    event::{About, Event, about},
     webhook::Webhook,
 };
 use crate::config::file::AlertKind;
@@ -21,8 +21,10 @@ use crate::config::file::AlertKind;
 const MOST_ALERTS: usize = 500;
 /// Amounts of one budget and period that are told apart.
 const MOST_AMOUNTS: usize = 64;
-/// Days for which it is known which models were told to have no price.
+/// Days for which it is known what was told.
 const MOST_DAYS: usize = 3;
+/// So many models or findings are told in a day: more would tell nobody anything.
+const MOST_A_DAY: usize = 1_000;
 /// A delivery is given up when its alert is so old.
 const GIVE_UP_MILLIS: i64 = 24 * 3_600_000;
 /// What another process has begun to send is left to it for so long; no attempt takes longer.
@@ -36,9 +38,35 @@ pub(super) struct Book {
     /// By scope: what was told in its current period.
     budgets: BTreeMap<String, Told>,
     /// By day: models that were told to have no price.
-    unpriced: BTreeMap<String, BTreeSet<String>>,
+    unpriced: Daily,
+    /// By day: findings that were told.
+    #[serde(default)]
+    found: Daily,
     /// The oldest first.
     alerts: VecDeque<Alert>,
+}
+
+/// What is told once a day, by its day.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(transparent)]
+struct Daily(BTreeMap<String, BTreeSet<String>>);
+
+impl Daily {
+    fn is_news(&self, day: &str, what: &str) -> bool {
+        let Some(told) = self.0.get(day) else {
+            // A clock that is set back brings no day back that is forgotten.
+            let oldest = self.0.first_key_value().map(|(oldest, _)| oldest.as_str());
+            return self.0.len() < MOST_DAYS || oldest.is_none_or(|oldest| day >= oldest);
+        };
+        told.len() < MOST_A_DAY && !told.contains(what)
+    }
+
+    fn note(&mut self, day: &str, what: String) {
+        self.0.entry(day.to_owned()).or_default().insert(what);
+        while self.0.len() > MOST_DAYS {
+            self.0.pop_first();
+        }
+    }
 }
 
 /// What was told about a budget in one period.
@@ -143,12 +171,8 @@ impl Book {
                 let of_amount = told.by_amount.iter().find(|told| told.amount == status.amount);
                 of_amount.is_none_or(|told| !told.has(about))
             }
-            Event::Unpriced { model, day } => {
-                let known = self.unpriced.get(day).is_some_and(|models| models.contains(model.as_str()));
-                let forgotten = self.unpriced.len() >= MOST_DAYS
-                    && self.unpriced.first_key_value().is_some_and(|(oldest, _)| day < oldest);
-                !known && !forgotten
-            }
+            Event::Unpriced { model, day } => self.unpriced.is_news(day, model.as_str()),
+            Event::Found { finding, day } => self.found.is_news(day, &about(finding)),
         }
     }
 
@@ -156,12 +180,8 @@ impl Book {
     pub(super) fn note(&mut self, event: &Event) {
         match event {
             Event::Budget { status, about } => self.told(status).note(about),
-            Event::Unpriced { model, day } => {
-                self.unpriced.entry(day.clone()).or_default().insert(model.to_string());
-                while self.unpriced.len() > MOST_DAYS {
-                    self.unpriced.pop_first();
-                }
-            }
+            Event::Unpriced { model, day } => self.unpriced.note(day, model.to_string()),
+            Event::Found { finding, day } => self.found.note(day, about(finding)),
         }
     }
 
@@ -332,6 +352,6 @@ mod tests {
         }
         assert_eq!(book.alerts.len(), MOST_ALERTS);
         assert_eq!(book.budgets["team retail"].by_amount.len(), MOST_AMOUNTS);
-        assert_eq!(book.unpriced.len(), MOST_DAYS);
+        assert_eq!(book.unpriced.0.len(), MOST_DAYS);
     }
 }

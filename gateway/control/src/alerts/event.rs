@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 use tollgate_accounting::{ledger::rfc3339, quota::BudgetStatus};
 use tollgate_domain::{ModelAlias, Name, RequestId, UnixMillis};
 use tollgate_finance::Forecast;
+use tollgate_proxy::Finding;
 
 use super::book::Alert;
 use crate::config::file::AlertKind;
@@ -25,6 +26,13 @@ pub enum Event {
         /// What clients call it.
         model: ModelAlias,
         /// The calendar day, as `2026-11-24`.
+        day: String,
+    },
+    /// An answer shows what nobody has configured. News once a day and finding.
+    Found {
+        /// What it shows.
+        finding: Finding,
+        /// The calendar day.
         day: String,
     },
 }
@@ -70,6 +78,8 @@ impl Event {
         match self {
             Self::Budget { about, .. } => about.kind(),
             Self::Unpriced { .. } => AlertKind::ModelUnpriced,
+            Self::Found { finding: Finding::Elsewhere { .. }, .. } => AlertKind::ResidencyViolation,
+            Self::Found { finding: Finding::ModelChanged { .. }, .. } => AlertKind::ModelChanged,
         }
     }
 
@@ -107,6 +117,7 @@ impl Event {
                 about.threshold()
             ),
             Self::Unpriced { model, day } => format!("{} {model} {day}", self.kind().as_str()),
+            Self::Found { finding, day } => format!("{} {} {day}", self.kind().as_str(), about(finding)),
         };
         let digest = Sha256::digest(about);
         let random = digest.first_chunk().expect("a digest has 32 bytes");
@@ -118,13 +129,17 @@ impl Event {
         match self {
             Self::Budget { status, .. } => status.scope.to_string(),
             Self::Unpriced { model, .. } => format!("model {model}"),
+            Self::Found { finding: Finding::Elsewhere { upstream, .. }, .. } => {
+                format!("upstream {upstream}")
+            }
+            Self::Found { finding: Finding::ModelChanged { target, .. }, .. } => format!("target {target}"),
         }
     }
 
     fn team(&self) -> Option<&str> {
         match self {
             Self::Budget { status, .. } => status.scope.name.split('/').next(),
-            Self::Unpriced { .. } => None,
+            Self::Unpriced { .. } | Self::Found { .. } => None,
         }
     }
 
@@ -149,6 +164,12 @@ impl Event {
             Self::Unpriced { model, day } => format!(
                 "model {model} is used without a price since {day}: its calls are counted, their cost is unknown"
             ),
+            Self::Found { finding: Finding::Elsewhere { upstream, declared, place, zone }, .. } => format!(
+                "an answer of upstream {upstream} names {place}, which is of the zone {zone}: it is declared to process in {declared}"
+            ),
+            Self::Found { finding: Finding::ModelChanged { target, from, to }, .. } => {
+                format!("target {target} is served by {to} now and was by {from} before")
+            }
         }
     }
 
@@ -177,10 +198,24 @@ impl Event {
                 })
             }
             Self::Unpriced { model, day } => json!({ "model": model, "day": day }),
+            Self::Found { finding: Finding::Elsewhere { upstream, declared, place, zone }, day } => json!({
+                "upstream": upstream, "declared": declared, "place": place, "zone": zone, "day": day,
+            }),
+            Self::Found { finding: Finding::ModelChanged { target, from, to }, day } => json!({
+                "target": target, "from": from, "to": to, "day": day,
+            }),
         };
         if let Value::Object(mut fields) = fields {
             body.append(&mut fields);
         }
+    }
+}
+
+/// What tells one finding from another.
+pub(super) fn about(finding: &Finding) -> String {
+    match finding {
+        Finding::Elsewhere { upstream, zone, .. } => format!("{upstream} {zone}"),
+        Finding::ModelChanged { target, to, .. } => format!("{target} {to}"),
     }
 }
 

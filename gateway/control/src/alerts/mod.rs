@@ -1,4 +1,5 @@
-//! Who is told when: budgets at their thresholds, models without a price.
+//! Who is told when: budgets at their thresholds, models without a price, answers that show what nobody
+//! has configured.
 //!
 //! Nothing here is on a request's path. A beat looks at the quotas and at the ledger's rollups; what
 //! is news becomes an alert in the book, which is kept in the ledger store under a revision, so

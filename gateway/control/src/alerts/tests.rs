@@ -12,7 +12,7 @@ use tollgate_accounting::{
     quota::{BudgetMode, BudgetStatus, Period, Reserve, ScopeId, ScopeKind},
 };
 use tollgate_domain::{Money, Secret, UnixMillis};
-use tollgate_proxy::{Origin, Scheme};
+use tollgate_proxy::{Finding, Origin, Scheme};
 use tollgate_stores::SqliteStore;
 
 use super::{courier::deliver, *};
@@ -383,4 +383,40 @@ fn says(mut stream: TcpStream, answer: &'static str) -> Answering {
         let _ = stream.write_all(answer.as_bytes()).await;
         text
     })
+}
+
+#[test]
+fn what_answers_show_is_told_once_a_day_under_its_kind() {
+    let house = House::new();
+    let alerts = house.process("gw-1");
+    let elsewhere = |zone: &str| Finding::Elsewhere {
+        upstream: "bedrock-eu".into(),
+        declared: "eu".into(),
+        place: "us-east-1".into(),
+        zone: zone.into(),
+    };
+    let changed = |to: &str| Finding::ModelChanged {
+        target: "gpt@aoai".into(),
+        from: "gpt-2026-01-01".into(),
+        to: to.into(),
+    };
+    let found = |finding: Finding| {
+        let day = "2026-11-24".to_owned();
+        Event::Found { finding, day }
+    };
+    alerts.raise(found(elsewhere("us")));
+    let made = alerts.take(vec![found(changed("gpt-2026-02-02"))], &named(&["desk"]), NOON).expect("taken");
+    let kinds: Vec<_> = made.iter().map(|alert| (alert.kind, alert.subject.as_str())).collect();
+    assert_eq!(
+        kinds,
+        [
+            (AlertKind::ModelChanged, "target gpt@aoai"),
+            (AlertKind::ResidencyViolation, "upstream bedrock-eu")
+        ]
+    );
+    assert_eq!(made[1].body["zone"], "us");
+    assert_eq!(made[0].body["to"], "gpt-2026-02-02");
+    assert_eq!(taken(&alerts, vec![found(elsewhere("us")), found(changed("gpt-2026-02-02"))], NOON), 0);
+    assert_eq!(taken(&house.process("gw-2"), vec![found(elsewhere("us"))], NOON), 0, "another process knows");
+    assert_eq!(taken(&alerts, vec![found(elsewhere("asia"))], NOON), 1);
 }

@@ -9,6 +9,7 @@ use tollgate_accounting::{
 };
 use tollgate_domain::UnixMillis;
 use tollgate_finance::Forecast;
+use tollgate_proxy::Findings;
 
 use super::{
     event::{About, Event, day},
@@ -60,6 +61,12 @@ fn abouts(budget: &Budget, status: &BudgetStatus, forecast: impl FnOnce() -> Opt
         abouts.extend(ahead.into_iter().map(|at| About::Forecast(at, forecast)));
     }
     abouts
+}
+
+/// What answers have shown since the last look.
+pub(super) fn found(findings: &Findings, zone: &TimeZone) -> Vec<Event> {
+    let event = |(finding, at)| day(at, zone).map(|day| Event::Found { finding, day });
+    findings.take().into_iter().filter_map(event).collect()
 }
 
 /// Models that were used today without a price.

@@ -11,9 +11,12 @@ mod exchange;
 mod ledger;
 mod models;
 mod names;
+mod objectives;
 mod secrets;
 mod teams;
 mod upstreams;
+mod versions;
+mod zones;
 
 use std::collections::HashSet;
 
@@ -36,6 +39,9 @@ pub(super) fn check(file: &ConfigFile, prices: &PriceFile, tree: &Node) -> Vec<P
     check.listeners();
     check.regions_and_upstreams();
     check.models();
+    check.places();
+    check.versions();
+    check.objectives();
     check.teams();
     check.pairs();
     check.alerts();

@@ -9,6 +9,7 @@ mod credentials;
 mod endpoints;
 mod keys;
 mod ledger;
+mod objectives;
 mod quirks;
 mod routes;
 mod settings;
@@ -28,6 +29,7 @@ pub use self::{
     ledger::LedgerPlace,
     settings::{ListenerSettings, Settings, restart_only},
 };
+pub(super) use self::{routes::version_of, upstreams::dialect as dialect_of};
 use super::{
     document::Document,
     problem::{Errors, Problem},

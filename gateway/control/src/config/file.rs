@@ -13,6 +13,7 @@ mod journal;
 mod ledger;
 mod listen;
 mod model;
+mod objectives;
 mod quantities;
 mod secret;
 mod team;
@@ -35,6 +36,7 @@ pub use self::{
     ledger::{Durability, LedgerSection, Store},
     listen::{AccessLog, AdminSection, AdminToken, Edge, Listen, Listener, Role, ServerTls, TokenScope},
     model::{Balance, Model, Target},
+    objectives::{InTime, Objectives, RecoveryObjectives},
     quantities::{Instant, Percent, Share, Size, Span},
     secret::SecretText,
     team::{Key, Limits, Project, Team},
@@ -102,6 +104,9 @@ pub struct ConfigFile {
     /// What clients ask for.
     #[serde(default)]
     pub models: Vec<Model>,
+    /// What drills are held against.
+    #[serde(default)]
+    pub objectives: RecoveryObjectives,
     /// Who may ask, and how much.
     #[serde(default)]
     pub teams: Vec<Team>,

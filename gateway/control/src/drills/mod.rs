@@ -7,6 +7,7 @@
 mod evidence;
 mod folder;
 mod loss;
+mod objectives;
 mod order;
 mod report;
 
@@ -30,7 +31,7 @@ pub use self::{
     evidence::{Evidence, Flaw},
     order::{FaultKind, LONGEST, Order, Unsound},
 };
-use self::{folder::Folder, report::Objectives};
+use self::{folder::Folder, objectives::Objectives};
 use crate::reload::Reloader;
 
 /// Who the gateway itself is in the audit.
@@ -208,7 +209,8 @@ impl Drills {
         let Some((why, after)) = drill.ended(Instant::now()) else { return Ok(()) };
         let ended_at = began.wall.plus(i64::try_from(after.as_millis()).unwrap_or(i64::MAX));
         let loss = loss::of(&*self.store, drill, began.wall);
-        let objectives = Objectives::of(&self.reloader.running(), drill.plan());
+        let snapshot = self.reloader.snapshot().load_full();
+        let objectives = Objectives::of(&self.reloader.running().document.file, drill.plan(), &snapshot);
         let ended = report::Ended { why, at: ended_at, loss, objectives, currency: self.currency() };
         self.folder.seal(number, report::ended(begun.clone(), drill, *began, &ended))?;
         running.remove(place);

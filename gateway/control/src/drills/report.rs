@@ -5,7 +5,7 @@ use tollgate_accounting::{Now, ledger::rfc3339};
 use tollgate_domain::UnixMillis;
 use tollgate_proxy::{Drill, DrillEnd, DrillFault, DrillPlace, DrillPlan, DrillScope, Measured, Quantiles};
 
-use super::{evidence::Evidence, order::Order};
+use super::{evidence::Evidence, objectives::Objectives, order::Order};
 use crate::reload::Running;
 
 const FORMAT: &str = "tollgate-drill/1";
@@ -153,52 +153,6 @@ fn residency(figures: &Measured) -> Value {
     })
 }
 
-/// What is promised, as far as a drill can be held against it.
-#[derive(Default)]
-pub(super) struct Objectives {
-    /// How soon calls have to succeed again, in milliseconds.
-    rto_ms: Option<u64>,
-    /// For how long back what was recorded may be lost, in milliseconds.
-    rpo_ms: Option<u64>,
-    /// Who is promised which share of successes, in millionths.
-    success: Vec<(String, u64)>,
-}
-
-impl Objectives {
-    /// Those of the configuration, for whoever the drill concerns.
-    pub(super) fn of(_configuration: &Running, _plan: &DrillPlan) -> Self {
-        Self::default()
-    }
-
-    fn compared(&self, figures: &Measured, loss: Option<u64>) -> Value {
-        let recovery = figures.recovery.map(millis);
-        let decided = figures.succeeded + figures.failed;
-        let share = (decided > 0).then(|| figures.succeeded * 1_000_000 / decided.max(1));
-        let success = self.success.iter().map(|(of, goal)| {
-            json!({
-                "of": of,
-                "goal_ppm": goal,
-                "measured_ppm": share,
-                "met": share.map(|share| share >= *goal),
-            })
-        });
-        json!({
-            "rto": self.rto_ms.map(|goal| json!({
-                "goal_ms": goal,
-                "measured_ms": recovery,
-                "met": figures.first_fault.map(|_| recovery.is_some_and(|took| took <= goal)),
-            })),
-            // Nothing lost keeps every promise; of what is lost, nobody knows for how long back.
-            "rpo": self.rpo_ms.map(|goal| json!({
-                "goal_ms": goal,
-                "lost_rows": loss,
-                "met": loss.map(|lost| lost == 0),
-            })),
-            "success": success.collect::<Vec<_>>(),
-        })
-    }
-}
-
 /// A drill in a list.
 pub(super) fn summary(kept: &Evidence) -> Value {
     let content = &kept.content;
@@ -217,7 +171,7 @@ pub(super) fn summary(kept: &Evidence) -> Value {
     item.into()
 }
 
-fn millis(duration: std::time::Duration) -> u64 {
+pub(super) fn millis(duration: std::time::Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 

@@ -6,6 +6,7 @@ mod close;
 mod drills;
 mod fixture;
 mod memory;
+mod objectives;
 mod reconcile;
 
 use std::sync::atomic::Ordering;
@@ -21,7 +22,7 @@ const EVERYONE: [&str; 5] = ["root", "ops", "money", "eyes", "retail-lead"];
 #[tokio::test]
 async fn a_route_opens_only_to_the_roles_of_its_rule() {
     let gateway = Gateway::new();
-    let cases: [(&str, &str, &[&str]); 15] = [
+    let cases: [(&str, &str, &[&str]); 16] = [
         ("GET", "/api/v1/usage", &EVERYONE),
         ("GET", "/api/v1/alerts", &EVERYONE),
         ("POST", "/api/v1/budgets/team/retail/raise", &["root", "money"]),
@@ -31,6 +32,7 @@ async fn a_route_opens_only_to_the_roles_of_its_rule() {
         ("GET", "/api/v1/allocation", &["root", "money", "eyes"]),
         ("POST", "/api/v1/prices/rerate", &["root", "money"]),
         ("GET", "/api/v1/regions", &["root", "ops", "eyes"]),
+        ("GET", "/api/v1/objectives", &["root", "ops", "eyes"]),
         ("GET", "/api/v1/audit", &["root", "ops", "eyes"]),
         ("POST", "/api/v1/regions/eu/enable", &["root", "ops"]),
         ("GET", "/api/v1/drills", &["root", "ops", "eyes"]),

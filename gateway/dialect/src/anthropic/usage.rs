@@ -150,13 +150,27 @@ pub(crate) fn take<'a>(raw: &'a [u8], stated: &mut Stated, reported: &mut Report
     if let Some(plain) = Plain::of(raw) {
         stated.replace(&plain.stated);
         stated.report(reported);
+        take_place(plain.place, reported);
         return plain.service_tier.map(text_of);
     }
     let raw = parse_at(raw, 0)?;
     stated.merge(&raw);
     stated.report(reported);
     flag(&raw, &mut reported.flags);
+    take_place(raw.get(PLACE).and_then(Value::as_str).map(str::as_bytes), reported);
     service_tier(&raw).map(|tier| Cow::Owned(tier.to_owned()))
+}
+
+/// The member that names the geography in which the model ran; `not_available` where that is not told.
+const PLACE: &str = "inference_geo";
+
+/// Keeps the first place named: later objects of a stream name none.
+fn take_place(named: Option<&[u8]>, reported: &mut Reported) {
+    if reported.place.is_none()
+        && let Some(named) = named.filter(|named| !named.is_empty() && *named != b"not_available")
+    {
+        reported.place = Some(text_of(named).into());
+    }
 }
 
 /// A usage object that holds counts and a tier alone, as nearly all do: it is read in passing, at a
@@ -164,12 +178,13 @@ pub(crate) fn take<'a>(raw: &'a [u8], stated: &mut Stated, reported: &mut Report
 struct Plain<'a> {
     stated: Stated,
     service_tier: Option<&'a [u8]>,
+    place: Option<&'a [u8]>,
 }
 
 impl<'a> Plain<'a> {
     /// Nothing for an object that has more to tell, or that is cut short.
     fn of(raw: &'a [u8]) -> Option<Self> {
-        let mut plain = Self { stated: Stated::default(), service_tier: None };
+        let mut plain = Self { stated: Stated::default(), service_tier: None, place: None };
         let mut within: &[u8] = b"";
         let mut walk = Walk::new(raw);
         for found in walk.by_ref() {
@@ -177,6 +192,7 @@ impl<'a> Plain<'a> {
                 (0, ..) => return Some(plain),
                 (1, b"iterations" | b"fallback_credit", value) if !value.is_null() => return None,
                 (1, b"service_tier", walk::Value::Text(tier)) => plain.service_tier = Some(tier),
+                (1, name, walk::Value::Text(place)) if name == PLACE.as_bytes() => plain.place = Some(place),
                 (1, name, walk::Value::Open) => within = name,
                 (1, name, walk::Value::Scalar(scalar)) => plain.stated.put(b"", name, scalar),
                 (2, name, walk::Value::Scalar(scalar)) => plain.stated.put(within, name, scalar),

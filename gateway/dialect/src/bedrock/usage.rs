@@ -8,8 +8,10 @@ use tollgate_domain::Usage;
 
 use crate::{
     codec::HeaderOf,
+    places::{Told, told_by_model},
     reported::{ReportFlags, Reported, count_of},
     walk::{Found, Value, Walk, text_of},
+    wire::Dialect,
 };
 
 /// The counts as stated, as far as they are.
@@ -169,7 +171,11 @@ pub(crate) fn take(body: &[u8], found: &Found<'_>, reported: &mut Reported) {
         // A router has chosen the model.
         b"trace" => {
             if let Some(model) = text_within(raw, 2, b"invokedModelId") {
-                reported.served_model = Some(text_of(model).into());
+                let model = text_of(model);
+                // A profile or a model of a region: the name that it has tells where it ran.
+                let told = told_by_model(Dialect::Bedrock, &model, "");
+                reported.place = told.and_then(Told::place).map(Into::into);
+                reported.served_model = Some(model.into());
             }
         }
         _ => {}
@@ -271,6 +277,7 @@ mod tests {
         }
         assert_eq!(reported.service_tier.as_deref(), Some("flex"));
         assert_eq!(reported.served_model.as_deref(), Some("arn:a/b"));
+        assert_eq!(reported.place, None);
         assert_eq!(reported.flags.names().collect::<Vec<_>>(), ["cost_approximate"]);
     }
 }

@@ -51,6 +51,17 @@ impl Histogram {
         })
     }
 
+    /// How many were seen up to each time, by time; only times that were seen.
+    pub(super) fn counts(&self) -> Vec<(u64, u64)> {
+        let mut sum = 0;
+        let seen = self.places.iter().enumerate().filter(|(_, count)| **count > 0);
+        seen.map(|(place, count)| {
+            sum += count;
+            (most_of(place).min(self.most), sum)
+        })
+        .collect()
+    }
+
     fn quantile(&self, percent: u64) -> u64 {
         let rank = (self.count * percent).div_ceil(100);
         let mut seen = 0;
@@ -109,5 +120,7 @@ mod tests {
         assert!((500..=516).contains(&quantiles.p50), "{quantiles:?}");
         assert!((950..=980).contains(&quantiles.p95), "{quantiles:?}");
         assert_eq!(quantiles.most, 1_000);
+        let counts = histogram.counts();
+        assert_eq!((counts.first(), counts.last()), (Some(&(1, 1)), Some(&(1_000, 1_000))));
     }
 }

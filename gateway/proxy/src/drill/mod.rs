@@ -25,7 +25,7 @@ use std::{
 use arc_swap::{ArcSwap, ArcSwapOption};
 use parking_lot::Mutex;
 use tollgate_accounting::ledger::{Entry, Identity};
-use tollgate_domain::{Name, ProjectName, RegionName, TeamName, UpstreamName};
+use tollgate_domain::{Name, ProjectName, RegionName, TeamName, UpstreamName, ZoneName};
 
 use crate::snapshot::{Principal, Snapshot};
 
@@ -271,7 +271,11 @@ impl Enlisted {
                 .place
                 .as_ref()
                 .is_some_and(|place| !drilled.covers(&place.upstream, &place.region)),
-            misplaced: entry.attempts.iter().find_map(|tried| misplaced(&tried.upstream)),
+            misplaced: entry
+                .attempts
+                .iter()
+                .find_map(|tried| misplaced(&tried.upstream))
+                .or_else(|| shown_elsewhere(entry, principal)),
             delay: drill.plan.fault.delay(),
             began,
             now,
@@ -280,6 +284,12 @@ impl Enlisted {
             drill.end(DrillEnd::Budget, now);
         }
     }
+}
+
+/// The zone of the row, which the answer may have named itself, where the project does not permit it.
+fn shown_elsewhere(entry: &Entry, principal: &Principal) -> Option<ZoneName> {
+    let (zone, permitted) = (&entry.place.as_ref()?.zone, principal.zones.as_ref()?);
+    (!permitted.contains(zone)).then(|| zone.clone())
 }
 
 impl Drop for Enlisted {

@@ -72,6 +72,8 @@ pub struct Measured {
     pub avoidance: Option<Duration>,
     /// From the beginning of a call to its first content.
     pub answer: Option<Quantiles>,
+    /// How many had theirs within each time, in milliseconds, by time.
+    pub answered_within: Vec<(u64, u64)>,
     /// Of it, what passed before the attempt began that gave the answer, and what the fault delayed that.
     pub added: Option<Quantiles>,
     /// What the rows of the calls say that they cost.
@@ -171,6 +173,7 @@ impl Tally {
             recovery: first.and_then(|first| self.good.recovered(first)),
             avoidance: first.and_then(|first| self.spared.recovered(first)),
             answer: self.answer.quantiles(),
+            answered_within: self.answer.counts(),
             added: self.added.quantiles(),
             ..self.sums.clone()
         }

@@ -222,7 +222,8 @@ impl<'a> Tries<'a> {
     /// Which target is next, or what the client is told.
     fn next(&mut self, trip: &mut Trip, now: Instant) -> Next {
         let worker = trip.worker();
-        let choice = route::choose(self.plan, |place| self.failed.contains(&place), now, || worker.random());
+        let is_out = |place| self.failed.contains(&place) || self.plan.changes_version(&self.failed, place);
+        let choice = route::choose(self.plan, is_out, now, || worker.random());
         let alias = || self.plan.route.alias.clone();
         match (choice, self.again.take()) {
             (Choice::Candidate(place), _) => Next::Try(place),

@@ -5,6 +5,7 @@
 //! target that is not in the plan is never tried.
 
 mod choose;
+mod versions;
 
 use std::sync::Arc;
 
@@ -150,6 +151,7 @@ fn along(
             return Err(Rejection::Unpriced(route.alias.clone()));
         }
     }
+    versions::keep(route, &mut candidates);
     let mut plan = RoutePlan { route: Arc::clone(route), candidates };
     plan.keep_askable(envelope)?;
     Ok(plan)

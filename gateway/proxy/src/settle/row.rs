@@ -11,7 +11,7 @@ use tollgate_dialect::{Operation, Reported, spoken_tokens};
 use tollgate_domain::{ModelAlias, Money, UnixMillis, Usage, UsageSource};
 use tollgate_telemetry::{AccessLine, RequestFacts};
 
-use super::{Asked, Exit, Open, Progress, Reading, RefusedCall, Ticket};
+use super::{Asked, Exit, Open, Progress, Reading, RefusedCall, Ticket, shown};
 use crate::{edge::Exchange, rejection::Rejection, series::Labels, worker::Worker};
 
 /// What nginx logs when a client closes before its answer; no client ever sees it.
@@ -71,8 +71,9 @@ fn spoken(asked: &Asked) -> u64 {
     if asked.operation == Operation::Speech { spoken_tokens(asked.units.characters) } else { 0 }
 }
 
-/// The row of an exchange, which takes over what only the row still needs.
-pub(super) fn entry(open: &mut Open, exit: Exit, ended_at: UnixMillis) -> Entry {
+/// The row of an exchange, which takes over what only the row still needs, and the place that the
+/// answer names.
+pub(super) fn entry(open: &mut Open, exit: Exit, ended_at: UnixMillis) -> (Entry, Option<Box<str>>) {
     let known = open.status.unwrap_or(CLIENT_CLOSED);
     let (end, status, code, reading, whole) = match exit {
         // The client left while the answer was on its way; the call went on for its bill's sake.
@@ -96,14 +97,17 @@ pub(super) fn entry(open: &mut Open, exit: Exit, ended_at: UnixMillis) -> Entry 
     };
     let reported = reading.reported.unwrap_or_default();
     let bill = bill(open, &consumed.usage, &reported);
-    let flags = flags(open, &consumed, &reported, bill.as_ref());
+    let mut flags = flags(open, &consumed, &reported, bill.as_ref());
     let attempts = std::mem::take(&mut open.attempts);
     let waste_cost = attempts.iter().map(|attempt| attempt.waste).sum();
     let Ticket { exchange, caller, asked, stamp, .. } = &mut open.ticket;
     let caller = std::mem::take(caller);
     let server = open.server.as_mut();
-    let place = server.as_ref().map(|server| Arc::clone(&server.target.place));
-    Entry {
+    let place = server.as_ref().map(|server| shown::place(&server.target, &reported)).map(|(place, flag)| {
+        flags.insert(flag);
+        place
+    });
+    let entry = Entry {
         id: exchange.id,
         seq: 0,
         kind: Kind::Usage,
@@ -140,7 +144,8 @@ pub(super) fn entry(open: &mut Open, exit: Exit, ended_at: UnixMillis) -> Entry 
         config_version: stamp.config_version,
         adjusts: None,
         flags,
-    }
+    };
+    (entry, reported.place)
 }
 
 /// What the attempt in hand has cost without giving an answer, at its target's price; nothing where
@@ -299,6 +304,7 @@ pub(crate) fn refused(worker: &Rc<Worker>, call: RefusedCall<'_>) {
         // A refusal whose row is lost has still been counted; it moved no money.
         let _ = worker.write_end(&entry);
     }
+    worker.shared.live.objectives.record(&entry);
     record(worker, &entry, if is_known { &entry.model } else { &worker.nobody.model });
     write_line(worker, &entry, exchange, method);
 }

@@ -7,7 +7,7 @@ use tollgate_dialect::Operation;
 use tollgate_domain::UpstreamModel;
 
 use super::{Target, Upstream};
-use crate::upstream::Scheme;
+use crate::{residency::Named, upstream::Scheme};
 
 /// One place per operation.
 const OPERATIONS: usize = Operation::GetModel as usize + 1;
@@ -18,7 +18,15 @@ pub struct Prepared {
     host: OnceLock<Option<HeaderValue>>,
     upstream: OnceLock<Option<HeaderValue>>,
     region: OnceLock<Option<HeaderValue>>,
+    named: Named,
     uris: [OnceLock<Option<Uri>>; OPERATIONS],
+}
+
+impl Prepared {
+    /// Where answers said that they were processed.
+    pub(crate) const fn named(&self) -> &Named {
+        &self.named
+    }
 }
 
 impl Target {

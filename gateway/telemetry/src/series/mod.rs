@@ -8,6 +8,7 @@ mod budget;
 mod counters;
 mod gateway;
 mod ledger;
+mod objective;
 mod request;
 mod upstream;
 
@@ -18,8 +19,12 @@ pub use gateway::{
 pub use ledger::{
     JournalDiskSeries, JournalSeries, JournalState, LoaderSeries, ReservationSeries, recovered_requests,
 };
+pub use objective::BurnRateSeries;
 pub use request::{RequestFacts, RequestLabels, RequestSeries};
-pub use upstream::{BreakerSeries, BreakerState, CredentialSeries, RetrySeries, UpstreamSeries};
+pub use upstream::{
+    BreakerSeries, BreakerState, CredentialSeries, RetrySeries, UpstreamSeries, residency_violated,
+    served_model_changed,
+};
 
 use metrics::Label;
 use tollgate_domain::Money;

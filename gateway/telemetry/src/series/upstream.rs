@@ -6,7 +6,8 @@ use metrics::{Gauge, Label};
 
 use super::{counters::Counters, labels};
 use crate::catalogue::{
-    ATTEMPTS, BREAKER_STATE, CREDENTIAL_REFRESHES, CREDENTIAL_USABLE, HOLD, INFLIGHT, RETRIES,
+    ATTEMPTS, BREAKER_STATE, CREDENTIAL_REFRESHES, CREDENTIAL_USABLE, HOLD, INFLIGHT, RESIDENCY_VIOLATIONS,
+    RETRIES, SERVED_MODEL_CHANGES,
 };
 
 /// The metrics of one upstream.
@@ -72,6 +73,17 @@ impl CredentialSeries {
     pub fn asked(&self, outcome: &'static str) {
         self.refreshes.count(outcome, || vec![Label::from_static_parts("outcome", outcome)]);
     }
+}
+
+/// An answer of this upstream names a place outside the zones that it is declared for.
+pub fn residency_violated(upstream: &str) {
+    RESIDENCY_VIOLATIONS.counter(labels([("upstream", upstream)])).increment(1);
+}
+
+/// An upstream serves another model than before where it is asked for this one.
+pub fn served_model_changed(upstream: &str, upstream_model: &str) {
+    let of = labels([("upstream", upstream), ("model", upstream_model)]);
+    SERVED_MODEL_CHANGES.counter(of).increment(1);
 }
 
 /// The breaker of one (upstream, upstream model).

@@ -7,7 +7,7 @@ use crate::config::{
     problem::{Path, nearest},
 };
 
-use super::{Check, budgets::Bound};
+use super::{Check, budgets::Bound, zones::declared_zones};
 
 impl Check<'_> {
     pub(super) fn teams(&mut self) {
@@ -157,7 +157,12 @@ impl Check<'_> {
                 self.prices.has(target.price.as_deref(), &target.upstream, region, &target.model)
             };
             if targets.is_empty() && !model.targets.is_empty() {
-                self.warn(path, format!("no target of `{name}` is processed in the project's zones only"));
+                let zones = project.zones.iter().flatten().map(String::as_str).collect::<Vec<_>>().join(", ");
+                let message = format!(
+                    "no target of `{name}` is processed in zones of the project `{}` only ({zones}): every call is refused as zone_not_permitted",
+                    project.name
+                );
+                self.warn(path, message);
             } else if hard && let Some(target) = targets.into_iter().find(|target| !priced(target)) {
                 let message = format!(
                     "`{}` at `{}` has no price: under a budget that refuses its calls are refused as model_unpriced",
@@ -169,16 +174,11 @@ impl Check<'_> {
     }
 
     fn processed_in(&self, upstream: &str, zones: &[String]) -> bool {
-        let Some(upstream) = self.file.upstreams.iter().find(|known| known.name == upstream) else {
-            return false;
-        };
-        match &upstream.processing {
-            Some(processing) => processing.iter().all(|zone| zones.contains(zone)),
-            None => {
-                let region = self.file.regions.iter().find(|region| region.name == upstream.region);
-                region.is_some_and(|region| zones.contains(&region.zone))
-            }
-        }
+        let upstream = self.file.upstreams.iter().find(|known| known.name == upstream);
+        upstream.is_some_and(|upstream| {
+            let declared = declared_zones(self.file, upstream);
+            !declared.is_empty() && declared.iter().all(|zone| zones.iter().any(|known| known == zone))
+        })
     }
 
     fn former_names<'n>(&mut self, here: &Path, former: &[String], current: impl Iterator<Item = &'n str>) {

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use tollgate_accounting::{ledger::Place, price::PriceBook};
-use tollgate_domain::{ModelAlias, Name, UpstreamModel, ZoneName};
+use tollgate_domain::{ModelAlias, ModelVersion, Name, UpstreamModel, ZoneName};
 use tollgate_proxy::{Balance, Live, Prepared, Route, Routes, Target};
 
 use crate::config::file::{self, ConfigFile};
@@ -26,6 +26,7 @@ pub(super) fn compile(file: &ConfigFile, upstreams: &Upstreams, prices: &PriceBo
             },
             max_output_tokens: model.max_output_tokens,
             may_drop: model.may_drop.iter().map(|name| name.as_str().into()).collect(),
+            failover_versions: model.failover_versions,
             retries: live.fleet.retries(alias.name()),
             alias: alias.clone(),
         };
@@ -64,6 +65,7 @@ fn target(given: &file::Target, endpoint: &Endpoint, prices: &PriceBook, live: &
         .unwrap_or_else(|| format!("{}/{model}/{}", upstream.dialect.as_str(), upstream.region).into());
     Target {
         weight: given.weight,
+        version: version_of(given),
         price: prices.line(given.price.as_deref(), &upstream.name, &upstream.region, &model),
         place: Arc::new(place),
         live: live.fleet.target(&upstream.name, &model),
@@ -72,6 +74,14 @@ fn target(given: &file::Target, endpoint: &Endpoint, prices: &PriceBook, live: &
         upstream: Arc::clone(upstream),
         model,
         prepared: Prepared::default(),
+    }
+}
+
+/// The version that a target serves, where it is known.
+pub(in crate::config) fn version_of(given: &file::Target) -> Option<ModelVersion> {
+    match &given.version {
+        Some(version) => Some(ModelVersion::given(version)),
+        None => ModelVersion::of_name(&given.model),
     }
 }
 

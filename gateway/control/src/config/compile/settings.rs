@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use tollgate_accounting::ledger::JournalOptions;
 use tollgate_domain::Name;
-use tollgate_proxy::Durability;
+use tollgate_proxy::{Durability, Objective};
 
 use crate::{
     alerts::Webhook,
@@ -18,7 +18,7 @@ use crate::{
 use super::{
     alerts,
     ledger::{self, LedgerPlace},
-    tls,
+    objectives, tls,
 };
 
 /// Settings of the process around the data plane.
@@ -56,6 +56,8 @@ pub struct Settings {
     pub workers: Option<u32>,
     /// IANA name of the time zone of budget periods.
     pub timezone: String,
+    /// What routes and projects are promised.
+    pub objectives: Vec<Objective>,
     /// Who is told of alerts.
     pub webhooks: Vec<Arc<Webhook>>,
 }
@@ -104,6 +106,7 @@ pub(super) fn compile(document: &Document, problems: &mut Vec<Problem>) -> Setti
         access_log: file.access_log.clone(),
         workers: file.workers,
         timezone: file.calendar.timezone.clone(),
+        objectives: objectives::compile(file),
         webhooks: alerts::compile(document, problems),
     }
 }

@@ -89,6 +89,12 @@ fn endpoint(
     let upstream = Upstream {
         dialect,
         zones: zones(document, given),
+        region_zones: document
+            .file
+            .regions
+            .iter()
+            .map(|known| (known.name.as_str().into(), known.zone.as_str().into()))
+            .collect(),
         base_path: url.path().trim_end_matches('/').to_owned(),
         credential,
         headers: headers(given).ok_or(("headers", "expected names and values of headers".to_owned()))?,
@@ -127,7 +133,7 @@ fn endpoint(
     })
 }
 
-fn dialect(dialect: file::Dialect) -> Dialect {
+pub(in crate::config) fn dialect(dialect: file::Dialect) -> Dialect {
     match dialect {
         file::Dialect::Openai => Dialect::OpenAi,
         file::Dialect::AzureOpenai => Dialect::AzureOpenAi,

@@ -1,4 +1,5 @@
-//! Who is told when a budget comes to a threshold, or a model without a price is used.
+//! Who is told when a budget comes to a threshold, a model without a price is used, or an answer shows
+//! what nobody has configured.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -50,6 +51,10 @@ pub enum AlertKind {
     BudgetExhausted,
     /// A model without a price was used.
     ModelUnpriced,
+    /// An answer names a place outside the zones that its upstream is declared for.
+    ResidencyViolation,
+    /// An upstream serves another model than before for a target.
+    ModelChanged,
 }
 
 impl AlertKind {
@@ -61,6 +66,8 @@ impl AlertKind {
             Self::BudgetForecast => "budget_forecast",
             Self::BudgetExhausted => "budget_exhausted",
             Self::ModelUnpriced => "model_unpriced",
+            Self::ResidencyViolation => "residency_violation",
+            Self::ModelChanged => "model_changed",
         }
     }
 }

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::Later;
+use super::{Later, Objectives};
 
 /// What clients ask for, and what serves it.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -28,6 +28,15 @@ pub struct Model {
     /// a request is refused. Default: none. Example: `[seed, messages.name]`.
     #[serde(default)]
     pub may_drop: Vec<String>,
+    /// Targets of one level may serve different versions of the model. Default: `false`.
+    #[serde(default)]
+    pub mixed_versions: bool,
+    /// A call that fails may be moved to another version of the model than it was tried on. Default:
+    /// `false`; where no versions are known, nothing is kept from it.
+    #[serde(default)]
+    pub failover_versions: bool,
+    /// What is promised to all who call it. Default: nothing.
+    pub objectives: Option<Objectives>,
     /// Model to use instead. Not available yet.
     pub fallback: Option<Later>,
 }
@@ -40,6 +49,9 @@ pub struct Target {
     pub upstream: String,
     /// What the upstream calls the model, or its deployment.
     pub model: String,
+    /// Version of the model that is served there. Default: the date in `model` where it has one, such as
+    /// `gpt-4o-2024-08-06`, else unknown. Example: `"2024-08-06"`.
+    pub version: Option<String>,
     /// Lower numbers are tried first; targets of one number are a level. Default: 1.
     #[serde(default = "first")]
     pub priority: u32,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Budget, Instant, SecretText, Share};
+use super::{Budget, Instant, Objectives, SecretText, Share};
 
 /// A team: the unit that finance charges.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -51,6 +51,8 @@ pub struct Project {
     pub limits: Limits,
     /// Money over all its keys. Default: no bound.
     pub budget: Option<Budget>,
+    /// What it is promised. Default: nothing.
+    pub objectives: Option<Objectives>,
     /// Tags of its rows. Default: none. Example: `{ environment: prod }`.
     #[serde(default)]
     pub tags: BTreeMap<String, String>,

@@ -9,7 +9,7 @@ use tollgate_accounting::{
     quota::{BudgetMode, ScopeId, ScopeKind, ScopeRules},
 };
 use tollgate_dialect::{Apis, Dialect};
-use tollgate_domain::{ModelAlias, Secret, UnixMillis};
+use tollgate_domain::{ModelAlias, ModelVersion, Secret, UnixMillis};
 use tollgate_proxy::{
     Balance, ByName, Credential, Durability, EdgeLimits, InjectUsage, KeyRing, Live, OperatorState, Origin,
     Prepared, Presentation, Principal, Route, Routes, Scheme, Snapshot, Target, Timeouts, Upstream,
@@ -64,6 +64,8 @@ pub(crate) struct Setup {
     pub(crate) mixed: bool,
     /// Members that may be left out for a target of another dialect.
     pub(crate) may_drop: Vec<&'static str>,
+    /// A failing call may be moved to another version.
+    pub(crate) failover_versions: bool,
 }
 
 /// Rules at the three levels.
@@ -87,6 +89,8 @@ pub(crate) struct TargetSetup {
     pub(crate) fate: String,
     pub(crate) account: String,
     pub(crate) max_concurrency: Option<u32>,
+    /// The version of the model that it serves.
+    pub(crate) version: Option<&'static str>,
     /// Another credential than [`UPSTREAM_SECRET`].
     pub(crate) credential: Option<Credential>,
 }
@@ -105,6 +109,7 @@ impl TargetSetup {
             fate: name.clone(),
             account: name.clone(),
             max_concurrency: None,
+            version: None,
             credential: None,
             name,
         }
@@ -158,6 +163,7 @@ impl Setup {
             priced: true,
             mixed: false,
             may_drop: Vec::new(),
+            failover_versions: false,
         }
     }
 
@@ -247,6 +253,7 @@ impl Setup {
             balance: Balance::P2c,
             max_output_tokens: self.max_output_tokens,
             may_drop: self.may_drop.iter().map(|name| (*name).into()).collect(),
+            failover_versions: self.failover_versions,
             retries: live.fleet.retries(&alias.into()),
         };
         levels.into_iter().map(|(alias, levels)| (alias.into(), Arc::new(route(alias, levels)))).collect()
@@ -258,6 +265,7 @@ impl Setup {
         Target {
             price: self.priced.then(|| prices().line(None, &name, &"north".into(), &model)).flatten(),
             weight: 1,
+            version: setup.version.map(ModelVersion::given),
             place: Arc::new(Place {
                 provider: setup.dialect.as_str().into(),
                 account: None,
@@ -282,13 +290,14 @@ fn upstream(setup: &TargetSetup, live: &Live) -> Upstream {
     let (presentation, base_path) = match setup.dialect {
         Dialect::Anthropic => (Presentation::XApiKey, ""),
         Dialect::Gemini => (Presentation::XGoogApiKey, ""),
-        Dialect::Bedrock => (Presentation::Bearer, ""),
+        Dialect::Bedrock | Dialect::AzureOpenAi => (Presentation::Bearer, ""),
         _ => (Presentation::Bearer, "/v1"),
     };
     Upstream {
         dialect: setup.dialect,
         apis: setup.apis,
         zones: vec![setup.region.into()],
+        region_zones: [("eastus".into(), "us".into())].into(),
         origin: Arc::new(Origin {
             scheme: Scheme::Http,
             host: setup.address.ip().to_string(),
