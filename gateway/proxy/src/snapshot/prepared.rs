@@ -13,7 +13,7 @@ use crate::{residency::Named, upstream::Scheme};
 const OPERATIONS: usize = Operation::GetModel as usize + 1;
 
 /// What is made when a target is first used.
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub struct Prepared {
     host: OnceLock<Option<HeaderValue>>,
     upstream: OnceLock<Option<HeaderValue>>,
@@ -26,6 +26,13 @@ impl Prepared {
     /// Where answers said that they were processed.
     pub(crate) const fn named(&self) -> &Named {
         &self.named
+    }
+}
+
+impl Clone for Prepared {
+    /// Whoever has a copy makes its own when it is first used.
+    fn clone(&self) -> Self {
+        Self::default()
     }
 }
 
