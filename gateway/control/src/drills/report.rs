@@ -116,7 +116,7 @@ pub(super) fn lost(mut begun: Value, now: UnixMillis) -> Value {
 /// What was measured so far.
 pub(super) fn measured(drill: &Drill, began: Now, currency: &str) -> Value {
     let figures = drill.measured();
-    let first = figures.first_fault.map(|after| rfc3339(began.wall.plus(signed(millis(after)))));
+    let at = |after| rfc3339(began.wall.plus(signed(millis(after))));
     json!({
         "requests": figures.requests,
         "succeeded": figures.succeeded,
@@ -126,7 +126,8 @@ pub(super) fn measured(drill: &Drill, began: Now, currency: &str) -> Value {
         "spared": figures.spared,
         "attempts": figures.attempts,
         "injected_faults": figures.injected,
-        "first_fault_at": first,
+        "first_fault_at": figures.first_fault.map(at),
+        "first_failure_at": figures.first_failure.map(at),
         "recovery_ms": figures.recovery.map(millis),
         "avoidance_ms": figures.avoidance.map(millis),
         "answer_ms": figures.answer.map(quantiles),

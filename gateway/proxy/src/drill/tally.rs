@@ -66,6 +66,8 @@ pub struct Measured {
     pub injected: u64,
     /// When the first of them was, counted from the begin.
     pub first_fault: Option<Duration>,
+    /// When the first client was told of a failure, counted from the begin.
+    pub first_failure: Option<Duration>,
     /// From the first fault until clients got their answers, whole and from elsewhere.
     pub recovery: Option<Duration>,
     /// From the first fault until calls did not try the drilled place any more.
@@ -160,6 +162,7 @@ impl Tally {
         let code = told.entry.error_code.as_deref().unwrap_or("unknown");
         *self.sums.failed_by_code.entry(code.to_owned()).or_default() += 1;
         let at = told.now.saturating_duration_since(began);
+        self.sums.first_failure = Some(self.sums.first_failure.map_or(at, |first| first.min(at)));
         self.good.record(at, false);
         self.spared.record(at, !told.touched);
         self.burn.is_burnt_by(true)

@@ -24,7 +24,8 @@ const STATIONS: [&str; 13] = [
 
 /// What every station may name: the words for no, and what outlives a request. These hold parts of
 /// stations (a key ring, a breaker, a pool), so they may name stations too.
-const GROUND: [&str; 7] = ["rejection", "limits", "series", "snapshot", "live", "unpriced", "worker"];
+const GROUND: [&str; 8] =
+    ["rejection", "limits", "series", "snapshot", "live", "unpriced", "worker", "drill"];
 
 /// What knows the stations: the one way through them, and the threads that it runs on.
 const FRAME: [&str; 2] = ["pipeline", "server"];
@@ -35,8 +36,9 @@ const EXCEPTIONS: [(&str, &str, &str); 2] = [
     ("listen", "server", "is told by the plane when to stop accepting"),
 ];
 
-/// The only places that name the whole configuration; a station gets the part that it needs.
-const SEE_THE_SNAPSHOT: [&str; 4] = ["snapshot", "pipeline", "worker", "lib"];
+/// The only places that name the whole configuration; a station gets the part that it needs. A drill makes
+/// the routes of all of it anew.
+const SEE_THE_SNAPSHOT: [&str; 5] = ["snapshot", "pipeline", "worker", "drill", "lib"];
 
 fn is_allowed(from: &str, to: &str) -> bool {
     let place = |name: &str| STATIONS.iter().position(|station| *station == name);

@@ -75,6 +75,7 @@ async fn every_fault_is_met_at_the_gateway_and_the_call_moves_on_as_in_an_outage
             assert_eq!((measured.requests, measured.succeeded, measured.injected), (1, 1, 1), "{fault:?}");
             assert_eq!((measured.attempts, measured.spared), (2, 0), "{fault:?}");
             assert_eq!(Some(measured.cost), row.cost, "{fault:?}");
+            assert_eq!(measured.first_failure, None, "{fault:?}: no client was told");
         }
     }
 }
@@ -160,6 +161,7 @@ async fn a_cut_stream_ends_with_an_error_and_plain_calls_know_nothing_of_it() {
     let measured = drill.measured();
     assert_eq!((measured.requests, measured.failed, measured.injected), (1, 1, 1));
     assert_eq!(measured.failed_by_code.get("upstream_truncated"), Some(&1));
+    assert!(measured.first_failure >= measured.first_fault, "{measured:?}");
     let ledger = gateway.stop().await;
     let ends: Vec<_> = ledger.rows.iter().map(|row| (row.end, is_drilled(row))).collect();
     assert_eq!(ends, [(Some(End::Completed), false), (Some(End::Truncated), true)]);
