@@ -41,7 +41,6 @@ mod worker;
 pub use auth::{KeyDigest, KeyRing};
 pub use drill::{
     Drill, DrillEnd, DrillFault, DrillPlace, DrillPlan, DrillScope, Drills, Measured, Misplaced, Quantiles,
-    RECOVERED_WINDOW,
 };
 pub use failover::{Breaker, BreakerState, Hold, LoadEstimate, RetryBudget, Sample};
 pub use findings::{Finding, Findings};

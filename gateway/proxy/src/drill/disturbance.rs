@@ -10,7 +10,7 @@ use std::{
 
 use tokio::time::Sleep;
 
-use super::{Pulse, fault::Slot};
+use super::{fault::Slot, pulse::Pulse};
 
 /// Goes with an answer of a drilled target to its end.
 pub(crate) struct Disturbance {

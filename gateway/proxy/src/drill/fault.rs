@@ -8,8 +8,8 @@ use std::{
 use tollgate_dialect::Fault;
 
 use super::{
-    Pulse,
     disturbance::{Disturbance, Kind},
+    pulse::Pulse,
 };
 use crate::{
     failover::{Class, Failure},

@@ -10,13 +10,15 @@ mod burn;
 mod disturbance;
 mod fault;
 mod histogram;
+mod plan;
+mod pulse;
 mod stage;
 mod tally;
 mod timeline;
 
 use std::{
     sync::{
-        Arc, OnceLock,
+        Arc,
         atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -25,105 +27,21 @@ use std::{
 use arc_swap::{ArcSwap, ArcSwapOption};
 use parking_lot::Mutex;
 use tollgate_accounting::ledger::{Entry, Identity};
-use tollgate_domain::{Name, ProjectName, RegionName, TeamName, UpstreamName, ZoneName};
+use tollgate_domain::ZoneName;
 
 use crate::snapshot::{Principal, Snapshot};
 
 pub use fault::DrillFault;
 pub use histogram::Quantiles;
+pub use plan::{DrillEnd, DrillPlace, DrillPlan, DrillScope};
 pub use tally::{Measured, Misplaced};
-pub use timeline::RECOVERED_WINDOW;
 
 pub(crate) use disturbance::{Disturbance, Verdict};
 pub(crate) use fault::Injection;
 
+use pulse::Pulse;
 use stage::Stage;
 use tally::{Tally, Told};
-
-/// Where a drill takes place.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum DrillPlace {
-    /// Every upstream of a region.
-    Region(RegionName),
-    /// One upstream.
-    Upstream(UpstreamName),
-}
-
-impl DrillPlace {
-    fn covers(&self, upstream: &UpstreamName, region: &RegionName) -> bool {
-        match self {
-            Self::Region(name) => name == region,
-            Self::Upstream(name) => name == upstream,
-        }
-    }
-}
-
-/// Whose calls a drill may touch.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum DrillScope {
-    /// Everybody's.
-    All,
-    /// Those of these projects.
-    Projects(Vec<(TeamName, ProjectName)>),
-}
-
-impl DrillScope {
-    fn names(&self, identity: &Identity) -> bool {
-        match self {
-            Self::All => true,
-            Self::Projects(named) => {
-                named.iter().any(|(team, project)| *team == identity.team && *project == identity.project)
-            }
-        }
-    }
-}
-
-/// What is drilled.
-#[derive(Clone, Debug)]
-pub struct DrillPlan {
-    /// Its name.
-    pub id: Name,
-    /// Where the fault is.
-    pub place: DrillPlace,
-    /// What it is.
-    pub fault: DrillFault,
-    /// Whose calls may meet it.
-    pub scope: DrillScope,
-    /// How many in a hundred of these calls take part, 1 to 100.
-    pub percent: u32,
-    /// When it ends by itself.
-    pub lasts: Duration,
-    /// It ends at once when fewer in a hundred of its latest calls succeed.
-    pub stop_below: u32,
-    /// Where the drawing of calls begins: the same seed draws the same places of the order of calls.
-    pub seed: u64,
-}
-
-/// Why a drill is over.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum DrillEnd {
-    /// Its time was over.
-    Time,
-    /// Somebody stopped it.
-    Stopped,
-    /// Too few of its calls succeeded.
-    Budget,
-    /// The process stopped.
-    Shutdown,
-}
-
-impl DrillEnd {
-    /// The name in reports.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Time => "time",
-            Self::Stopped => "stopped",
-            Self::Budget => "budget",
-            Self::Shutdown => "shutdown",
-        }
-    }
-}
 
 /// The drills that run.
 #[derive(Default)]
@@ -178,13 +96,7 @@ pub struct Drill {
 
 impl Drill {
     fn new(plan: DrillPlan, now: Instant) -> Self {
-        let pulse = Pulse {
-            began: now,
-            until: now + plan.lasts,
-            ended: OnceLock::new(),
-            first: OnceLock::new(),
-            injected: AtomicU64::new(0),
-        };
+        let pulse = Pulse::new(now, now + plan.lasts);
         Self {
             tally: Mutex::new(Tally::new(plan.stop_below)),
             plan,
@@ -210,7 +122,7 @@ impl Drill {
     /// Why and how long after its begin it ended; `None` while it runs.
     pub fn ended(&self, now: Instant) -> Option<(DrillEnd, Duration)> {
         self.pulse.is_over(now);
-        self.pulse.ended.get().map(|(why, at)| (*why, at.duration_since(self.pulse.began)))
+        self.pulse.ended().map(|(why, at)| (why, at.duration_since(self.pulse.began)))
     }
 
     /// Calls that take part and are not settled yet.
@@ -295,34 +207,6 @@ fn shown_elsewhere(entry: &Entry, principal: &Principal) -> Option<ZoneName> {
 impl Drop for Enlisted {
     fn drop(&mut self) {
         self.0.in_flight.fetch_sub(1, Ordering::AcqRel);
-    }
-}
-
-/// What a drill and its injections share: whether it still runs, and when it first hurt.
-struct Pulse {
-    began: Instant,
-    until: Instant,
-    ended: OnceLock<(DrillEnd, Instant)>,
-    first: OnceLock<Instant>,
-    injected: AtomicU64,
-}
-
-impl Pulse {
-    fn end(&self, why: DrillEnd, now: Instant) {
-        let _ = self.ended.set((why, now));
-    }
-
-    fn is_over(&self, now: Instant) -> bool {
-        if now >= self.until {
-            self.end(DrillEnd::Time, self.until);
-        }
-        self.ended.get().is_some()
-    }
-
-    /// A fault is met now.
-    fn hit(&self, now: Instant) {
-        let _ = self.first.set(now);
-        self.injected.fetch_add(1, Ordering::Relaxed);
     }
 }
 

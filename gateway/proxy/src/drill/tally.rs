@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeMap,
-    sync::atomic::Ordering,
     time::{Duration, Instant},
 };
 
@@ -10,9 +9,9 @@ use tollgate_accounting::ledger::{End, Entry};
 use tollgate_domain::{Money, ProjectName, RequestId, ZoneName};
 
 use super::{
-    Pulse,
     burn::Burn,
     histogram::{Histogram, Quantiles},
+    pulse::Pulse,
     timeline::Timeline,
 };
 use crate::edge::row_millis;
@@ -169,9 +168,9 @@ impl Tally {
     }
 
     pub(super) fn measured(&self, pulse: &Pulse) -> Measured {
-        let first = pulse.first.get().map(|at| at.saturating_duration_since(pulse.began));
+        let first = pulse.first().map(|at| at.saturating_duration_since(pulse.began));
         Measured {
-            injected: pulse.injected.load(Ordering::Relaxed),
+            injected: pulse.injected(),
             first_fault: first,
             recovery: first.and_then(|first| self.good.recovered(first)),
             avoidance: first.and_then(|first| self.spared.recovered(first)),

@@ -11,7 +11,7 @@ const SLOT: Duration = Duration::from_millis(10);
 /// More slots than the longest drill has.
 const MOST: usize = 400_000;
 /// A stretch lasts so long at least.
-pub const RECOVERED_WINDOW: Duration = Duration::from_secs(1);
+const WINDOW: Duration = Duration::from_secs(1);
 /// And has so many outcomes.
 const ENOUGH: u64 = 20;
 /// Of a hundred so many are good.
@@ -46,7 +46,7 @@ impl Timeline {
     /// How long after `first`, itself counted from the begin, it was good again.
     pub(super) fn recovered(&self, first: Duration) -> Option<Duration> {
         let slots = self.0.get(place_of(first)..)?;
-        let least = place_of(RECOVERED_WINDOW);
+        let least = place_of(WINDOW);
         // The stretch [from, to), with what it holds.
         let (mut to, mut all, mut good) = (0, 0u64, 0u64);
         for (from, slot) in slots.iter().enumerate() {
