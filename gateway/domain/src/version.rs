@@ -51,8 +51,8 @@ impl ModelVersion {
 /// A name without what stands before it: a path, a region's or vendor's prefix.
 fn bare(name: &str) -> &str {
     let name = name.rsplit('/').next().unwrap_or(name);
-    let starts = name.match_indices('.').map(|(at, _)| at + 1);
-    let prefix = starts.filter(|at| name[*at..].starts_with(|next: char| next.is_ascii_alphabetic())).last();
+    let mut starts = name.match_indices('.').map(|(at, _)| at + 1);
+    let prefix = starts.rfind(|at| name[*at..].starts_with(|next: char| next.is_ascii_alphabetic()));
     prefix.map_or(name, |at| &name[at..])
 }
 
