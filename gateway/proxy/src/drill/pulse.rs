@@ -21,8 +21,7 @@ pub(super) struct Pulse {
 
 impl Pulse {
     pub(super) const fn new(began: Instant, until: Instant) -> Self {
-        let (ended, first) = (OnceLock::new(), OnceLock::new());
-        Self { began, until, ended, first, injected: AtomicU64::new(0) }
+        Self { began, until, ended: OnceLock::new(), first: OnceLock::new(), injected: AtomicU64::new(0) }
     }
 
     /// Ends it, unless it has ended before.
