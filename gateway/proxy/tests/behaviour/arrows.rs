@@ -24,8 +24,20 @@ const STATIONS: [&str; 13] = [
 
 /// What every station may name: the words for no, and what outlives a request. These hold parts of
 /// stations (a key ring, a breaker, a pool), so they may name stations too.
-const GROUND: [&str; 8] =
-    ["rejection", "limits", "series", "snapshot", "live", "unpriced", "worker", "drill"];
+const GROUND: [&str; 12] = [
+    "rejection",
+    "limits",
+    "series",
+    "snapshot",
+    "live",
+    "unpriced",
+    "worker",
+    "drill",
+    "findings",
+    "objectives",
+    "residency",
+    "served",
+];
 
 /// What knows the stations: the one way through them, and the threads that it runs on.
 const FRAME: [&str; 2] = ["pipeline", "server"];
