@@ -28,6 +28,7 @@ use arc_swap::ArcSwap;
 use tollgate_control::{
     alerts::{Alerts, Foresight},
     config::{self, Document, Errors, Settings, Sources},
+    drills::Drills,
     history::History,
     operate::Operators,
     raises::Raises,
@@ -95,6 +96,7 @@ pub(crate) struct Gateway {
     watch: Watch,
     reloader: Arc<Reloader>,
     books: Books,
+    drills: Arc<Drills>,
     access: Option<AccessLog>,
     stopping: Arc<AtomicBool>,
     settings: Settings,
@@ -115,7 +117,7 @@ impl Gateway {
         let tls: ListenerTlsSlot = Arc::default();
         let reloader = start_reloader(document, &live, &books, &tls, &settings)?;
         books.restore(&live.quotas, &reloader.running().scopes, &settings)?;
-        let stewards = Stewards::take_up(&books, &live, &settings)?;
+        let stewards = Stewards::take_up(&books, &live, &reloader, &settings)?;
         let stopping = Arc::new(AtomicBool::new(false));
         let access = open_access_log(&settings)?;
         let shared = share(&reloader, &live, &books, &stopping, &settings);
@@ -127,8 +129,20 @@ impl Gateway {
         for warning in &reloader.running().warnings {
             tracing::warn!("{warning}");
         }
-        let notice = settings.notice;
-        Ok(Self { plane, admin, background, watch, reloader, books, access, stopping, settings, notice })
+        let (drills, notice) = (stewards.drills, settings.notice);
+        Ok(Self {
+            plane,
+            admin,
+            background,
+            watch,
+            reloader,
+            books,
+            drills,
+            access,
+            stopping,
+            settings,
+            notice,
+        })
     }
 
     pub(crate) fn data_url(&self) -> String {
@@ -155,6 +169,7 @@ impl Gateway {
     fn stop(self, signals: &Signals) {
         self.stopping.store(true, Ordering::Relaxed);
         tracing::info!("stopping: not ready any more");
+        self.drills.halt(Instant::now());
         signals.pause(self.notice);
         self.plane.drain();
         let deadline = Instant::now() + self.settings.drain;
@@ -169,6 +184,12 @@ impl Gateway {
         drop(self.watch);
         self.background.stop();
         self.admin.stop();
+        // The ledger has caught up: the reports can tell whether it has every row.
+        let now = Instant::now();
+        self.drills.halt(now);
+        if let Err(error) = self.drills.tend(now, true) {
+            tracing::error!(%error, "a drill's report was not kept");
+        }
         self.books.close();
         if let Some(access) = self.access
             && access.shutdown(LAST_LINES) == Drained::No
@@ -183,6 +204,7 @@ impl Gateway {
 /// Those who change live state, or tell of it, beside requests.
 struct Stewards {
     operators: Arc<Operators>,
+    drills: Arc<Drills>,
     raises: Arc<Raises>,
     alerts: Arc<Alerts>,
     foresight: Arc<Foresight>,
@@ -190,17 +212,26 @@ struct Stewards {
 
 impl Stewards {
     /// Puts in force what operators and finance have said before this process began.
-    fn take_up(books: &Books, live: &Arc<Live>, settings: &Settings) -> anyhow::Result<Self> {
+    fn take_up(
+        books: &Books,
+        live: &Arc<Live>,
+        reloader: &Arc<Reloader>,
+        settings: &Settings,
+    ) -> anyhow::Result<Self> {
         let operators = Arc::new(Operators::new(books.store(), Arc::clone(live)));
         let restored = operators.restore(wall_clock()).context("operator states")?;
         for unreadable in restored.unreadable {
             tracing::error!(%unreadable, "an operator's state cannot be read and is not in force");
         }
+        let folder = settings.data_dir.join("drills");
+        let drills =
+            Drills::open(folder, books.store(), Arc::clone(live), Arc::clone(reloader), wall_clock());
+        let drills = Arc::new(drills.context("reports of drills")?);
         let raises = Arc::new(Raises::new(books.store(), Arc::clone(live)));
         raises.follow(wall_clock()).context("raised budgets")?;
         let (organization, instance) = (settings.organization.clone(), settings.instance.clone());
         let alerts = Alerts::open(books.store(), organization, instance).context("alerts")?;
-        Ok(Self { operators, raises, alerts: Arc::new(alerts), foresight: Arc::default() })
+        Ok(Self { operators, drills, raises, alerts: Arc::new(alerts), foresight: Arc::default() })
     }
 }
 

@@ -1,4 +1,4 @@
-//! Configuration, reload, credentials that end, operators' states, alerts, raised budgets, the admin API.
+//! Configuration, reload, credentials that end, operators' states, drills, alerts, raised budgets, the admin API.
 
 pub mod admin;
 pub mod alerts;
@@ -6,6 +6,7 @@ pub mod capacity;
 pub mod codes;
 pub mod config;
 pub mod credentials;
+pub mod drills;
 pub mod history;
 pub mod operate;
 pub mod probes;

@@ -33,6 +33,7 @@ mod series;
 mod served;
 mod settle;
 
+mod drill;
 mod health;
 mod live;
 mod probe;
@@ -41,6 +42,9 @@ mod unpriced;
 mod worker;
 
 pub use auth::{KeyDigest, KeyRing};
+pub use drill::{
+    Drill, DrillEnd, DrillFault, DrillPlace, DrillPlan, DrillScope, Drills, Measured, Misplaced, Quantiles,
+};
 pub use failover::RetryBudget;
 pub use findings::{Finding, Findings};
 pub use health::{

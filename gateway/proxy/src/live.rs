@@ -22,6 +22,7 @@ use tollgate_accounting::quota::Quotas;
 use tollgate_domain::{ModelAlias, Name, RegionName, UnixMillis, UpstreamModel, UpstreamName};
 
 use crate::{
+    drill::{Drills, Injection},
     findings::Findings,
     health::{Breaker, BreakerState, Hold, LoadEstimate, Passing},
     objectives::Objectives,
@@ -43,6 +44,8 @@ pub struct Live {
     pub fleet: Fleet,
     /// What the process has taken on.
     pub gate: Gate,
+    /// Faults that are injected on purpose.
+    pub drills: Drills,
     /// What routes and projects are promised, and how much of it is kept.
     pub objectives: Objectives,
     /// What answers show that people must hear of.
@@ -59,6 +62,7 @@ impl Live {
             quotas,
             fleet: Fleet::default(),
             gate: Gate::default(),
+            drills: Drills::default(),
             objectives: Objectives::default(),
             findings: Findings::default(),
             unpriced: Unpriced::default(),
@@ -93,7 +97,7 @@ pub struct UpstreamLive {
     /// Its name.
     pub name: UpstreamName,
     /// The operator's word on it.
-    pub operator: OperatorCell,
+    pub operator: Arc<OperatorCell>,
     /// Attempts in flight there.
     pub in_flight: AtomicU32,
     /// Its slots, where it has a bound, and who waits for them.
@@ -108,12 +112,24 @@ impl UpstreamLive {
     }
 }
 
+impl UpstreamLive {
+    /// Stands in for this one in a drill: under the same operator, with slots of its own.
+    pub(crate) fn understudy(&self) -> Self {
+        Self {
+            name: self.name.clone(),
+            operator: Arc::clone(&self.operator),
+            in_flight: AtomicU32::new(0),
+            room: Room::default(),
+        }
+    }
+}
+
 /// Live state of a target: an upstream's model.
 pub struct TargetLive {
     /// `MODEL@UPSTREAM`, the name that operators use.
     pub name: Name,
     /// The operator's word on it.
-    pub operator: OperatorCell,
+    pub operator: Arc<OperatorCell>,
     /// Attempts in flight there.
     pub in_flight: AtomicU32,
     /// Throttled, misconfigured or refused credential: no requests until a time.
@@ -121,6 +137,8 @@ pub struct TargetLive {
     /// Which models its upstream says it serves.
     pub(crate) served: ServedModels,
     health: Mutex<Health>,
+    /// What its calls meet, where it stands in for a target in a drill.
+    pub(crate) injection: Option<Injection>,
 }
 
 struct Health {
@@ -144,7 +162,7 @@ impl TargetLive {
     fn new(name: Name) -> Self {
         Self {
             name,
-            operator: OperatorCell::default(),
+            operator: Arc::default(),
             in_flight: AtomicU32::new(0),
             hold: Hold::default(),
             served: ServedModels::default(),
@@ -153,6 +171,16 @@ impl TargetLive {
                 load: LoadEstimate::default(),
                 left: None,
             }),
+            injection: None,
+        }
+    }
+
+    /// Stands in for this one in a drill: under the same operator, with a health of its own.
+    pub(crate) fn understudy(&self, injection: Injection) -> Self {
+        Self {
+            operator: Arc::clone(&self.operator),
+            injection: Some(injection),
+            ..Self::new(format!("{} in a drill", self.name).into())
         }
     }
 
@@ -266,7 +294,7 @@ impl Fleet {
     pub fn upstream(&self, name: &UpstreamName) -> Arc<UpstreamLive> {
         let make = || UpstreamLive {
             name: name.clone(),
-            operator: OperatorCell::default(),
+            operator: Arc::default(),
             in_flight: AtomicU32::new(0),
             room: Room::default(),
         };

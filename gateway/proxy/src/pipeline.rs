@@ -24,6 +24,7 @@ use tollgate_domain::ModelAlias;
 use crate::{
     admission, auth,
     caller::Caller,
+    drill::Drill,
     edge::{self, Exchange, Fate, Said, Tried},
     failover::{self, Answer},
     intake,
@@ -376,14 +377,17 @@ async fn travel(passage: &mut Passage, fate: &Rc<Fate>) -> Result<Response<Body>
         known.model = Some(envelope.model().into());
         envelope.pin = Some(stored::of_prompt(principal, &envelope, id)?);
     }
+    let drill = worker.shared.live.drills.draw(&principal.identity, envelope.head.stream, exchange.began);
+    let stage = drill.as_ref().map(|drill| drill.stage(snapshot));
+    let routes = stage.as_ref().map_or(&snapshot.routes, |stage| &stage.routes);
     let plan = envelope
         .refuse_background()
-        .and_then(|()| route::plan(&snapshot.routes, principal, &envelope, exchange.started))
+        .and_then(|()| route::plan(routes, principal, &envelope, exchange.started))
         .inspect_err(|_| known.model = Some(envelope.model().into()))?;
     let asked = plan.route.alias.clone();
     known.model = Some(asked.clone());
     let plan = admission::step_down(plan, principal, &envelope, exchange.started, |model| {
-        route::instead(&snapshot.routes, model, principal, &envelope, exchange.started)
+        route::instead(routes, model, principal, &envelope, exchange.started)
     });
     let end_user = envelope.head.end_user.as_deref();
     let ticket = Ticket {
@@ -401,6 +405,8 @@ async fn travel(passage: &mut Passage, fate: &Rc<Fate>) -> Result<Response<Body>
         stamp: stamp(snapshot),
         prompt: envelope.prompt_to_keep(),
         fate: Rc::clone(fate),
+        // Who cannot come to the drilled place takes no part.
+        drill: drill.filter(|_| plan.meets_a_drill()).map(Drill::enlist),
     };
     let presence = passage.presence.take().expect(ONCE);
     let admitted = admission::admit(worker, principal, ticket, &plan, &envelope, presence).await;

@@ -22,6 +22,7 @@ use tollgate_domain::{ModelAlias, Money, Name, Units, UnixMillis};
 
 use crate::{
     caller::Caller,
+    drill::Enlisted,
     edge::{Exchange, Fate, Tried, row_millis},
     intake::Prompt,
     overload::Presence,
@@ -64,6 +65,8 @@ pub(crate) struct Ticket {
     /// The prompt of a stream, kept to be counted if its provider never gets to state its figures.
     pub(crate) prompt: Option<Prompt>,
     pub(crate) fate: Rc<Fate>,
+    /// Its part in a drill.
+    pub(crate) drill: Option<Enlisted>,
 }
 
 /// How an exchange ended.
@@ -316,6 +319,9 @@ impl Open {
         let now = self.ticket.exchange.now();
         let (entry, named) = row::entry(&mut self, exit, now.wall);
         let written = write(&self.worker, &entry);
+        if let Some(drill) = self.ticket.drill.take() {
+            drill.tell(&entry, &self.principal, self.ticket.exchange.began, now.mono);
+        }
         let actual = Actual {
             input_tokens: entry.usage.input_tokens(),
             cached_input_tokens: entry.usage.cache_read,

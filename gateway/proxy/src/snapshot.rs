@@ -140,6 +140,7 @@ pub struct Routes {
 }
 
 /// One alias: what serves it, in levels.
+#[derive(Clone)]
 pub struct Route {
     /// What clients call it.
     pub alias: ModelAlias,
@@ -204,6 +205,7 @@ pub enum Failback {
 }
 
 /// An upstream plus the model it serves.
+#[derive(Clone)]
 pub struct Target {
     /// The endpoint.
     pub upstream: Arc<Upstream>,
@@ -265,6 +267,7 @@ impl Target {
 }
 
 /// An endpoint of a provider, in a region, with a credential.
+#[derive(Clone)]
 pub struct Upstream {
     /// Its name.
     pub name: UpstreamName,

@@ -399,7 +399,10 @@ impl Flags {
     /// of that place.
     pub const ZONE_DIFFERS: Self = Self(1 << 7);
 
-    const NAMES: [(Self, &'static str); 8] = [
+    /// It took part in a drill: the gateway may have put faults into its attempts.
+    pub const DRILLED: Self = Self(1 << 8);
+
+    const NAMES: [(Self, &'static str); 9] = [
         (Self::UNPRICED, "unpriced"),
         (Self::PRICE_INCOMPLETE, "price_incomplete"),
         (Self::USAGE_INCONSISTENT, "usage_inconsistent"),
@@ -408,6 +411,7 @@ impl Flags {
         (Self::INPUT_LOWER_BOUND, "input_lower_bound"),
         (Self::DOWNGRADED, "downgraded"),
         (Self::ZONE_DIFFERS, "zone_differs"),
+        (Self::DRILLED, "drilled"),
     ];
 
     /// Adds the marks of `other`.

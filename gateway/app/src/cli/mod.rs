@@ -7,6 +7,7 @@ mod budgets;
 mod client;
 mod close;
 mod config;
+mod drill;
 mod explain;
 mod export;
 mod failover;
@@ -90,8 +91,8 @@ enum Command {
     Backup(Later),
     /// Restore a backup (not available yet).
     Restore(Later),
-    /// Rehearse failures (not available yet).
-    Drill(Later),
+    /// Rehearse failures on live traffic of named projects.
+    Drill(drill::DrillArgs),
     /// Check, show and import price lists.
     Prices(prices::PricesArgs),
     /// Close a month: final rows, and a sealed statement for each team.
@@ -180,11 +181,11 @@ fn execute(command: Command) -> anyhow::Result<ExitCode> {
         Command::Failover(args) => failover::failover(&args)?,
         Command::Failback(args) => failover::failback(&args)?,
         Command::Config(args) => config::config(&args)?,
+        Command::Drill(args) => drill::drill(args)?,
         Command::Explain(args) => explain::explain(&args)?,
         Command::Keys(later) => return Err(later.refusal("keys")),
         Command::Backup(later) => return Err(later.refusal("backup")),
         Command::Restore(later) => return Err(later.refusal("restore")),
-        Command::Drill(later) => return Err(later.refusal("drill")),
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -267,7 +268,12 @@ mod tests {
             "config rollback 4",
             "backup --out f",
             "restore f --dir d",
-            "drill start x",
+            "drill start --region eu --fault down --projects a,b --percent 50 --for 2m --reason x",
+            "drill start --upstream u --fault latency --latency 250ms --all --for 30s",
+            "drill status",
+            "drill stop 3",
+            "drill report 3 --out f.json",
+            "drill report --file f.json",
             "explain budget_exceeded",
             "prices check",
             "close 2026-11 --reconcile a.json --reconcile csv=b.csv --accept x --tolerance 1",
@@ -296,6 +302,14 @@ mod tests {
             ("tollgate failover --from east", ErrorKind::MissingRequiredArgument),
             ("tollgate failover --from east --to west --ramp 0s", ErrorKind::ValueValidation),
             ("tollgate failback", ErrorKind::MissingRequiredArgument),
+            ("tollgate drill start --region eu --fault down --for 2m", ErrorKind::MissingRequiredArgument),
+            ("tollgate drill start --all --fault down --for 2m", ErrorKind::MissingRequiredArgument),
+            ("tollgate drill start --region eu --all --fault flood --for 2m", ErrorKind::ValueValidation),
+            (
+                "tollgate drill start --region eu --all --projects a --fault down --for 2m",
+                ErrorKind::ArgumentConflict,
+            ),
+            ("tollgate drill report", ErrorKind::MissingRequiredArgument),
             ("tollgate usage -o xml", ErrorKind::InvalidValue),
             ("tollgate usage --token abc", ErrorKind::UnknownArgument),
             ("tollgate export pdf --from -1d --to now", ErrorKind::InvalidValue),
@@ -318,7 +332,6 @@ mod tests {
         let cases = [
             ("tollgate keys create --project p", "not available yet: tollgate keys create"),
             ("tollgate backup --out f", "not available yet: tollgate backup"),
-            ("tollgate drill", "not available yet: tollgate drill"),
             ("tollgate config rollback 3", "not available yet: tollgate config rollback"),
         ];
         for (line, message) in cases {

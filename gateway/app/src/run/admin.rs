@@ -65,6 +65,7 @@ impl AdminListeners {
             live: Arc::clone(live),
             reloader: Arc::clone(reloader),
             operators: Arc::clone(&stewards.operators),
+            drills: Arc::clone(&stewards.drills),
             alerts: Arc::clone(&stewards.alerts),
             foresight: Arc::clone(&stewards.foresight),
             raises: Arc::clone(&stewards.raises),

@@ -16,6 +16,7 @@ use tollgate_control::{
     alerts::{self, Watched},
     capacity::CapacityClerk,
     credentials::{self, Keeper},
+    drills::Drills,
     operate::Operators,
     probes::{self, Prober},
     reload::Reloader,
@@ -87,6 +88,8 @@ impl Background {
         background.spawn("probes", move |stop| look_at_upstreams(&running, &postings, runtime, &stop))?;
         let (reloader, live) = (Arc::clone(reloader), Arc::clone(live));
         let operators = Arc::clone(&stewards.operators);
+        let drills = Arc::clone(&stewards.drills);
+        background.spawn("drills", move |stop| end_drills(&drills, &stop))?;
         background.spawn("housekeeping", move |stop| {
             look_after(&stop, &metrics, &gauge, &reloader, &live, &operators)
         })?;
@@ -187,6 +190,15 @@ fn look_at_upstreams(
     };
     runtime.block_on(probes::watch(prober, goes_on));
     runtime.shutdown_background();
+}
+
+/// Writes the reports of drills that are over.
+fn end_drills(drills: &Drills, stop: &Receiver<()>) {
+    while goes_on(stop, LOOK_EVERY) {
+        if let Err(error) = drills.tend(Instant::now(), false) {
+            tracing::error!(%error, "a drill's report was not kept");
+        }
+    }
 }
 
 /// Removes journal segments that the ledger has and that are older than what is kept.

@@ -14,6 +14,7 @@ mod cli;
 mod close;
 mod crash;
 mod credentials;
+mod drills;
 mod foresight;
 mod full_disk;
 mod groupings;

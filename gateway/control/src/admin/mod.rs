@@ -11,6 +11,7 @@ mod audit;
 mod budgets;
 mod close;
 mod config;
+mod drills;
 mod export;
 mod fleet;
 mod health;
@@ -47,6 +48,7 @@ pub use health::Check;
 use self::problem::Problem;
 use crate::{
     alerts::{Alerts, Foresight},
+    drills::Drills,
     operate::Operators,
     raises::Raises,
     reload::Reloader,
@@ -64,6 +66,8 @@ pub struct AdminState {
     pub reloader: Arc<Reloader>,
     /// Operators' states.
     pub operators: Arc<Operators>,
+    /// Faults that are injected on purpose.
+    pub drills: Arc<Drills>,
     /// What people were told.
     pub alerts: Arc<Alerts>,
     /// Where budgets will stand.

@@ -11,6 +11,7 @@ use tollgate_accounting::ledger::StoreError;
 use tollgate_finance::TimeError;
 
 use crate::{
+    drills::{DrillError, Unsound},
     operate::{Home, OperateError},
     raises::RaiseError,
 };
@@ -161,6 +162,20 @@ impl From<OperateError> for Problem {
             OperateError::NotKept(_) | OperateError::NotAudited(_) => {
                 Self::ledger_unavailable(error.to_string())
             }
+        }
+    }
+}
+
+impl From<DrillError> for Problem {
+    fn from(error: DrillError) -> Self {
+        match error {
+            DrillError::Unsound(Unsound::Order(_)) => Self::invalid(error.to_string()),
+            DrillError::Unsound(Unsound::Unknown { .. }) | DrillError::Unknown(_) => {
+                Self::not_found(error.to_string())
+            }
+            DrillError::Busy { .. } => Self::busy(error.to_string()),
+            DrillError::Over(_) => Self::conflict(error.to_string()),
+            DrillError::NotKept(_) | DrillError::NotAudited(_) => Self::ledger_unavailable(error.to_string()),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, atomic::Ordering},
 };
 
@@ -20,6 +20,7 @@ use tollgate_control::{
     admin::{self, AdminState, Check},
     alerts::{Alerts, Foresight},
     config::{self, Document, Sources},
+    drills::Drills,
     history::{History, Source},
     operate::Operators,
     raises::Raises,
@@ -38,6 +39,7 @@ pub(crate) struct Gateway {
     pub(crate) operators: Arc<Operators>,
     pub(crate) alerts: Arc<Alerts>,
     pub(crate) raises: Arc<Raises>,
+    pub(crate) drills: Arc<Drills>,
     pub(crate) checks: Arc<Mutex<Vec<Check>>>,
     state: Arc<AdminState>,
     folder: TempDir,
@@ -76,7 +78,17 @@ impl Gateway {
         Self::of(&format!("{CONFIG}{TOKENS}"), Arc::clone(&self.store))
     }
 
+    /// A gateway with the same reports of drills, as after a restart.
+    pub(crate) fn restarted_with_drills(&self) -> Self {
+        let drills = self.folder.path().join("drills");
+        Self::with_drills(&format!("{CONFIG}{TOKENS}"), Arc::clone(&self.store), Some(drills))
+    }
+
     fn of(config: &str, store: Arc<MemoryStore>) -> Self {
+        Self::with_drills(config, store, None)
+    }
+
+    fn with_drills(config: &str, store: Arc<MemoryStore>, drills: Option<PathBuf>) -> Self {
         let folder = TempDir::new().expect("a temporary folder");
         let config = format!("{config}data_dir: {}\n", folder.path().join("data").display());
         fs::write(folder.path().join("tollgate.yaml"), config).expect("it is ours");
@@ -93,6 +105,14 @@ impl Gateway {
         let alerts = Arc::new(alerts.expect("the store can be read"));
         let raises = Arc::new(Raises::new(Arc::clone(&store) as _, Arc::clone(&live)));
         raises.follow(now()).expect("the store can be read");
+        let drills = Drills::open(
+            drills.unwrap_or_else(|| folder.path().join("drills")),
+            Arc::clone(&store) as _,
+            Arc::clone(&live),
+            Arc::clone(&reloader),
+            now(),
+        );
+        let drills = Arc::new(drills.expect("it is ours"));
         let checks = Arc::new(Mutex::new(vec![Check { name: "journal", problem: None }]));
         let seen = Arc::clone(&checks);
         let journal = Journal::open(&folder.path().join("journal"), JournalOptions::default());
@@ -106,10 +126,11 @@ impl Gateway {
             alerts: Arc::clone(&alerts),
             foresight: Arc::new(Foresight::default()),
             raises: Arc::clone(&raises),
+            drills: Arc::clone(&drills),
             metrics: Box::new(|| "tollgate_up 1\n".to_owned()),
             readiness: Box::new(move || seen.lock().clone()),
         });
-        Self { store, live, reloader, operators, alerts, raises, checks, state, folder }
+        Self { store, live, reloader, operators, alerts, raises, drills, checks, state, folder }
     }
 
     /// Changes the configuration file.

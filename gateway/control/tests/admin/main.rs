@@ -3,6 +3,7 @@
 mod budgets;
 mod capacity;
 mod close;
+mod drills;
 mod fixture;
 mod memory;
 mod objectives;
@@ -22,7 +23,7 @@ const EVERYONE: [&str; 5] = ["root", "ops", "money", "eyes", "retail-lead"];
 #[tokio::test]
 async fn a_route_opens_only_to_the_roles_of_its_rule() {
     let gateway = Gateway::new();
-    let cases: [(&str, &str, &[&str]); 14] = [
+    let cases: [(&str, &str, &[&str]); 16] = [
         ("GET", "/api/v1/usage", &EVERYONE),
         ("GET", "/api/v1/alerts", &EVERYONE),
         ("POST", "/api/v1/budgets/team/retail/raise", &["root", "money"]),
@@ -35,6 +36,8 @@ async fn a_route_opens_only_to_the_roles_of_its_rule() {
         ("GET", "/api/v1/objectives", &["root", "ops", "eyes"]),
         ("GET", "/api/v1/audit", &["root", "ops", "eyes"]),
         ("POST", "/api/v1/regions/eu/enable", &["root", "ops"]),
+        ("GET", "/api/v1/drills", &["root", "ops", "eyes"]),
+        ("POST", "/api/v1/drills", &["root", "ops"]),
         ("GET", "/api/v1/keys", &["root"]),
         ("PUT", "/api/v1/config", &["root"]),
     ];
@@ -83,7 +86,8 @@ async fn what_does_not_exist_or_is_not_built_is_a_problem_too() {
         ("GET", "/api/v1/export/xlsx?from=-1d&to=now&detail=perhaps", 400, "invalid_request"),
         ("GET", "/api/v1/export/focus?from=-1d&to=now&version=1.3", 400, "invalid_request"),
         ("GET", "/api/v1/export/focus?from=now&to=-1d", 400, "invalid_request"),
-        ("POST", "/api/v1/drills/7/stop", 501, "unsupported_operation"),
+        ("POST", "/api/v1/drills/7/stop", 404, "not_found"),
+        ("GET", "/api/v1/drills/seven", 404, "not_found"),
         ("GET", "/api/v1/usage?by=colour", 400, "invalid_request"),
         ("GET", "/api/v1/usage?teem=hr", 400, "invalid_request"),
         ("GET", "/api/v1/usage?from=soon", 400, "invalid_request"),

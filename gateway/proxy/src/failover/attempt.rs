@@ -114,6 +114,12 @@ pub(super) async fn run(
     let asks_usage = asks_usage(target, envelope);
     let Asked { operation, query, needed, body, way, dropped } =
         ask(plan, target, envelope, principal, asks_usage)?;
+    let disturbance = match &target.live.injection {
+        None => None,
+        Some(drilled) => {
+            Some(Box::new(Box::pin(drilled.meet(target, &principal.standing, envelope.head.stream)).await?))
+        }
+    };
     let proof = proof(target).await?;
     let connection =
         worker.pools.take(&target.upstream).await.map_err(|error| Failure::of(Class::Connect(error)))?;
@@ -128,7 +134,8 @@ pub(super) async fn run(
     let request =
         upstream::build(outgoing, target, proof, wall_clock()).ok_or_else(|| Failure::of(Class::Protocol))?;
     progress.sends();
-    let (response, exchange) = send(connection, request, target, envelope.head.stream).await?;
+    let (response, connection) = send(connection, request, target, envelope.head.stream).await?;
+    let exchange = Exchange::new(connection, disturbance);
     let limits = target.upstream.dialect.codec().limit_names();
     if let Some(wait) = limits.spent(&text_of(response.headers()), wall_clock()) {
         // The answer itself may be a good one; the next request would not get any.
@@ -218,7 +225,7 @@ async fn send(
     request: http::Request<http_body_util::Full<Bytes>>,
     target: &Target,
     stream: bool,
-) -> Result<(Response<Incoming>, Exchange), Failure> {
+) -> Result<(Response<Incoming>, Connection), Failure> {
     let timeouts = &target.upstream.timeouts;
     let (patience, total) =
         if stream { (timeouts.stream_head, timeouts.stream_total) } else { (timeouts.head, timeouts.total) };
@@ -230,7 +237,7 @@ async fn send(
         sending.await
     };
     match sent {
-        Ok(response) => Ok((response, Exchange { connection })),
+        Ok(response) => Ok((response, connection)),
         Err(SendFailure::Unprocessed) => Err(Failure::of(Class::Unprocessed)),
         Err(SendFailure::Broken) => Err(Failure::of(Class::Reset)),
         Err(SendFailure::Protocol) => Err(Failure::of(Class::Protocol)),
@@ -310,7 +317,8 @@ impl Received<'_> {
         }
         stream.dropped = self.dropped;
         let held = pin!(commit::hold(stream, self.progress));
-        let stream = timeout(patience, held).await.map_err(|_| Failure::of(Class::NoContent))??;
+        let mut stream = timeout(patience, held).await.map_err(|_| Failure::of(Class::NoContent))??;
+        stream.exchange.committed();
         Ok(Reply::Stream(Box::new(stream)))
     }
 

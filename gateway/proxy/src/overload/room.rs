@@ -66,11 +66,23 @@ impl Seat {
     /// # Errors
     /// There is no slot for this request now.
     pub(crate) fn find(upstream: &Upstream, standing: &Standing) -> Result<Option<Self>, Shed> {
-        let Some(slots) = upstream.max_concurrency else { return Ok(None) };
+        Self::at(&upstream.live, upstream.max_concurrency, standing)
+    }
+
+    /// Takes one of so many slots at once; nothing where there is no bound.
+    ///
+    /// # Errors
+    /// There is no slot for this request now.
+    pub(crate) fn at(
+        upstream: &Arc<UpstreamLive>,
+        slots: Option<u32>,
+        standing: &Standing,
+    ) -> Result<Option<Self>, Shed> {
+        let Some(slots) = slots else { return Ok(None) };
         let pools = Pools::of(slots, standing);
         let (project, priority) = (standing.project.number, standing.priority);
-        upstream.live.room.0.lock().enter(pools.slots, project, priority)?;
-        Ok(Some(Self { upstream: Arc::clone(&upstream.live), pools, project, priority }))
+        upstream.room.0.lock().enter(pools.slots, project, priority)?;
+        Ok(Some(Self { upstream: Arc::clone(upstream), pools, project, priority }))
     }
 
     /// Waits for a slot.

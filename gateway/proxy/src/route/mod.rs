@@ -60,6 +60,11 @@ impl RoutePlan {
         }
     }
 
+    /// True where one of its targets stands in for another in a drill.
+    pub(crate) fn meets_a_drill(&self) -> bool {
+        self.candidates.iter().any(|candidate| candidate.target.live.injection.is_some())
+    }
+
     /// Takes out the targets that cannot be asked, where none speaks the client's own dialect: what
     /// they cannot say is known before anything is reserved. As a fallback such a target is passed by
     /// when its turn comes.

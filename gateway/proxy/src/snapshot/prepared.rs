@@ -40,6 +40,13 @@ impl Prepared {
     }
 }
 
+impl Clone for Prepared {
+    /// Whoever has a copy makes its own when it is first used.
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
 impl Target {
     /// The `host` header toward the upstream.
     pub(crate) fn host(&self) -> Option<HeaderValue> {

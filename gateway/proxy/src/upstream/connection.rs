@@ -3,7 +3,7 @@
 use std::{
     future::{Future, poll_fn},
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Instant,
 };
 
@@ -21,7 +21,11 @@ use super::{
     connect::{ConnectError, connect},
     io::{BytesRead, UpstreamIo},
 };
-use crate::{listen::LocalExec, snapshot::Upstream};
+use crate::{
+    drill::{Disturbance, Verdict},
+    listen::LocalExec,
+    snapshot::Upstream,
+};
 
 /// The body of an upstream request: held whole, so that it can be sent again elsewhere.
 pub(crate) type RequestBody = Full<Bytes>;
@@ -59,7 +63,9 @@ pub(crate) enum SendFailure {
 
 /// A connection in the middle of an exchange: drives the connection while its body is read.
 pub(crate) struct Exchange {
-    pub(crate) connection: Connection,
+    connection: Connection,
+    /// What a drill does to the body.
+    disturbance: Option<Box<Disturbance>>,
 }
 
 impl Connection {
@@ -181,8 +187,37 @@ fn h2_reason(error: &hyper::Error) -> Option<h2::Reason> {
 }
 
 impl Exchange {
+    pub(crate) const fn new(connection: Connection, disturbance: Option<Box<Disturbance>>) -> Self {
+        Self { connection, disturbance }
+    }
+
+    /// The stream has become the client's answer.
+    pub(crate) fn committed(&mut self) {
+        if let Some(disturbance) = &mut self.disturbance {
+            disturbance.committed();
+        }
+    }
+
     /// Reads the next frame of the response body, driving the connection as far as it goes.
     pub(crate) fn poll_frame(
+        &mut self,
+        body: &mut Incoming,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<Bytes>, hyper::Error>>> {
+        let Some(disturbance) = &mut self.disturbance else { return self.poll_undisturbed(body, cx) };
+        match ready!(disturbance.poll_next(cx)) {
+            Verdict::Ends => Poll::Ready(None),
+            Verdict::Goes => {
+                let polled = self.poll_undisturbed(body, cx);
+                if let (Poll::Ready(_), Some(disturbance)) = (&polled, &mut self.disturbance) {
+                    disturbance.came();
+                }
+                polled
+            }
+        }
+    }
+
+    fn poll_undisturbed(
         &mut self,
         body: &mut Incoming,
         cx: &mut Context<'_>,
@@ -201,6 +236,7 @@ impl Exchange {
     /// The connection, once its response was read to the end and if it can serve another request.
     pub(crate) fn poll_release(mut self, cx: &mut Context<'_>) -> Option<Connection> {
         let reusable = match &mut self.connection {
+            _ if self.disturbance.as_ref().is_some_and(|disturbance| disturbance.has_ended()) => false,
             Connection::H1(h1) => h1.poll_reusable(cx),
             Connection::H2(_) => false,
         };

@@ -24,11 +24,12 @@ const STATIONS: [&str; 13] = [
 
 /// What every station may name: the words for no, room for a request, and what outlives one. These hold parts of
 /// stations (a key ring, a breaker, a pool), so they may name stations too.
-const GROUND: [&str; 14] = [
+const GROUND: [&str; 15] = [
     "rejection",
     "limits",
     "series",
     "snapshot",
+    "drill",
     "findings",
     "health",
     "live",
@@ -50,8 +51,9 @@ const EXCEPTIONS: [(&str, &str, &str); 2] = [
     ("listen", "server", "is told by the plane when to stop accepting"),
 ];
 
-/// The only places that name the whole configuration; a station gets the part that it needs.
-const SEE_THE_SNAPSHOT: [&str; 4] = ["snapshot", "pipeline", "worker", "lib"];
+/// The only places that name the whole configuration; a station gets the part that it needs. A drill makes
+/// the routes of all of it anew.
+const SEE_THE_SNAPSHOT: [&str; 5] = ["snapshot", "pipeline", "worker", "drill", "lib"];
 
 fn is_allowed(from: &str, to: &str) -> bool {
     let place = |name: &str| STATIONS.iter().position(|station| *station == name);

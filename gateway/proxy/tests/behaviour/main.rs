@@ -11,6 +11,7 @@ mod conversations;
 mod credentials;
 mod crossings;
 mod disk;
+mod drills;
 mod exits;
 mod failover;
 mod gemini;
