@@ -24,7 +24,7 @@ const SHORT: u64 = 60;
 const LONG: u64 = 5_000;
 
 /// What has to have happened in some seed, or the laws were never in danger.
-const HAPPENED: [&str; 22] = [
+const HAPPENED: [&str; 21] = [
     "answered",
     "arrives",
     "breaks",
@@ -45,7 +45,6 @@ const HAPPENED: [&str; 22] = [
     "probed",
     "refused at the door",
     "says in its stream",
-    "throttled by its alias",
     "waits for a slot",
 ];
 
@@ -71,7 +70,9 @@ fn the_laws_of_routing_hold_for_every_seed() {
         *counts.entry(what).or_default() += count;
     }
     eprintln!("{seeds} seeds, {steps} steps; the slowest was whole again after {longest} s; {counts:?}");
-    for what in HAPPENED {
+    // An alias that nearly always fails for a minute is rare: the long form meets it.
+    let rare = (seeds == LONG).then_some("throttled by its alias");
+    for what in HAPPENED.into_iter().chain(rare) {
         assert!(counts.contains_key(what), "in {seeds} seeds `{what}` has never happened");
     }
 }

@@ -78,8 +78,11 @@ impl World {
             return;
         }
         let is_stream = chance.percent(60);
-        let total =
-            if chance.percent(10) { chance.millis(1_500, 6_000) } else { chance.millis(30_000, 90_000) };
+        let total = if self.is_troubled() && chance.percent(10) {
+            chance.millis(1_500, 6_000)
+        } else {
+            chance.millis(30_000, 90_000)
+        };
         let least = Duration::from_secs(if is_stream { 1 } else { 2 });
         let affinity = chance.percent(50).then(|| chance.between(0, 9));
         let course = Course::new(self.instant() + total, least, affinity);
