@@ -1,5 +1,6 @@
 //! A request for one answer, as all dialects can say it.
 
+use serde::Serialize;
 use serde_json::{Number, value::RawValue};
 
 use super::Untranslatable;
@@ -139,6 +140,20 @@ pub enum HubBlock {
     Foreign(Given<Box<str>>),
 }
 
+impl HubBlock {
+    /// About how many bytes it says.
+    fn length(&self) -> usize {
+        match self {
+            Self::Text(text) | Self::Refusal(text) | Self::Reasoning { text, .. } => text.len(),
+            Self::Image(media) | Self::Document(media) | Self::Audio(media) => media.source.length(),
+            Self::ToolUse { input, .. } => input.len(),
+            Self::ToolResult { blocks, .. } => blocks.iter().map(Self::length).sum(),
+            Self::Redacted(sealed) => sealed.text.len(),
+            Self::CacheMark(_) | Self::Foreign(_) => 0,
+        }
+    }
+}
+
 /// Something opaque that only the vendor who sealed it takes back.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Sealed {
@@ -175,6 +190,16 @@ pub enum HubSource {
     Url(String),
     /// At the provider, by its id.
     File(String),
+}
+
+impl HubSource {
+    fn length(&self) -> usize {
+        match self {
+            Self::Inline { base64: said, .. } | Self::Text(said) | Self::Url(said) | Self::File(said) => {
+                said.len()
+            }
+        }
+    }
 }
 
 /// A tool the model may call.
@@ -297,6 +322,19 @@ pub struct HubBody {
     pub body: Vec<u8>,
     /// What was left out, as the route permits, by path in the client's body.
     pub dropped: Vec<String>,
+}
+
+/// A written request has about so much beside what its blocks say.
+const AROUND_BLOCKS: usize = 4 << 10;
+
+impl HubBody {
+    /// Writes a request's body, in a buffer that need not grow under a large picture: it would hold it twice.
+    pub(crate) fn written(body: &impl Serialize, request: &HubRequest, misfits: Misfits<'_>) -> Self {
+        let said = request.system.iter().chain(request.turns.iter().flat_map(|turn| &turn.blocks));
+        let mut bytes = Vec::with_capacity(said.map(HubBlock::length).sum::<usize>() + AROUND_BLOCKS);
+        serde_json::to_writer(&mut bytes, body).expect("texts and numbers are always written");
+        Self { body: bytes, dropped: misfits.dropped() }
+    }
 }
 
 /// Decides on each member that a dialect has no place for.

@@ -103,6 +103,7 @@ impl Translation {
             model: told.model.to_owned(),
             names: told.asked.map(|asked| self.names(asked)).unwrap_or_default(),
             steps: Vec::new(),
+            out: Vec::new(),
         }
     }
 
@@ -129,21 +130,24 @@ pub struct StreamTranslation {
     names: Names,
     /// Empty between events; kept for its room.
     steps: Vec<HubEvent>,
+    /// The same for what they become.
+    out: Vec<u8>,
 }
 
 impl StreamTranslation {
     /// What one whole event of the upstream becomes: nothing, one event or several.
     pub fn event(&mut self, event: &[u8]) -> Vec<u8> {
-        let mut out = Vec::new();
+        self.out.clear();
         self.reader.read(event, &mut self.steps);
         for mut step in self.steps.drain(..) {
             if let HubEvent::Start { model } = &mut step {
                 name(model, &self.model);
             }
             self.names.restore_step(&mut step);
-            self.writer.write(step, &mut out);
+            self.writer.write(step, &mut self.out);
         }
-        out
+        // Once into memory of the right size, instead of growing to it by many small writes.
+        self.out.clone()
     }
 
     /// The end of a stream that is whole, its end mark included.

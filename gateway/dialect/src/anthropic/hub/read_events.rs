@@ -13,29 +13,19 @@ use crate::{
 #[derive(Default)]
 pub(super) struct MessageEventReader {}
 
+/// Every kind of event at once: of tagged kinds serde would make a tree first.
 #[derive(Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-enum Event<'a> {
-    MessageStart {
-        #[serde(borrow)]
-        message: Message<'a>,
-    },
-    ContentBlockStart {
-        index: u32,
-        #[serde(borrow)]
-        content_block: Block<'a>,
-    },
-    ContentBlockDelta {
-        index: u32,
-        #[serde(borrow)]
-        delta: Delta<'a>,
-    },
-    MessageDelta {
-        #[serde(borrow)]
-        delta: End<'a>,
-    },
-    #[serde(other)]
-    Other,
+struct Event<'a> {
+    #[serde(borrow)]
+    r#type: Cow<'a, str>,
+    #[serde(default)]
+    index: u32,
+    #[serde(borrow, default)]
+    message: Option<Message<'a>>,
+    #[serde(borrow, default)]
+    content_block: Option<Block<'a>>,
+    #[serde(borrow, default)]
+    delta: Option<Delta<'a>>,
 }
 
 #[derive(Deserialize)]
@@ -45,63 +35,38 @@ struct Message<'a> {
 }
 
 #[derive(Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-enum Block<'a> {
-    Text {
-        #[serde(borrow, default)]
-        text: Cow<'a, str>,
-    },
-    Thinking {
-        #[serde(borrow, default)]
-        thinking: Cow<'a, str>,
-    },
-    RedactedThinking {
-        #[serde(borrow)]
-        data: Cow<'a, str>,
-    },
-    ToolUse {
-        #[serde(borrow)]
-        id: Cow<'a, str>,
-        #[serde(borrow)]
-        name: Cow<'a, str>,
-    },
-    #[serde(other)]
-    Other,
+struct Block<'a> {
+    #[serde(borrow)]
+    r#type: Cow<'a, str>,
+    #[serde(default)]
+    text: Option<String>,
+    #[serde(default)]
+    thinking: Option<String>,
+    #[serde(default)]
+    data: Option<String>,
+    #[serde(default)]
+    id: Option<String>,
+    #[serde(default)]
+    name: Option<String>,
 }
 
+/// More of a block, or why the answer ended.
 #[derive(Deserialize)]
-#[serde(tag = "type")]
-enum Delta<'a> {
-    #[serde(rename = "text_delta")]
-    Text {
-        #[serde(borrow)]
-        text: Cow<'a, str>,
-    },
-    #[serde(rename = "input_json_delta")]
-    InputJson {
-        #[serde(borrow)]
-        partial_json: Cow<'a, str>,
-    },
-    #[serde(rename = "thinking_delta")]
-    Thinking {
-        #[serde(borrow)]
-        thinking: Cow<'a, str>,
-    },
-    #[serde(rename = "signature_delta")]
-    Signature {
-        #[serde(borrow)]
-        signature: Cow<'a, str>,
-    },
-    #[serde(other)]
-    Other,
-}
-
-#[derive(Deserialize)]
-struct End<'a> {
+struct Delta<'a> {
     #[serde(borrow, default)]
-    stop_reason: Option<Cow<'a, str>>,
-    #[serde(borrow, default)]
-    stop_sequence: Option<Cow<'a, str>>,
+    r#type: Cow<'a, str>,
+    #[serde(default)]
+    text: Option<String>,
+    #[serde(default)]
+    partial_json: Option<String>,
+    #[serde(default)]
+    thinking: Option<String>,
+    #[serde(default)]
+    signature: Option<String>,
+    #[serde(default)]
+    stop_reason: Option<String>,
+    #[serde(default)]
+    stop_sequence: Option<String>,
 }
 
 impl HubEventReader for MessageEventReader {
@@ -110,44 +75,43 @@ impl HubEventReader for MessageEventReader {
         let Some(bytes) = data.bytes() else { return };
         // What is not known (pings, blocks of the provider's own tools) says nothing to the client.
         let Ok(event) = serde_json::from_slice::<Event<'_>>(bytes) else { return };
-        let step = match event {
-            Event::MessageStart { message } => Some(HubEvent::Start { model: message.model.into_owned() }),
-            Event::ContentBlockStart { index, content_block } => begin(index, content_block),
-            Event::ContentBlockDelta { index, delta } => more(index, delta),
-            Event::MessageDelta { delta } => delta.stop_reason.map(|reason| HubEvent::Stop {
-                stop: stop_of(&reason),
-                sequence: delta.stop_sequence.map(Cow::into_owned),
-            }),
-            Event::Other => None,
-        };
-        steps.extend(step);
+        steps.extend(match &*event.r#type {
+            "message_start" => {
+                event.message.map(|message| HubEvent::Start { model: message.model.into_owned() })
+            }
+            "content_block_start" => event.content_block.and_then(|block| begin(event.index, block)),
+            "content_block_delta" => event.delta.and_then(|delta| more(event.index, delta)),
+            "message_delta" => event.delta.and_then(end),
+            _ => None,
+        });
     }
 }
 
 fn begin(key: u32, block: Block<'_>) -> Option<HubEvent> {
-    match block {
-        Block::Text { text } => some_text(text).map(HubEvent::Text),
-        Block::Thinking { thinking } => some_text(thinking).map(HubEvent::Reasoning),
-        Block::RedactedThinking { data } => some_text(data).map(HubEvent::Redacted),
-        Block::ToolUse { id, name } => {
-            Some(HubEvent::ToolStart { key, id: id.into_owned(), name: name.into_owned() })
-        }
-        Block::Other => None,
+    match &*block.r#type {
+        "text" => some(block.text).map(HubEvent::Text),
+        "thinking" => some(block.thinking).map(HubEvent::Reasoning),
+        "redacted_thinking" => some(block.data).map(HubEvent::Redacted),
+        "tool_use" => Some(HubEvent::ToolStart { key, id: block.id?, name: block.name? }),
+        _ => None,
     }
 }
 
 fn more(key: u32, delta: Delta<'_>) -> Option<HubEvent> {
-    match delta {
-        Delta::Text { text } => some_text(text).map(HubEvent::Text),
-        Delta::Thinking { thinking } => some_text(thinking).map(HubEvent::Reasoning),
-        Delta::Signature { signature } => some_text(signature).map(HubEvent::Proof),
-        Delta::InputJson { partial_json } => {
-            some_text(partial_json).map(|fragment| HubEvent::ToolInput { key, fragment })
-        }
-        Delta::Other => None,
+    match &*delta.r#type {
+        "text_delta" => some(delta.text).map(HubEvent::Text),
+        "thinking_delta" => some(delta.thinking).map(HubEvent::Reasoning),
+        "signature_delta" => some(delta.signature).map(HubEvent::Proof),
+        "input_json_delta" => some(delta.partial_json).map(|fragment| HubEvent::ToolInput { key, fragment }),
+        _ => None,
     }
 }
 
-fn some_text(text: Cow<'_, str>) -> Option<String> {
-    (!text.is_empty()).then(|| text.into_owned())
+fn end(delta: Delta<'_>) -> Option<HubEvent> {
+    let stop = stop_of(&delta.stop_reason?);
+    Some(HubEvent::Stop { stop, sequence: delta.stop_sequence })
+}
+
+fn some(text: Option<String>) -> Option<String> {
+    text.filter(|text| !text.is_empty())
 }

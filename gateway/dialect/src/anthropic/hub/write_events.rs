@@ -3,6 +3,7 @@
 //! Blocks of this dialect come one after the other, where other dialects may mix the arguments of
 //! several calls: what belongs to a later call waits until the earlier one is whole.
 
+use serde::Serialize;
 use serde_json::{Value, json};
 use tollgate_domain::Usage;
 
@@ -29,6 +30,31 @@ enum Open {
     Text,
     Thinking { proven: bool },
     Call { key: u32 },
+}
+
+/// More of a block. There is one for nearly each word, so that none is built as a tree first.
+#[derive(Serialize)]
+struct BlockDelta<'a> {
+    r#type: &'static str,
+    index: u32,
+    delta: &'a Delta<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum Delta<'a> {
+    TextDelta { text: &'a str },
+    ThinkingDelta { thinking: &'a str },
+    SignatureDelta { signature: &'a str },
+    InputJsonDelta { partial_json: &'a str },
+}
+
+fn text_block() -> Value {
+    json!({"type": "text", "text": ""})
+}
+
+fn thinking_block() -> Value {
+    json!({"type": "thinking", "thinking": "", "signature": ""})
 }
 
 impl MessageEventWriter {
@@ -62,16 +88,16 @@ impl MessageEventWriter {
         self.open = Some(kind);
     }
 
-    fn delta(&self, delta: &Value, out: &mut Vec<u8>) {
-        let delta = json!({"type": "content_block_delta", "index": self.next, "delta": delta});
-        event("content_block_delta", &delta, out);
+    fn delta(&self, delta: &Delta<'_>, out: &mut Vec<u8>) {
+        const KIND: &str = "content_block_delta";
+        event(KIND, &BlockDelta { r#type: KIND, index: self.next, delta }, out);
     }
 
     fn close(&mut self, out: &mut Vec<u8>) {
         let Some(open) = self.open.take() else { return };
         if open == (Open::Thinking { proven: false }) {
             // Clients keep a proof with each block; another vendor's reasoning has none.
-            self.delta(&json!({"type": "signature_delta", "signature": ""}), out);
+            self.delta(&Delta::SignatureDelta { signature: "" }, out);
         }
         event("content_block_stop", &json!({"type": "content_block_stop", "index": self.next}), out);
         self.next += 1;
@@ -87,7 +113,7 @@ impl MessageEventWriter {
     }
 
     fn input(&self, fragment: &str, out: &mut Vec<u8>) {
-        self.delta(&json!({"type": "input_json_delta", "partial_json": fragment}), out);
+        self.delta(&Delta::InputJsonDelta { partial_json: fragment }, out);
     }
 
     /// Writes the calls that had to wait.
@@ -100,7 +126,7 @@ impl MessageEventWriter {
         }
     }
 
-    fn text(&mut self, kind: Open, block: &Value, delta: &Value, out: &mut Vec<u8>) {
+    fn text(&mut self, kind: Open, block: fn() -> Value, delta: &Delta<'_>, out: &mut Vec<u8>) {
         if self.is_in_call() {
             self.release(out);
         }
@@ -109,7 +135,7 @@ impl MessageEventWriter {
             (open, kind) => open == Some(kind),
         };
         if !same {
-            self.begin(kind, block, out);
+            self.begin(kind, &block(), out);
         }
         self.delta(delta, out);
     }
@@ -123,18 +149,15 @@ impl HubEventWriter for MessageEventWriter {
         match step {
             HubEvent::Start { model } => self.start(&model, out),
             HubEvent::Text(text) | HubEvent::Refusal(text) => {
-                let delta = json!({"type": "text_delta", "text": text});
-                self.text(Open::Text, &json!({"type": "text", "text": ""}), &delta, out);
+                self.text(Open::Text, text_block, &Delta::TextDelta { text: &text }, out);
             }
             HubEvent::Reasoning(text) => {
-                let block = json!({"type": "thinking", "thinking": "", "signature": ""});
-                let delta = json!({"type": "thinking_delta", "thinking": text});
-                self.text(Open::Thinking { proven: false }, &block, &delta, out);
+                let delta = Delta::ThinkingDelta { thinking: &text };
+                self.text(Open::Thinking { proven: false }, thinking_block, &delta, out);
             }
             HubEvent::Proof(signature) => {
-                let block = json!({"type": "thinking", "thinking": "", "signature": ""});
-                let delta = json!({"type": "signature_delta", "signature": signature});
-                self.text(Open::Thinking { proven: false }, &block, &delta, out);
+                let delta = Delta::SignatureDelta { signature: &signature };
+                self.text(Open::Thinking { proven: false }, thinking_block, &delta, out);
                 self.open = Some(Open::Thinking { proven: true });
             }
             HubEvent::Redacted(data) => {
@@ -181,6 +204,10 @@ impl HubEventWriter for MessageEventWriter {
     }
 }
 
-fn event(name: &str, data: &Value, out: &mut Vec<u8>) {
-    out.extend_from_slice(format!("event: {name}\ndata: {data}\n\n").as_bytes());
+fn event(name: &str, data: &impl Serialize, out: &mut Vec<u8>) {
+    for part in ["event: ", name, "\ndata: "] {
+        out.extend_from_slice(part.as_bytes());
+    }
+    serde_json::to_writer(&mut *out, data).expect("memory takes all that is written");
+    out.extend_from_slice(b"\n\n");
 }

@@ -66,10 +66,10 @@ enum Kind<'a> {
         text: &'a str,
     },
     Image {
-        source: Value,
+        source: Source<'a>,
     },
     Document {
-        source: Value,
+        source: Source<'a>,
         #[serde(skip_serializing_if = "Option::is_none")]
         title: Option<&'a str>,
     },
@@ -91,6 +91,20 @@ enum Kind<'a> {
         #[serde(skip_serializing_if = "std::ops::Not::not")]
         is_error: bool,
     },
+}
+
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum Source<'a> {
+    Base64 { media_type: &'a str, data: &'a str },
+    Text { media_type: &'static str, data: Cow<'a, str> },
+    Url { url: &'a str },
+}
+
+impl<'a> Source<'a> {
+    fn text(data: impl Into<Cow<'a, str>>) -> Self {
+        Self::Text { media_type: "text/plain", data: data.into() }
+    }
 }
 
 #[derive(Serialize)]
@@ -159,8 +173,7 @@ pub(super) fn write(request: &HubRequest, ask: &HubAsk<'_>) -> Result<HubBody, U
         metadata: request.end_user.as_ref().map(|given| json!({"user_id": given.value})),
         stream: request.stream.then_some(true),
     };
-    let body = serde_json::to_vec(&body).expect("texts and numbers are always written");
-    Ok(HubBody { body, dropped: misfits.dropped() })
+    Ok(HubBody::written(&body, request, misfits))
 }
 
 fn messages(request: &HubRequest) -> Result<Vec<Message<'_>>, Untranslatable> {
@@ -246,17 +259,17 @@ fn foreign(at: &str, kind: &str) -> Untranslatable {
     Untranslatable::unsupported(at, TARGET, format!("there is nothing like `{kind}` there"))
 }
 
-fn source(media: &HubMedia) -> Result<Value, Untranslatable> {
+fn source(media: &HubMedia) -> Result<Source<'_>, Untranslatable> {
     match &media.source {
         HubSource::Inline { media_type, base64 } => {
             if let Some(text) = text_of(media_type, base64) {
-                return Ok(json!({"type": "text", "media_type": "text/plain", "data": text}));
+                return Ok(Source::text(text));
             }
             let media_type = if media_type == "image/jpg" { "image/jpeg" } else { media_type };
-            Ok(json!({"type": "base64", "media_type": media_type, "data": base64}))
+            Ok(Source::Base64 { media_type, data: base64 })
         }
-        HubSource::Text(text) => Ok(json!({"type": "text", "media_type": "text/plain", "data": text})),
-        HubSource::Url(url) => Ok(json!({"type": "url", "url": url})),
+        HubSource::Text(text) => Ok(Source::text(text)),
+        HubSource::Url(url) => Ok(Source::Url { url }),
         HubSource::File(_) => {
             let why = "a file that is stored at one provider is not known to another; send its content";
             Err(Untranslatable::unsupported(&*media.at, TARGET, why))
@@ -267,7 +280,7 @@ fn source(media: &HubMedia) -> Result<Value, Untranslatable> {
 /// The text of a document that is some: the API takes those as text only.
 fn text_of(media_type: &str, base64: &str) -> Option<String> {
     let bytes = media_type.starts_with("text/").then(|| standard_base64(base64)).flatten()?;
-    String::from_utf8(BASE64_STANDARD.decode(bytes).ok()?).ok()
+    String::from_utf8(BASE64_STANDARD.decode(&*bytes).ok()?).ok()
 }
 
 /// An id in the letters that this dialect takes; the same id always becomes the same, so that a

@@ -7,15 +7,15 @@ use serde_json::{Value, json, value::RawValue};
 
 use crate::hub::Sealed;
 
-use super::seal;
+use super::{media::Media, seal};
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) enum Block<'a> {
     Text(&'a str),
-    Image(Value),
-    Document(Value),
-    Audio(Value),
+    Image(Media<'a>),
+    Document(Media<'a>),
+    Audio(Media<'a>),
     ToolUse(Call<'a>),
     ToolResult(Outcome<'a>),
     ReasoningContent(Value),

@@ -1,12 +1,14 @@
 //! Pictures, documents and sound: media types elsewhere, short names of formats here.
 
-use std::collections::HashSet;
+use std::{borrow::Cow, collections::HashSet};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use super::write_request::TARGET;
-use crate::hub::{Given, HubBlock, HubMedia, HubSource, Object, Untranslatable, standard_base64};
+use crate::hub::{
+    Given, HubBlock, HubMedia, HubSource, Object, Untranslatable, into_standard_base64, standard_base64,
+};
 
 const IMAGES: &[(&str, &str)] =
     &[("png", "image/png"), ("jpeg", "image/jpeg"), ("gif", "image/gif"), ("webp", "image/webp")];
@@ -86,7 +88,8 @@ fn source(source: &mut Object<'_>, media_type: &str) -> Result<Option<HubSource>
     }
     let path = source.path("bytes");
     let Some(bytes) = source.text("bytes")? else { return Ok(None) };
-    let base64 = standard_base64(&bytes).ok_or_else(|| Untranslatable::malformed(path, "is no base64"))?;
+    let base64 =
+        into_standard_base64(bytes).ok_or_else(|| Untranslatable::malformed(path, "is no base64"))?;
     let text = (media_type == "text/plain").then(|| BASE64_STANDARD.decode(&base64).ok()).flatten();
     Ok(Some(match text.and_then(|bytes| String::from_utf8(bytes).ok()) {
         Some(text) => HubSource::Text(text),
@@ -94,27 +97,40 @@ fn source(source: &mut Object<'_>, media_type: &str) -> Result<Option<HubSource>
     }))
 }
 
-pub(super) fn image(media: &HubMedia) -> Result<Value, Untranslatable> {
-    let (format, bytes) = content(media, IMAGES)?;
-    Ok(json!({"format": format, "source": {"bytes": bytes}}))
+/// A picture, a document or sound as it is written.
+#[derive(Serialize)]
+pub(super) struct Media<'a> {
+    format: &'static str,
+    /// Documents alone have one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    source: Source<'a>,
 }
 
-pub(super) fn audio(media: &HubMedia) -> Result<Value, Untranslatable> {
-    let (format, bytes) = content(media, SOUNDS)?;
-    Ok(json!({"format": format, "source": {"bytes": bytes}}))
+#[derive(Serialize)]
+struct Source<'a> {
+    bytes: Cow<'a, str>,
 }
 
-pub(super) fn document(media: &HubMedia, names: &mut DocumentNames) -> Result<Value, Untranslatable> {
-    let (format, bytes) = content(media, DOCUMENTS)?;
+pub(super) fn image(media: &HubMedia) -> Result<Media<'_>, Untranslatable> {
+    content(media, IMAGES)
+}
+
+pub(super) fn audio(media: &HubMedia) -> Result<Media<'_>, Untranslatable> {
+    content(media, SOUNDS)
+}
+
+pub(super) fn document<'a>(
+    media: &'a HubMedia,
+    names: &mut DocumentNames,
+) -> Result<Media<'a>, Untranslatable> {
+    let content = content(media, DOCUMENTS)?;
     let name = names.name(media.name.as_deref().unwrap_or_default());
-    Ok(json!({"format": format, "name": name, "source": {"bytes": bytes}}))
+    Ok(Media { name: Some(name), ..content })
 }
 
-/// The format and the base64 text.
-fn content(
-    media: &HubMedia,
-    known: &[(&'static str, &str)],
-) -> Result<(&'static str, String), Untranslatable> {
+fn content<'a>(media: &'a HubMedia, known: &[(&'static str, &str)]) -> Result<Media<'a>, Untranslatable> {
+    let written = |format, bytes| Media { format, name: None, source: Source { bytes } };
     let refused = |why: &str| Untranslatable::unsupported(&*media.at, TARGET, why);
     match &media.source {
         HubSource::Inline { media_type, base64 } => {
@@ -122,13 +138,13 @@ fn content(
                 .ok_or_else(|| refused(&format!("it takes nothing of the type `{media_type}` here")))?;
             let bytes = standard_base64(base64)
                 .ok_or_else(|| Untranslatable::malformed(&*media.at, "is no base64"))?;
-            Ok((format, bytes))
+            Ok(written(format, bytes))
         }
         HubSource::Text(text) if text.is_empty() => Err(refused("a document that is empty is refused there")),
         HubSource::Text(text) => {
             let format =
                 format_of("text/plain", known).ok_or_else(|| refused("it takes no text in this place"))?;
-            Ok((format, BASE64_STANDARD.encode(text)))
+            Ok(written(format, Cow::Owned(BASE64_STANDARD.encode(text))))
         }
         HubSource::Url(_) => Err(refused("it follows no URLs; send the content")),
         HubSource::File(_) => {

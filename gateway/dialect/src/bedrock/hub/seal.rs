@@ -3,6 +3,8 @@
 //!
 //! Whoever reasons in the open under this API and signs it is Anthropic, so that proofs here are his.
 
+use std::borrow::Cow;
+
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 
 use crate::{
@@ -15,7 +17,7 @@ use crate::{
 pub(super) fn blob(sealed: &Sealed) -> String {
     let own = standard_base64(&sealed.text).filter(|_| sealed.family == Family::Anthropic);
     match own {
-        Some(text) if text == sealed.text => text,
+        Some(Cow::Borrowed(text)) => text.to_owned(),
         _ => BASE64_STANDARD.encode(sealed.wrapped(None)),
     }
 }
@@ -23,9 +25,9 @@ pub(super) fn blob(sealed: &Sealed) -> String {
 /// The reverse of [`blob`]; `None` where it is no base64.
 pub(super) fn of_blob(text: &str) -> Option<Sealed> {
     let text = standard_base64(text)?;
-    let shown = BASE64_STANDARD.decode(&text).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    let shown = BASE64_STANDARD.decode(&*text).ok().and_then(|bytes| String::from_utf8(bytes).ok());
     let foreign = shown.as_deref().and_then(Sealed::unwrapped).map(|(sealed, _)| sealed);
-    Some(foreign.unwrap_or(Sealed { family: Family::Anthropic, text }))
+    Some(foreign.unwrap_or(Sealed { family: Family::Anthropic, text: text.into_owned() }))
 }
 
 #[cfg(test)]

@@ -3,7 +3,8 @@
 //! Clients read one block after the other, where other dialects may mix the arguments of several calls:
 //! what belongs to a later call waits until the earlier one is whole.
 
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::json;
 use tollgate_domain::Usage;
 
 use super::{
@@ -41,6 +42,30 @@ enum Open {
     },
 }
 
+/// More of a block. There is one for nearly each word, so that none is built as a tree first.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct BlockDelta<'a> {
+    delta: &'a Delta<'a>,
+    content_block_index: u32,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+enum Delta<'a> {
+    Text(&'a str),
+    ToolUse { input: &'a str },
+    ReasoningContent(Reasoning<'a>),
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+enum Reasoning<'a> {
+    Text(&'a str),
+    Signature(&'a str),
+    RedactedContent(&'a str),
+}
+
 impl MessageWriter {
     pub(super) fn new(operation: Operation) -> Self {
         Self {
@@ -59,8 +84,8 @@ impl MessageWriter {
         }
     }
 
-    fn delta(&self, delta: &Value, out: &mut Vec<u8>) {
-        message("contentBlockDelta", &json!({"delta": delta, "contentBlockIndex": self.next}), out);
+    fn delta(&self, delta: &Delta<'_>, out: &mut Vec<u8>) {
+        message("contentBlockDelta", &BlockDelta { delta, content_block_index: self.next }, out);
     }
 
     fn close(&mut self, out: &mut Vec<u8>) {
@@ -82,7 +107,7 @@ impl MessageWriter {
     }
 
     fn input(&self, fragment: &str, out: &mut Vec<u8>) {
-        self.delta(&json!({"toolUse": {"input": fragment}}), out);
+        self.delta(&Delta::ToolUse { input: fragment }, out);
     }
 
     /// Writes the calls that had to wait.
@@ -96,7 +121,7 @@ impl MessageWriter {
     }
 
     /// More of a block that begins with what it says.
-    fn say(&mut self, kind: Open, delta: &Value, out: &mut Vec<u8>) {
+    fn say(&mut self, kind: Open, delta: &Delta<'_>, out: &mut Vec<u8>) {
         if self.open != Some(kind) {
             self.release(out);
             self.close(out);
@@ -125,18 +150,18 @@ impl HubEventWriter for MessageWriter {
         match step {
             HubEvent::Start { .. } => {}
             HubEvent::Text(text) | HubEvent::Refusal(text) => {
-                self.say(Open::Text, &json!({"text": text}), out);
+                self.say(Open::Text, &Delta::Text(&text), out);
             }
             HubEvent::Reasoning(text) => {
-                self.say(UNPROVEN, &json!({"reasoningContent": {"text": text}}), out);
+                self.say(UNPROVEN, &Delta::ReasoningContent(Reasoning::Text(&text)), out);
             }
             HubEvent::Proof(signature) => {
-                self.say(UNPROVEN, &json!({"reasoningContent": {"signature": signature}}), out);
+                self.say(UNPROVEN, &Delta::ReasoningContent(Reasoning::Signature(&signature)), out);
                 self.open = Some(Open::Reasoning { proven: true });
             }
             HubEvent::Redacted(kept) => {
                 if let Some(blob) = blob_of_kept(kept) {
-                    let sealed = json!({"reasoningContent": {"redactedContent": blob}});
+                    let sealed = Delta::ReasoningContent(Reasoning::RedactedContent(&blob));
                     self.close(out);
                     self.say(UNPROVEN, &sealed, out);
                     self.close(out);
@@ -168,7 +193,8 @@ impl HubEventWriter for MessageWriter {
     }
 }
 
-fn message(kind: &str, payload: &Value, out: &mut Vec<u8>) {
+fn message(kind: &str, payload: &impl Serialize, out: &mut Vec<u8>) {
     let headers = [(":event-type", kind), (":content-type", "application/json"), (":message-type", "event")];
-    out.extend_from_slice(&event_stream::write(&headers, payload.to_string().as_bytes()));
+    let payload = serde_json::to_vec(payload).expect("memory takes all that is written");
+    out.extend_from_slice(&event_stream::write(&headers, &payload));
 }

@@ -120,8 +120,7 @@ pub(super) fn write(request: &HubRequest, ask: &HubAsk<'_>) -> Result<HubBody, U
         additional_model_request_fields: fields,
         request_metadata: metadata(request),
     };
-    let body = serde_json::to_vec(&body).expect("texts and numbers are always written");
-    Ok(HubBody { body, dropped: misfits.dropped() })
+    Ok(HubBody::written(&body, request, misfits))
 }
 
 /// Instructions are texts; of the other blocks the API takes none in this place.

@@ -3,7 +3,9 @@
 //! Calls of this dialect need no id: a result without one answers the oldest open call of its name.
 
 use super::seal::{self, Signature};
-use crate::hub::{Given, HubBlock, HubMedia, HubSource, Object, Sealed, Untranslatable, standard_base64};
+use crate::hub::{
+    Given, HubBlock, HubMedia, HubSource, Object, Sealed, Untranslatable, into_standard_base64,
+};
 
 /// Where files that a client stored at Google are found; they are known to nobody else.
 const STORED: &[&str] = &["gs://", "https://generativelanguage.googleapis.com/"];
@@ -158,7 +160,7 @@ fn read_media(part: &mut Object<'_>) -> Result<Option<HubBlock>, Untranslatable>
     if let Some(mut data) = part.object("inlineData")? {
         let media_type = data.needed_text("mimeType")?.to_ascii_lowercase();
         let path = data.path("data");
-        let base64 = standard_base64(&data.needed_text("data")?)
+        let base64 = into_standard_base64(data.needed_text("data")?)
             .ok_or_else(|| Untranslatable::malformed(path, "is no base64"))?;
         let name = data.text("displayName")?;
         let source = HubSource::Inline { media_type: media_type.clone(), base64 };

@@ -36,7 +36,7 @@ struct Part<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     text: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    inline_data: Option<Value>,
+    inline_data: Option<InlineData<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     file_data: Option<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -54,6 +54,13 @@ impl<'a> Part<'a> {
     fn of_text(text: &'a str) -> Self {
         Self { text: Some(text), ..Self::default() }
     }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct InlineData<'a> {
+    mime_type: &'a str,
+    data: &'a str,
 }
 
 #[derive(Serialize)]
@@ -245,8 +252,8 @@ fn media(media: &HubMedia) -> Result<Part<'_>, Untranslatable> {
     let refused = |why: &str| Err(Untranslatable::unsupported(&*media.at, TARGET, why));
     match &media.source {
         HubSource::Inline { media_type, base64 } => {
-            let media_type = if media_type == "image/jpg" { "image/jpeg" } else { media_type };
-            let data = json!({"mimeType": media_type, "data": base64});
+            let mime_type = if media_type == "image/jpg" { "image/jpeg" } else { media_type };
+            let data = InlineData { mime_type, data: base64 };
             Ok(Part { inline_data: Some(data), ..Part::default() })
         }
         HubSource::Text(text) => Ok(Part::of_text(text)),

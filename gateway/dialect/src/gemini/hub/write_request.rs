@@ -99,8 +99,7 @@ pub(super) fn write(request: &HubRequest, ask: &HubAsk<'_>) -> Result<HubBody, U
         tool_config: tool_config(request),
         generation_config: config(request, ask, &mut misfits)?,
     };
-    let body = serde_json::to_vec(&body).expect("texts and numbers are always written");
-    Ok(HubBody { body, dropped: misfits.dropped() })
+    Ok(HubBody::written(&body, request, misfits))
 }
 
 fn config<'a>(

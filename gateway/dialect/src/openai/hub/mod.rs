@@ -1,6 +1,7 @@
 //! The family's two ways to converse through the hub form: chat completions here, responses beside them.
 
 mod embeddings;
+mod media;
 mod read_events;
 mod read_request;
 mod reply;

@@ -238,17 +238,22 @@ fn read_part(mut part: Object<'_>, blocks: &mut Vec<HubBlock>) -> Result<(), Unt
 }
 
 /// A data URL's content, or the URL.
-pub(super) fn source(url: String, at: &str) -> Result<HubSource, Untranslatable> {
+pub(super) fn source(mut url: String, at: &str) -> Result<HubSource, Untranslatable> {
     let Some(data) = url.strip_prefix("data:") else { return Ok(HubSource::Url(url)) };
     let broken = || Untranslatable::malformed(at, "is no data URL with base64 content");
     let (head, base64) = data.split_once(',').ok_or_else(broken)?;
     let media_type = head.strip_suffix(";base64").ok_or_else(broken)?;
     let media_type = media_type.split(';').next().unwrap_or_default().to_ascii_lowercase();
-    let base64: String = base64.split_ascii_whitespace().collect();
-    if media_type.is_empty() || !is_base64(&base64) {
+    if media_type.is_empty() || !is_base64(base64) {
         return Err(broken());
     }
-    Ok(HubSource::Inline { media_type, base64 })
+    let has_blanks = base64.as_bytes().iter().any(u8::is_ascii_whitespace);
+    // In place: a large picture is not held twice for the few letters before it.
+    url.drain(..url.len() - base64.len());
+    if has_blanks {
+        url.retain(|letter| !letter.is_ascii_whitespace());
+    }
+    Ok(HubSource::Inline { media_type, base64: url })
 }
 
 fn read_calls(message: &mut Object<'_>, blocks: &mut Vec<HubBlock>) -> Result<(), Untranslatable> {

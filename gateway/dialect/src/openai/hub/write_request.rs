@@ -1,11 +1,14 @@
 //! The hub form into a chat completions request.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use serde::Serialize;
 use serde_json::{Number, Value, json, value::RawValue};
 
-use super::{HINTS, IN_BOTH};
+use super::{
+    HINTS, IN_BOTH,
+    media::{Sound, Url},
+};
 use crate::{
     hub::{
         HubAsk, HubBlock, HubBody, HubChoice, HubEffort, HubFormat, HubMedia, HubRequest, HubRole, HubSource,
@@ -61,13 +64,46 @@ struct Body<'a> {
 struct Message<'a> {
     role: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    content: Option<Value>,
+    content: Option<Content<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     refusal: Option<&'a str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     tool_calls: Vec<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tool_call_id: Option<&'a str>,
+}
+
+/// One text as a string, anything else as parts.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Content<'a> {
+    Text(Cow<'a, str>),
+    Parts(Vec<Part<'a>>),
+}
+
+impl Content<'_> {
+    const EMPTY: Self = Self::Text(Cow::Borrowed(""));
+}
+
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum Part<'a> {
+    Text { text: &'a str },
+    Refusal { refusal: &'a str },
+    ImageUrl { image_url: Image<'a> },
+    File { file: File<'a> },
+    InputAudio { input_audio: Sound<'a> },
+}
+
+#[derive(Serialize)]
+struct Image<'a> {
+    url: Url<'a>,
+}
+
+#[derive(Serialize)]
+struct File<'a> {
+    filename: &'a str,
+    file_data: Url<'a>,
 }
 
 #[derive(Serialize)]
@@ -128,8 +164,7 @@ pub(super) fn write(request: &HubRequest, ask: &HubAsk<'_>) -> Result<HubBody, U
         stream_options: (request.stream && ask.ask_usage).then(|| json!({"include_usage": true})),
         more,
     };
-    let body = serde_json::to_vec(&body).expect("texts and numbers are always written");
-    Ok(HubBody { body, dropped: misfits.dropped() })
+    Ok(HubBody::written(&body, request, misfits))
 }
 
 /// Members of responses that chat completions have too; the client's others are refused.
@@ -181,7 +216,7 @@ fn has_calls(turn: &HubTurn) -> bool {
     turn.blocks.iter().any(|block| matches!(block, HubBlock::ToolUse { .. }))
 }
 
-fn message(role: &'static str, content: Option<Value>) -> Message<'static> {
+fn message<'a>(role: &'static str, content: Option<Content<'a>>) -> Message<'a> {
     Message { role, content, refusal: None, tool_calls: Vec::new(), tool_call_id: None }
 }
 
@@ -192,15 +227,15 @@ fn user<'a>(turn: &'a HubTurn, messages: &mut Vec<Message<'a>>) -> Result<(), Un
         match block {
             HubBlock::ToolResult { at, id, blocks, .. } => messages.push(Message {
                 tool_call_id: Some(id),
-                ..message("tool", Some(Value::String(result_text(at, blocks)?)))
+                ..message("tool", Some(Content::Text(Cow::Owned(result_text(at, blocks)?))))
             }),
-            other => said.push(other.clone()),
+            other => said.push(other),
         }
     }
-    match content(&said)? {
+    match content(said.iter().copied())? {
         Some(content) => messages.push(message("user", Some(content))),
         None if said.is_empty() => {}
-        None => messages.push(message("user", Some(Value::String(String::new())))),
+        None => messages.push(message("user", Some(Content::EMPTY))),
     }
     Ok(())
 }
@@ -235,26 +270,28 @@ fn assistant(turn: &HubTurn) -> Result<Message<'_>, Untranslatable> {
             HubBlock::Refusal(text) => message.refusal = Some(text),
             // Reasoning is bound to the vendor who made it, and this one takes nobody's.
             HubBlock::Reasoning { .. } | HubBlock::Redacted(_) => {}
-            other => said.push(other.clone()),
+            other => said.push(other),
         }
     }
-    message.content = content(&said)?;
+    message.content = content(said)?;
     if message.content.is_none() && message.tool_calls.is_empty() && message.refusal.is_none() {
-        message.content = Some(Value::String(String::new()));
+        message.content = Some(Content::EMPTY);
     }
     Ok(message)
 }
 
-/// One text as a string, anything else as parts; nothing for nothing.
-fn content(blocks: &[HubBlock]) -> Result<Option<Value>, Untranslatable> {
+/// What these blocks say; nothing for nothing.
+fn content<'a>(
+    blocks: impl IntoIterator<Item = &'a HubBlock>,
+) -> Result<Option<Content<'a>>, Untranslatable> {
     let mut parts = Vec::new();
     for block in blocks {
         let part = match block {
-            HubBlock::Text(text) => json!({"type": "text", "text": text}),
-            HubBlock::Refusal(text) => json!({"type": "refusal", "refusal": text}),
-            HubBlock::Image(media) => json!({"type": "image_url", "image_url": {"url": url(media)?}}),
+            HubBlock::Text(text) => Part::Text { text },
+            HubBlock::Refusal(refusal) => Part::Refusal { refusal },
+            HubBlock::Image(media) => Part::ImageUrl { image_url: Image { url: Url::of(media)? } },
             HubBlock::Document(media) => document(media)?,
-            HubBlock::Audio(media) => audio(media)?,
+            HubBlock::Audio(media) => Part::InputAudio { input_audio: Sound::of(media)? },
             // A hint that changes no answer.
             HubBlock::CacheMark(_) => continue,
             HubBlock::Foreign(given) => return Err(foreign(&given.at, &given.value)),
@@ -263,10 +300,10 @@ fn content(blocks: &[HubBlock]) -> Result<Option<Value>, Untranslatable> {
         };
         parts.push(part);
     }
-    Ok(match &mut parts[..] {
+    Ok(match &parts[..] {
         [] => None,
-        [only] if only["type"] == "text" => Some(only["text"].take()),
-        _ => Some(Value::Array(parts)),
+        [Part::Text { text }] => Some(Content::Text(Cow::Borrowed(text))),
+        _ => Some(Content::Parts(parts)),
     })
 }
 
@@ -274,34 +311,17 @@ pub(super) fn foreign(at: &str, kind: &str) -> Untranslatable {
     Untranslatable::unsupported(at, TARGET, format!("there is nothing like `{kind}` there"))
 }
 
-pub(super) fn url(media: &HubMedia) -> Result<String, Untranslatable> {
+fn document(media: &HubMedia) -> Result<Part<'_>, Untranslatable> {
+    let filename = media.name.as_deref().unwrap_or("document.pdf");
     match &media.source {
-        HubSource::Inline { media_type, base64 } => Ok(format!("data:{media_type};base64,{base64}")),
-        HubSource::Url(url) => Ok(url.clone()),
-        HubSource::Text(_) => Err(foreign(&media.at, "a picture of text")),
-        HubSource::File(_) => Err(stored(media)),
-    }
-}
-
-fn document(media: &HubMedia) -> Result<Value, Untranslatable> {
-    let name = media.name.as_deref().unwrap_or("document.pdf");
-    match &media.source {
-        HubSource::Inline { .. } => {
-            Ok(json!({"type": "file", "file": {"filename": name, "file_data": url(media)?}}))
-        }
-        HubSource::Text(text) => Ok(json!({"type": "text", "text": text})),
+        HubSource::Inline { .. } => Ok(Part::File { file: File { filename, file_data: Url::of(media)? } }),
+        HubSource::Text(text) => Ok(Part::Text { text }),
         HubSource::Url(_) => {
             let why = "a document must be sent along there, not named by a URL";
             Err(Untranslatable::unsupported(&*media.at, TARGET, why))
         }
         HubSource::File(_) => Err(stored(media)),
     }
-}
-
-pub(super) fn audio(media: &HubMedia) -> Result<Value, Untranslatable> {
-    let HubSource::Inline { media_type, base64 } = &media.source else { return Err(stored(media)) };
-    let format = media_type.strip_prefix("audio/").unwrap_or(media_type);
-    Ok(json!({"type": "input_audio", "input_audio": {"data": base64, "format": format}}))
 }
 
 pub(super) fn stored(media: &HubMedia) -> Untranslatable {

@@ -3,6 +3,7 @@
 //! Each item of the output is opened, told in deltas, and repeated whole when it is done; the terminal
 //! event repeats all of them. So what was said is collected, up to a bound.
 
+use serde::Serialize;
 use serde_json::{Value, json};
 use tollgate_domain::Usage;
 
@@ -95,8 +96,8 @@ impl ResponseEventWriter {
         }
     }
 
-    fn event(&mut self, kind: &str, members: &Value, out: &mut Vec<u8>) {
-        let members = members.to_string();
+    fn event(&mut self, kind: &str, members: &impl Serialize, out: &mut Vec<u8>) {
+        let members = serde_json::to_string(members).expect("memory takes all that is written");
         self.raw_event(kind, members.strip_prefix('{').unwrap_or(&members), out);
     }
 
@@ -244,13 +245,12 @@ impl ResponseEventWriter {
         if let Some((_, text)) = parts.last_mut() {
             text.push_str(delta);
         }
-        let at = json!({"item_id": id, "output_index": place, "content_index": index, "delta": delta});
-        match kind {
-            Part::Text => {
-                self.event("response.output_text.delta", &with(&at, json!({"logprobs": []})), out);
-            }
-            Part::Refusal => self.event("response.refusal.delta", &at, out),
-        }
+        let (name, logprobs) = match kind {
+            Part::Text => ("response.output_text.delta", Some([])),
+            Part::Refusal => ("response.refusal.delta", None),
+        };
+        let delta = PartDelta { item_id: &id, output_index: place, content_index: index, delta, logprobs };
+        self.event(name, &delta, out);
     }
 
     /// The reasoning that is being told, or a new one.
@@ -268,14 +268,15 @@ impl ResponseEventWriter {
     fn reason(&mut self, delta: &str, out: &mut Vec<u8>) {
         let place = self.reasoning(out);
         let Item { id, kind: Kind::Reasoning { text, .. }, .. } = &mut self.items[place] else { return };
-        let first = text.is_empty();
+        let (first, id) = (text.is_empty(), id.clone());
         text.push_str(delta);
-        let at = json!({"item_id": id, "output_index": place, "summary_index": 0});
         if first {
+            let at = json!({"item_id": id, "output_index": place, "summary_index": 0});
             let added = with(&at, json!({"part": summary_part("")}));
             self.event("response.reasoning_summary_part.added", &added, out);
         }
-        self.event("response.reasoning_summary_text.delta", &with(&at, json!({"delta": delta})), out);
+        let delta = SummaryDelta { item_id: &id, output_index: place, summary_index: 0, delta };
+        self.event("response.reasoning_summary_text.delta", &delta, out);
     }
 
     fn prove(&mut self, kept: String, whole: bool, out: &mut Vec<u8>) {
@@ -291,7 +292,8 @@ impl ResponseEventWriter {
         let Some(place) = self.items.iter().position(is_it) else { return };
         let Item { id, kind: Kind::Call { arguments, .. }, .. } = &mut self.items[place] else { return };
         arguments.push_str(fragment);
-        let delta = json!({"item_id": id, "output_index": place, "delta": fragment});
+        let id = id.clone();
+        let delta = ArgumentsDelta { item_id: &id, output_index: place, delta: fragment };
         self.event("response.function_call_arguments.delta", &delta, out);
     }
 
@@ -349,6 +351,34 @@ impl HubEventWriter for ResponseEventWriter {
     fn error(&mut self, face: &ErrorFace<'_>, out: &mut Vec<u8>) {
         out.extend_from_slice(&error::responses_event(face, self.sequence));
     }
+}
+
+/// More of a part. There is one for nearly each word, so that none is built as a tree first.
+#[derive(Serialize)]
+struct PartDelta<'a> {
+    item_id: &'a str,
+    output_index: usize,
+    content_index: usize,
+    delta: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    logprobs: Option<[(); 0]>,
+}
+
+/// More of a reasoning's summary.
+#[derive(Serialize)]
+struct SummaryDelta<'a> {
+    item_id: &'a str,
+    output_index: usize,
+    summary_index: usize,
+    delta: &'a str,
+}
+
+/// More of a call's arguments.
+#[derive(Serialize)]
+struct ArgumentsDelta<'a> {
+    item_id: &'a str,
+    output_index: usize,
+    delta: &'a str,
 }
 
 /// The members of two objects.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::{Number, Value, json, value::RawValue};
 
-use super::write_input;
+use super::write_input::{self, Item};
 use crate::{
     hub::{HubAsk, HubBody, HubChoice, HubFormat, HubRequest, HubTool, Misfits, Untranslatable},
     openai::hub::{HINTS, IN_BOTH, write_request::effort},
@@ -19,7 +19,7 @@ struct Body<'a> {
     model: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     instructions: Option<&'a str>,
-    input: Vec<Value>,
+    input: Vec<Item<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     max_output_tokens: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -119,8 +119,7 @@ pub(super) fn write(request: &HubRequest, ask: &HubAsk<'_>) -> Result<HubBody, U
         stream: request.stream.then_some(true),
         more,
     };
-    let body = serde_json::to_vec(&body).expect("texts and numbers are always written");
-    Ok(HubBody { body, dropped: misfits.dropped() })
+    Ok(HubBody::written(&body, request, misfits))
 }
 
 const VERBOSITY: &str = "text.verbosity";
