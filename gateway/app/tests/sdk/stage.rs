@@ -69,6 +69,10 @@ impl Stage {
         let stage = Self { providers, scripted, gateway: Gateway::launch(launch)?, transport };
         let spent = stage.run(Sdk::PythonCurrent, "spend_the_budget", "key-of-the-spender", "", &[]).await?;
         assess(&spent, &["spent"])?;
+        // So many clients see a stream die that no breaker would let the last ones in.
+        for model in DYING {
+            stage.gateway.admin().act("models", model, "force", "its streams die on purpose").await?;
+        }
         Ok(stage)
     }
 
@@ -220,6 +224,17 @@ fn access_key_id(secret: &str) -> String {
 
 /// The file of the certificate, in the gateway's folder.
 const CERTIFICATE: &str = "cert.pem";
+
+/// Models of which every stream dies.
+const DYING: [&str; 7] = [
+    "bedrock-dies",
+    "gpt-dies",
+    "azure-dies",
+    "claude-dies",
+    "gemini-dies",
+    "gpt-agent-dies",
+    "claude-agent-dies",
+];
 
 const MODELS: &str = "
   - { name: anthropic.claude-sonnet-4-6, max_output_tokens: 64, targets: [{ upstream: bedrock-east, model: claude-sonnet-4-6 }] }

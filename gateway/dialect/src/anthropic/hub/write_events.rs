@@ -41,12 +41,16 @@ struct BlockDelta<'a> {
 }
 
 #[derive(Serialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
+#[serde(tag = "type")]
 enum Delta<'a> {
-    TextDelta { text: &'a str },
-    ThinkingDelta { thinking: &'a str },
-    SignatureDelta { signature: &'a str },
-    InputJsonDelta { partial_json: &'a str },
+    #[serde(rename = "text_delta")]
+    Text { text: &'a str },
+    #[serde(rename = "thinking_delta")]
+    Thinking { thinking: &'a str },
+    #[serde(rename = "signature_delta")]
+    Signature { signature: &'a str },
+    #[serde(rename = "input_json_delta")]
+    InputJson { partial_json: &'a str },
 }
 
 fn text_block() -> Value {
@@ -97,7 +101,7 @@ impl MessageEventWriter {
         let Some(open) = self.open.take() else { return };
         if open == (Open::Thinking { proven: false }) {
             // Clients keep a proof with each block; another vendor's reasoning has none.
-            self.delta(&Delta::SignatureDelta { signature: "" }, out);
+            self.delta(&Delta::Signature { signature: "" }, out);
         }
         event("content_block_stop", &json!({"type": "content_block_stop", "index": self.next}), out);
         self.next += 1;
@@ -113,7 +117,7 @@ impl MessageEventWriter {
     }
 
     fn input(&self, fragment: &str, out: &mut Vec<u8>) {
-        self.delta(&Delta::InputJsonDelta { partial_json: fragment }, out);
+        self.delta(&Delta::InputJson { partial_json: fragment }, out);
     }
 
     /// Writes the calls that had to wait.
@@ -149,14 +153,14 @@ impl HubEventWriter for MessageEventWriter {
         match step {
             HubEvent::Start { model } => self.start(&model, out),
             HubEvent::Text(text) | HubEvent::Refusal(text) => {
-                self.text(Open::Text, text_block, &Delta::TextDelta { text: &text }, out);
+                self.text(Open::Text, text_block, &Delta::Text { text: &text }, out);
             }
             HubEvent::Reasoning(text) => {
-                let delta = Delta::ThinkingDelta { thinking: &text };
+                let delta = Delta::Thinking { thinking: &text };
                 self.text(Open::Thinking { proven: false }, thinking_block, &delta, out);
             }
             HubEvent::Proof(signature) => {
-                let delta = Delta::SignatureDelta { signature: &signature };
+                let delta = Delta::Signature { signature: &signature };
                 self.text(Open::Thinking { proven: false }, thinking_block, &delta, out);
                 self.open = Some(Open::Thinking { proven: true });
             }
