@@ -27,7 +27,8 @@ impl Expectation {
         if is_set("conversation") {
             return Self::Refused { status: 404, code: "conversation_not_found" };
         }
-        if is_set("prompt") {
+        // Elsewhere a prompt is the text itself.
+        if body["prompt"].is_object() {
             return Self::Refused { status: 404, code: "prompt_not_found" };
         }
         if body["background"] == Value::Bool(true) {
