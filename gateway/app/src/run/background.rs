@@ -90,6 +90,8 @@ impl Background {
         let operators = Arc::clone(&stewards.operators);
         let drills = Arc::clone(&stewards.drills);
         background.spawn("drills", move |stop| end_drills(&drills, &stop))?;
+        // Built when they are first needed they would hold up a core, and every stream on it.
+        background.spawn("tokenizer", |_| tollgate_dialect::warm())?;
         background.spawn("housekeeping", move |stop| {
             look_after(&stop, &metrics, &gauge, &reloader, &live, &operators)
         })?;

@@ -104,7 +104,7 @@ impl Stay {
     pub(super) fn finished(&mut self, jitter: Jitter<'_>, now: Instant) {
         // One that was let in as a trial has counted as such with its first content.
         if self.entered == Some(Entered::Freely) {
-            self.sample(Sample::Success, jitter, now);
+            self.sample(Sample::Ended, jitter, now);
         }
     }
 

@@ -38,6 +38,7 @@ impl History {
         }
         match sample {
             Sample::Began | Sample::Success => slot.good += 1,
+            Sample::Ended => {}
             Sample::Fault | Sample::Overloaded => slot.bad += 1,
         }
     }
