@@ -228,3 +228,35 @@ impl Course {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::{
+        live::Fleet,
+        route::Candidate,
+        snapshot::{Balance, sample},
+    };
+
+    #[test]
+    fn a_place_that_failed_twice_is_one_place() {
+        let fleet = Fleet::default();
+        let targets = ["a", "b", "c"].map(|name| Arc::new(sample::target(&fleet, name, 1, None)));
+        let candidate = |target: &Arc<_>| Candidate { target: Arc::clone(target), level: 0, price: None };
+        let candidates = targets.iter().map(candidate).collect();
+        let route = Arc::new(sample::route(&fleet, "chat", Balance::P2c, vec![targets.to_vec()]));
+        let plan = RoutePlan { route, candidates };
+        let now = Instant::now();
+        let mut course = Course::new(now + Duration::from_secs(60), Duration::from_secs(1), None);
+        for _ in 0..2 {
+            let failed = Failed { failure: Failure::of(Class::Unprocessed), ejected: false };
+            let (_, end) = course.take_in(&plan, 0, failed, now);
+            assert!(end.is_none(), "two others are left");
+        }
+        assert!(course.has_elsewhere(&plan, 1), "the third");
+        course.failed.push(2);
+        assert!(!course.has_elsewhere(&plan, 1));
+    }
+}

@@ -1,4 +1,4 @@
-//! A target for tests that decide about targets and never call one.
+//! Targets and a route for tests that decide about targets and never call one.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use tollgate_accounting::ledger::Place;
 use tollgate_dialect::{Apis, Dialect};
 use tollgate_domain::Secret;
 
-use super::{Failback, InjectUsage, Prepared, Target, Timeouts, Upstream};
+use super::{Balance, Failback, InjectUsage, Prepared, Route, Target, Timeouts, Upstream};
 use crate::{
     live::{Fleet, OperatorState},
     upstream::{Credential, Origin, Presentation, Scheme},
@@ -33,6 +33,21 @@ pub(crate) fn target(fleet: &Fleet, name: &str, weight: u32, max_concurrency: Op
         upstream: Arc::new(upstream(fleet, name, max_concurrency)),
         model: "m".into(),
         prepared: Prepared::default(),
+    }
+}
+
+/// The route of an alias to these levels.
+pub(crate) fn route(fleet: &Fleet, alias: &str, balance: Balance, levels: Vec<Vec<Arc<Target>>>) -> Route {
+    Route {
+        alias: alias.into(),
+        levels,
+        balance,
+        max_output_tokens: None,
+        may_drop: Box::default(),
+        failover_versions: false,
+        live: fleet.model(&alias.into()),
+        spill_on_saturation: false,
+        group: fleet.group(&alias.into()),
     }
 }
 

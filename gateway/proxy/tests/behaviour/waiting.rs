@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use tollgate_accounting::ledger::{End, Kind};
-use tollgate_proxy::{Crowd, Priority, Timeouts};
+use tollgate_proxy::{Crowd, OperatorState, Priority, Timeouts};
 
 use crate::harness::{
-    Ask, ByHand, Gateway, Setup, TargetSetup, client::Connection, ledger::outcomes, nobody, until,
-    upstream::Call,
+    Ask, ByHand, Gateway, Setup, TargetSetup, client::Connection, gateway::word, ledger::outcomes, nobody,
+    until, upstream::Call,
 };
 
 const PLAIN: &str = r#"{"id":"c1","object":"chat.completion","created":1,"model":"gpt-5-mini","choices":[{"index":0,"message":{"role":"assistant","content":"Hi."},"finish_reason":"stop"}],"usage":{"prompt_tokens":7,"completion_tokens":3,"total_tokens":10}}"#;
@@ -63,6 +63,23 @@ async fn who_finds_all_slots_taken_gets_the_next_one() {
     finish(call, second).await;
     let ledger = gateway.stop().await;
     assert!(ledger.rows.iter().all(|row| outcomes(row).last() == Some(&"ok")));
+}
+
+#[tokio::test]
+async fn who_waited_while_an_operator_drained_the_upstream_is_not_sent_there() {
+    let upstream = ByHand::listen().await;
+    let target = bounded(&upstream, 1);
+    let name = target.name.clone();
+    let gateway = Gateway::start(setup(vec![target]));
+    let (first, client) = gateway.held_up(&by("first"), &upstream).await;
+    let second = gateway.begin(&by("second")).await;
+    waiting(&gateway, &upstream, 1).await;
+    gateway.live.fleet.upstream(&name.as_str().into()).operator.set(Some(word(OperatorState::Draining)));
+    finish(first, client).await;
+    assert_eq!(second.head().await.finish().await.status, 503);
+    let ledger = gateway.stop().await;
+    let second = ledger.rows.iter().find(|row| row.end_user.as_deref() == Some("second")).expect("a row");
+    assert_eq!((second.end, second.attempts.len()), (Some(End::UpstreamFailed), 0));
 }
 
 #[tokio::test]

@@ -84,15 +84,9 @@ impl Gateway {
             }
             levels.retain(|level| !level.is_empty());
             Arc::new(Route {
-                alias: alias.into(),
-                levels,
-                balance: of.balances[at],
-                max_output_tokens: None,
-                may_drop: Box::default(),
-                failover_versions: false,
-                live: fleet.model(&alias.into()),
                 spill_on_saturation: of.spills,
                 group: Arc::new(Group::new(began)),
+                ..sample::route(&fleet, alias, of.balances[at], levels)
             })
         };
         let routes = vec![route(0, "chat"), route(1, "fast")];

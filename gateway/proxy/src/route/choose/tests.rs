@@ -8,7 +8,7 @@ use super::*;
 use crate::{
     health::{Entered, Sample},
     live::{Fleet, OperatorState, Override},
-    snapshot::{Route, Target, sample},
+    snapshot::{Target, sample},
 };
 
 /// Targets by name with their level and weight, under one route.
@@ -44,18 +44,7 @@ impl House {
             levels[given.level].push(Arc::clone(&target));
             candidates.push(Candidate { target, level: given.level, price: None });
         }
-        let route = Route {
-            alias: "chat".into(),
-            levels,
-            balance,
-            max_output_tokens: None,
-            may_drop: Box::default(),
-            failover_versions: false,
-            live: fleet.model(&"chat".into()),
-            spill_on_saturation: false,
-            group: fleet.group(&"chat".into()),
-        };
-        let plan = RoutePlan { route: Arc::new(route), candidates };
+        let plan = RoutePlan { route: Arc::new(sample::route(&fleet, "chat", balance, levels)), candidates };
         Self { plan, now: Instant::now(), random: 0x2545_f491_4f6c_dd1d }
     }
 
