@@ -1,4 +1,4 @@
-//! Configuration, reload, credentials that end, operators' states, drills, alerts, raised budgets, the admin API.
+//! Configuration, reload, credentials that end, operators' states, run-time keys, drills, alerts, raised budgets, the admin API.
 
 pub mod admin;
 pub mod alerts;
@@ -8,6 +8,7 @@ pub mod config;
 pub mod credentials;
 pub mod drills;
 pub mod history;
+pub mod keys;
 pub mod operate;
 pub mod probes;
 pub mod raises;

@@ -22,8 +22,9 @@ use tollgate_proxy::{Live, Snapshot};
 pub use watch::Watch;
 
 use crate::{
-    config::{Compiled, Document, Errors, Part, Problem, Settings, compile, restart_only},
+    config::{self, Compiled, Document, Errors, Part, Problem, Settings, compile, restart_only},
     history::{History, Source, Version},
+    keys::Issued,
 };
 
 /// The configuration in force, and the way to the next one.
@@ -33,6 +34,8 @@ pub struct Reloader {
     live: Arc<Live>,
     pepper: [u8; 32],
     history: History,
+    /// Keys that were made at run time.
+    issued: ArcSwap<Vec<Arc<Issued>>>,
     /// One reload at a time.
     turn: Mutex<()>,
     /// Why the last one failed, if it did.
@@ -41,17 +44,20 @@ pub struct Reloader {
 }
 
 /// What is in force beside the snapshot.
+#[derive(Clone)]
 pub struct Running {
     /// Number, hash, author and text.
     pub version: Version,
     /// What the files said.
-    pub document: Document,
+    pub document: Arc<Document>,
     /// Settings of the process around the data plane.
     pub settings: Settings,
     /// The prices of all price files.
     pub prices: Arc<PriceBook>,
     /// Every scope with its rules: teams, their projects, their keys.
     pub scopes: Vec<Arc<Scope>>,
+    /// Run-time keys that are not as meant, in words.
+    pub strays: Vec<String>,
     /// Where credentials come from that have to be renewed.
     pub sources: Vec<Arc<crate::credentials::Source>>,
     /// What is perhaps not as meant.
@@ -114,7 +120,7 @@ impl Reloader {
     ) -> Result<Arc<Self>, ChangeError> {
         let last = history.latest()?;
         let version = next_version(last.as_ref(), &document, Source::File, "start");
-        let compiled = compile(&document, version.number, pepper, &live)?;
+        let compiled = compile(&document, version.number, pepper, &[], &live)?;
         if last.is_none_or(|last| last.number != version.number) {
             history.append(&version)?;
         }
@@ -126,6 +132,7 @@ impl Reloader {
             live,
             pepper,
             history,
+            issued: ArcSwap::default(),
             turn: Mutex::new(()),
             last_error: ArcSwapOption::empty(),
             tell: Box::new(tell),
@@ -165,6 +172,22 @@ impl Reloader {
         self.reload_in_turn(source, author)
     }
 
+    /// Puts these run-time keys in force beside the running configuration, in place of the former ones:
+    /// the next request meets them. Nothing of the configuration is read again.
+    pub fn issue(&self, issued: Vec<Arc<Issued>>) {
+        let _turn = self.turn.lock();
+        let running = self.running();
+        let keys = config::keys(&running.document, &running.settings, self.pepper, &issued, &self.live);
+        self.issued.store(Arc::new(issued));
+        for stray in keys.strays.iter().filter(|stray| !running.strays.contains(stray)) {
+            tracing::warn!("{stray}");
+        }
+        let snapshot = self.snapshot.load().with_keys(keys.ring);
+        let (scopes, strays) = (keys.scopes, keys.strays);
+        self.running.store(Arc::new(Running { scopes, strays, ..Running::clone(&running) }));
+        self.snapshot.store(Arc::new(snapshot));
+    }
+
     /// What is wrong with a text that would replace the main file; gives its warnings. Nothing
     /// changes.
     ///
@@ -176,7 +199,7 @@ impl Reloader {
         self.refuse_restart(&running, &document)?;
         // Against live state of its own: a candidate touches nothing.
         let live = Live::new(crate::config::quotas(&document));
-        compile(&document, 0, self.pepper, &live).map(|compiled| compiled.warnings)
+        compile(&document, 0, self.pepper, &[], &live).map(|compiled| compiled.warnings)
     }
 
     /// Replaces the main file and puts it in force. `expected` is the hash that the caller's change
@@ -259,7 +282,7 @@ impl Reloader {
         let document = Document::load(&running.document.path, running.document.sources())?;
         self.refuse_restart(&running, &document)?;
         let version = next_version(Some(&running.version), &document, source, author);
-        let compiled = compile(&document, version.number, self.pepper, &self.live)?;
+        let compiled = compile(&document, version.number, self.pepper, &self.issued.load(), &self.live)?;
         if version.number != running.version.number {
             let unkept =
                 |error| Problem::at(None, format!("the configuration's history cannot be kept: {error}"));
@@ -275,8 +298,9 @@ impl Reloader {
 }
 
 fn split(version: Version, document: Document, compiled: Compiled) -> (Arc<Snapshot>, Running) {
-    let Compiled { snapshot, settings, prices, scopes, sources, warnings } = compiled;
-    (snapshot, Running { version, document, settings, prices, scopes, sources, warnings })
+    let Compiled { snapshot, settings, prices, scopes, strays, sources, warnings } = compiled;
+    let document = Arc::new(document);
+    (snapshot, Running { version, document, settings, prices, scopes, strays, sources, warnings })
 }
 
 /// The last version when the text is the same, else one more: a number names one text.

@@ -258,7 +258,7 @@ fn compiled(text: &str, live: &Live) -> Arc<Snapshot> {
     fs::write(folder.path().join("prices.yaml"), PRICES).expect("prices");
     fs::write(folder.path().join("main.yaml"), text).expect("a file");
     let document = load(folder.path(), "main.yaml");
-    compile(&document, 4, [7; 32], live).unwrap_or_else(|errors| panic!("{errors}")).snapshot
+    compile(&document, 4, [7; 32], &[], live).unwrap_or_else(|errors| panic!("{errors}")).snapshot
 }
 
 fn live() -> Live {
@@ -384,7 +384,7 @@ fn contradictory_prices_and_unusable_certificates_are_found_at_their_place() {
         fs::write(folder.path().join(name), text).expect("a file");
     }
     let errors =
-        compile(&load(folder.path(), "main.yaml"), 1, [0; 32], &live()).err().expect("refused").to_string();
+        compile(&load(folder.path(), "main.yaml"), 1, [0; 32], &[], &live()).err().expect("refused").to_string();
     assert!(errors.contains("prices.yaml:3:5: prices[1]: entry 0 has the same model"), "{errors}");
     assert!(errors.contains("main.yaml:2:48: listen.data.tls: c.pem and k.pem cannot be served"), "{errors}");
 }

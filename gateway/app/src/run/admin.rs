@@ -69,6 +69,7 @@ impl AdminListeners {
             alerts: Arc::clone(&stewards.alerts),
             foresight: Arc::clone(&stewards.foresight),
             raises: Arc::clone(&stewards.raises),
+            keys: Arc::clone(&stewards.keys),
             metrics: Box::new(move || metrics.render()),
             readiness: readiness(books, live, stopping),
         });

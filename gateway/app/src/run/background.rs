@@ -17,6 +17,7 @@ use tollgate_control::{
     capacity::CapacityClerk,
     credentials::{self, Keeper},
     drills::Drills,
+    keys::Keys,
     operate::Operators,
     probes::{self, Prober},
     reload::Reloader,
@@ -30,6 +31,9 @@ use super::{Metrics, Stewards, books::Books, journal_watch::ConditionGauge, memo
 const LOAD_EVERY: Duration = Duration::from_millis(200);
 /// Breaker states and open reservations are read this often.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// A key that another process has withdrawn is refused here after so long, and the time to read it.
+const FOLLOW_EVERY: Duration = Duration::from_millis(500);
 
 /// Hours of reserved capacity are looked for this often.
 const CHARGE_EVERY: Duration = Duration::from_secs(60);
@@ -88,6 +92,8 @@ impl Background {
         background.spawn("probes", move |stop| look_at_upstreams(&running, &postings, runtime, &stop))?;
         let (reloader, live) = (Arc::clone(reloader), Arc::clone(live));
         let operators = Arc::clone(&stewards.operators);
+        let keys = Arc::clone(&stewards.keys);
+        background.spawn("keys", move |stop| follow_keys(&keys, &stop))?;
         let drills = Arc::clone(&stewards.drills);
         background.spawn("drills", move |stop| end_drills(&drills, &stop))?;
         // Built when they are first needed they would hold up a core, and every stream on it.
@@ -192,6 +198,22 @@ fn look_at_upstreams(
     };
     runtime.block_on(probes::watch(prober, goes_on));
     runtime.shutdown_background();
+}
+
+/// Takes over what other processes on the same store have done to keys.
+fn follow_keys(keys: &Keys, stop: &Receiver<()>) {
+    let mut reads = true;
+    while goes_on(stop, FOLLOW_EVERY) {
+        match keys.follow() {
+            Ok(()) => reads = true,
+            // Once, until it can be read again.
+            Err(error) if reads => {
+                tracing::error!(%error, "keys cannot be followed: those that were known stay in force");
+                reads = false;
+            }
+            Err(_) => {}
+        }
+    }
 }
 
 /// Writes the reports of drills that are over.

@@ -19,6 +19,7 @@ mod foresight;
 mod full_disk;
 mod groupings;
 mod kept_responses;
+mod keys;
 mod ledger_file;
 mod load;
 mod metrics;

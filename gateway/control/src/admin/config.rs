@@ -85,7 +85,8 @@ pub(super) async fn validate(
 
 fn running(running: &Running) -> Value {
     let mut shown = version(&running.version);
-    shown["warnings"] = running.warnings.iter().map(ToString::to_string).collect();
+    let warnings = running.warnings.iter().map(ToString::to_string);
+    shown["warnings"] = warnings.chain(running.strays.iter().cloned()).collect();
     shown
 }
 

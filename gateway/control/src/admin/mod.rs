@@ -15,6 +15,7 @@ mod drills;
 mod export;
 mod fleet;
 mod health;
+mod keys;
 mod objectives;
 mod openapi;
 mod params;
@@ -49,6 +50,7 @@ use self::problem::Problem;
 use crate::{
     alerts::{Alerts, Foresight},
     drills::Drills,
+    keys::Keys,
     operate::Operators,
     raises::Raises,
     reload::Reloader,
@@ -74,6 +76,8 @@ pub struct AdminState {
     pub foresight: Arc<Foresight>,
     /// Budgets that are raised for a time.
     pub raises: Arc<Raises>,
+    /// Keys that are made at run time.
+    pub keys: Arc<Keys>,
     /// Renders the metrics in the Prometheus text format.
     pub metrics: Box<dyn Fn() -> String + Send + Sync>,
     /// The conditions of readiness: configuration loaded, listeners bound, journal writable, not

@@ -12,6 +12,7 @@ use tollgate_finance::TimeError;
 
 use crate::{
     drills::{DrillError, Unsound},
+    keys::KeyError,
     operate::{Home, OperateError},
     raises::RaiseError,
 };
@@ -189,6 +190,20 @@ impl From<RaiseError> for Problem {
             }
             RaiseError::Unsound(_) => Self::invalid(error.to_string()),
             RaiseError::NotKept(_) | RaiseError::NotAudited(_) => Self::ledger_unavailable(error.to_string()),
+        }
+    }
+}
+
+impl From<KeyError> for Problem {
+    fn from(error: KeyError) -> Self {
+        match error {
+            KeyError::Unknown(_) | KeyError::UnknownProject(_) => Self::not_found(error.to_string()),
+            KeyError::Unsound(_) => Self::invalid(error.to_string()),
+            KeyError::NameTaken(_) | KeyError::Over(_) | KeyError::NotKept(StoreError::Exists(_)) => {
+                Self::conflict(error.to_string())
+            }
+            KeyError::NoRandom(_) => Self::internal(&error.to_string()),
+            KeyError::NotKept(_) | KeyError::NotAudited(_) => Self::ledger_unavailable(error.to_string()),
         }
     }
 }

@@ -16,6 +16,7 @@ mod sources;
 mod tree;
 mod typed;
 
+pub(crate) use self::compile::keys;
 pub use self::{
     compile::{Compiled, LedgerPlace, ListenerSettings, Settings, check, compile, quotas, restart_only},
     currency::is_currency,

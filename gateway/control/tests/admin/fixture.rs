@@ -22,6 +22,7 @@ use tollgate_control::{
     config::{self, Document, Sources},
     drills::Drills,
     history::{History, Source},
+    keys::Keys,
     operate::Operators,
     raises::Raises,
     reload::Reloader,
@@ -39,6 +40,7 @@ pub(crate) struct Gateway {
     pub(crate) operators: Arc<Operators>,
     pub(crate) alerts: Arc<Alerts>,
     pub(crate) raises: Arc<Raises>,
+    pub(crate) keys: Arc<Keys>,
     pub(crate) drills: Arc<Drills>,
     pub(crate) checks: Arc<Mutex<Vec<Check>>>,
     state: Arc<AdminState>,
@@ -81,14 +83,19 @@ impl Gateway {
     /// A gateway with the same reports of drills, as after a restart.
     pub(crate) fn restarted_with_drills(&self) -> Self {
         let drills = self.folder.path().join("drills");
-        Self::with_drills(&format!("{CONFIG}{TOKENS}"), Arc::clone(&self.store), Some(drills))
+        Self::with(&format!("{CONFIG}{TOKENS}"), Arc::clone(&self.store), Some(drills), PEPPER)
+    }
+
+    /// A gateway on the same store whose data folder has another pepper.
+    pub(crate) fn restarted_with_pepper(&self, pepper: [u8; 32]) -> Self {
+        Self::with(&format!("{CONFIG}{TOKENS}"), Arc::clone(&self.store), None, pepper)
     }
 
     fn of(config: &str, store: Arc<MemoryStore>) -> Self {
-        Self::with_drills(config, store, None)
+        Self::with(config, store, None, PEPPER)
     }
 
-    fn with_drills(config: &str, store: Arc<MemoryStore>, drills: Option<PathBuf>) -> Self {
+    fn with(config: &str, store: Arc<MemoryStore>, drills: Option<PathBuf>, pepper: [u8; 32]) -> Self {
         let folder = TempDir::new().expect("a temporary folder");
         let config = format!("{config}data_dir: {}\n", folder.path().join("data").display());
         fs::write(folder.path().join("tollgate.yaml"), config).expect("it is ours");
@@ -98,13 +105,15 @@ impl Gateway {
             Document::load(Path::new("tollgate.yaml"), &sources).unwrap_or_else(|errors| panic!("{errors}"));
         let live = Arc::new(Live::new(config::quotas(&document)));
         let history = History::open(folder.path().join("history")).expect("it is ours");
-        let reloader = Reloader::start(document, Arc::clone(&live), [7; 32], history, |_| {})
+        let reloader = Reloader::start(document, Arc::clone(&live), pepper, history, |_| {})
             .unwrap_or_else(|error| panic!("{error}"));
         let operators = Arc::new(Operators::new(Arc::clone(&store) as _, Arc::clone(&live)));
         let alerts = Alerts::open(Arc::clone(&store) as _, "contoso".into(), "gw-1".into());
         let alerts = Arc::new(alerts.expect("the store can be read"));
         let raises = Arc::new(Raises::new(Arc::clone(&store) as _, Arc::clone(&live)));
         raises.follow(now()).expect("the store can be read");
+        let keys = Arc::new(Keys::new(Arc::clone(&store) as _, Arc::clone(&reloader), pepper));
+        keys.follow().expect("the store can be read");
         let drills = Drills::open(
             drills.unwrap_or_else(|| folder.path().join("drills")),
             Arc::clone(&store) as _,
@@ -126,11 +135,12 @@ impl Gateway {
             alerts: Arc::clone(&alerts),
             foresight: Arc::new(Foresight::default()),
             raises: Arc::clone(&raises),
+            keys: Arc::clone(&keys),
             drills: Arc::clone(&drills),
             metrics: Box::new(|| "tollgate_up 1\n".to_owned()),
             readiness: Box::new(move || seen.lock().clone()),
         });
-        Self { store, live, reloader, operators, alerts, raises, drills, checks, state, folder }
+        Self { store, live, reloader, operators, alerts, raises, keys, drills, checks, state, folder }
     }
 
     /// Changes the configuration file.
@@ -240,6 +250,8 @@ fn secret_of(who: &str) -> String {
     format!("secret-token-of-{who}")
 }
 
+const PEPPER: [u8; 32] = [7; 32];
+
 /// The tokens of all holders.
 const TOKENS: &str = r#"
 admin:
@@ -249,6 +261,7 @@ admin:
     - { name: money, role: finance, token: "${env:MONEY}" }
     - { name: eyes, role: viewer, token: "${env:EYES}" }
     - { name: retail-lead, role: finance, token: "${env:RETAIL_LEAD}", scope: { teams: [retail] } }
+    - { name: retail-admin, role: admin, token: "${env:RETAIL_ADMIN}", scope: { teams: [retail] } }
 "#;
 
 const CONFIG: &str = r#"version: 1
@@ -290,8 +303,8 @@ const PRICES: &str = r#"prices:
 "#;
 
 fn variables() -> impl Iterator<Item = (&'static str, String)> {
-    let holders = ["root", "ops", "money", "eyes", "retail-lead"];
-    let names = ["ROOT", "OPS", "MONEY", "EYES", "RETAIL_LEAD"];
+    let holders = ["root", "ops", "money", "eyes", "retail-lead", "retail-admin"];
+    let names = ["ROOT", "OPS", "MONEY", "EYES", "RETAIL_LEAD", "RETAIL_ADMIN"];
     let keys = [("RETAIL_KEY", "key-of-retail-0123".to_owned()), ("HR_KEY", "key-of-hr-01234567".to_owned())];
     names.into_iter().zip(holders.map(secret_of)).chain(keys)
 }

@@ -5,6 +5,7 @@ mod capacity;
 mod close;
 mod drills;
 mod fixture;
+mod keys;
 mod memory;
 mod objectives;
 mod operators;
@@ -80,7 +81,7 @@ async fn what_does_not_exist_or_is_not_built_is_a_problem_too() {
         ("GET", "/api/v1/nothing", 404, "not_found"),
         ("GET", "/", 404, "not_found"),
         ("DELETE", "/api/v1/usage", 405, "method_not_allowed"),
-        ("GET", "/api/v1/keys", 501, "unsupported_operation"),
+        ("PUT", "/api/v1/config", 501, "unsupported_operation"),
         ("GET", "/api/v1/export/focus?from=-1d&to=now&format=xlsx", 400, "invalid_request"),
         ("GET", "/api/v1/export/parquet?from=now&to=-1d", 400, "invalid_request"),
         ("GET", "/api/v1/export/xlsx?from=-1d&to=now&detail=perhaps", 400, "invalid_request"),

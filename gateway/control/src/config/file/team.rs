@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Budget, Instant, Objectives, Priority, SecretText, Share};
 
@@ -115,7 +115,7 @@ pub struct Key {
 }
 
 /// Limits of a team, a project or a key. Absent means no limit.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Limits {
     /// Requests in a second.
