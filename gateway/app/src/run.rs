@@ -27,8 +27,10 @@ use anyhow::Context;
 use arc_swap::ArcSwap;
 use tollgate_control::{
     alerts::{Alerts, Foresight},
+    chronicle::Chronicle,
     config::{self, Document, Errors, Settings, Sources},
     drills::Drills,
+    feed::Feed,
     history::History,
     keys::Keys,
     operate::Operators,
@@ -211,6 +213,8 @@ struct Stewards {
     drills: Arc<Drills>,
     raises: Arc<Raises>,
     keys: Arc<Keys>,
+    chronicle: Arc<Chronicle>,
+    feed: Arc<Feed>,
     alerts: Arc<Alerts>,
     foresight: Arc<Foresight>,
 }
@@ -238,7 +242,8 @@ impl Stewards {
         let (organization, instance) = (settings.organization.clone(), settings.instance.clone());
         let alerts = Alerts::open(books.store(), organization, instance).context("alerts")?;
         let (keys, alerts) = (Arc::new(keys), Arc::new(alerts));
-        Ok(Self { operators, drills, raises, keys, alerts, foresight: Arc::default() })
+        let (chronicle, feed, foresight) = (Arc::default(), Arc::default(), Arc::default());
+        Ok(Self { operators, drills, raises, keys, chronicle, feed, alerts, foresight })
     }
 }
 

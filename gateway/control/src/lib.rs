@@ -3,11 +3,15 @@
 pub mod admin;
 pub mod alerts;
 pub mod capacity;
+pub mod chronicle;
 pub mod codes;
 pub mod config;
 pub mod credentials;
 pub mod drills;
+pub mod explain;
+pub mod feed;
 pub mod history;
+pub mod import;
 pub mod keys;
 pub mod operate;
 pub mod probes;

@@ -15,8 +15,7 @@ use proptest::{
 };
 use tollgate_accounting::ledger::{
     AuditEntry, Batch, ConfigVersion, Cursor, DeadLetter, Dimension, Document, End, Entry, Kind, LedgerStore,
-    Loaded, Order, Override, RowQuery, StoreError, UsageFilter, UsageGroup, UsageQuery,
-    encode_entry,
+    Loaded, Order, Override, RowQuery, StoreError, UsageFilter, UsageGroup, UsageQuery, encode_entry,
 };
 use tollgate_domain::{LogId, Money, UnixMillis};
 use tollgate_test_support::PostgresServer;

@@ -197,12 +197,9 @@ mod tests {
 
     #[test]
     fn an_end_is_a_time_or_a_length_of_time() {
-        for (given, field) in [
-            ("90d", "for"),
-            ("1h30m", "for"),
-            ("2027-01-31", "expires"),
-            ("2027-01-31T12:00:00Z", "expires"),
-        ] {
+        for (given, field) in
+            [("90d", "for"), ("1h30m", "for"), ("2027-01-31", "expires"), ("2027-01-31T12:00:00Z", "expires")]
+        {
             let mut order = json!({});
             end(&mut order, Some(given));
             assert_eq!(order, json!({ field: given }), "{given}");
@@ -211,7 +208,10 @@ mod tests {
 
     #[test]
     fn limits_are_named_numbers() {
-        assert_eq!(named("requests_per_minute=60").expect("it is"), ("requests_per_minute".into(), json!(60)));
+        assert_eq!(
+            named("requests_per_minute=60").expect("it is"),
+            ("requests_per_minute".into(), json!(60))
+        );
         for wrong in ["60", "requests_per_minute", "requests_per_minute=many", "=x"] {
             assert!(named(wrong).is_err(), "{wrong}");
         }

@@ -13,6 +13,7 @@ mod export;
 mod failover;
 mod fleet;
 mod health;
+mod import;
 mod keys;
 mod local;
 mod output;
@@ -98,6 +99,8 @@ enum Command {
     Prices(prices::PricesArgs),
     /// Close a month: final rows, and a sealed statement for each team.
     Close(close::CloseArgs),
+    /// Turn the configuration of another gateway into ours.
+    Import(import::ImportArgs),
     /// Compare the ledger with a provider's invoice.
     Reconcile(reconcile::ReconcileArgs),
 }
@@ -182,6 +185,7 @@ fn execute(command: Command) -> anyhow::Result<ExitCode> {
         Command::Models(args) => fleet::fleet(Kind::Model, &args)?,
         Command::Failover(args) => failover::failover(&args)?,
         Command::Failback(args) => failover::failback(&args)?,
+        Command::Import(args) => import::import(&args)?,
         Command::Keys(args) => keys::keys(&args)?,
         Command::Drill(args) => drill::drill(args)?,
         Command::Explain(args) => explain::explain(&args)?,
@@ -261,6 +265,7 @@ mod tests {
             "models drain gpt --reason storm",
             "upstreams force aoai --for 10m",
             "keys create --project p --name n --expires 90d --model gpt --limit requests_per_minute=60 --budget 5/month",
+            "import litellm config.yaml --teams t.json --keys k.json --out o.yaml --prices-out p.yaml --report r.json",
             "keys list --team retail -o json",
             "keys rotate k --overlap 7d --reason x",
             "keys revoke k --reason leaked",

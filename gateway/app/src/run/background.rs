@@ -15,8 +15,10 @@ use tollgate_accounting::ledger::{Journal, LedgerStore, Loader, Postings};
 use tollgate_control::{
     alerts::{self, Watched},
     capacity::CapacityClerk,
+    chronicle::Chronicle,
     credentials::{self, Keeper},
     drills::Drills,
+    feed::Feed,
     keys::Keys,
     operate::Operators,
     probes::{self, Prober},
@@ -56,7 +58,9 @@ impl Background {
         stewards: &Stewards,
     ) -> anyhow::Result<Self> {
         let mut background = Self { threads: Vec::new() };
-        if let Some(loader) = books.take_loader() {
+        if let Some(mut loader) = books.take_loader() {
+            let feed = Arc::clone(&stewards.feed);
+            loader.tell(move |batch| feed.rows(batch.rows.iter().map(|row| &row.entry)));
             background.spawn("ledger-loader", move |stop| load(loader, &stop))?;
         }
         if let Some(retention) = books.take_retention() {
@@ -98,8 +102,9 @@ impl Background {
         background.spawn("drills", move |stop| end_drills(&drills, &stop))?;
         // Built when they are first needed they would hold up a core, and every stream on it.
         background.spawn("tokenizer", |_| tollgate_dialect::warm())?;
+        let (chronicle, feed) = (Arc::clone(&stewards.chronicle), Arc::clone(&stewards.feed));
         background.spawn("housekeeping", move |stop| {
-            look_after(&stop, &metrics, &gauge, &reloader, &live, &operators)
+            look_after(&stop, &metrics, &gauge, &reloader, &live, (&operators, &chronicle, &feed))
         })?;
         Ok(background)
     }
@@ -264,7 +269,7 @@ fn look_after(
     gauge: &ConditionGauge,
     reloader: &Reloader,
     live: &Live,
-    operators: &Operators,
+    (operators, chronicle, feed): (&Operators, &Chronicle, &Feed),
 ) {
     let reservations = ReservationSeries::new();
     while goes_on(stop, LOOK_EVERY) {
@@ -279,6 +284,7 @@ fn look_after(
             }
             Err(error) => tracing::error!(%error, "an operator's state cannot be ended"),
         }
+        feed.changes(chronicle.look(&reloader.snapshot().load(), Instant::now(), wall_clock()));
         publish_states(reloader);
     }
 }

@@ -39,7 +39,11 @@ async fn a_key_opens_and_closes_at_once_and_outlives_a_crash() -> Result<()> {
     let asked = std::time::Instant::now();
     stage.gateway.admin().post(&format!("/keys/{id}/revoke"), &json!({ "reason": "leaked" })).await?;
     let reply = caller.chat(&chat("gpt-5-mini", false)).await?;
-    ensure!(reply.status == StatusCode::UNAUTHORIZED && reply.error_code() == "key_revoked", "{}", reply.status);
+    ensure!(
+        reply.status == StatusCode::UNAUTHORIZED && reply.error_code() == "key_revoked",
+        "{}",
+        reply.status
+    );
     ensure!(asked.elapsed() < AT_ONCE, "refused only after {:?}", asked.elapsed());
     stage.close().await
 }
@@ -53,8 +57,18 @@ async fn the_command_line_makes_lists_rotates_and_revokes() -> Result<()> {
         serde_json::from_slice(&output.stdout).with_context(|| text(&output.stdout))
     };
     let made = run(&[
-        "keys", "create", "--project", "search", "--name", "ci", "--expires", "90d", "--limit",
-        "requests_per_minute=1", "--budget", "5.00/month",
+        "keys",
+        "create",
+        "--project",
+        "search",
+        "--name",
+        "ci",
+        "--expires",
+        "90d",
+        "--limit",
+        "requests_per_minute=1",
+        "--budget",
+        "5.00/month",
     ])?;
     let id = made["id"].as_str().context("an id")?;
     ensure!(made["expires"].is_string() && made["budget"]["mode"] == "hard", "{made}");
@@ -68,7 +82,8 @@ async fn the_command_line_makes_lists_rotates_and_revokes() -> Result<()> {
     ensure!(over.error_code() == "key_expired", "{}", over.error_code());
     run(&["keys", "revoke", rotated["id"].as_str().context("an id")?, "--reason", "x"])?;
     let list = run(&["keys", "list", "--project", "search"])?;
-    let states: Vec<&Value> = list["items"].as_array().context("items")?.iter().map(|key| &key["state"]).collect();
+    let states: Vec<&Value> =
+        list["items"].as_array().context("items")?.iter().map(|key| &key["state"]).collect();
     ensure!(states.len() == 3 && states.contains(&&json!("revoked")), "{states:?}");
     stage.close().await
 }

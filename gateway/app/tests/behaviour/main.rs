@@ -40,4 +40,5 @@ mod shutdown;
 mod stage;
 mod sums;
 mod upstream_killed;
+mod versions;
 mod zones_in_an_outage;

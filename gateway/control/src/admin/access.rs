@@ -181,6 +181,11 @@ impl Caller {
         }
     }
 
+    /// True when the token is not narrowed to teams.
+    pub(super) fn sees_all(&self) -> bool {
+        self.teams.is_none()
+    }
+
     /// True when the token sees what belongs to the team.
     pub(super) fn sees(&self, team: &str) -> bool {
         self.teams.as_ref().is_none_or(|teams| teams.iter().any(|seen| seen.as_str() == team))

@@ -22,7 +22,7 @@ use super::{
     problem::Problem,
 };
 use crate::{
-    config::file::{Budget, Key, Limits},
+    config::file::{Budget, Key, Limits, Priority},
     keys::{self, CreateOrder, Fresh, Issued, KeyError, RevokeOrder, RotateOrder},
     reload::Running,
 };
@@ -58,9 +58,9 @@ struct View {
     revoked_by: Option<String>,
     replaces: Option<String>,
     models: Option<Vec<String>>,
-    limits: Value,
-    budget: Value,
-    priority: Value,
+    limits: Limits,
+    budget: Option<Budget>,
+    priority: Option<Priority>,
     refusal_status: Option<u16>,
 }
 
@@ -194,9 +194,9 @@ impl AdminState {
             revoked_by: key.revoked_by.clone(),
             replaces: key.replaces.clone(),
             models: key.policy.models.clone(),
-            limits: limits(&key.policy.limits),
-            budget: budget(key.policy.budget.as_ref()),
-            priority: json!(key.policy.priority),
+            limits: key.policy.limits.clone(),
+            budget: key.policy.budget.clone(),
+            priority: key.policy.priority,
             refusal_status: key.policy.refusal_status,
         }
     }
@@ -227,25 +227,9 @@ fn configured((team, project): (&str, &str), key: &Key, now: UnixMillis) -> View
         revoked_by: None,
         replaces: None,
         models: key.models.clone(),
-        limits: limits(&key.limits),
-        budget: budget(key.budget.as_ref()),
-        priority: json!(key.priority),
+        limits: key.limits.clone(),
+        budget: key.budget.clone(),
+        priority: key.priority,
         refusal_status: key.refusal_status,
     }
-}
-
-/// The limits that there are.
-fn limits(limits: &Limits) -> Value {
-    without_nulls(json!(limits))
-}
-
-fn budget(budget: Option<&Budget>) -> Value {
-    budget.map_or(Value::Null, |budget| without_nulls(json!(budget)))
-}
-
-fn without_nulls(mut value: Value) -> Value {
-    if let Some(members) = value.as_object_mut() {
-        members.retain(|_, member| !member.is_null());
-    }
-    value
 }

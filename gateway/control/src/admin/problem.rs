@@ -94,9 +94,14 @@ impl Problem {
         Self { errors, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "config_invalid", detail) }
     }
 
-    /// Known, but not built.
-    pub(super) fn unsupported(what: &str) -> Self {
-        Self::new(StatusCode::NOT_IMPLEMENTED, "unsupported_operation", what)
+    /// What the change was made from is not what there is.
+    pub(super) fn precondition_failed(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::PRECONDITION_FAILED, "precondition_failed", detail)
+    }
+
+    /// The caller has to say what the change was made from.
+    pub(super) fn precondition_required(detail: &str) -> Self {
+        Self::new(StatusCode::PRECONDITION_REQUIRED, "precondition_required", detail)
     }
 
     /// Something else is under way that this must not happen beside.

@@ -25,11 +25,11 @@ use tollgate_accounting::{
 use tollgate_domain::{Name, UnixMillis};
 use tollgate_proxy::{EdgeLimits, Live, Snapshot, Waste};
 
+pub(crate) use self::keys::Keys;
 pub use self::{
     ledger::LedgerPlace,
     settings::{ListenerSettings, Settings, restart_only},
 };
-pub(crate) use self::keys::Keys;
 pub(super) use self::{routes::version_of, upstreams::dialect as dialect_of};
 use super::{
     document::Document,
@@ -98,7 +98,15 @@ pub fn compile(
     });
     let prices = Arc::new(prices);
     let sources = upstreams.values().filter_map(|endpoint| endpoint.source.clone()).collect();
-    Ok(Compiled { snapshot, settings, prices, scopes: keys.scopes, strays: keys.strays, sources, warnings: problems })
+    Ok(Compiled {
+        snapshot,
+        settings,
+        prices,
+        scopes: keys.scopes,
+        strays: keys.strays,
+        sources,
+        warnings: problems,
+    })
 }
 
 /// All keys of a configuration and those that were made at run time.

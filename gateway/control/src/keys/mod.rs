@@ -192,13 +192,7 @@ impl Keys {
 
     /// Seals and keeps a new key. The audit tells of it first: no key is in force that nobody can account
     /// for.
-    fn make(
-        &self,
-        kept: &mut Kept,
-        mut key: Issued,
-        action: &str,
-        reason: &str,
-    ) -> Result<Fresh, KeyError> {
+    fn make(&self, kept: &mut Kept, mut key: Issued, action: &str, reason: &str) -> Result<Fresh, KeyError> {
         let secret = Secret::new(write_key(&key.id, random_byte)?);
         key.seal(&secret, self.pepper);
         let (actor, now) = (key.created_by.clone(), key.created);
@@ -296,7 +290,8 @@ fn find_project<'f>(
         (None, Some((team, project))) => (Some(team), project),
         (None, None) => (None, order.project.as_str()),
     };
-    let owners = file.teams.iter().flat_map(|owner| owner.projects.iter().map(move |project| (owner, project)));
+    let owners =
+        file.teams.iter().flat_map(|owner| owner.projects.iter().map(move |project| (owner, project)));
     let mut fitting = owners.filter(|(owner, known)| {
         known.name == project && team.is_none_or(|team| owner.name == team) && may(&owner.name)
     });

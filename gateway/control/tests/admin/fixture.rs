@@ -19,8 +19,10 @@ use tollgate_accounting::ledger::{
 use tollgate_control::{
     admin::{self, AdminState, Check},
     alerts::{Alerts, Foresight},
+    chronicle::Chronicle,
     config::{self, Document, Sources},
     drills::Drills,
+    feed::Feed,
     history::{History, Source},
     keys::Keys,
     operate::Operators,
@@ -41,6 +43,8 @@ pub(crate) struct Gateway {
     pub(crate) alerts: Arc<Alerts>,
     pub(crate) raises: Arc<Raises>,
     pub(crate) keys: Arc<Keys>,
+    pub(crate) chronicle: Arc<Chronicle>,
+    pub(crate) feed: Arc<Feed>,
     pub(crate) drills: Arc<Drills>,
     pub(crate) checks: Arc<Mutex<Vec<Check>>>,
     state: Arc<AdminState>,
@@ -51,6 +55,7 @@ pub(crate) struct Gateway {
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) content_type: String,
+    pub(crate) tag: String,
     pub(crate) text: String,
 }
 
@@ -126,6 +131,7 @@ impl Gateway {
         let seen = Arc::clone(&checks);
         let journal = Journal::open(&folder.path().join("journal"), JournalOptions::default());
         let postings = Postings::new(Arc::new(journal.expect("opened")), Arc::clone(&store) as _, |_| {});
+        let (chronicle, feed) = (Arc::<Chronicle>::default(), Arc::<Feed>::default());
         let state = Arc::new(AdminState {
             store: Arc::clone(&store) as _,
             postings: Arc::new(postings),
@@ -136,11 +142,28 @@ impl Gateway {
             foresight: Arc::new(Foresight::default()),
             raises: Arc::clone(&raises),
             keys: Arc::clone(&keys),
+            chronicle: Arc::clone(&chronicle),
+            feed: Arc::clone(&feed),
+            streams: admin::Streams::default(),
             drills: Arc::clone(&drills),
             metrics: Box::new(|| "tollgate_up 1\n".to_owned()),
             readiness: Box::new(move || seen.lock().clone()),
         });
-        Self { store, live, reloader, operators, alerts, raises, keys, drills, checks, state, folder }
+        Self {
+            store,
+            live,
+            reloader,
+            operators,
+            alerts,
+            raises,
+            keys,
+            chronicle,
+            feed,
+            drills,
+            checks,
+            state,
+            folder,
+        }
     }
 
     /// Changes the configuration file.
@@ -178,6 +201,11 @@ impl Gateway {
         fs::write(&path, text.replace(from, to)).expect("it is ours");
     }
 
+    /// What stands in the configuration file.
+    pub(crate) fn config_file(&self) -> String {
+        fs::read_to_string(self.folder.path().join("tollgate.yaml")).expect("it is ours")
+    }
+
     /// What arrives of a body.
     pub(crate) async fn body_of(&self, path: &str, who: &str) -> Result<Vec<u8>, axum::Error> {
         let token = format!("Bearer {}", secret_of(who));
@@ -190,17 +218,66 @@ impl Gateway {
 
     /// A call with the token of the holder `who`; without one when it is empty.
     pub(crate) async fn call(&self, method: &str, path: &str, who: &str, body: &str) -> Answer {
+        self.send(&[], method, path, who, body).await
+    }
+
+    async fn send(
+        &self,
+        headers: &[(&str, &str)],
+        method: &str,
+        path: &str,
+        who: &str,
+        body: &str,
+    ) -> Answer {
+        let response = self.begin(headers, method, path, who, body).await;
+        let status = response.status();
+        let content_type = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let content_type = content_type.unwrap_or_default().to_owned();
+        let tag = response.headers().get(header::ETAG).and_then(|value| value.to_str().ok());
+        let tag = tag.unwrap_or_default().to_owned();
+        let bytes = to_bytes(response.into_body(), 4 << 20).await.expect("the body arrives");
+        Answer { status, content_type, tag, text: String::from_utf8_lossy(&bytes).into_owned() }
+    }
+
+    async fn begin(
+        &self,
+        headers: &[(&str, &str)],
+        method: &str,
+        path: &str,
+        who: &str,
+        body: &str,
+    ) -> axum::response::Response {
         let mut request = Request::builder().method(method).uri(path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
         if !who.is_empty() {
             request = request.header(header::AUTHORIZATION, format!("Bearer {}", secret_of(who)));
         }
         let request = request.body(Body::from(body.to_owned())).expect("a request");
-        let response = admin::router(&self.state).oneshot(request).await.expect("a router always answers");
-        let status = response.status();
-        let content_type = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let content_type = content_type.unwrap_or_default().to_owned();
-        let bytes = to_bytes(response.into_body(), 1 << 20).await.expect("the body arrives");
-        Answer { status, content_type, text: String::from_utf8_lossy(&bytes).into_owned() }
+        admin::router(&self.state).oneshot(request).await.expect("a router always answers")
+    }
+
+    /// A call that says with `if-match` what it was made from.
+    pub(crate) async fn call_if(&self, tag: &str, method: &str, path: &str, who: &str, body: &str) -> Answer {
+        self.send(&[("if-match", tag)], method, path, who, body).await
+    }
+
+    /// The status of a call, whatever comes after it.
+    pub(crate) async fn status(&self, method: &str, path: &str, who: &str) -> u16 {
+        self.begin(&[], method, path, who, "").await.status().as_u16()
+    }
+
+    /// The body of an answer that goes on.
+    pub(crate) async fn open(&self, path: &str, who: &str) -> Body {
+        let (status, body) = self.try_open(path, who).await;
+        assert_eq!(status, 200, "{path} by {who}");
+        body
+    }
+
+    pub(crate) async fn try_open(&self, path: &str, who: &str) -> (u16, Body) {
+        let response = self.begin(&[], "GET", path, who, "").await;
+        (response.status().as_u16(), response.into_body())
     }
 
     pub(crate) async fn get(&self, path: &str, who: &str) -> Answer {
@@ -261,6 +338,9 @@ admin:
     - { name: money, role: finance, token: "${env:MONEY}" }
     - { name: eyes, role: viewer, token: "${env:EYES}" }
     - { name: retail-lead, role: finance, token: "${env:RETAIL_LEAD}", scope: { teams: [retail] } }
+    - { name: retail-ops, role: operator, token: "${env:RETAIL_OPS}", scope: { teams: [retail] } }
+    - { name: retail-eyes, role: viewer, token: "${env:RETAIL_EYES}", scope: { teams: [retail] } }
+    - { name: nobodys, role: admin, token: "${env:NOBODYS}", scope: { teams: [] } }
     - { name: retail-admin, role: admin, token: "${env:RETAIL_ADMIN}", scope: { teams: [retail] } }
 "#;
 
@@ -303,8 +383,28 @@ const PRICES: &str = r#"prices:
 "#;
 
 fn variables() -> impl Iterator<Item = (&'static str, String)> {
-    let holders = ["root", "ops", "money", "eyes", "retail-lead", "retail-admin"];
-    let names = ["ROOT", "OPS", "MONEY", "EYES", "RETAIL_LEAD", "RETAIL_ADMIN"];
+    let holders = [
+        "root",
+        "ops",
+        "money",
+        "eyes",
+        "retail-lead",
+        "retail-admin",
+        "retail-ops",
+        "retail-eyes",
+        "nobodys",
+    ];
+    let names = [
+        "ROOT",
+        "OPS",
+        "MONEY",
+        "EYES",
+        "RETAIL_LEAD",
+        "RETAIL_ADMIN",
+        "RETAIL_OPS",
+        "RETAIL_EYES",
+        "NOBODYS",
+    ];
     let keys = [("RETAIL_KEY", "key-of-retail-0123".to_owned()), ("HR_KEY", "key-of-hr-01234567".to_owned())];
     names.into_iter().zip(holders.map(secret_of)).chain(keys)
 }

@@ -71,7 +71,12 @@ async fn what_is_no_sound_key_is_refused_and_nothing_is_kept() {
         (json!({ "project": "search" }), 400, "invalid_request", "several teams"),
         (json!({ "project": "retail/search", "name": "prod" }), 409, "conflict", "rotate"),
         (json!({ "project": "retail/search", "name": "a/b" }), 400, "invalid_request", "key.name"),
-        (json!({ "project": "retail/search", "models": ["gtp"] }), 400, "invalid_request", "did you mean `gpt`"),
+        (
+            json!({ "project": "retail/search", "models": ["gtp"] }),
+            400,
+            "invalid_request",
+            "did you mean `gpt`",
+        ),
         (
             json!({ "project": "retail/search", "limits": { "tokens_per_day": 0 } }),
             400,
@@ -93,7 +98,12 @@ async fn what_is_no_sound_key_is_refused_and_nothing_is_kept() {
             "invalid_request",
             "negative",
         ),
-        (json!({ "project": "retail/search", "secret": "mine-mine-mine-mine" }), 400, "invalid_request", "secret"),
+        (
+            json!({ "project": "retail/search", "secret": "mine-mine-mine-mine" }),
+            400,
+            "invalid_request",
+            "secret",
+        ),
     ];
     for (order, status, code, part) in cases {
         let answer = gateway.call("POST", "/api/v1/keys", "root", &order.to_string()).await;
@@ -104,7 +114,11 @@ async fn what_is_no_sound_key_is_refused_and_nothing_is_kept() {
     gateway.fill_disk();
     let answer = gateway.call("POST", "/api/v1/keys", "root", r#"{"project": "hr/search"}"#).await;
     assert_eq!(answer.problem(), (503, "ledger_unavailable".into()));
-    assert_eq!(gateway.reloader.snapshot().load().keys.principals().count(), 2, "nothing opens that is not kept");
+    assert_eq!(
+        gateway.reloader.snapshot().load().keys.principals().count(),
+        2,
+        "nothing opens that is not kept"
+    );
 }
 
 #[tokio::test]
@@ -155,7 +169,10 @@ async fn a_key_follows_its_project_and_opens_nothing_without_one() {
     let gateway = Gateway::new();
     let models = json!({ "project": "hr/search", "name": "ci", "models": ["gpt"] });
     make(&gateway, "root", models).await;
-    gateway.edit_config("  - name: hr\n    projects:\n      - name: search", "  - name: people\n    renamed_from: [hr]\n    projects:\n      - name: search");
+    gateway.edit_config(
+        "  - name: hr\n    projects:\n      - name: search",
+        "  - name: people\n    renamed_from: [hr]\n    projects:\n      - name: search",
+    );
     gateway.reload();
     assert_eq!(known(&gateway, "ci"), [(false, 1, 429)]);
     assert_eq!(listed(&gateway, "root", "team=people").await.len(), 2);
@@ -224,6 +241,9 @@ async fn a_key_of_another_pepper_opens_nothing_and_is_told() {
     make(&gateway, "root", json!({ "project": "retail/search", "name": "ci" })).await;
     let other = gateway.restarted_with_pepper([8; 32]);
     assert_eq!(known(&other, "ci"), []);
-    assert_eq!(listed(&other, "root", "state=sealed_elsewhere").await, [["retail", "ci", "sealed_elsewhere"]]);
+    assert_eq!(
+        listed(&other, "root", "state=sealed_elsewhere").await,
+        [["retail", "ci", "sealed_elsewhere"]]
+    );
     assert!(other.reloader.running().strays[0].contains("pepper"));
 }

@@ -252,10 +252,7 @@ fn crowd(file: &ConfigFile, issued: &[Arc<Issued>]) -> Crowd {
         || (!issued.is_empty() && projects().any(|project| is_interactive(project.priority)));
     let mut priorities = projects()
         .flat_map(|project| project.keys.iter().map(|key| key.priority.unwrap_or(project.priority)));
-    Crowd {
-        interactive: made || priorities.any(is_interactive),
-        several: projects().nth(1).is_some(),
-    }
+    Crowd { interactive: made || priorities.any(is_interactive), several: projects().nth(1).is_some() }
 }
 
 const fn priority(given: file::Priority) -> Priority {

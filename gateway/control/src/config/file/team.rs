@@ -119,21 +119,30 @@ pub struct Key {
 #[serde(deny_unknown_fields)]
 pub struct Limits {
     /// Requests in a second.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub requests_per_second: Option<u32>,
     /// Requests in a minute.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub requests_per_minute: Option<u32>,
     /// Input and output tokens in a minute.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub tokens_per_minute: Option<u64>,
     /// Input tokens in a minute.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub input_tokens_per_minute: Option<u64>,
     /// Output tokens in a minute.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub output_tokens_per_minute: Option<u64>,
     /// Input and output tokens in a calendar day.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub tokens_per_day: Option<u64>,
     /// Input and output tokens in a calendar month.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub tokens_per_month: Option<u64>,
     /// Requests at the same time.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub concurrent_requests: Option<u32>,
     /// Share of cached input tokens that counts against token limits. Default: 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub cached_input_weight: Option<Share>,
 }
