@@ -67,7 +67,11 @@ async fn a_restart_finds_what_was_spent() -> Result<()> {
     let usage = admin.usage("team,model").await?;
     ensure!(usage["total"]["requests"] == 5, "{usage}");
     let id = rows[0]["id"].as_str().unwrap_or_default();
-    ensure!(admin.row(id).await? == rows[0], "one row is not the row of the list");
+    let mut row = admin.row(id).await?;
+    if let Some(members) = row.as_object_mut() {
+        members.remove("explanation");
+    }
+    ensure!(row == rows[0], "one row is not the row of the list");
 
     stage.gateway.kill()?;
     stage.gateway.restart()?;
