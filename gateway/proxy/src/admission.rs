@@ -110,7 +110,10 @@ impl Estimate {
         let input = codec.estimate_input(envelope.operation, &envelope.body, &envelope.head);
         let head = &envelope.head;
         let output = match envelope.operation.generates() {
-            true => plan.output_cap(envelope).saturating_mul(head.choices.max(1)),
+            true => {
+                let cap = plan.all().map(|plan| plan.output_cap(envelope)).max();
+                cap.unwrap_or_default().saturating_mul(head.choices.max(1))
+            }
             false => head.uncapped_output,
         };
         // Failover may move the call to the dearest target, and by then bytes are flowing.
@@ -120,7 +123,7 @@ impl Estimate {
 }
 
 fn prices(plan: &RoutePlan) -> impl Iterator<Item = &Arc<Price>> {
-    plan.candidates.iter().filter_map(|candidate| candidate.price.as_ref())
+    plan.all().flat_map(|plan| &plan.candidates).filter_map(|candidate| candidate.price.as_ref())
 }
 
 fn record_start(

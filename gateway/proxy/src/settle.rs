@@ -47,6 +47,8 @@ pub(crate) struct Asked {
     pub(crate) alias: ModelAlias,
     /// The model that a budget put in its place.
     pub(crate) instead: Option<ModelAlias>,
+    /// The model that it went to since it was too long for the other.
+    pub(crate) larger: Option<ModelAlias>,
     pub(crate) dialect: Dialect,
     pub(crate) operation: Operation,
     pub(crate) stream: bool,
@@ -188,6 +190,11 @@ impl Trip {
     /// The tightest limits, for the client's headers.
     pub(crate) fn headroom(&self) -> Headroom {
         self.open().reservation.headroom()
+    }
+
+    /// The answer is another model's, since the request was too long for the one that was asked for.
+    pub(crate) fn went_over_to(&mut self, larger: &ModelAlias) {
+        self.open_mut().ticket.asked.larger = Some(larger.clone());
     }
 
     /// This target is tried now. Whoever sends it the request says so: from then on it may bill.

@@ -153,6 +153,8 @@ pub struct Route {
     /// Members of a client's body that may be left out for a target whose dialect has no place for
     /// them, for example `seed`.
     pub may_drop: Box<[Box<str>]>,
+    /// Where a call goes, once, that is too long for this model's context.
+    pub fallback: Option<ModelAlias>,
     /// A failing call may be moved to another version of the model.
     pub failover_versions: bool,
     /// A level whose upstreams are near their configured concurrency gives a part of its traffic to the

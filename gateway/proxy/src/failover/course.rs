@@ -45,6 +45,8 @@ pub(super) struct Course {
     allowance: Allowance,
     tries: usize,
     worst: Option<Failure>,
+    /// It does not fit into the model's context.
+    is_too_long: bool,
 }
 
 /// What is to be done next.
@@ -83,7 +85,19 @@ impl Course {
             allowance: Allowance::default(),
             tries: 0,
             worst: None,
+            is_too_long: false,
         }
+    }
+
+    /// True when a target has found the request too long.
+    pub(super) const fn is_too_long(&self) -> bool {
+        self.is_too_long
+    }
+
+    /// The course of the same request along another plan: the same time, the same allowance.
+    pub(super) fn over(self) -> Self {
+        let Self { deadline, least, affinity, allowance, tries, .. } = self;
+        Self { allowance, tries, ..Self::new(deadline, least, affinity) }
     }
 
     pub(super) const fn deadline(&self) -> Instant {
@@ -176,6 +190,7 @@ impl Course {
         let again = (same || only) && !self.failed.contains(&place);
         self.failed.push(place);
         self.again = again.then_some(place);
+        self.is_too_long |= failure.class == Class::Said(Fault::ContextLength);
         if failure.class == Class::Said(Fault::Credential) {
             self.leave_out_all_of(plan, &target.upstream.name);
         }
@@ -247,7 +262,7 @@ mod tests {
         let candidate = |target: &Arc<_>| Candidate { target: Arc::clone(target), level: 0, price: None };
         let candidates = targets.iter().map(candidate).collect();
         let route = Arc::new(sample::route(&fleet, "chat", Balance::P2c, vec![targets.to_vec()]));
-        let plan = RoutePlan { route, candidates };
+        let plan = RoutePlan::new(&route, candidates);
         let now = Instant::now();
         let mut course = Course::new(now + Duration::from_secs(60), Duration::from_secs(1), None);
         for _ in 0..2 {

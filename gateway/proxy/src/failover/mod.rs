@@ -65,7 +65,15 @@ pub(crate) async fn dispatch(
     plan: &RoutePlan,
     envelope: &Envelope,
 ) -> Result<Answer, Rejection> {
-    Tries::new(trip, plan, envelope).run(trip).await
+    let mut tries = Tries::new(trip, plan, envelope);
+    let last_word = tries.run(trip).await;
+    let Some(larger) = plan.larger.as_deref().filter(|_| tries.course.is_too_long()) else {
+        return last_word;
+    };
+    // Where nothing can be had there, the client hears what is wrong with its request.
+    let Ok(there) = Box::pin(tries.over(larger).run(trip)).await else { return last_word };
+    trip.went_over_to(&larger.route.alias);
+    Ok(there)
 }
 
 /// One request and its attempts.
@@ -85,6 +93,11 @@ impl<'a> Tries<'a> {
         let deadline = trip.exchange().began + total;
         let course = Course::new(deadline, least, affinity(plan, trip.principal(), envelope));
         Self { plan, envelope, course }
+    }
+
+    /// The same request on its way to the model for what is too long.
+    fn over(self, larger: &'a RoutePlan) -> Self {
+        Self { plan: larger, envelope: self.envelope, course: self.course.over() }
     }
 
     async fn run(&mut self, trip: &mut Trip) -> Result<Answer, Rejection> {

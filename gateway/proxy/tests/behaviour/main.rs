@@ -19,6 +19,7 @@ mod health;
 mod heartbeats;
 mod hostile;
 mod hostile_bodies;
+mod larger;
 mod objectives;
 mod operations;
 mod operators;

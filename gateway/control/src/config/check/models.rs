@@ -17,9 +17,7 @@ impl Check<'_> {
         for (index, model) in file.models.iter().enumerate() {
             let here = models.index(index);
             self.model_name(here.field("name"), &model.name);
-            if model.fallback.is_some() {
-                self.later(here.field("fallback"), "`fallback`");
-            }
+            self.fallback(here.field("fallback"), model);
             if model.sensitivity.is_some() && model.balance != Balance::Latency {
                 self.error(here.field("sensitivity"), "only `balance: latency` has a sensitivity");
             }
@@ -32,6 +30,15 @@ impl Check<'_> {
             self.targets(&here.field("targets"), model);
         }
         self.deployments(&models);
+    }
+
+    fn fallback(&mut self, here: Path, model: &Model) {
+        let Some(fallback) = &model.fallback else { return };
+        if *fallback == model.name {
+            return self.error(here, "a model is no fallback of its own");
+        }
+        let known = self.file.models.iter().map(|model| model.name.as_str());
+        self.reference(here, "model", fallback, known);
     }
 
     fn targets(&mut self, list: &Path, model: &Model) {

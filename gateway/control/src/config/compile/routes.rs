@@ -33,6 +33,7 @@ pub(super) fn compile(file: &ConfigFile, upstreams: &Upstreams, prices: &PriceBo
             spill_on_saturation: model.spill_on_saturation,
             max_output_tokens: model.max_output_tokens,
             may_drop: model.may_drop.iter().map(|name| name.as_str().into()).collect(),
+            fallback: model.fallback.as_deref().map(Into::into),
             failover_versions: model.failover_versions,
             group: live.fleet.group(alias.name()),
             live: live.fleet.model(&alias),

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Later, Objectives};
+use super::Objectives;
 
 /// What clients ask for, and what serves it.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -44,8 +44,9 @@ pub struct Model {
     pub failover_versions: bool,
     /// What is promised to all who call it. Default: nothing.
     pub objectives: Option<Objectives>,
-    /// Model to use instead. Not available yet.
-    pub fallback: Option<Later>,
+    /// The model that a call goes to, once, when this one says that it is too long for its context; for
+    /// keys that may call that one too. Default: none. Example: `gpt-5-long`.
+    pub fallback: Option<String>,
 }
 
 /// An upstream and what it calls the model.
