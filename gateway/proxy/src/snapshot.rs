@@ -68,6 +68,8 @@ pub struct EdgeLimits {
     pub max_body: usize,
     /// Longest silence while a body is being sent; above it the answer is 408.
     pub body_idle: Duration,
+    /// After so long a body has to have come at 1 KiB a second at least, on the whole; else the answer is 408.
+    pub body_grace: Duration,
     /// Requests in flight in this process, at most [`Gate::MOST`](crate::Gate::MOST); above it the answer
     /// is 503 `overloaded`.
     pub max_in_flight: u32,
@@ -82,6 +84,7 @@ impl Default for EdgeLimits {
         Self {
             max_body: 32 << 20,
             body_idle: Duration::from_secs(15),
+            body_grace: Duration::from_secs(10),
             max_in_flight: 20_000,
             max_bytes_held: 1 << 30,
             longest_wait: Duration::from_millis(500),

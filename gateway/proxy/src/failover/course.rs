@@ -30,6 +30,9 @@ pub(super) type LastWord = Result<Passed, Rejection>;
 /// The memory of one request's attempts. The plan that it is asked with is always the same one.
 pub(super) struct Course {
     deadline: Instant,
+    /// When the client gives up, if it says so: no attempt begins for nobody, and one under way may end,
+    /// since its bill is exact then.
+    waited_for: Instant,
     /// With less time left than this, another attempt would only be cut off.
     least: Duration,
     /// What this conversation's requests have in common, where the route goes by it.
@@ -76,6 +79,7 @@ impl Course {
     pub(super) fn new(deadline: Instant, least: Duration, affinity: Option<u64>) -> Self {
         Self {
             deadline,
+            waited_for: deadline,
             least,
             affinity,
             failed: SmallVec::new(),
@@ -89,6 +93,11 @@ impl Course {
         }
     }
 
+    /// The client gives up then.
+    pub(super) fn is_waited_for_until(&mut self, at: Instant) {
+        self.waited_for = at.min(self.deadline);
+    }
+
     /// True when a target has found the request too long.
     pub(super) const fn is_too_long(&self) -> bool {
         self.is_too_long
@@ -96,8 +105,8 @@ impl Course {
 
     /// The course of the same request along another plan: the same time, the same allowance.
     pub(super) fn over(self) -> Self {
-        let Self { deadline, least, affinity, allowance, tries, .. } = self;
-        Self { allowance, tries, ..Self::new(deadline, least, affinity) }
+        let Self { deadline, waited_for, least, affinity, allowance, tries, .. } = self;
+        Self { waited_for, allowance, tries, ..Self::new(deadline, least, affinity) }
     }
 
     pub(super) const fn deadline(&self) -> Instant {
@@ -156,7 +165,7 @@ impl Course {
         self.has_waited = true;
         // It has not been asked yet.
         self.failed.retain(|failed| *failed != place);
-        self.deadline.saturating_duration_since(now).saturating_sub(self.least)
+        self.waited_for.saturating_duration_since(now).saturating_sub(self.least)
     }
 
     /// An attempt begins. Gives its number.
@@ -197,7 +206,7 @@ impl Course {
         if self.worst.as_ref().is_none_or(|worst| failure.rank() >= worst.rank()) {
             self.worst = Some(failure);
         }
-        let has_time = self.deadline.saturating_duration_since(now) >= self.least;
+        let has_time = self.waited_for.saturating_duration_since(now) >= self.least;
         let goes_on = grant.goes_on() && self.tries < MOST_TRIES && has_time;
         (grant, (!goes_on).then(|| self.last_word(plan, now)))
     }
@@ -254,6 +263,25 @@ mod tests {
         route::Candidate,
         snapshot::{Balance, sample},
     };
+
+    #[test]
+    fn no_attempt_begins_for_a_client_that_will_be_gone() {
+        let fleet = Fleet::default();
+        let targets = ["a", "b"].map(|name| Arc::new(sample::target(&fleet, name, 1, None)));
+        let candidate = |target: &Arc<_>| Candidate { target: Arc::clone(target), level: 0, price: None };
+        let route = Arc::new(sample::route(&fleet, "chat", Balance::P2c, vec![targets.to_vec()]));
+        let plan = RoutePlan::new(&route, targets.iter().map(candidate).collect());
+        let (now, second) = (Instant::now(), Duration::from_secs(1));
+        for (waits, failed_after, goes_on) in
+            [(30, 28, true), (30, 29, true), (30, 30, false), (90, 59, true)]
+        {
+            let mut course = Course::new(now + second * 60, second, None);
+            course.is_waited_for_until(now + second * waits);
+            let failed = Failed { failure: Failure::of(Class::Reset), ejected: false };
+            let (_, end) = course.take_in(&plan, 0, failed, now + second * failed_after);
+            assert_eq!(end.is_none(), goes_on, "{waits} s, {failed_after} s");
+        }
+    }
 
     #[test]
     fn a_place_that_failed_twice_is_one_place() {

@@ -90,8 +90,11 @@ impl<'a> Tries<'a> {
             true => (timeouts.stream_total, LEAST_STREAM),
             false => (timeouts.total, LEAST_PLAIN),
         };
-        let deadline = trip.exchange().began + total;
-        let course = Course::new(deadline, least, affinity(plan, trip.principal(), envelope));
+        let began = trip.exchange().began;
+        let mut course = Course::new(began + total, least, affinity(plan, trip.principal(), envelope));
+        if let Some(patience) = envelope.patience() {
+            course.is_waited_for_until(began + patience);
+        }
         Self { plan, envelope, course }
     }
 
