@@ -54,11 +54,12 @@ fn drilled(ground: &Ground, fault: &str) -> Result<(Calls, Duration, Duration)> 
         json!({ "region": "first", "fault": fault, "all": true, "for": "1m", "reason": "the load test" });
     let struck = Instant::now();
     let begun = stage.post("/api/v1/drills", &order)?;
-    let id = begun["id"].as_str().context("a drill has an id")?;
+    let id = begun["content"]["id"].as_str().context("a drill has an id")?;
     interrupt::pause_until(struck + LASTS)?;
     let report = stage.post(&format!("/api/v1/drills/{id}/stop"), &json!({ "reason": "seen enough" }))?;
     let calls = load.finish()?;
-    let told = report["measured"]["recovery_ms"].as_u64().context("the report tells of a recovery")?;
+    let told =
+        report["content"]["measured"]["recovery_ms"].as_u64().context("the report tells of a recovery")?;
     let healthy = calls.due(began + WARM_UP, struck).p99();
     let seen = calls.recovery(struck, healthy).context("the load has seen a recovery")?;
     Ok((calls, Duration::from_millis(told), seen))
