@@ -18,7 +18,7 @@ use std::{
 use tollgate_accounting::{ledger::Identity, ledger::Place, price::PriceLine, quota::Scope};
 use tollgate_dialect::{Apis, Dialect};
 use tollgate_domain::{
-    ModelAlias, ModelVersion, Name, RegionName, UnixMillis, UpstreamModel, UpstreamName, ZoneName,
+    ModelAlias, ModelVersion, Money, Name, RegionName, UnixMillis, UpstreamModel, UpstreamName, ZoneName,
 };
 
 use crate::{
@@ -156,6 +156,8 @@ pub struct Route {
     /// Members of a client's body that may be left out for a target whose dialect has no place for
     /// them, for example `seed`.
     pub may_drop: Box<[Box<str>]>,
+    /// When a stream gets a second copy elsewhere, if ever.
+    pub hedge: Option<Hedge>,
     /// Where a call goes, once, that is too long for this model's context.
     pub fallback: Option<ModelAlias>,
     /// A failing call may be moved to another version of the model.
@@ -167,6 +169,15 @@ pub struct Route {
     pub group: Arc<Group>,
     /// The operator's word on the alias.
     pub live: Arc<ModelLive>,
+}
+
+/// When a stream that nobody begins to answer is asked for a second time.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Hedge {
+    /// Only calls that cost no more than this in the worst case.
+    pub max_cost: Money,
+    /// Not before this, however fast answers usually begin.
+    pub after: Duration,
 }
 
 impl Route {

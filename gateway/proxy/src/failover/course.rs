@@ -63,6 +63,7 @@ pub(super) enum Next {
 
 /// An attempt without an answer.
 pub(super) struct Failed {
+    pub(super) place: usize,
     pub(super) failure: Failure,
     /// Its target is out of use by it, or by others that fell with it.
     pub(super) ejected: bool,
@@ -70,8 +71,8 @@ pub(super) struct Failed {
 
 impl Failed {
     /// Nothing was sent: there was no slot, or another request was faster at a half-open target.
-    pub(super) fn at_the_door(failure: Failure) -> Self {
-        Self { failure, ejected: false }
+    pub(super) fn at_the_door(place: usize, failure: Failure) -> Self {
+        Self { place, failure, ejected: false }
     }
 }
 
@@ -174,12 +175,20 @@ impl Course {
         u16::try_from(self.tries).unwrap_or(u16::MAX)
     }
 
+    pub(super) const fn affinity(&self) -> Option<u64> {
+        self.affinity
+    }
+
+    /// True while the first attempt is under way.
+    pub(super) const fn is_first(&self) -> bool {
+        self.tries == 1
+    }
+
     /// Takes a failure in: how the retry that follows was granted, and the last word where none does.
     pub(super) fn take_in(
         &mut self,
         plan: &RoutePlan,
-        place: usize,
-        Failed { failure, ejected }: Failed,
+        Failed { place, failure, ejected }: Failed,
         now: Instant,
     ) -> (Grant, Option<LastWord>) {
         let target = &plan.candidates[place].target;
@@ -197,18 +206,23 @@ impl Course {
         let same = matches!(failure.class, Class::Unprocessed) || retry == Retry::SameTarget;
         let only = plan.candidates.len() == 1 && matches!(failure.class, Class::Connect(_));
         let again = (same || only) && !self.failed.contains(&place);
-        self.failed.push(place);
         self.again = again.then_some(place);
+        self.takes_note(plan, place, failure);
+        let has_time = self.waited_for.saturating_duration_since(now) >= self.least;
+        let goes_on = grant.goes_on() && self.tries < MOST_TRIES && has_time;
+        (grant, (!goes_on).then(|| self.last_word(plan, now)))
+    }
+
+    /// A place has failed, whatever follows.
+    pub(super) fn takes_note(&mut self, plan: &RoutePlan, place: usize, failure: Failure) {
+        self.failed.push(place);
         self.is_too_long |= failure.class == Class::Said(Fault::ContextLength);
         if failure.class == Class::Said(Fault::Credential) {
-            self.leave_out_all_of(plan, &target.upstream.name);
+            self.leave_out_all_of(plan, &plan.candidates[place].target.upstream.name);
         }
         if self.worst.as_ref().is_none_or(|worst| failure.rank() >= worst.rank()) {
             self.worst = Some(failure);
         }
-        let has_time = self.waited_for.saturating_duration_since(now) >= self.least;
-        let goes_on = grant.goes_on() && self.tries < MOST_TRIES && has_time;
-        (grant, (!goes_on).then(|| self.last_word(plan, now)))
     }
 
     /// True when a place is not the last one that is left.
@@ -277,8 +291,8 @@ mod tests {
         {
             let mut course = Course::new(now + second * 60, second, None);
             course.is_waited_for_until(now + second * waits);
-            let failed = Failed { failure: Failure::of(Class::Reset), ejected: false };
-            let (_, end) = course.take_in(&plan, 0, failed, now + second * failed_after);
+            let failed = Failed { place: 0, failure: Failure::of(Class::Reset), ejected: false };
+            let (_, end) = course.take_in(&plan, failed, now + second * failed_after);
             assert_eq!(end.is_none(), goes_on, "{waits} s, {failed_after} s");
         }
     }
@@ -294,8 +308,8 @@ mod tests {
         let now = Instant::now();
         let mut course = Course::new(now + Duration::from_secs(60), Duration::from_secs(1), None);
         for _ in 0..2 {
-            let failed = Failed { failure: Failure::of(Class::Unprocessed), ejected: false };
-            let (_, end) = course.take_in(&plan, 0, failed, now);
+            let failed = Failed { place: 0, failure: Failure::of(Class::Unprocessed), ejected: false };
+            let (_, end) = course.take_in(&plan, failed, now);
             assert!(end.is_none(), "two others are left");
         }
         assert!(course.has_elsewhere(&plan, 1), "the third");

@@ -14,12 +14,12 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 use tollgate_accounting::price::Price;
-use tollgate_domain::{ModelAlias, UnixMillis};
+use tollgate_domain::{ModelAlias, Money, UnixMillis};
 
 use crate::{
     intake::Envelope,
     rejection::Rejection,
-    snapshot::{Principal, Route, Routes, Target},
+    snapshot::{Hedge, Principal, Route, Routes, Target},
     translate,
 };
 
@@ -76,6 +76,14 @@ impl RoutePlan {
             Some(asked) => of_model.map_or(asked.value, |most| asked.value.min(most)),
             None => of_model.map_or(DEFAULT_OUTPUT_CAP, |most| most.min(DEFAULT_OUTPUT_CAP)),
         }
+    }
+
+    /// True when the call may have a second copy, which costs no more than `worst_case` once more.
+    pub(crate) fn may_hedge(&self, envelope: &Envelope, worst_case: Option<Money>) -> bool {
+        let is_cheap = |hedge: &Hedge| worst_case.is_some_and(|cost| cost <= hedge.max_cost);
+        // What a provider keeps would be kept twice.
+        let is_alone = envelope.head.stores || envelope.pin.is_some() || self.candidates.len() < 2;
+        self.route.hedge.as_ref().is_some_and(is_cheap) && envelope.head.stream && !is_alone
     }
 
     /// True where one of its targets stands in for another in a drill.

@@ -17,6 +17,7 @@ mod failover;
 mod gemini;
 mod health;
 mod heartbeats;
+mod hedges;
 mod hostile;
 mod hostile_bodies;
 mod larger;

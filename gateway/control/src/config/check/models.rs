@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use tollgate_domain::Money;
+
 use crate::config::{
     file::{Balance, Model},
     problem::Path,
@@ -18,6 +20,11 @@ impl Check<'_> {
             let here = models.index(index);
             self.model_name(here.field("name"), &model.name);
             self.fallback(here.field("fallback"), model);
+            if let Some(hedge) = &model.hedge
+                && hedge.max_cost <= Money::ZERO
+            {
+                self.error(here.field("hedge").field("max_cost"), "must be more than zero");
+            }
             if model.sensitivity.is_some() && model.balance != Balance::Latency {
                 self.error(here.field("sensitivity"), "only `balance: latency` has a sensitivity");
             }
