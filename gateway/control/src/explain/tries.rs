@@ -21,6 +21,7 @@ const OUTCOMES: &[(&str, &str)] = &[
     ("error_event", "it sent an error in the middle of the answer"),
     ("deadline", "the time for the whole request was over"),
     ("cut", "an operator's deadline for requests in flight had come"),
+    ("outrun", "another copy of the request was answered first"),
     ("cancelled", "the client left"),
     ("request", "it refused the request for a fault of its own"),
     ("context_length", "the input is longer than the model takes"),
@@ -81,7 +82,11 @@ mod tests {
         let mut words: Vec<&str> =
             body.split("=> \"").skip(1).filter_map(|rest| Some(rest.split_once('"')?.0)).collect();
         assert!(words.len() > 20, "the words are not found: {words:?}");
-        words.extend(["ok", "cut", "cancelled", "error_event", "truncated", "stalled"]);
+        let source = fs::read_to_string(folder.join("failover/visit.rs")).expect("the source");
+        words.extend(
+            source.split("self.outcome = \"").skip(1).filter_map(|rest| Some(rest.split_once('"')?.0)),
+        );
+        words.extend(["cancelled", "truncated", "stalled"]);
         for word in words {
             assert!(meaning(word).is_some(), "{word} has no meaning");
         }

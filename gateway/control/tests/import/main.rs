@@ -119,6 +119,11 @@ fn routing_becomes_levels_and_weights() {
     assert!(
         told(&imported, Outcome::NotMapped, "router_settings.fallbacks[1].ghost").contains("no such model")
     );
+    assert_eq!(model(&file, "fast").fallback.as_deref(), Some("careful"));
+    assert!(
+        told(&imported, Outcome::Changed, "router_settings.context_window_fallbacks[0].fast")
+            .contains("careful")
+    );
     assert!(told(&imported, Outcome::NotMapped, "router_settings.redis_host").contains("PostgreSQL"));
 }
 

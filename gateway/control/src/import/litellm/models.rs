@@ -86,6 +86,8 @@ struct Model {
     targets: Vec<Target>,
     balance: Option<&'static str>,
     max_output_tokens: Option<u64>,
+    /// Where what is too long for it goes.
+    fallback: Option<String>,
 }
 
 #[derive(Clone)]
@@ -265,8 +267,13 @@ impl Models {
         let model = match self.models.iter_mut().position(|known| known.name == name) {
             Some(at) => &mut self.models[at],
             None => {
-                let model =
-                    Model { name: name.to_owned(), targets: Vec::new(), balance: None, max_output_tokens };
+                let model = Model {
+                    name: name.to_owned(),
+                    targets: Vec::new(),
+                    balance: None,
+                    max_output_tokens,
+                    fallback: None,
+                };
                 self.models.push(model);
                 self.models.last_mut().expect("it was just added")
             }
@@ -349,6 +356,9 @@ impl Models {
             }
             if let Some(most) = model.max_output_tokens {
                 line(out, 2, format!("max_output_tokens: {most}"));
+            }
+            if let Some(larger) = &model.fallback {
+                line(out, 2, format!("fallback: {}", literal(larger)));
             }
             line(out, 2, "targets:");
             for target in &model.targets {

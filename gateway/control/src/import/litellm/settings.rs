@@ -22,7 +22,6 @@ const SETTINGS: &[(&str, &str)] = &[
     ("max_internal_user_budget", "budgets are of teams, projects and keys"),
     ("default_team_settings", "each team says its own"),
     ("default_fallbacks", "give each model its own targets of lower priority"),
-    ("context_window_fallbacks", "an input that is too long is the caller's answer: name the larger model"),
     ("content_policy_fallbacks", "a content filter's answer is the caller's"),
     ("guardrails", "there are none"),
     ("json_logs", "logs are JSON where they are no terminal's"),
@@ -78,6 +77,7 @@ pub(super) fn read(root: &Group<'_>, secrets: &mut Secrets, notes: &mut Notes) -
     if let Some(settings) = root.group("litellm_settings") {
         // Read with the router.
         settings.field("fallbacks");
+        settings.field("context_window_fallbacks");
         settings.tell_rest(SETTINGS, notes);
     }
     if let Some(variables) = root.group("environment_variables") {

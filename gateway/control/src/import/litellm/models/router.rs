@@ -23,7 +23,6 @@ const ROUTER: &[(&str, &str)] = &[
     ("redis_url", "each process holds its limits whole; replicas share a PostgreSQL ledger"),
     ("cache_responses", "answers are not cached"),
     ("enable_pre_call_checks", "requests are checked against limits and budgets before every call"),
-    ("context_window_fallbacks", "an input that is too long is the caller's answer: name the larger model"),
     ("content_policy_fallbacks", "a content filter's answer is the caller's"),
     ("retry_policy", "the gateway tries other targets by its own rules"),
     ("allowed_fails_policy", "a target that fails is left alone by its breaker"),
@@ -36,9 +35,11 @@ impl Models {
         let settings = root.group("litellm_settings");
         if let Some(settings) = &settings {
             self.fall_back(settings, notes);
+            self.larger(settings, notes);
         }
         let Some(router) = root.group("router_settings") else { return };
         self.fall_back(&router, notes);
+        self.larger(&router, notes);
         if let Some(aliases) = router.group("model_group_alias") {
             for (alias, node) in aliases.entries() {
                 let named = text(node).or_else(|| Group::new(node, aliases.path(alias)).text("model"));
@@ -82,6 +83,28 @@ impl Models {
         }
         if let Some(why) = why {
             notes.add(node, what, Outcome::Changed, why);
+        }
+    }
+
+    /// `context_window_fallbacks: [{ a: [b] }]`: what is too long for a goes to b, once.
+    fn larger(&mut self, group: &Group<'_>, notes: &mut Notes) {
+        for pairs in group.items("context_window_fallbacks") {
+            for (name, node) in pairs.entries() {
+                let what = pairs.path(name);
+                let others = pairs.texts(name);
+                let larger =
+                    others.iter().find(|other| *other != name && self.find(other).is_some()).cloned();
+                let model = self.models.iter_mut().find(|model| model.name == name);
+                let (Some(model), Some(larger)) = (model, larger) else {
+                    notes.add(node, &what, Outcome::NotMapped, "there is no such model");
+                    continue;
+                };
+                if others.len() > 1 {
+                    let why = format!("a call that is too long goes to one other model, {larger}");
+                    notes.add(node, &what, Outcome::Changed, why);
+                }
+                model.fallback = Some(larger);
+            }
         }
     }
 
