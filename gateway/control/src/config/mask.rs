@@ -32,6 +32,8 @@ const SECRET_FIELDS: [&str; 10] = [
 const SECRET_HEADERS: [&str; 6] = ["auth", "key", "token", "secret", "cookie", "password"];
 /// How a mark begins.
 const MARK: &str = "${kept:";
+/// What stands for one while it is looked at.
+const PLAIN_MARK: &str = "the-mark-of-a-secret-";
 /// From this length on, a secret is hidden wherever it stands in the file, comments included.
 const TELLING: usize = 8;
 
@@ -136,10 +138,21 @@ fn literals(part: &Part) -> Option<Vec<Literal>> {
 
 /// True when every mark of a text stands where a secret belongs.
 fn marks_stand_for_secrets(text: &str) -> bool {
-    let Ok(tree) = Node::parse(&Arc::from("a text"), text) else { return false };
+    // The braces of a mark mean something where its secret stood without quotes.
+    let mut plain = String::with_capacity(text.len());
+    for (index, part) in text.split(MARK).enumerate() {
+        if index > 0 {
+            plain.push_str(PLAIN_MARK);
+        }
+        match part.split_once('}').filter(|_| index > 0) {
+            Some((digest, rest)) => plain.extend([digest, rest]),
+            None => plain.push_str(part),
+        }
+    }
+    let Ok(tree) = Node::parse(&Arc::from("a text"), &plain) else { return false };
     let mut all = true;
     visit(&tree, Place::Open, &mut |_, text, place| {
-        all &= matches!(place, Place::Secret) || !text.contains(MARK);
+        all &= matches!(place, Place::Secret) || !text.contains(PLAIN_MARK);
     });
     all
 }
@@ -271,6 +284,8 @@ teams:
         let parts = [part("token: a-secret-of-the-file\n")];
         let mark = masks.hide(&parts).remove(0).text.replace("token: ", "").trim().to_owned();
         assert_eq!(masks.put_back(&format!("token: {mark}\n"), &parts), "token: a-secret-of-the-file\n");
+        let flow = format!("keys: [{{ name: x, secret: {mark} }}]\n");
+        assert!(masks.put_back(&flow, &parts).contains("secret: a-secret-of-the-file }]"));
         for text in
             [format!("token: {mark}\nregion: {mark}\n"), format!("\"{mark}\": 1\n"), format!("[ {mark}")]
         {
