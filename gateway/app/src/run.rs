@@ -27,9 +27,12 @@ use anyhow::Context;
 use arc_swap::ArcSwap;
 use tollgate_control::{
     alerts::{Alerts, Foresight},
+    chronicle::Chronicle,
     config::{self, Document, Errors, Settings, Sources},
     drills::Drills,
+    feed::Feed,
     history::History,
+    keys::Keys,
     operate::Operators,
     raises::Raises,
     reload::{ChangeError, Outcome, Reloader, Watch},
@@ -116,8 +119,11 @@ impl Gateway {
         let mut books = Books::open(&settings, &live)?;
         let tls: ListenerTlsSlot = Arc::default();
         let reloader = start_reloader(document, &live, &books, &tls, &settings)?;
+        let keys = Keys::new(books.store(), Arc::clone(&reloader), books.pepper());
+        // Before limits are restored: those of run-time keys are among them.
+        keys.follow().context("run-time keys")?;
         books.restore(&live.quotas, &reloader.running().scopes, &settings)?;
-        let stewards = Stewards::take_up(&books, &live, &reloader, &settings)?;
+        let stewards = Stewards::take_up(&books, &live, &reloader, keys, &settings)?;
         let stopping = Arc::new(AtomicBool::new(false));
         let access = open_access_log(&settings)?;
         let shared = share(&reloader, &live, &books, &stopping, &settings);
@@ -206,6 +212,9 @@ struct Stewards {
     operators: Arc<Operators>,
     drills: Arc<Drills>,
     raises: Arc<Raises>,
+    keys: Arc<Keys>,
+    chronicle: Arc<Chronicle>,
+    feed: Arc<Feed>,
     alerts: Arc<Alerts>,
     foresight: Arc<Foresight>,
 }
@@ -216,6 +225,7 @@ impl Stewards {
         books: &Books,
         live: &Arc<Live>,
         reloader: &Arc<Reloader>,
+        keys: Keys,
         settings: &Settings,
     ) -> anyhow::Result<Self> {
         let operators = Arc::new(Operators::new(books.store(), Arc::clone(live)));
@@ -231,7 +241,9 @@ impl Stewards {
         raises.follow(wall_clock()).context("raised budgets")?;
         let (organization, instance) = (settings.organization.clone(), settings.instance.clone());
         let alerts = Alerts::open(books.store(), organization, instance).context("alerts")?;
-        Ok(Self { operators, drills, raises, alerts: Arc::new(alerts), foresight: Arc::default() })
+        let (keys, alerts) = (Arc::new(keys), Arc::new(alerts));
+        let (chronicle, feed, foresight) = (Arc::default(), Arc::default(), Arc::default());
+        Ok(Self { operators, drills, raises, keys, chronicle, feed, alerts, foresight })
     }
 }
 
@@ -241,7 +253,7 @@ type ListenerTlsSlot = Arc<std::sync::OnceLock<ListenerTls>>;
 /// Settings that are needed before the first configuration can be compiled for good.
 pub(crate) fn first_look(document: &Document) -> anyhow::Result<Settings> {
     let nothing = Live::new(config::quotas(document));
-    let compiled = config::compile(document, 0, [0; 32], &nothing).map_err(ChangeError::Refused)?;
+    let compiled = config::compile(document, 0, [0; 32], &[], &nothing).map_err(ChangeError::Refused)?;
     Ok(compiled.settings)
 }
 

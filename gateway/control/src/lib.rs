@@ -1,13 +1,18 @@
-//! Configuration, reload, credentials that end, operators' states, drills, alerts, raised budgets, the admin API.
+//! Configuration, reload, credentials that end, operators' states, run-time keys, drills, alerts, raised budgets, the admin API.
 
 pub mod admin;
 pub mod alerts;
 pub mod capacity;
+pub mod chronicle;
 pub mod codes;
 pub mod config;
 pub mod credentials;
 pub mod drills;
+pub mod explain;
+pub mod feed;
 pub mod history;
+pub mod import;
+pub mod keys;
 pub mod operate;
 pub mod probes;
 pub mod raises;

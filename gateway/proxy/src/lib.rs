@@ -25,6 +25,7 @@ mod relay;
 
 mod findings;
 mod limits;
+mod me;
 mod objectives;
 mod overload;
 mod rejection;

@@ -134,7 +134,7 @@ impl Principal {
 pub type ByName<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
 
 /// Routes by alias, and aliases by the deployment names that Azure clients put into the path.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Routes {
     /// Every alias with its route.
     pub by_alias: ByName<ModelAlias, Arc<Route>>,
@@ -421,6 +421,21 @@ impl Snapshot {
             upstreams: Vec::new(),
             edge: EdgeLimits::default(),
             waste: Waste::default(),
+        }
+    }
+
+    /// The same configuration with other keys.
+    #[must_use]
+    pub fn with_keys(&self, keys: KeyRing) -> Self {
+        Self {
+            version: self.version,
+            currency: self.currency.clone(),
+            keys,
+            routes: self.routes.clone(),
+            regions: self.regions.clone(),
+            upstreams: self.upstreams.clone(),
+            edge: self.edge,
+            waste: self.waste,
         }
     }
 

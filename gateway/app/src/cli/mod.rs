@@ -13,6 +13,8 @@ mod export;
 mod failover;
 mod fleet;
 mod health;
+mod import;
+mod keys;
 mod local;
 mod output;
 mod preview;
@@ -72,7 +74,7 @@ enum Command {
     Failover(failover::FailoverArgs),
     /// Let the requests of a region that was failed over come back.
     Failback(failover::FailbackArgs),
-    /// Show the running configuration and its versions, or reload it.
+    /// Show the running configuration, its versions and what differs; reload it or return to a version.
     Config(config::ConfigArgs),
     /// Explain an error code or a request.
     Explain(explain::ExplainArgs),
@@ -85,8 +87,8 @@ enum Command {
         /// The shell.
         shell: clap_complete::Shell,
     },
-    /// Create, list, revoke and rotate keys (not available yet).
-    Keys(Later),
+    /// Create, list, revoke and rotate keys.
+    Keys(keys::KeysArgs),
     /// Back up configuration, history and ledger (not available yet).
     Backup(Later),
     /// Restore a backup (not available yet).
@@ -97,6 +99,8 @@ enum Command {
     Prices(prices::PricesArgs),
     /// Close a month: final rows, and a sealed statement for each team.
     Close(close::CloseArgs),
+    /// Turn the configuration of another gateway into ours.
+    Import(import::ImportArgs),
     /// Compare the ledger with a provider's invoice.
     Reconcile(reconcile::ReconcileArgs),
 }
@@ -163,6 +167,7 @@ fn execute(command: Command) -> anyhow::Result<ExitCode> {
         Command::Demo(args) => return Ok(demo::demo(args)),
         Command::Check(config) => return local::check(&config.path()),
         Command::Verify(args) => return verify::verify(&args),
+        Command::Config(args) => return config::config(&args),
         Command::Health(args) => return health::health(&args),
         Command::Prices(args) => return prices::prices(args),
         Command::Close(args) => return close::close(&args),
@@ -180,10 +185,10 @@ fn execute(command: Command) -> anyhow::Result<ExitCode> {
         Command::Models(args) => fleet::fleet(Kind::Model, &args)?,
         Command::Failover(args) => failover::failover(&args)?,
         Command::Failback(args) => failover::failback(&args)?,
-        Command::Config(args) => config::config(&args)?,
+        Command::Import(args) => import::import(&args)?,
+        Command::Keys(args) => keys::keys(&args)?,
         Command::Drill(args) => drill::drill(args)?,
         Command::Explain(args) => explain::explain(&args)?,
-        Command::Keys(later) => return Err(later.refusal("keys")),
         Command::Backup(later) => return Err(later.refusal("backup")),
         Command::Restore(later) => return Err(later.refusal("restore")),
     }
@@ -259,13 +264,18 @@ mod tests {
             "models list",
             "models drain gpt --reason storm",
             "upstreams force aoai --for 10m",
-            "keys create --project p --name n",
-            "keys list",
+            "keys create --project p --name n --expires 90d --model gpt --limit requests_per_minute=60 --budget 5/month",
+            "import litellm config.yaml --teams t.json --keys k.json --out o.yaml --prices-out p.yaml --report r.json",
+            "keys list --team retail -o json",
+            "keys rotate k --overlap 7d --reason x",
+            "keys revoke k --reason leaked",
             "config show",
             "config history -o json",
             "config reload",
             "config diff",
-            "config rollback 4",
+            "config diff 3 4",
+            "config diff next.yaml -o json",
+            "config rollback 4 --reason x",
             "backup --out f",
             "restore f --dir d",
             "drill start --region eu --fault down --projects a,b --percent 50 --for 2m --reason x",
@@ -310,6 +320,7 @@ mod tests {
                 ErrorKind::ArgumentConflict,
             ),
             ("tollgate drill report", ErrorKind::MissingRequiredArgument),
+            ("tollgate config rollback last", ErrorKind::ValueValidation),
             ("tollgate usage -o xml", ErrorKind::InvalidValue),
             ("tollgate usage --token abc", ErrorKind::UnknownArgument),
             ("tollgate export pdf --from -1d --to now", ErrorKind::InvalidValue),
@@ -330,9 +341,8 @@ mod tests {
     #[test]
     fn what_is_not_built_says_so_whatever_its_flags() {
         let cases = [
-            ("tollgate keys create --project p", "not available yet: tollgate keys create"),
             ("tollgate backup --out f", "not available yet: tollgate backup"),
-            ("tollgate config rollback 3", "not available yet: tollgate config rollback"),
+            ("tollgate restore f --dir d", "not available yet: tollgate restore"),
         ];
         for (line, message) in cases {
             let error = execute(parse(line).expect(line)).expect_err(line);

@@ -69,6 +69,10 @@ impl AdminListeners {
             alerts: Arc::clone(&stewards.alerts),
             foresight: Arc::clone(&stewards.foresight),
             raises: Arc::clone(&stewards.raises),
+            keys: Arc::clone(&stewards.keys),
+            chronicle: Arc::clone(&stewards.chronicle),
+            feed: Arc::clone(&stewards.feed),
+            streams: admin::Streams::default(),
             metrics: Box::new(move || metrics.render()),
             readiness: readiness(books, live, stopping),
         });

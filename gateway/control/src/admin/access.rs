@@ -69,7 +69,15 @@ pub(super) enum Permission {
 impl Permission {
     /// Whether a token that is narrowed to teams may have it: only where the answer can be narrowed.
     const fn can_be_narrowed(self) -> bool {
-        matches!(self, Self::ReadDocument | Self::ReadSpend | Self::Export | Self::ReadStatements)
+        matches!(
+            self,
+            Self::ReadDocument
+                | Self::ReadSpend
+                | Self::Export
+                | Self::ReadStatements
+                | Self::ReadKeys
+                | Self::ManageKeys
+        )
     }
 }
 
@@ -171,6 +179,11 @@ impl Caller {
             (Some(teams), Some(team)) if teams.contains(&team) => Ok(vec![team]),
             (Some(_), _) => Err(Problem::forbidden("this token does not see that team")),
         }
+    }
+
+    /// True when the token is not narrowed to teams.
+    pub(super) fn sees_all(&self) -> bool {
+        self.teams.is_none()
     }
 
     /// True when the token sees what belongs to the team.

@@ -18,9 +18,10 @@ use tollgate_accounting::quota::ScopeKind;
 use super::{
     AdminState,
     access::{self, Access, Caller, Permission},
-    alerts, allocation, audit, budgets, close, config, drills, export, fleet, health, objectives, openapi,
+    alerts, allocation, audit, budgets, changes, close, config, drills, explain, export, fleet, health, keys,
+    objectives, openapi, overview,
     problem::Problem,
-    reconcile, requests, rerate, usage,
+    reconcile, requests, rerate, stream, usage,
 };
 use crate::operate::{Action, Kind};
 
@@ -40,7 +41,7 @@ pub(super) fn admin_rules() -> Vec<Rule> {
     rules.extend(Kind::ALL.into_iter().flat_map(fleet_rules));
     rules.extend(config_rules());
     rules.extend(drill_rules());
-    rules.extend(later_rules());
+    rules.extend(key_rules());
     rules
 }
 
@@ -52,6 +53,9 @@ pub(super) fn status_rules() -> Vec<Rule> {
 fn spend_rules() -> Vec<Rule> {
     vec![
         get("/usage", Permission::ReadSpend, usage::usage),
+        get("/overview", Permission::ReadSpend, overview::overview),
+        get("/stream", Permission::ReadSpend, stream::stream),
+        get("/changes", Permission::ReadAudit, changes::list),
         get("/requests", Permission::ReadSpend, requests::list),
         get("/requests/{id}", Permission::ReadSpend, requests::one),
         get("/budgets", Permission::ReadSpend, budgets::list),
@@ -120,10 +124,15 @@ fn fleet_rules(kind: Kind) -> Vec<Rule> {
 fn config_rules() -> Vec<Rule> {
     vec![
         get("/config", Permission::ReadConfig, config::show),
+        put("/config", Permission::ChangeConfig, config::put),
         get("/config/history", Permission::ReadConfig, config::history),
+        get("/config/diff", Permission::ChangeConfig, config::between),
+        post("/config/rollback", Permission::ChangeConfig, config::rollback),
         post("/config/reload", Permission::Reload, config::reload),
         post("/config/validate", Permission::Reload, config::validate),
         get("/objectives", Permission::ReadFleet, objectives::list),
+        get("/explain", Permission::ReadDocument, explain::list),
+        get("/explain/{code}", Permission::ReadDocument, explain::one),
         get("/openapi.json", Permission::ReadDocument, openapi::document),
     ]
 }
@@ -137,15 +146,12 @@ fn drill_rules() -> Vec<Rule> {
     ]
 }
 
-/// Named by the contract, not built yet: the rule stands, the answer is 501.
-fn later_rules() -> Vec<Rule> {
+fn key_rules() -> Vec<Rule> {
     vec![
-        later(Method::PUT, "/config", Permission::ChangeConfig, "changing the configuration over the API"),
-        later(Method::POST, "/config/rollback", Permission::ChangeConfig, "rolling the configuration back"),
-        later(Method::GET, "/keys", Permission::ReadKeys, "run-time keys"),
-        later(Method::POST, "/keys", Permission::ManageKeys, "run-time keys"),
-        later(Method::POST, "/keys/{id}/revoke", Permission::ManageKeys, "run-time keys"),
-        later(Method::POST, "/keys/{id}/rotate", Permission::ManageKeys, "run-time keys"),
+        get("/keys", Permission::ReadKeys, keys::list),
+        post("/keys", Permission::ManageKeys, keys::create),
+        post("/keys/{id}/revoke", Permission::ManageKeys, keys::revoke),
+        post("/keys/{id}/rotate", Permission::ManageKeys, keys::rotate),
     ]
 }
 
@@ -157,9 +163,8 @@ fn post<T: 'static>(path: &str, permission: Permission, handler: impl Handler<T,
     rule(Method::POST, path, permission, on(MethodFilter::POST, handler))
 }
 
-fn later(method: Method, path: &str, permission: Permission, what: &'static str) -> Rule {
-    let filter = MethodFilter::try_from(method.clone()).expect("the methods of this table are standard ones");
-    rule(method, path, permission, on(filter, move || async move { Problem::unsupported(what) }))
+fn put<T: 'static>(path: &str, permission: Permission, handler: impl Handler<T, Arc<AdminState>>) -> Rule {
+    rule(Method::PUT, path, permission, on(MethodFilter::PUT, handler))
 }
 
 fn rule(method: Method, path: &str, permission: Permission, answers: MethodRouter<Arc<AdminState>>) -> Rule {

@@ -21,6 +21,7 @@ mod hedges;
 mod hostile;
 mod hostile_bodies;
 mod larger;
+mod me;
 mod objectives;
 mod operations;
 mod operators;
