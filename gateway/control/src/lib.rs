@@ -2,6 +2,7 @@
 
 pub mod admin;
 pub mod alerts;
+pub mod backup;
 pub mod capacity;
 pub mod codes;
 pub mod config;

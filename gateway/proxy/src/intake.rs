@@ -3,7 +3,10 @@
 //! Takes the body, gives an [`Envelope`]: the few facts that later stations need, and the bytes as
 //! they came. Nothing is parsed that is only passed on.
 
-use std::{rc::Rc, time::Duration};
+use std::{
+    rc::Rc,
+    time::{Duration, Instant},
+};
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, header};
@@ -39,6 +42,8 @@ pub(crate) struct Envelope {
     /// The zone that the client narrows its own call to; it can never widen what the project permits.
     pub(crate) zone: Option<Box<str>>,
     pub(crate) body: Bytes,
+    /// When all of it was there.
+    pub(crate) read_at: Instant,
     /// The body's bytes among all that the process holds.
     held: Rc<Held>,
     /// The body for targets of other dialects.
@@ -185,6 +190,7 @@ pub(crate) fn open(
         query,
         zone,
         body,
+        read_at: Instant::now(),
         held,
         hub: HubForm::default(),
     })

@@ -5,7 +5,8 @@ use std::{collections::HashMap, rc::Rc, sync::Arc};
 use tollgate_accounting::ledger::Place;
 use tollgate_domain::{ModelAlias, Name, ProjectName, TeamName, UpstreamName};
 use tollgate_telemetry::{
-    QuotaSeries, RequestLabels, RequestSeries, RetrySeries, ShedSeries, UnpricedSeries, UpstreamSeries,
+    OverheadSeries, QuotaSeries, RequestLabels, RequestSeries, RetrySeries, ShedSeries, UnpricedSeries,
+    UpstreamSeries,
 };
 
 use crate::snapshot::ByName;
@@ -22,6 +23,7 @@ pub(crate) struct SeriesCache {
     quotas: ByName<(TeamName, ProjectName), Rc<QuotaSeries>>,
     retries: Option<Rc<RetrySeries>>,
     sheds: Option<Rc<ShedSeries>>,
+    overhead: Option<OverheadSeries>,
     unpriced: HashMap<(ModelAlias, Box<str>), Rc<UnpricedSeries>>,
 }
 
@@ -97,6 +99,10 @@ impl SeriesCache {
 
     pub(crate) fn sheds(&mut self) -> Rc<ShedSeries> {
         Rc::clone(self.sheds.get_or_insert_with(|| Rc::new(ShedSeries::new())))
+    }
+
+    pub(crate) fn overhead(&mut self) -> &OverheadSeries {
+        self.overhead.get_or_insert_default()
     }
 
     pub(crate) fn retries(&mut self) -> Rc<RetrySeries> {

@@ -38,6 +38,12 @@ struct ShowArgs {
     output: OutputArgs,
 }
 
+/// False for what only says that it is not available.
+#[cfg(test)]
+pub(super) fn is_built(args: &ConfigArgs) -> bool {
+    !matches!(args.command, ConfigCommand::Diff(_) | ConfigCommand::Rollback(_))
+}
+
 pub(super) fn config(args: &ConfigArgs) -> Result<()> {
     match &args.command {
         ConfigCommand::Show(args) => {

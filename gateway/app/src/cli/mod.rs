@@ -3,6 +3,7 @@
 //! Data goes to stdout, everything else to stderr. Exit codes: 0 success, 1 failure, 2 usage, and
 //! for `serve` 78 for a bad configuration. A reader who closes the pipe ends a command quietly.
 
+mod backup;
 mod budgets;
 mod client;
 mod close;
@@ -18,6 +19,8 @@ mod output;
 mod preview;
 mod prices;
 mod reconcile;
+#[cfg(test)]
+mod runbooks;
 mod usage;
 mod verify;
 
@@ -87,10 +90,10 @@ enum Command {
     },
     /// Create, list, revoke and rotate keys (not available yet).
     Keys(Later),
-    /// Back up configuration, history and ledger (not available yet).
-    Backup(Later),
-    /// Restore a backup (not available yet).
-    Restore(Later),
+    /// Back up ledger, journal, history and configuration, also of a gateway that runs.
+    Backup(backup::BackupArgs),
+    /// Make a data folder of a backup, and prove that it is good.
+    Restore(backup::RestoreArgs),
     /// Rehearse failures on live traffic of named projects.
     Drill(drill::DrillArgs),
     /// Check, show and import price lists.
@@ -114,8 +117,8 @@ impl ConfigFile {
 
     /// The file that was named, else the first default that exists, else the first default: its
     /// absence is then the reader's error.
-    fn path(self) -> PathBuf {
-        self.file.unwrap_or_else(|| {
+    fn path(&self) -> PathBuf {
+        self.file.clone().unwrap_or_else(|| {
             let found = Self::PLACES.into_iter().find(|place| Path::new(place).exists());
             found.unwrap_or(Self::PLACES[0]).into()
         })
@@ -184,15 +187,15 @@ fn execute(command: Command) -> anyhow::Result<ExitCode> {
         Command::Drill(args) => drill::drill(args)?,
         Command::Explain(args) => explain::explain(&args)?,
         Command::Keys(later) => return Err(later.refusal("keys")),
-        Command::Backup(later) => return Err(later.refusal("backup")),
-        Command::Restore(later) => return Err(later.refusal("restore")),
+        Command::Backup(args) => backup::backup(&args)?,
+        Command::Restore(args) => backup::restore(&args)?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
 impl Later {
     fn refusal(&self, command: &str) -> anyhow::Error {
-        match self.rest.first().filter(|word| !word.starts_with('-') && command != "restore") {
+        match self.rest.first().filter(|word| !word.starts_with('-')) {
             Some(word) => not_available(&format!("tollgate {command} {word}")),
             None => not_available(&format!("tollgate {command}")),
         }
@@ -266,7 +269,8 @@ mod tests {
             "config reload",
             "config diff",
             "config rollback 4",
-            "backup --out f",
+            "backup --out f -c a.yaml",
+            "backup --out f --dir d",
             "restore f --dir d",
             "drill start --region eu --fault down --projects a,b --percent 50 --for 2m --reason x",
             "drill start --upstream u --fault latency --latency 250ms --all --for 30s",
@@ -315,6 +319,8 @@ mod tests {
             ("tollgate export pdf --from -1d --to now", ErrorKind::InvalidValue),
             ("tollgate export focus --from -1d --to now --format xlsx", ErrorKind::InvalidValue),
             ("tollgate demo --data nowhere", ErrorKind::ValueValidation),
+            ("tollgate backup --out f --dir d -c a", ErrorKind::ArgumentConflict),
+            ("tollgate restore f", ErrorKind::MissingRequiredArgument),
             ("tollgate close", ErrorKind::MissingRequiredArgument),
             ("tollgate close June --without-reconciliation x", ErrorKind::ValueValidation),
             ("tollgate close 2026-11 --accept x", ErrorKind::MissingRequiredArgument),
@@ -331,7 +337,6 @@ mod tests {
     fn what_is_not_built_says_so_whatever_its_flags() {
         let cases = [
             ("tollgate keys create --project p", "not available yet: tollgate keys create"),
-            ("tollgate backup --out f", "not available yet: tollgate backup"),
             ("tollgate config rollback 3", "not available yet: tollgate config rollback"),
         ];
         for (line, message) in cases {

@@ -8,6 +8,7 @@
     reason = "a test that measures tells its figures on stdout, for `--show-output`"
 )]
 
+mod backup;
 mod big_bodies;
 mod budget;
 mod cli;
@@ -23,6 +24,7 @@ mod ledger_file;
 mod load;
 mod metrics;
 mod mixed;
+mod monitoring;
 mod operations;
 mod operators;
 mod outage;
@@ -35,6 +37,8 @@ mod regions;
 mod reload;
 mod residency;
 mod restart;
+mod rolling_restart;
+mod service_manager;
 mod shutdown;
 mod stage;
 mod sums;

@@ -27,7 +27,7 @@ use tollgate_proxy::{EdgeLimits, Live, Snapshot, Waste};
 
 pub use self::{
     ledger::LedgerPlace,
-    settings::{ListenerSettings, Settings, restart_only},
+    settings::{CertificateEnd, ListenerSettings, Settings, restart_only},
 };
 pub(super) use self::{routes::version_of, upstreams::dialect as dialect_of};
 use super::{

@@ -17,7 +17,10 @@ mod tree;
 mod typed;
 
 pub use self::{
-    compile::{Compiled, LedgerPlace, ListenerSettings, Settings, check, compile, quotas, restart_only},
+    compile::{
+        CertificateEnd, Compiled, LedgerPlace, ListenerSettings, Settings, check, compile, quotas,
+        restart_only,
+    },
     currency::is_currency,
     document::{Document, Part, fingerprint},
     file::{ConfigFile, schema},

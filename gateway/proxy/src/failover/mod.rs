@@ -73,6 +73,8 @@ struct Tries<'a> {
     plan: &'a RoutePlan,
     envelope: &'a Envelope,
     course: Course,
+    /// Nobody's time is told as the gateway's own once the call has waited for somebody.
+    has_waited: bool,
 }
 
 impl<'a> Tries<'a> {
@@ -84,7 +86,7 @@ impl<'a> Tries<'a> {
         };
         let deadline = trip.exchange().began + total;
         let course = Course::new(deadline, least, affinity(plan, trip.principal(), envelope));
-        Self { plan, envelope, course }
+        Self { plan, envelope, course, has_waited: false }
     }
 
     async fn run(&mut self, trip: &mut Trip) -> Result<Answer, Rejection> {
@@ -144,6 +146,7 @@ impl<'a> Tries<'a> {
     /// The next slot at a place, if one becomes free while there is still time to use it.
     async fn wait(&mut self, trip: &Trip, place: usize, now: Instant) -> Result<Option<Seat>, Failure> {
         let left = self.course.waits_at(place, now);
+        self.has_waited = true;
         let upstream = &self.plan.candidates[place].target.upstream;
         // Nothing is with an upstream meanwhile: a client that leaves takes its call along.
         let _stays = trip.stays_with_its_client();
@@ -170,6 +173,9 @@ impl<'a> Tries<'a> {
             return Err(Failed::at_the_door(Failure::of(Class::Saturated)));
         };
         let n = self.course.begins();
+        if n == 1 && !self.has_waited {
+            worker.series.borrow_mut().overhead().sent_after(now.duration_since(self.envelope.read_at));
+        }
         let progress = trip.tries(Server {
             target: Arc::clone(&candidate.target),
             price: candidate.price.clone(),
