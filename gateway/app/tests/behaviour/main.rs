@@ -12,6 +12,7 @@ mod backup;
 mod big_bodies;
 mod budget;
 mod cli;
+mod chart;
 mod close;
 mod crash;
 mod credentials;
