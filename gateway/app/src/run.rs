@@ -9,7 +9,9 @@ mod background;
 mod books;
 mod journal_watch;
 mod ledger;
+mod machine_watch;
 mod memory_watch;
+mod service_manager;
 mod signals;
 
 use std::{
@@ -31,7 +33,7 @@ use tollgate_control::{
     config::{self, Document, Errors, Settings, Sources},
     drills::Drills,
     feed::Feed,
-    history::History,
+    history::{History, Source},
     keys::Keys,
     operate::Operators,
     raises::Raises,
@@ -71,6 +73,7 @@ pub(crate) fn serve(path: &Path) -> ExitCode {
     match Gateway::start(document) {
         Ok(gateway) => {
             eprintln!("ready data={} admin={}", gateway.data_url(), gateway.admin_url());
+            service_manager::ready("takes requests");
             gateway.run(&signals);
             ExitCode::SUCCESS
         }
@@ -162,7 +165,8 @@ impl Gateway {
     /// Serves until a signal, then drains and closes the books.
     pub(crate) fn run(self, signals: &Signals) {
         signals.wait_for_stop(|| {
-            self.watch.reload_soon(tollgate_control::history::Source::Signal, "SIGHUP");
+            service_manager::reloading();
+            self.watch.reload_soon(Source::Signal, "SIGHUP", || service_manager::ready("takes requests"));
             if let Some(access) = &self.access {
                 access.reopen();
             }
@@ -170,12 +174,14 @@ impl Gateway {
         self.stop(signals);
     }
 
-    /// Not ready at once; still serving while load balancers look elsewhere; then nothing new, and
-    /// what is in flight finishes. A second signal, or the end of the drain, cuts the rest.
+    /// Not ready at once; still serving while load balancers look elsewhere, each answer the last of its
+    /// connection; then nothing new, and what is in flight finishes. A second signal, or the end of the drain, cuts the rest.
     fn stop(self, signals: &Signals) {
         self.stopping.store(true, Ordering::Relaxed);
         tracing::info!("stopping: not ready any more");
+        service_manager::stopping();
         self.drills.halt(Instant::now());
+        self.plane.leave();
         signals.pause(self.notice);
         self.plane.drain();
         let deadline = Instant::now() + self.settings.drain;
@@ -271,6 +277,7 @@ fn start_reloader(
         Outcome::Applied(running) => {
             tracing::info!(version = running.version.number, "configuration applied");
             series.reloaded(ReloadResult::Taken(running.version.number));
+            tell_of_certificates(&running.settings);
             if let (Some(slot), Some(tls)) = (slot.get(), &running.settings.data.tls) {
                 slot.store(Arc::clone(tls));
             }
@@ -282,7 +289,14 @@ fn start_reloader(
     };
     let reloader = Reloader::start(document, Arc::clone(live), books.pepper(), history, tell)?;
     ConfigSeries::new().reloaded(ReloadResult::Taken(reloader.running().version.number));
+    tell_of_certificates(settings);
     Ok(reloader)
+}
+
+fn tell_of_certificates(settings: &Settings) {
+    for certificate in &settings.certificates {
+        tollgate_telemetry::certificate_expires(&certificate.name, certificate.ends);
+    }
 }
 
 fn share(
@@ -322,7 +336,7 @@ fn start_plane(
         let _ = slot.set(Arc::clone(tls));
     }
     let cores = settings.workers.map_or_else(cores, |workers| workers as usize);
-    let listen = Listen { address: settings.data.address, tls };
+    let listen = Listen { address: settings.data.address, shared: settings.share_port, tls };
     Ok(DataPlane::start(shared, &listen, cores, || access.map(AccessLog::writer))?)
 }
 
@@ -344,7 +358,7 @@ fn url(address: SocketAddr, tls: bool) -> String {
     format!("{}://{address}", if tls { "https" } else { "http" })
 }
 
-fn wall_clock() -> UnixMillis {
+pub(crate) fn wall_clock() -> UnixMillis {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     UnixMillis::new(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }

@@ -2,6 +2,7 @@
 
 pub mod admin;
 pub mod alerts;
+pub mod backup;
 pub mod capacity;
 pub mod chronicle;
 pub mod codes;
