@@ -23,6 +23,7 @@ mod reconcile;
 mod requests;
 mod rerate;
 mod routes;
+mod session;
 mod usage;
 
 use std::{
@@ -52,6 +53,7 @@ use crate::{
     operate::Operators,
     raises::Raises,
     reload::Reloader,
+    sessions::Sessions,
 };
 
 /// What the admin API speaks for.
@@ -74,6 +76,8 @@ pub struct AdminState {
     pub foresight: Arc<Foresight>,
     /// Budgets that are raised for a time.
     pub raises: Arc<Raises>,
+    /// Who has signed in to the console.
+    pub sessions: Sessions,
     /// Renders the metrics in the Prometheus text format.
     pub metrics: Box<dyn Fn() -> String + Send + Sync>,
     /// The conditions of readiness: configuration loaded, listeners bound, journal writable, not
@@ -101,7 +105,8 @@ impl AdminState {
 
 /// Everything that the admin listener answers.
 pub fn router(state: &Arc<AdminState>) -> Router {
-    routes::router(routes::admin_rules(), state)
+    let rules = routes::admin_rules().into_iter().chain(routes::console_rules());
+    routes::router(rules.collect(), state)
 }
 
 /// What the status listener answers: `/metrics`, `/livez`, `/readyz`.

@@ -3,12 +3,14 @@
 mod budgets;
 mod capacity;
 mod close;
+mod console;
 mod drills;
 mod fixture;
 mod memory;
 mod objectives;
 mod operators;
 mod reconcile;
+mod sessions;
 
 use std::sync::atomic::Ordering;
 
@@ -78,7 +80,7 @@ async fn what_does_not_exist_or_is_not_built_is_a_problem_too() {
     let gateway = Gateway::new();
     let cases = [
         ("GET", "/api/v1/nothing", 404, "not_found"),
-        ("GET", "/", 404, "not_found"),
+        ("GET", "/nothing", 404, "not_found"),
         ("DELETE", "/api/v1/usage", 405, "method_not_allowed"),
         ("GET", "/api/v1/keys", 501, "unsupported_operation"),
         ("GET", "/api/v1/export/focus?from=-1d&to=now&format=xlsx", 400, "invalid_request"),
