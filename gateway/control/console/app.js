@@ -139,7 +139,7 @@ function Account({ me, onSignOut }) {
   };
   return html`
     <details class="account">
-      <summary aria-label=${t.account + ': ' + me.name}><span class="avatar" aria-hidden="true">${me.name.slice(0, 1).toUpperCase()}</span><span class="who">${me.name}</span></summary>
+      <summary title=${t.account}><span class="avatar" aria-hidden="true">${me.name.slice(0, 1).toUpperCase()}</span><span class="who">${me.name}</span></summary>
       <div class="account-menu">
         <p><strong>${me.name}</strong><br /><span class="faint">${t.role(me.role)}</span>${me.scope && html`<br /><span class="faint">${t.narrowed(me.scope.teams)}</span>`}</p>
         <${Select} label=${t.theme.label} value=${chosen} options=${['system', 'light', 'dark'].map((key) => [key, t.theme[key]])} onChange=${choose} />

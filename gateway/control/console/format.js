@@ -39,6 +39,12 @@ export const clock = (at) =>
   parts({ hour: '2-digit', minute: '2-digit', second: '2-digit' }).format(new Date(at));
 export const hour = (at) => parts({ hour: '2-digit', minute: '2-digit' }).format(new Date(at));
 
+/** The time of day, with the day where it is another one than today. */
+export function moment(at) {
+  const time = clock(at);
+  return day(at) === day(Date.now()) ? time : shortDay(day(at)) + ' ' + time;
+}
+
 /** A day as `2026-11-30` in the gateway's zone, as the API groups by. */
 export const day = (at) =>
   new Intl.DateTimeFormat('en-CA', { timeZone: zone, year: 'numeric', month: '2-digit', day: '2-digit' }).format(new Date(at));

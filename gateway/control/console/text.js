@@ -100,7 +100,7 @@ export const t = {
     breaker: 'Breaker', breakers: { closed: 'Closed', half_open: 'Half open', open: 'Open' },
     inFlight: 'In flight', success: 'Success, 10 s', ttft: 'First token', until: 'Until', note: 'Note', zones: 'Zones',
     drain: 'Drain', disable: 'Disable', enable: 'Enable', failover: 'Fail over', failback: 'Fail back', reset: 'Reset breakers',
-    act: (name) => 'Act on ' + name, actions: (name) => 'Actions for ' + name,
+    drainMore: 'Drain…', act: (name) => 'Drain… ' + name, actions: (name) => 'Actions for ' + name,
     what: 'What to do',
     does: {
       drain: 'No new requests; those in flight finish.',
@@ -148,19 +148,19 @@ export const t = {
   },
   costs: {
     lead: 'Where the money goes.', by: 'Stacked by', rows: 'Rows', then: 'then by', nothing: 'nothing',
-    spent: 'Spent in this period', versus: 'Same time before', change: 'Change', forecast: 'Month to end, middle', forecastNote: (high) => `90 in 100: below ${high}`,
+    spent: 'Spent in this period', versus: 'Same days last month', change: 'Change', forecast: 'Forecast, teams with a budget', forecastNote: (teams, high) => `${teams}; 90 in 100 months end below ${high}`,
     noForecast: 'No budget has a forecast yet', requests: 'Requests', unpriced: (count) => `${count} requests have no price and cost nothing here`,
     otherCurrencies: 'costs in other currencies are not in these totals', exportShown: 'Export this table (CSV)', exports: 'Ledger exports',
     chart: 'Cost by day', table: 'Breakdown', ledgerCsv: 'CSV, every row', focus: 'FOCUS 1.4', xlsx: 'Excel', parquet: 'Parquet', empty: 'Nothing was spent in this period',
     emptyText: 'Choose a longer period, or make a first request.', against: (range) => 'compared with ' + range, drill: (name) => 'Open ' + name, sort: (name) => 'Sort by ' + name,
   },
   budgets: {
-    lead: 'What may be spent, has been, and will be.', scope: 'Budget', period: 'Period', spent: 'Spent', reserved: 'Reserved', left: 'Left', amount: 'Of', forecast: 'At the end',
+    lead: 'What may be spent, has been, and will be.', scope: 'Budget', used: 'Used', period: 'Period', spent: 'Spent', reserved: 'Reserved', left: 'Left', amount: 'Of', forecast: 'At the end',
     states: { ok: 'Within', alert: 'Near its end', exceeded: 'Spent' }, modes: { hard: 'Hard: refuses', soft: 'Soft: warns', observe: 'Observes' },
     periods: { day: 'day', week: 'week', month: 'month', quarter: 'quarter', year: 'year', total: 'in total' },
-    empty: 'No budgets are configured', emptyText: 'Give a team, project or key a budget in the configuration.', burn: 'Burn-down', ideal: 'Even pace', actual: 'Left', ahead: 'Forecast', high: '90 in 100',
+    empty: 'No budgets are configured', emptyText: 'Give a team, project or key a budget in the configuration.', burn: 'Burn-down', ideal: 'Even pace', actual: 'Left', ahead: 'Forecast', high: '90 in 100 end below',
     endsIn: (text) => 'ends ' + text, raise: 'Raise', raiseTitle: (name) => 'Raise ' + name, more: 'New amount', lasts: 'For how long', reason: 'Reason', raised: (amount, until) => `Raised to ${amount} until ${until}`,
-    lower: 'End the raise', done: 'The budget is raised', lowered: 'The raise has ended', method: (name) => 'Forecast by ' + name, select: (name) => 'Show the burn-down of ' + name,
+    lower: 'End the raise', done: 'The budget is raised', lowered: 'The raise has ended', method: (name) => 'Forecast by ' + name.replaceAll('_', ' '), select: (name) => name + ', show the burn-down',
   },
   projects: {
     lead: 'Everybody who uses the gateway, this month.', empty: 'No project has used anything this month', emptyText: 'Projects show here with their first request or budget.',
@@ -174,7 +174,7 @@ export const t = {
     snippets: 'Snippets', baseUrl: 'Address of the data port', model: 'Model', client: 'Client', secretHere: 'YOUR_KEY', inFile: 'in the configuration', modelsAll: 'all of the project', states: { active: 'Active', revoked: 'Revoked', expired: 'Expired', stray: 'Project gone', sealed_elsewhere: 'Sealed elsewhere' },
   },
   mine: {
-    lead: 'What you have left, what you used, what went wrong.', choose: 'Project', budgets: 'Budget', usage: 'Cost by day, last 7 days', models: 'Models you used', errors: 'Latest errors', noErrors: 'No errors in the last 7 days.', empty: 'No projects to show', emptyText: 'Projects show here with their first request or budget.', times: (n) => `${n}×`, last: 'last', resets: (text) => 'resets ' + text,
+    lead: 'What you have left, what you used, what went wrong.', choose: 'Project', budgets: 'Budget', usage: 'Cost by day, last 7 days', models: 'Models you used', errors: 'Latest errors', noErrors: 'No errors in the last 7 days.', empty: 'No projects to show', emptyText: 'Projects show here with their first request or budget.', times: (n) => `${n}×`, last: 'Latest', resets: (text) => 'resets ' + text,
   },
   config: {
     lead: 'What runs, what ran before, and whether the next one would.', running: 'Running', version: 'Version', hash: 'Hash', source: 'Source', author: 'By', time: 'Since', files: 'Files', warnings: 'Warnings', noWarnings: 'No warnings.', lastError: 'The latest change was refused; the running one is unchanged',

@@ -152,7 +152,8 @@ impl Sessions {
     /// True for the secret of the link that stands, which is void afterwards.
     pub(crate) fn redeem(&self, code: &[u8], now: Instant) -> bool {
         let mut inner = self.inner.lock();
-        let good = inner.link.as_ref().is_some_and(|link| now < link.until && link.hash.ct_eq(&hash(code)).into());
+        let good =
+            inner.link.as_ref().is_some_and(|link| now < link.until && link.hash.ct_eq(&hash(code)).into());
         if good {
             inner.link = None;
         }
@@ -215,7 +216,11 @@ mod tests {
         let id = sessions.begin([7; 32], now).id;
         let resumed = sessions.resume(id.as_bytes(), true, now).expect("it goes on");
         assert_eq!(resumed.token, [7; 32]);
-        assert!(resumed.is_proof(resumed.csrf.as_bytes()) && !resumed.is_proof(b"") && !resumed.is_proof(id.as_bytes()));
+        assert!(
+            resumed.is_proof(resumed.csrf.as_bytes())
+                && !resumed.is_proof(b"")
+                && !resumed.is_proof(id.as_bytes())
+        );
         assert!(sessions.resume(b"made up", true, now).is_none());
         sessions.end(id.as_bytes());
         assert!(sessions.resume(id.as_bytes(), true, now).is_none());
@@ -242,7 +247,10 @@ mod tests {
             sessions.begin([1; 32], start + Duration::from_millis(second));
         }
         assert_eq!(sessions.inner.lock().open.len(), MOST);
-        assert!(sessions.resume(first.as_bytes(), true, start + SECOND).is_none(), "the one idle for longest went");
+        assert!(
+            sessions.resume(first.as_bytes(), true, start + SECOND).is_none(),
+            "the one idle for longest went"
+        );
 
         let told = (0..TOLD_FAILURES + 5).filter(|_| sessions.failed(start) != Failure::Counted).count();
         assert_eq!(told, TOLD_FAILURES as usize);

@@ -34,9 +34,13 @@ impl Stage {
 
     fn start(with_history: bool) -> Result<Self> {
         let failing = Behaviour { error_permille: 250, ..calm(40) };
-        let providers = vec![provider("eastus", failing)?, provider("sweden", calm(60))?, provider("global", calm(25))?];
+        let providers =
+            vec![provider("eastus", failing)?, provider("sweden", calm(60))?, provider("global", calm(25))?];
         let addresses: Vec<String> = providers.iter().map(|provider| provider.addr().to_string()).collect();
-        let config = CONFIG.replace("EASTUS", &addresses[0]).replace("SWEDEN", &addresses[1]).replace("GLOBAL", &addresses[2]);
+        let config = CONFIG
+            .replace("EASTUS", &addresses[0])
+            .replace("SWEDEN", &addresses[1])
+            .replace("GLOBAL", &addresses[2]);
         let launch = Launch {
             binary: env!("CARGO_BIN_EXE_tollgate").into(),
             config: config.replace("KEY_OF_UPSTREAMS", UPSTREAM_KEY).replace("TOKEN", TOKEN),
@@ -83,7 +87,8 @@ impl Stage {
     pub(crate) async fn request_with_failover(&self) -> Result<String> {
         let rows = self.gateway.admin().requests("from=-1h").await?;
         let row = rows.iter().find(|row| row["attempt_count"].as_u64().is_some_and(|count| count > 1));
-        let id = row.context("an upstream fails one call in four")?["id"].as_str().context("a row has an id")?;
+        let id =
+            row.context("an upstream fails one call in four")?["id"].as_str().context("a row has an id")?;
         Ok(id.to_owned())
     }
 
@@ -96,7 +101,10 @@ impl Stage {
             let body = chat("gpt-5-mini", false).to_string();
             caller.post("/v1/chat/completions", &headers, body).await?;
         }
-        self.gateway.admin().post("/regions/global/drain", &json!({ "reason": HOSTILE.join(" ") })).await?;
+        self.gateway
+            .admin()
+            .post("/regions/global/drain", &json!({ "reason": HOSTILE.join(" "), "force": true }))
+            .await?;
         let broken = format!("{}: {{}}\nversion: [\n", HOSTILE[0]);
         let admin = Admin::new(self.gateway.admin_url(), TOKEN);
         ensure!(admin.post("/config/validate", &json!(broken)).await.is_err(), "that is no configuration");
@@ -110,7 +118,8 @@ impl Stage {
         let variables: Vec<(String, String)> =
             own.iter().chain(more).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         tokio::task::spawn_blocking(move || {
-            let variables: Vec<(&str, &str)> = variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+            let variables: Vec<(&str, &str)> =
+                variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
             browser::run(script, &variables)
         })
         .await?
@@ -133,8 +142,12 @@ fn calm(millis: u64) -> Behaviour {
 }
 
 fn provider(name: &str, behaviour: Behaviour) -> Result<Simulator> {
-    let options =
-        Options { name: name.to_owned(), behaviour, credential: Some(UPSTREAM_KEY.to_owned()), ..Options::default() };
+    let options = Options {
+        name: name.to_owned(),
+        behaviour,
+        credential: Some(UPSTREAM_KEY.to_owned()),
+        ..Options::default()
+    };
     Ok(Simulator::spawn_thread(options)?)
 }
 

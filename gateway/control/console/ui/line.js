@@ -14,12 +14,12 @@ export function Line({ label, times, series, height = 220 }) {
     const draw = () => {
       const axis = { stroke: css('--ink-3'), font: '11px system-ui', ticks: { show: false }, grid: { stroke: css('--line'), width: 1 } };
       return new window.uPlot({
-        width, height, padding: [10, 8, 0, 0],
+        width, height, padding: [10, 22, 0, 0],
         legend: { show: false },
         cursor: { y: false, points: { size: 6 } },
         scales: { x: { time: true }, y: { range: (_, low, most) => [0, Math.max(1, most * 1.1)] } },
         axes: [
-          { ...axis, grid: { show: false }, values: (_, marks) => marks.map((mark) => hour(mark * 1000)) },
+          { ...axis, size: 26, grid: { show: false }, values: (_, marks) => marks.map((mark) => hour(mark * 1000)) },
           { ...axis, size: 48, values: (_, marks) => marks.map(brief) },
         ],
         series: [{}, ...series.map((line) => ({ label: line.name, stroke: css(line.color), fill: line.fill ? css(line.fill) : undefined, width: 1.75, points: { show: times.length < 3 } }))],

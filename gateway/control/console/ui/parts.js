@@ -26,6 +26,9 @@ export function Money({ value, currency, places = 2 }) {
   return html`<span class="num" title=${t.exact(value + (currency ? ' ' + currency : ''))}>${rounded(value, places)}${currency ? html`<span class="unit"> ${currency}</span>` : ''}</span>`;
 }
 
+/** A text of ours in which what stands between backticks is code. */
+export const Prose = ({ text }) => text.split('`').map((part, i) => (i % 2 ? html`<code key=${i}>${part}</code>` : part));
+
 export function Copy({ text, label = t.copy, quiet = false }) {
   const [done, setDone] = useState(false);
   const copy = async () => {

@@ -8,7 +8,8 @@ export const Note = ({ tone = 'info', icon = 'warn', children }) => html`<div cl
 
 export const Partial = ({ what }) => html`<${Note} tone="warn" icon="clock">${t.states.partial(what)}<//>`;
 
-export const Empty = ({ title = t.states.empty, text, children }) => html`<div class="blank"><h3>${title}</h3>${text && html`<p>${text}</p>`}${children}</div>`;
+/** Nothing to show; `quiet` where that is usual. */
+export const Empty = ({ title = t.states.empty, text, quiet = false, children }) => html`<div class="blank">${quiet ? html`<p>${title}</p>` : html`<h3>${title}</h3>`}${text && html`<p>${text}</p>`}${children}</div>`;
 
 export const Skeleton = ({ rows = 4 }) => html`<div class="skeleton" role="status"><span class="sr">${t.states.loading}</span>${Array.from({ length: rows }, (_, row) => html`<i key=${row}></i>`)}</div>`;
 

@@ -36,7 +36,7 @@ export function Budgets({ me, query }) {
   const columns = [
     { key: 'name', title: words.scope, render: (budget) => html`<button type="button" class="link" aria-label=${words.select(nameOf(budget))} aria-pressed=${budget === chosen ? 'true' : 'false'} onClick=${() => refine({ budget: idOf(budget) })}>${nameOf(budget)}</button><span class="sub">${t.fields[budget.scope].toLowerCase()}, ${words.modes[budget.mode].toLowerCase()}</span>` },
     { key: 'state', title: t.fields.state, render: (budget) => html`<${BudgetState} budget=${budget} />` },
-    { key: 'bar', title: words.spent, className: 'grow', render: (budget) => html`<${BudgetBar} budget=${budget} />` },
+    { key: 'bar', title: words.used, className: 'grow', render: (budget) => html`<${BudgetBar} budget=${budget} />` },
     { key: 'spent', title: words.spent, num: true, render: money('spent') },
     { key: 'reserved', title: words.reserved, num: true, render: money('reserved') },
     { key: 'left', title: words.left, num: true, render: money('remaining') },

@@ -52,7 +52,7 @@ function Tiles({ total, query, asked, me }) {
     <${Tile} label=${words.spent} value=${html`<${Money} value=${total.cost} currency=${total.currency} places=${places} />`} note=${total.unpriced_requests ? words.unpriced(count(total.unpriced_requests)) : count(total.requests) + ' ' + words.requests.toLowerCase()} />
     ${isMonth && before.data && html`<${Tile} label=${words.versus} value=${html`<${Money} value=${before.data.total.cost} currency=${total.currency} places=${placesFor([before.data.total.cost])} />`} note=${change == null ? t.none : (change > 0 ? '+' : '') + tenths(change)} />`}
     <${Tile} label=${words.requests} value=${count(total.requests)} note=${count(total.refusals) + ' ' + t.fields.refusals.toLowerCase()} />
-    ${me.permissions.includes('read_spend') && html`<${Tile} label=${words.forecast} value=${forecasts.length ? html`<${Money} value=${sum(forecasts.map((budget) => budget.forecast))} currency=${total.currency} />` : t.none} note=${forecasts.length ? words.forecastNote(rounded(sum(forecasts.map((budget) => budget.forecast_p90)), 2)) : words.noForecast} />`}
+    ${me.permissions.includes('read_spend') && html`<${Tile} label=${words.forecast} value=${forecasts.length ? html`<${Money} value=${sum(forecasts.map((budget) => budget.forecast))} currency=${total.currency} />` : t.none} note=${forecasts.length ? words.forecastNote(forecasts.map((budget) => budget.team).join(', '), rounded(sum(forecasts.map((budget) => budget.forecast_p90)), 2)) : words.noForecast} />`}
   </dl>`;
 }
 
@@ -61,6 +61,15 @@ function sameTimeLastMonth() {
   const last = new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth(), 0));
   const day = Math.min(now.getUTCDate(), last.getUTCDate());
   return new Date(Date.UTC(last.getUTCFullYear(), last.getUTCMonth(), day, now.getUTCHours(), now.getUTCMinutes())).toISOString();
+}
+
+/** From the first day to the last one, those without a cost too. */
+function everyDay(known) {
+  const days = [...new Set(known)].sort();
+  if (days.length < 2) return days;
+  const all = [];
+  for (let at = Date.parse(days[0]); at <= Date.parse(days[days.length - 1]) && all.length < 1000; at += 86400000) all.push(new Date(at).toISOString().slice(0, 10));
+  return all;
 }
 
 /** The largest few have a colour of their own; the others are drawn together and stay apart in the table. */
@@ -72,7 +81,7 @@ function ByDay({ items, by, currency }) {
     const largest = [...totals].sort((a, b) => (b[1] > a[1] ? 1 : b[1] < a[1] ? -1 : 0)).map(([name]) => name);
     const series = largest.length > SERIES + 1 ? [...largest.slice(0, SERIES), t.other] : largest;
     const place = new Map(largest.map((name, i) => [name, Math.min(i, series.length - 1)]));
-    const days = [...new Set(own.map((item) => item.day))].sort();
+    const days = everyDay(own.map((item) => item.day));
     const sums = new Map(days.map((day) => [day, series.map(() => 0n)]));
     for (const item of own) sums.get(item.day)[place.get(named(item[by]))] += picos(item.cost);
     const bars = days.map((day) => {

@@ -45,9 +45,8 @@ function Tiles({ rows, more, refusals, hours, fleet, currency }) {
     const bad = rows.filter(failed).length;
     return { perMinute: rows.length / minutes, bad, share: rows.length ? bad / rows.length : null, ttft: percentile(rows.map((row) => row.ttft_ms), 95) };
   }, [rows, more]);
-  const byHour = hours ? hours.items : [];
-  const last = byHour[byHour.length - 1];
-  const spentNow = last ? last.cost : '0';
+  const byHour = hours ? everyHour(hours.items.filter((hour) => hour.currency === currency)) : [];
+  const spentNow = byHour.length ? byHour[byHour.length - 1].cost : '0';
   const places = placesFor([spentNow]);
   const inFlight = fleet && fleet.items.reduce((all, upstream) => all + upstream.in_flight, 0);
   const regions = fleet && new Set(fleet.items.map((upstream) => upstream.region)).size;
@@ -82,7 +81,7 @@ function everyHour(hours) {
   return Array.from({ length: 24 }, (_, i) => {
     const at = now - (23 - i) * 3600000;
     const item = known.get(at);
-    return { at, requests: item ? item.requests : 0, refusals: item ? item.refusals : 0 };
+    return { at, requests: item ? item.requests : 0, refusals: item ? item.refusals : 0, cost: item ? item.cost : '0' };
   });
 }
 
@@ -113,7 +112,7 @@ function Errors({ rows, refusals }) {
     codes.set(kind + code, known);
   }
   const list = [...codes.values()].sort((a, b) => b.count - a.count).slice(0, 8);
-  if (!list.length) return html`<${Empty} title=${words.noErrors} />`;
+  if (!list.length) return html`<${Empty} quiet title=${words.noErrors} />`;
   const columns = [
     { key: 'code', title: t.fields.error_code, render: (item) => html`<${Link} view="requests" query=${{ kind: item.kind, [item.isCode ? 'error_code' : 'end']: item.code, range: '1h' }}><code>${item.code}</code><//>` },
     { key: 'count', title: t.fields.requests, num: true, render: (item) => count(item.count) },
@@ -131,18 +130,18 @@ function Objectives() {
       return html`<li key=${part.window}><span>${part.window}</span><${Badge} tone=${tone}>${rounded(part.burn_rate, 2)}×<//></li>`;
     });
   };
-  return html`<${Panel} title=${words.objectives} note=${words.objectivesNote} id="objectives"><${Loaded} of=${objectives} isEmpty=${(data) => !data.items.length} empty=${html`<${Empty} title=${words.noObjectives} />`}>${(data) => html`
-    <ul class="rows">${data.items.map((item) => html`<li key=${item.name}><div><strong>${item.model || (item.team && item.team + '/' + item.project) || item.name}</strong><span class="faint"> ${item.aim} ${item.goal}</span></div><ul class="burns">${burn(item)}</ul></li>`)}</ul>`}<//><//>`;
+  return html`<${Panel} title=${words.objectives} note=${words.objectivesNote} id="objectives"><${Loaded} of=${objectives} isEmpty=${(data) => !data.items.length} empty=${html`<${Empty} quiet title=${words.noObjectives} />`}>${(data) => html`
+    <ul class="rows">${data.items.map((item) => html`<li key=${item.name}><div><strong>${item.model || (item.team && item.team + '/' + item.project) || item.name}</strong><span class="faint"> ${item.aim.replaceAll('_', ' ')} ${item.goal}</span></div><ul class="burns">${burn(item)}</ul></li>`)}</ul>`}<//><//>`;
 }
 
 function Alerts() {
   const alerts = useApi('/alerts' + q({ limit: 8 }), { every: 15000 });
-  return html`<${Panel} title=${words.alerts} id="alerts"><${Loaded} of=${alerts} isEmpty=${(data) => !data.items.length} empty=${html`<${Empty} title=${words.noAlerts} />`}>${(data) => html`
+  return html`<${Panel} title=${words.alerts} id="alerts"><${Loaded} of=${alerts} isEmpty=${(data) => !data.items.length} empty=${html`<${Empty} quiet title=${words.noAlerts} />`}>${(data) => html`
     <ol class="rows">${data.items.map((alert, i) => html`<li key=${i}><${Icon} name="warn" /><div><strong>${alert.kind}</strong> ${alert.text}<span class="faint"> ${ago(alert.at)}</span></div></li>`)}</ol>`}<//><//>`;
 }
 
 function Changes() {
   const audit = useApi('/audit' + q({ limit: 8 }), { every: 15000 });
-  return html`<${Panel} title=${words.changes} id="changes" action=${html`<${Link} view="audit" class="button quiet">${t.all}<//>`}><${Loaded} of=${audit} isEmpty=${(data) => !data.items.length} empty=${html`<${Empty} title=${words.noChanges} />`}>${(data) => html`
+  return html`<${Panel} title=${words.changes} id="changes" action=${html`<${Link} view="audit" class="button quiet">${t.all}<//>`}><${Loaded} of=${audit} isEmpty=${(data) => !data.items.length} empty=${html`<${Empty} quiet title=${words.noChanges} />`}>${(data) => html`
     <ol class="rows">${data.items.map((entry) => html`<li key=${entry.seq}><div><strong>${entry.action}</strong> ${entry.subject}<span class="faint"> ${entry.actor}, ${ago(entry.at)}</span></div></li>`)}</ol>`}<//><//>`;
 }

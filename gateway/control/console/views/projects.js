@@ -6,7 +6,7 @@ import { ago, count } from '../format.js';
 import { compare, placesFor } from '../money.js';
 import { refine } from '../route.js';
 import { t } from '../text.js';
-import { Badge, Head, Link, Money, Panel } from '../ui/parts.js';
+import { Badge, Head, Link, Money, Panel, Prose } from '../ui/parts.js';
 import { Empty, Loaded } from '../ui/states.js';
 import { Table } from '../ui/table.js';
 import { BudgetBar, BudgetState } from './budgets.js';
@@ -54,17 +54,20 @@ function Project({ me, project, budgets }) {
   const models = useApi('/usage' + q({ by: 'model', from: 'this-month', ...asked }));
   const keys = useApi('/usage' + q({ by: 'key', from: 'this-month', ...asked }));
   const own = budgets.filter((budget) => budget.team === project.team && (budget.scope === 'team' || budget.project === project.project));
-  const names = models.data ? models.data.items.map((item) => item.model) : [];
+  const names = models.data ? used(models.data.items).map((item) => item.model) : [];
   return html`
     <${Head} title=${project.name} lead=${words.lead}><${Link} view="projects" class="button">${words.back}<//><${Link} view="requests" query=${asked} class="button">${words.seeRequests}<//><//>
     <${Panel} title=${words.limits} id="limits">${own.length ? html`<${BudgetList} budgets=${own} />` : html`<p class="faint">${words.noBudget}</p>`}<//>
     <div class="columns">
-      <${Panel} title=${words.models} flush id="models"><${Loaded} of=${models} isEmpty=${(data) => !data.items.length}>${(data) => html`<${UsageTable} label=${words.models} by="model" items=${data.items} />`}<//><//>
+      <${Panel} title=${words.models} flush id="models"><${Loaded} of=${models} isEmpty=${(data) => !data.items.length}>${(data) => html`<${UsageTable} label=${words.models} by="model" items=${used(data.items)} />`}<//><//>
       <${Panel} title=${words.keys} flush id="keys"><${Loaded} of=${keys} isEmpty=${(data) => !data.items.length}>${(data) => html`<${UsageTable} label=${words.keys} by="key" items=${data.items} />`}<//><//>
     </div>
     <${Panel} title=${words.errors} flush id="errors"><${Failures} asked=${asked} from="-24h" none=${words.noErrors} /><//>
     <${Panel} title=${words.snippets} id="snippets"><${SnippetBox} gateway=${me.gateway} models=${names} /><//>`;
 }
+
+/** What was answered at least once, the most asked first: a model that was only refused is none to offer. */
+export const used = (items) => items.filter((item) => item.requests > 0).sort((a, b) => b.requests - a.requests);
 
 export const BudgetList = ({ budgets }) => html`<ul class="rows">${budgets.map((budget) => html`
   <li key=${budget.scope + budget.key}><div class="grow"><strong>${t.fields[budget.scope]}</strong> <${BudgetState} budget=${budget} /> <span class="faint">${t.budgets.modes[budget.mode]}${budget.period_end ? ', ' + t.mine.resets(ago(budget.period_end)) : ''}</span><${BudgetBar} budget=${budget} /></div>
@@ -98,9 +101,9 @@ export function Failures({ asked, from, none }) {
   const list = [...groups.values()].sort((a, b) => (a.latest.started_at < b.latest.started_at ? 1 : -1));
   const columns = [
     { key: 'code', title: t.fields.error_code, render: (group) => html`<${Badge} tone="bad">${group.code}<//>` },
-    { key: 'means', title: t.requests.explain, className: 'grow', render: (group) => (CODES[group.code] ? html`${CODES[group.code].meaning}<span class="sub">${CODES[group.code].remedy}</span>` : '') },
+    { key: 'means', title: t.requests.explain, className: 'grow', render: (group) => (CODES[group.code] ? html`<${Prose} text=${CODES[group.code].meaning} /><span class="sub"><${Prose} text=${CODES[group.code].remedy} /></span>` : '') },
     { key: 'count', title: t.fields.requests, num: true, render: (group) => html`<${Link} view="requests" query=${{ ...asked, kind: group.kind, error_code: group.latest.error_code, range: '7d' }}>${t.mine.times(count(group.count))}<//>` },
     { key: 'latest', title: t.mine.last, num: true, render: (group) => html`<${Link} view="requests" query=${{ id: group.latest.id }}>${ago(group.latest.started_at)}<//>` },
   ];
-  return html`<${Loaded} of=${refused} rows=${3} isEmpty=${() => !list.length && failed.status !== 'loading'} empty=${html`<${Empty} title=${none} />`}>${() => html`<${Table} label=${t.fields.error_code} columns=${columns} rows=${list} rowKey=${(group) => group.code} />`}<//>`;
+  return html`<${Loaded} of=${refused} rows=${3} isEmpty=${() => !list.length && failed.status !== 'loading'} empty=${html`<${Empty} quiet title=${none} />`}>${() => html`<${Table} label=${t.fields.error_code} columns=${columns} rows=${list} rowKey=${(group) => group.code} />`}<//>`;
 }

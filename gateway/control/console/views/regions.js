@@ -95,6 +95,6 @@ function Actions({ kind, view, act }) {
   const isOut = isOrdered(view) || view.failover || view.awaits_operator;
   return html`<div class="row-actions" role="group" aria-label=${words.actions(view.name)}>
     ${kind === 'upstreams' && view.breaker !== 'closed' && html`<button type="button" class="button" onClick=${() => act.reset(view)}>${words.reset}</button>`}
-    ${isOut ? html`<button type="button" class="button" onClick=${() => act.enable(view)}>${view.failover ? words.failback : words.enable}</button>` : html`<button type="button" class="button" aria-label=${words.act(view.name)} onClick=${() => act.open(view)}>${words.drain}</button>`}
+    ${isOut ? html`<button type="button" class="button" aria-label=${(view.failover ? words.failback : words.enable) + ' ' + view.name} onClick=${() => act.enable(view)}>${view.failover ? words.failback : words.enable}</button>` : html`<button type="button" class="button" aria-label=${words.act(view.name)} onClick=${() => act.open(view)}>${words.drainMore}</button>`}
   </div>`;
 }

@@ -5,7 +5,7 @@ import { CODES } from '../codes.js';
 import { count, instant, millis } from '../format.js';
 import { isZero } from '../money.js';
 import { t } from '../text.js';
-import { Badge, Copy, Dialog, Link, Money } from '../ui/parts.js';
+import { Badge, Copy, Dialog, Link, Money, Prose } from '../ui/parts.js';
 import { Loaded } from '../ui/states.js';
 import { Table } from '../ui/table.js';
 import { Outcome } from './requests.js';
@@ -24,7 +24,7 @@ function Story({ row }) {
   return html`
     <div class="summary"><${Outcome} row=${row} /><span>${row.model}</span><span>${millis(row.duration_ms)}</span><${Money} value=${row.cost} currency=${row.currency} places=${6} /></div>
     <h3>${words.decision}</h3><ul class="story">${sentences(row).map((sentence, i) => html`<li key=${i}>${sentence}</li>`)}</ul>
-    ${CODES[row.error_code] && html`<h3>${words.explain} <code>${row.error_code}</code></h3><ul class="story"><li>${CODES[row.error_code].meaning}</li><li><strong>${words.remedy}:</strong> ${CODES[row.error_code].remedy}</li></ul>`}
+    ${CODES[row.error_code] && html`<h3>${words.explain} <code>${row.error_code}</code></h3><ul class="story"><li><${Prose} text=${CODES[row.error_code].meaning} /></li><li><strong>${words.remedy}:</strong> <${Prose} text=${CODES[row.error_code].remedy} /></li></ul>`}
     ${row.attempts.length > 0 && html`<h3>${words.timeline}</h3><${Timeline} row=${row} />`}
     <h3>${words.costs}</h3><${Bill} row=${row} />
     <h3>${words.facts}</h3><${Facts} row=${row} />
@@ -33,7 +33,7 @@ function Story({ row }) {
 
 /** What a try came to, in words. */
 function told(attempt) {
-  const known = words.outcome[attempt.outcome] || attempt.outcome;
+  const known = words.outcome[attempt.outcome] || attempt.outcome.replaceAll('_', ' ');
   return attempt.status && attempt.outcome !== 'ok' ? `${known}, HTTP ${attempt.status}` : known;
 }
 

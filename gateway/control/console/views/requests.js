@@ -1,7 +1,7 @@
 // Requests: rows of the ledger with their filters; one of them in full.
 import { html, useEffect, useRef, useState } from '../vendor/preact-htm.js';
 import { call, query as q, useApi } from '../api.js';
-import { clock, count, instant, millis } from '../format.js';
+import { count, instant, millis, moment } from '../format.js';
 import { refine } from '../route.js';
 import { t } from '../text.js';
 import { Badge, Copy, Head, Money, Panel, Select } from '../ui/parts.js';
@@ -99,7 +99,7 @@ export function Outcome({ row }) {
 }
 
 const COLUMNS = [
-  { key: 'time', title: t.fields.time, render: (row) => html`<button type="button" class="link" title=${instant(row.started_at)} aria-label=${words.details + ' ' + row.id} onClick=${() => refine({ id: row.id })}>${clock(row.started_at)}</button>` },
+  { key: 'time', title: t.fields.time, render: (row) => html`<button type="button" class="link" title=${instant(row.started_at)} aria-label=${moment(row.started_at) + ', ' + words.details + ' ' + row.id} onClick=${() => refine({ id: row.id })}>${moment(row.started_at)}</button>` },
   { key: 'outcome', title: t.fields.status, render: (row) => html`<${Outcome} row=${row} />` },
   { key: 'who', title: t.fields.project, render: (row) => html`${row.team}/${row.project}<span class="sub">${row.key}</span>` },
   { key: 'model', title: t.fields.model, className: 'clip', render: (row) => html`<span title=${row.model}>${row.model}</span>` },

@@ -122,7 +122,10 @@ impl Permission {
 
     /// Whether a token that is narrowed to teams may have it: only where the answer can be narrowed.
     const fn can_be_narrowed(self) -> bool {
-        matches!(self, Self::BeKnown | Self::ReadDocument | Self::ReadSpend | Self::Export | Self::ReadStatements)
+        matches!(
+            self,
+            Self::BeKnown | Self::ReadDocument | Self::ReadSpend | Self::Export | Self::ReadStatements
+        )
     }
 }
 

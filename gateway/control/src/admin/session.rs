@@ -140,8 +140,7 @@ pub(super) fn resume(
     headers: &HeaderMap,
 ) -> Result<Option<Resumed>, Problem> {
     let by_hand = !headers.contains_key(UNATTENDED);
-    let resumed =
-        session_ids(headers).find_map(|id| state.sessions.resume(id, by_hand, Instant::now()));
+    let resumed = session_ids(headers).find_map(|id| state.sessions.resume(id, by_hand, Instant::now()));
     let Some(session) = resumed else { return Ok(None) };
     if !matches!(*method, Method::GET | Method::HEAD) {
         if origin(headers, uri) != Origin::Own {
@@ -149,7 +148,9 @@ pub(super) fn resume(
         }
         let proof = headers.get(PROOF).map(HeaderValue::as_bytes).unwrap_or_default();
         if !session.is_proof(proof) {
-            return Err(Problem::forbidden("a change by a session needs the header x-tollgate-csrf that `GET /me` tells"));
+            return Err(Problem::forbidden(
+                "a change by a session needs the header x-tollgate-csrf that `GET /me` tells",
+            ));
         }
     }
     Ok(Some(session))
@@ -157,7 +158,8 @@ pub(super) fn resume(
 
 /// The values of our cookie.
 fn session_ids(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
-    let cookies = headers.get_all(header::COOKIE).iter().flat_map(|list| list.as_bytes().split(|byte| *byte == b';'));
+    let cookies =
+        headers.get_all(header::COOKIE).iter().flat_map(|list| list.as_bytes().split(|byte| *byte == b';'));
     cookies.filter_map(|cookie| cookie.trim_ascii().strip_prefix(COOKIE.as_bytes())?.strip_prefix(b"="))
 }
 
@@ -181,8 +183,12 @@ enum Origin {
 
 fn origin(headers: &HeaderMap, uri: &Uri) -> Origin {
     let Some(origin) = headers.get(header::ORIGIN) else { return Origin::Untold };
-    let asked = headers.get(header::HOST).and_then(|host| host.to_str().ok()).or(uri.authority().map(Authority::as_str));
-    let told = origin.to_str().ok().and_then(|origin| origin.split_once("://")).map(|(_, authority)| authority);
+    let asked = headers
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok())
+        .or(uri.authority().map(Authority::as_str));
+    let told =
+        origin.to_str().ok().and_then(|origin| origin.split_once("://")).map(|(_, authority)| authority);
     match (told, asked) {
         (Some(told), Some(asked)) if told.eq_ignore_ascii_case(asked) => Origin::Own,
         _ => Origin::Foreign,

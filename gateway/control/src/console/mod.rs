@@ -17,7 +17,16 @@ use site::{File, Site};
 
 /// The views of the page, each at its own path. The page reads its path by itself.
 pub(crate) const VIEWS: [&str; 11] = [
-    "overview", "regions", "requests", "costs", "budgets", "projects", "keys", "my-project", "config", "audit",
+    "overview",
+    "regions",
+    "requests",
+    "costs",
+    "budgets",
+    "projects",
+    "keys",
+    "my-project",
+    "config",
+    "audit",
     "sign-in",
 ];
 
@@ -84,5 +93,9 @@ fn send(file: &File, asked: &HeaderMap, keep: &'static str) -> Response {
 /// Whether a header that is a list has an item like this.
 fn has_item(headers: &HeaderMap, name: header::HeaderName, is_it: impl Fn(&str) -> bool) -> bool {
     let lists = headers.get_all(name);
-    lists.iter().filter_map(|list| list.to_str().ok()).flat_map(|list| list.split(',')).any(|item| is_it(item.trim()))
+    lists
+        .iter()
+        .filter_map(|list| list.to_str().ok())
+        .flat_map(|list| list.split(','))
+        .any(|item| is_it(item.trim()))
 }

@@ -1,11 +1,6 @@
 //! The files of the console, put together once.
 
-use std::{
-    collections::BTreeMap,
-    fmt::Write as _,
-    io::Write as _,
-    sync::OnceLock,
-};
+use std::{collections::BTreeMap, fmt::Write as _, io::Write as _, sync::OnceLock};
 
 use axum::body::Bytes;
 use flate2::{Compression, write::GzEncoder};
@@ -109,7 +104,10 @@ impl File {
 /// `tollgate explain` has.
 fn codes_module() -> String {
     let entry = |code: &ErrorCode| {
-        (code.code.to_owned(), json!({ "status": code.status, "meaning": code.meaning, "remedy": code.remedy }))
+        (
+            code.code.to_owned(),
+            json!({ "status": code.status, "meaning": code.meaning, "remedy": code.remedy }),
+        )
     };
     let table: serde_json::Map<_, _> = CODES.iter().map(entry).collect();
     format!("export const CODES = {};\n", Value::from(table))
@@ -119,7 +117,8 @@ fn codes_module() -> String {
 fn fill<'a>(template: &str, folder: &str, modules: impl Iterator<Item = &'a String>) -> String {
     let mut links = String::new();
     for module in modules {
-        writeln!(links, "<link rel=\"modulepreload\" href=\"{folder}/{module}\">").expect("a String takes everything");
+        writeln!(links, "<link rel=\"modulepreload\" href=\"{folder}/{module}\">")
+            .expect("a String takes everything");
     }
     template.replace(FOLDER, folder).replace(MODULES, links.trim_end())
 }
@@ -166,7 +165,8 @@ mod tests {
     #[test]
     fn the_whole_console_is_small() {
         let site = Site::of_the_binary();
-        let loaded = site.parts.iter().filter(|(name, _)| !name.ends_with(".txt") && !name.ends_with(".json"));
+        let loaded =
+            site.parts.iter().filter(|(name, _)| !name.ends_with(".txt") && !name.ends_with(".json"));
         let total = site.page.gzip().len() + loaded.map(|(_, file)| file.gzip().len()).sum::<usize>();
         assert!(total <= LARGEST_PAGE, "{total} bytes");
     }
@@ -178,7 +178,8 @@ mod tests {
         let named = page.split(['"']).filter(|text| text.starts_with('/')).collect::<Vec<_>>();
         assert!(named.len() > 10, "{page}");
         for path in named {
-            let part = path.strip_prefix(&format!("/console/{}/", site.version)).unwrap_or_else(|| panic!("{path}"));
+            let part =
+                path.strip_prefix(&format!("/console/{}/", site.version)).unwrap_or_else(|| panic!("{path}"));
             assert!(site.part(part).is_some(), "{path}");
         }
         for foreign in ["//", "{{", "<style", "style=", "onload"] {
@@ -193,7 +194,15 @@ mod tests {
         for name in ours {
             let file = Embedded::get(&name).expect("it was listed");
             let text = String::from_utf8_lossy(&file.data).into_owned();
-            for forbidden in ["innerHTML", "outerHTML", "insertAdjacent", "dangerously", "document.write", "eval(", "new Function"] {
+            for forbidden in [
+                "innerHTML",
+                "outerHTML",
+                "insertAdjacent",
+                "dangerously",
+                "document.write",
+                "eval(",
+                "new Function",
+            ] {
                 assert!(!text.contains(forbidden), "{name}: {forbidden}");
             }
             count += 1;
@@ -203,7 +212,9 @@ mod tests {
 
     #[test]
     fn another_content_is_another_version() {
-        let site = |text: &'static str| Site::new(BTreeMap::from([("a.js".to_owned(), Bytes::from_static(text.as_bytes()))]));
+        let site = |text: &'static str| {
+            Site::new(BTreeMap::from([("a.js".to_owned(), Bytes::from_static(text.as_bytes()))]))
+        };
         assert_ne!(site("1").version, site("2").version);
         assert_eq!(site("1").version, site("1").version);
     }

@@ -32,7 +32,12 @@ async fn no_answer_may_be_framed_guessed_at_or_made_to_run_what_is_not_ours() {
     for path in ["/", "/api/v1/usage", "/api/v1/nothing", "/metrics", "/console/x/main.js"] {
         let response = gateway.browse("GET", path, &[], "").await;
         let policy = header(&response, "content-security-policy");
-        for part in ["default-src 'self'", "frame-ancestors 'none'", "base-uri 'none'", "require-trusted-types-for 'script'"] {
+        for part in [
+            "default-src 'self'",
+            "frame-ancestors 'none'",
+            "base-uri 'none'",
+            "require-trusted-types-for 'script'",
+        ] {
             assert!(policy.contains(part), "{path}: {policy}");
         }
         assert!(!policy.contains("unsafe"), "{path}: {policy}");
@@ -75,7 +80,9 @@ async fn a_part_is_kept_for_ever_and_the_page_is_asked_for_again() {
 #[tokio::test]
 async fn what_takes_gzip_gets_gzip() {
     let gateway = Gateway::new();
-    for (takes, coding) in [("gzip, br", "gzip"), ("br;q=1, GZIP;q=0.5", "gzip"), ("gzip;q=0", ""), ("br", ""), ("", "")] {
+    for (takes, coding) in
+        [("gzip, br", "gzip"), ("br;q=1, GZIP;q=0.5", "gzip"), ("gzip;q=0", ""), ("br", ""), ("", "")]
+    {
         let response = gateway.browse("GET", "/", &[("accept-encoding", takes)], "").await;
         assert_eq!(header(&response, "content-encoding"), coding, "{takes}");
         assert_eq!(header(&response, "vary"), "accept-encoding");

@@ -197,7 +197,13 @@ impl Gateway {
     }
 
     /// A call with headers of its own, as a browser makes it; the answer whole.
-    pub(crate) async fn browse(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Response {
+    pub(crate) async fn browse(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Response {
         let request = Request::builder().method(method).uri(path).header(header::HOST, "gw:9090");
         let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
         let request = request.body(Body::from(body.to_owned())).expect("a request");

@@ -61,8 +61,11 @@ async fn a_session_may_what_its_token_may() {
     let gateway = Gateway::new();
     for who in ["root", "ops", "money", "eyes", "retail-lead"] {
         let browser = Browser::with_token(&gateway, who).await;
-        for path in ["/api/v1/usage", "/api/v1/regions", "/api/v1/audit", "/api/v1/keys", "/api/v1/statements"] {
-            let (by_session, by_token) = (browser.get(path).await.status(), gateway.get(path, who).await.status);
+        for path in
+            ["/api/v1/usage", "/api/v1/regions", "/api/v1/audit", "/api/v1/keys", "/api/v1/statements"]
+        {
+            let (by_session, by_token) =
+                (browser.get(path).await.status(), gateway.get(path, who).await.status);
             assert_eq!(by_session, by_token, "{who} {path}");
         }
     }
@@ -74,11 +77,20 @@ async fn me_tells_name_role_scope_and_rights() {
     let me = json_of(Browser::with_token(&gateway, "retail-lead").await.get("/api/v1/me").await).await;
     assert_eq!((&me["name"], &me["role"]), (&json!("retail-lead"), &json!("finance")));
     assert_eq!(me["scope"], json!({ "teams": ["retail"] }));
-    assert_eq!(me["permissions"], json!(["be_known", "read_document", "read_spend", "export", "read_statements"]));
-    assert_eq!((&me["gateway"]["organization"], &me["gateway"]["currency"]), (&json!("contoso"), &json!("USD")));
+    assert_eq!(
+        me["permissions"],
+        json!(["be_known", "read_document", "read_spend", "export", "read_statements"])
+    );
+    assert_eq!(
+        (&me["gateway"]["organization"], &me["gateway"]["currency"]),
+        (&json!("contoso"), &json!("USD"))
+    );
 
     let by_token = gateway.get("/api/v1/me", "root").await.json();
-    assert_eq!((&by_token["csrf"], &by_token["session"], &by_token["scope"]), (&Value::Null, &Value::Null, &Value::Null));
+    assert_eq!(
+        (&by_token["csrf"], &by_token["session"], &by_token["scope"]),
+        (&Value::Null, &Value::Null, &Value::Null)
+    );
     assert_eq!(by_token["permissions"].as_array().map(Vec::len), Some(20));
     assert_eq!(gateway.get("/api/v1/me", "").await.status, 401);
 }
@@ -102,7 +114,8 @@ async fn a_change_by_a_session_needs_its_proof_and_our_own_page() {
         assert_eq!(browser.post(path, headers).await, want, "{name}");
     }
     let token = format!("Bearer {}", secret_of("ops"));
-    let by_token = gateway.browse("POST", "/api/v1/regions/eu/enable", &[("authorization", &token)], "{}").await;
+    let by_token =
+        gateway.browse("POST", "/api/v1/regions/eu/enable", &[("authorization", &token)], "{}").await;
     assert_eq!(by_token.status(), 200, "a token needs neither");
 }
 
@@ -157,7 +170,10 @@ async fn sign_ins_are_kept_and_no_secret_is() {
     let kept = audit(&gateway).await;
     let of = |action: &str| kept.iter().filter(|entry| entry["action"] == action).collect::<Vec<_>>();
     assert_eq!(of("sign_in").len(), 1, "{kept:?}");
-    assert_eq!((&of("sign_in")[0]["actor"], &of("sign_in")[0]["detail"]["with"]), (&json!("money"), &json!("token")));
+    assert_eq!(
+        (&of("sign_in")[0]["actor"], &of("sign_in")[0]["detail"]["with"]),
+        (&json!("money"), &json!("token"))
+    );
     assert_eq!(of("sign_in_failed").len(), 20, "guessing does not fill the audit");
     let text = serde_json::to_string(&kept).expect("JSON");
     for secret in [secret_of("money").as_str(), "guess-of-somebody", "another-guess"] {
@@ -188,6 +204,10 @@ async fn a_cookie_of_a_page_loaded_over_tls_never_goes_in_clear() {
         let response = gateway.browse("POST", "/api/v1/session", &[("origin", origin)], &body).await;
         let set = response.headers()["set-cookie"].to_str().expect("text").to_owned();
         assert_eq!(set.contains("; Secure"), secure, "{set}");
-        assert!(set.contains("; HttpOnly") && set.contains("; SameSite=Strict") && !set.contains(&secret_of("root")));
+        assert!(
+            set.contains("; HttpOnly")
+                && set.contains("; SameSite=Strict")
+                && !set.contains(&secret_of("root"))
+        );
     }
 }

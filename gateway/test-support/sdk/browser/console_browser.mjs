@@ -78,7 +78,11 @@ export async function fits(page) {
   assert.deepEqual(wide, [], wide.join(", "));
 }
 
-export const shot = (page, name) => page.screenshot({ path: `${SCREENSHOTS}/${name}.png`, fullPage: true });
+/** The whole page; of a dialog, what is seen. */
+export async function shot(page, name) {
+  const isOpen = (await page.getByRole("dialog").count()) > 0;
+  await page.screenshot({ path: `${SCREENSHOTS}/${name}.png`, fullPage: !isOpen });
+}
 
 /** The answer of the admin API to the token. */
 export async function api(path, token = TOKEN) {

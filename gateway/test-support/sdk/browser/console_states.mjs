@@ -37,7 +37,7 @@ await runAll({
     });
     for (const view of VIEWS) {
       await open(tab, "/" + view);
-      await tab.locator(".blank, .faint").first().waitFor();
+      await tab.locator("main .blank, main .faint").first().waitFor();
       assert.equal(await tab.locator("[role=alert]").count(), 0, view);
       await fits(tab);
       await accessible(tab);

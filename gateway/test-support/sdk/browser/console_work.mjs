@@ -94,7 +94,7 @@ await runAll({
     await tab.keyboard.press("Enter");
     await tab.getByRole("heading", { name: "Regions", level: 1 }).waitFor();
     await settle(tab);
-    await tabTo(tab, () => document.activeElement.getAttribute("aria-label") === "Act on eastus");
+    await tabTo(tab, () => document.activeElement.getAttribute("aria-label") === "Drain… eastus");
     await tab.keyboard.press("Enter");
     await tab.getByRole("dialog").waitFor();
     await tabTo(tab, () => document.activeElement.matches("dialog input[required]"));
@@ -102,14 +102,14 @@ await runAll({
     await tab.keyboard.press("Escape");
     await tab.getByRole("dialog").waitFor({ state: "detached" });
     const back = await tab.evaluate(() => document.activeElement.getAttribute("aria-label"));
-    assert.equal(back, "Act on eastus", "the focus is where it was");
+    assert.equal(back, "Drain… eastus", "the focus is where it was");
     await tab.keyboard.press("/");
     assert.equal(await tab.evaluate(() => document.activeElement.id), "find");
   }),
 
   drain_and_undo: signedIn(async (tab) => {
     await open(tab, "/regions");
-    await tab.getByRole("button", { name: "Act on eastus" }).click();
+    await tab.getByRole("button", { name: "Drain… eastus" }).click();
     const dialog = tab.getByRole("dialog");
     await dialog.getByText("Who receives").waitFor();
     assert.equal(await regionState("eastus"), "enabled", "a preview changes nothing");
@@ -129,7 +129,7 @@ await runAll({
 
   failover_preview: signedIn(async (tab) => {
     await open(tab, "/regions");
-    await tab.getByRole("button", { name: "Act on eastus" }).click();
+    await tab.getByRole("button", { name: "Drain… eastus" }).click();
     const dialog = tab.getByRole("dialog");
     await dialog.getByRole("button", { name: "Fail over", exact: true }).first().click();
     await dialog.getByLabel("To region").selectOption("global");
