@@ -9,23 +9,25 @@ use tollgate_accounting::ledger::{
 use tollgate_domain::{LogId, Money, RequestId, UnixMillis, Usage, UsageSource};
 use tollgate_stores::SqliteStore;
 
+use crate::large::Size;
+
 const DAYS: i64 = 62;
 const DAY: i64 = 86_400_000;
 const LOG: LogId = LogId::new(0x00c0_50e1);
 
-/// A project's habit: who, which model where, calls a day, cents a call.
-struct Habit {
-    team: &'static str,
-    project: &'static str,
-    key: &'static str,
-    model: &'static str,
-    upstream: &'static str,
-    region: &'static str,
+/// A project's habit: who, which model where, calls a day, thousandths of a dollar a call.
+struct Habit<'a> {
+    team: &'a str,
+    project: &'a str,
+    key: &'a str,
+    model: &'a str,
+    upstream: &'a str,
+    region: &'a str,
     calls: i64,
     milli: i128,
 }
 
-const HABITS: [Habit; 6] = [
+const HABITS: [Habit<'static>; 6] = [
     habit("retail", "search-assistant", "prod", "gpt-5-mini", "aoai-eastus", "eastus", 9, 1_150),
     habit("retail", "search-assistant", "prod", "text-embedding-3-small", "openai", "global", 6, 60),
     habit("retail", "checkout", "prod", "gpt-5-mini", "aoai-sweden", "swedencentral", 5, 840),
@@ -44,7 +46,7 @@ const fn habit(
     region: &'static str,
     calls: i64,
     milli: i128,
-) -> Habit {
+) -> Habit<'static> {
     Habit { team, project, key, model, upstream, region, calls, milli }
 }
 
@@ -73,7 +75,40 @@ pub(crate) fn write(ledger: &Path) -> Result<()> {
     Ok(())
 }
 
-fn row(habit: &Habit, at: UnixMillis, number: u64, percent: i64) -> Entry {
+/// Writes the rows of a large organisation: on each day one of every fourth project.
+pub(crate) fn write_large(ledger: &Path, size: Size) -> Result<()> {
+    let store = SqliteStore::open(ledger)?;
+    let now = jiff::Timestamp::now().as_millisecond();
+    let a_day = size.teams * size.projects_of_a_team / 4;
+    let (mut bytes, mut number) = (Vec::new(), 0_u64);
+    for day in (0..size.days).rev() {
+        let mut batch = Batch::default();
+        for place in 0..a_day {
+            number += 1;
+            let names = size.row(place * 4 + usize::try_from(day)? % 4);
+            let habit = Habit {
+                team: &names.team,
+                project: &names.project,
+                key: "prod",
+                model: &names.model,
+                upstream: &names.upstream,
+                region: &names.region,
+                calls: 1,
+                milli: 4_000,
+            };
+            let at = now - day * DAY - i64::try_from(place)? * 70_000 % DAY;
+            let entry = row(&habit, UnixMillis::new(at), number, 50 + i64::try_from(place)? % 90);
+            bytes.clear();
+            encode_entry(&entry, &mut bytes);
+            batch.push(LOG, number, entry, &bytes);
+        }
+        batch.cursors.push(Cursor { log: LOG, lsn: number, segment: 1, offset: number });
+        store.load(&batch)?;
+    }
+    Ok(())
+}
+
+fn row(habit: &Habit<'_>, at: UnixMillis, number: u64, percent: i64) -> Entry {
     let identity = Identity {
         organization: "contoso".into(),
         instance: "gw-2".into(),

@@ -5,6 +5,7 @@
 
 mod browser;
 mod history;
+mod large;
 mod stage;
 
 use anyhow::{Context as _, Result, ensure};
@@ -103,4 +104,15 @@ async fn a_first_start_prints_a_link_that_signs_in_once() -> Result<()> {
     stage.restart().await?;
     ensure!(stage.gateway.log().matches("within 15 minutes").count() == 1, "no link at a later start");
     Ok(())
+}
+
+/// How long each view took is told, and decides nothing: the machine of a test is not the reader's.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_large_organisation_is_shown_like_a_small_one() -> Result<()> {
+    let stage = Stage::set_large()?;
+    let checks = stage.browse("large", &[]).await?;
+    for check in &checks {
+        println!("{}: {}", check.name, check.detail);
+    }
+    assess(&checks, &VIEWS)
 }

@@ -7,7 +7,10 @@ use serde_json::{Value, json};
 use tollgate_simulator::{Behaviour, Options, Simulator};
 use tollgate_test_support::{Admin, Check, Gateway, Launch};
 
-use crate::{browser, history};
+use crate::{
+    browser, history,
+    large::{self, Size},
+};
 
 const UPSTREAM_KEY: &str = "credential-of-the-upstreams";
 /// The same that the test support's admin client shows.
@@ -53,6 +56,29 @@ impl Stage {
             history::write(&gateway.folder().join("data").join("ledger.db"))?;
             gateway.restart()?;
         }
+        Ok(Self { gateway, _providers: providers })
+    }
+
+    /// A large organisation with a long history.
+    pub(crate) fn set_large() -> Result<Self> {
+        let size = Size::of_this_run();
+        let providers = vec![provider("everywhere", calm(20))?];
+        let (head, _) = CONFIG.split_once("regions:").context("the configuration names regions")?;
+        let config = format!(
+            "{}{}",
+            head.replace("TOKEN", TOKEN).replace("[retail]", "[team-00]"),
+            large::config(size, &providers[0].addr().to_string())?
+        );
+        let launch = Launch {
+            binary: env!("CARGO_BIN_EXE_tollgate").into(),
+            config,
+            files: vec![("prices.yaml".to_owned(), PRICES.to_owned())],
+            environment: Vec::new(),
+        };
+        let mut gateway = Gateway::launch(launch)?;
+        gateway.kill()?;
+        history::write_large(&gateway.folder().join("data").join("ledger.db"), size)?;
+        gateway.restart()?;
         Ok(Self { gateway, _providers: providers })
     }
 

@@ -29,7 +29,8 @@ export function BudgetBar({ budget }) {
 export function Budgets({ me, query }) {
   const budgets = useApi('/budgets', { every: 10000 });
   const [raise, setRaise] = useState(null);
-  const items = budgets.data ? budgets.data.items : [];
+  const [find, setFind] = useState('');
+  const items = budgets.data ? budgets.data.items.filter((budget) => nameOf(budget).toLowerCase().includes(find.toLowerCase())) : [];
   const chosen = items.find((budget) => idOf(budget) === query.budget) || items[0];
   const mayRaise = me.permissions.includes('raise_budgets');
   const money = (key) => (budget) => html`<${Money} value=${budget[key]} />`;
@@ -46,9 +47,9 @@ export function Budgets({ me, query }) {
   ];
   if (mayRaise) columns.push({ key: 'act', title: '', render: (budget) => html`<button type="button" class="button" aria-label=${words.raiseTitle(nameOf(budget))} onClick=${() => setRaise(budget)}>${words.raise}</button>` });
   return html`
-    <${Head} title=${t.views.budgets} lead=${words.lead} />
-    <${Panel} flush><${Loaded} of=${budgets} rows=${6} isEmpty=${(data) => !data.items.length} empty=${html`<${Empty} title=${words.empty} text=${words.emptyText} />`}>${(data) => html`
-      <${Table} label=${t.views.budgets} columns=${columns} rows=${data.items} rowKey=${idOf} selected=${(budget) => budget === chosen} onOpen=${(budget) => refine({ budget: idOf(budget) })} />`}<//><//>
+    <${Head} title=${t.views.budgets} lead=${words.lead}><label class="filter"><span class="sr">${t.projects.search}</span><input type="search" value=${find} placeholder=${t.projects.search} onInput=${(event) => setFind(event.currentTarget.value)} /></label><//>
+    <${Panel} flush><${Loaded} of=${budgets} rows=${6} isEmpty=${() => !items.length} empty=${html`<${Empty} title=${find ? words.noneFits : words.empty} text=${find ? '' : words.emptyText} />`}>${() => html`
+      <${Table} label=${t.views.budgets} columns=${columns} rows=${items} rowKey=${idOf} selected=${(budget) => budget === chosen} onOpen=${(budget) => refine({ budget: idOf(budget) })} />`}<//><//>
     ${chosen && html`<${Burn} key=${idOf(chosen)} budget=${chosen} />`}
     ${raise && html`<${RaiseDialog} budget=${raise} onClose=${() => setRaise(null)} onDone=${() => { setRaise(null); budgets.again(); }} />`}`;
 }

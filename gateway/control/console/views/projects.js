@@ -34,7 +34,7 @@ export function Projects({ me, query }) {
   const all = useMemo(() => (usage.data ? known(usage.data.items, budgets.data ? budgets.data.items : []) : []), [usage.data, budgets.data]);
   const chosen = query.project && all.find((project) => project.name === query.project);
   if (chosen) return html`<${Project} me=${me} project=${chosen} budgets=${budgets.data ? budgets.data.items : []} />`;
-  const shown = all.filter((project) => project.name.toLowerCase().includes(find.toLowerCase())).slice(0, 500);
+  const shown = all.filter((project) => project.name.toLowerCase().includes(find.toLowerCase()));
   const places = placesFor(all.map((project) => project.cost));
   const columns = [
     { key: 'name', title: t.fields.project, render: (project) => html`<${Link} view="projects" query=${{ project: project.name }} aria-label=${words.open(project.name)}><strong>${project.project}</strong><//><span class="sub">${project.team}</span>` },

@@ -33,7 +33,7 @@ export function Regions({ me, query }) {
   const reset = async (view) => {
     try {
       await call(`/upstreams/${encodeURIComponent(view.name)}/reset`, { method: 'POST', body: { reason: words.reset } });
-      toast(words.done(words.reset, view.name));
+      toast(words.done(words.isNow.reset, view.name));
     } catch (problem) {
       toast(problem.message);
     }
@@ -43,7 +43,7 @@ export function Regions({ me, query }) {
     setOrder(null);
     list.again();
     const undo = action === 'failover' ? () => enable({ ...view, failover: true }) : () => enable(view, true);
-    toast(words.done(words[action], view.name), { label: t.undo, run: undo });
+    toast(words.done(words.isNow[action], view.name), { label: t.undo, run: undo });
   };
 
   return html`
@@ -71,11 +71,11 @@ function columns(kind, mayAct, act) {
   const list = [
     { key: 'name', title: t.fields.name, render: name },
     { key: 'state', title: t.fields.state, render: state },
-    { key: 'breaker', title: words.breaker, render: (view) => words.breakers[view.breaker] },
+    { key: 'breaker', minor: true, title: words.breaker, render: (view) => words.breakers[view.breaker] },
     { key: 'flight', title: words.inFlight, num: true, render: (view) => count(view.in_flight) },
-    { key: 'success', title: words.success, num: true, render: (view) => percent(view.success_rate) },
+    { key: 'success', minor: true, title: words.success, num: true, render: (view) => percent(view.success_rate) },
     { key: 'ttft', title: words.ttft, num: true, render: (view) => millis(view.ewma_ttft_ms) },
-    { key: 'zones', title: words.zones, render: (view) => view.zones.join(', ') || t.none },
+    { key: 'zones', minor: true, title: words.zones, render: (view) => view.zones.join(', ') || t.none },
     { key: 'note', title: words.note, className: 'grow', render: (view) => html`<${Remark} view=${view} />` },
   ];
   if (mayAct) list.push({ key: 'act', title: '', render: (view) => html`<${Actions} kind=${kind} view=${view} act=${act} />` });
@@ -85,7 +85,7 @@ function columns(kind, mayAct, act) {
 function Remark({ view }) {
   const told = [];
   if (view.failover) told.push(html`<span>${words.movedTo(view.failover.to, percent(view.failover.share_permille / 1000, 0))}: ${view.failover.reason} <span class="faint">${words.by(view.failover.author, ago(view.failover.since))}${view.failover.until ? ', ' + ago(view.failover.until) : ''}</span></span>`);
-  if (view.author) told.push(html`<span>${view.reason || t.none} <span class="faint">${words.by(view.author, ago(view.since))}${view.until ? html`, ${words.until.toLowerCase()} <span title=${instant(view.until)}>${ago(view.until)}</span>` : ''}</span></span>`);
+  if (view.author) told.push(html`<span>${view.reason || t.none} <span class="faint">${words.by(view.author, ago(view.since))}${view.until ? html`, ${words.ends} <span title=${instant(view.until)}>${ago(view.until)}</span>` : ''}</span></span>`);
   if (view.hold_until) told.push(html`<span>${t.stateWords.held} ${ago(view.hold_until)}</span>`);
   if (view.credential) told.push(html`<span class="faint">${words.credential[view.credential.state]}${view.credential.trouble ? ': ' + view.credential.trouble : ''}</span>`);
   return told.length ? html`<div class="remarks">${told}</div>` : html`<span class="faint">${t.none}</span>`;

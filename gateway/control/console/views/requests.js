@@ -104,9 +104,9 @@ const COLUMNS = [
   { key: 'who', title: t.fields.project, render: (row) => html`${row.team}/${row.project}<span class="sub">${row.key}</span>` },
   { key: 'model', title: t.fields.model, className: 'clip', render: (row) => html`<span title=${row.model}>${row.model}</span>` },
   { key: 'where', title: t.fields.upstream, render: (row) => (row.upstream ? html`${row.upstream}<span class="sub">${row.region}</span>` : t.none) },
-  { key: 'tries', title: t.fields.attempts, num: true, render: (row) => (row.attempt_count > 1 ? html`<strong>${row.attempt_count}</strong>` : row.attempt_count) },
-  { key: 'tokens', title: t.fields.tokens, num: true, render: (row) => html`${count(row.input_tokens)}<span class="faint"> → </span>${count(row.output_tokens)}` },
-  { key: 'ttft', title: t.fields.ttft, num: true, render: (row) => millis(row.ttft_ms) },
+  { key: 'tries', minor: true, title: t.fields.attempts, num: true, render: (row) => (row.attempt_count > 1 ? html`<strong>${row.attempt_count}</strong>` : row.attempt_count) },
+  { key: 'tokens', minor: true, title: t.fields.tokens, num: true, render: (row) => html`${count(row.input_tokens)}<span class="faint"> → </span>${count(row.output_tokens)}` },
+  { key: 'ttft', minor: true, title: t.fields.ttft, num: true, render: (row) => millis(row.ttft_ms) },
   { key: 'duration', title: t.fields.duration, num: true, render: (row) => millis(row.duration_ms) },
   { key: 'cost', title: t.fields.cost, num: true, render: (row) => html`<${Money} value=${row.cost} places=${6} />` },
 ];

@@ -3,6 +3,7 @@ import { html, useEffect, useState } from '../vendor/preact-htm.js';
 import { call } from '../api.js';
 import { here } from '../route.js';
 import { t } from '../text.js';
+import { Prose } from '../ui/parts.js';
 import { Note } from '../ui/states.js';
 
 export function SignIn({ ended, onDone }) {
@@ -44,7 +45,7 @@ export function SignIn({ ended, onDone }) {
         <label class="field"><span class="field-label">${t.signIn.token}</span><input name="token" type="password" autocomplete="current-password" required autofocus spellcheck=${false} /></label>
         <button type="submit" class="button primary" disabled=${busy != null}>${busy || t.signIn.submit}</button>
         <p class="small">${t.signIn.note}</p>
-        <p class="small"><code>${t.signIn.bearer}</code></p>
+        <p class="small"><${Prose} text=${t.signIn.bearer} /></p>
       </form>
     </main>`;
 }

@@ -20,14 +20,14 @@ async function foreign(html, work) {
 await runAll({
   async nothing_runs() {
     const signed = await context();
-    const { page: tab, faults } = await page(signed);
+    const { page: tab, faults } = await page(signed, { expected: ["/api/v1/keys"] });
     const rows = (await api("/requests?kind=refusal&from=-1h")).items;
     assert.ok(HOSTILE.every((text) => rows.some((row) => row.model === text)), "the corpus arrived whole");
     const answered = (await api("/requests?from=-1h")).items.map((row) => row.id);
     const paths = [...VIEWS.map((view) => "/" + view), "/requests?kind=refusal", "/requests?kind=refusal&id=" + rows[0].id, ...answered.slice(0, 6).map((id) => "/requests?id=" + id),
-      ...HOSTILE.flatMap((text) => [`/costs?rows=model&range=24h&team=${encodeURIComponent(text)}`, `/requests?model=${encodeURIComponent(text)}`, `/regions?region=${encodeURIComponent(text)}`, `/${encodeURIComponent(text)}`])];
+      ...HOSTILE.flatMap((text) => [`/costs?rows=model&range=24h&team=${encodeURIComponent(text)}`, `/requests?model=${encodeURIComponent(text)}`, `/regions?region=${encodeURIComponent(text)}`])];
     let text = "";
-    for (const path of paths.filter((path) => !path.startsWith("/%"))) {
+    for (const path of paths) {
       await open(tab, path);
       text += await tab.locator("body").innerText();
       assert.equal(await tab.evaluate(() => window.ran), undefined, path);
