@@ -86,6 +86,7 @@ export const t = {
     refused: (count) => `${count} refused by limits or rights`,
     sampled: 'more than 1,000 requests in 15 minutes; rates are of the newest 1,000.',
     grid: 'Where requests can go', gridNote: 'By region and upstream. Open one to see its targets.',
+    well: (count) => `${count} healthy`,
     traffic: 'Requests by the hour', trafficNote: 'last 24 hours',
     answered: 'Answered', refusedSeries: 'Refused',
     errorsBy: 'What fails', errorsByNote: 'by code, last 15 minutes', noErrors: 'Nothing failed in the last 15 minutes.',

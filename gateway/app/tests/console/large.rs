@@ -19,7 +19,7 @@ impl Size {
         if std::env::var_os("TOLLGATE_LONG").is_some_and(|value| value == "1") {
             Self { teams: 40, projects_of_a_team: 50, upstreams: 200, days: 396 }
         } else {
-            Self { teams: 20, projects_of_a_team: 10, upstreams: 20, days: 60 }
+            Self { teams: 20, projects_of_a_team: 10, upstreams: 40, days: 60 }
         }
     }
 

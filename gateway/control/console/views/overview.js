@@ -60,17 +60,29 @@ function Tiles({ rows, more, refusals, hours, fleet, currency }) {
   </dl>`;
 }
 
+/** So many upstreams are shown one by one; of more, those that are well are only counted. */
+const MOST_CELLS = 24;
+
 function Grid({ upstreams }) {
+  const isLarge = upstreams.length > MOST_CELLS;
   const regions = [...new Set(upstreams.map((upstream) => upstream.region))].sort();
-  return html`<div class="heat">${regions.map((region) => html`
-    <div class="heat-row" key=${region}><h3><${Link} view="regions" query=${{ region }}>${region}<//></h3>
-      <ul>${upstreams.filter((upstream) => upstream.region === region).map((upstream) => {
-        const state = stateOf(upstream);
-        return html`<li key=${upstream.name}><${Link} view="regions" query=${{ kind: 'targets', upstream: upstream.name }} class=${'cell ' + state.tone}>
-          <span class="cell-name">${upstream.name}</span><${Badge} tone=${state.tone} icon=${state.icon}>${state.word}<//>
-          <span class="cell-facts">${upstream.success_rate == null ? '' : percent(upstream.success_rate) + ' · '}${millis(upstream.ewma_ttft_ms)} · ${count(upstream.in_flight)} ${t.regions.inFlight.toLowerCase()}</span><//></li>`;
-      })}</ul></div>`)}</div>`;
+  const rows = regions.map((region) => {
+    const all = upstreams.filter((upstream) => upstream.region === region).map((upstream) => ({ upstream, state: stateOf(upstream) }));
+    const shown = isLarge ? all.filter(({ state }) => state.tone !== 'ok') : all;
+    return { region, shown, well: all.length - shown.length };
+  });
+  // Where something is wrong comes first.
+  if (isLarge) rows.sort((a, b) => b.shown.length - a.shown.length);
+  return html`<div class=${isLarge ? 'heat large' : 'heat'}>${rows.map(({ region, shown, well }) => html`
+    <div class="heat-row" key=${region}><h3><${Link} view="regions" query=${{ kind: 'upstreams', region }}>${region}<//></h3>
+      <div>${shown.length > 0 && html`<ul>${shown.map(({ upstream, state }) => html`<${Cell} key=${upstream.name} upstream=${upstream} state=${state} />`)}</ul>`}
+      ${well > 0 && html`<p class="well"><${Badge} tone="ok">${words.well(well)}<//></p>`}</div></div>`)}</div>`;
 }
+
+const Cell = ({ upstream, state }) => html`
+  <li><${Link} view="regions" query=${{ kind: 'targets', upstream: upstream.name }} class=${'cell ' + state.tone}>
+    <span class="cell-name">${upstream.name}</span><${Badge} tone=${state.tone} icon=${state.icon}>${state.word}<//>
+    <span class="cell-facts">${upstream.success_rate == null ? '' : percent(upstream.success_rate) + ' · '}${millis(upstream.ewma_ttft_ms)} · ${count(upstream.in_flight)} ${t.regions.inFlight.toLowerCase()}</span><//></li>`;
 
 /** Every hour of the last day, those without requests too. */
 function everyHour(hours) {
