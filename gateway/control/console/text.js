@@ -146,7 +146,7 @@ export const t = {
       end: (word) => `It ended as ${word}.`, config: (version) => `Configuration ${version} was in force.`,
     },
     outcome: { ok: 'answered', cancelled: 'the client left', cut: 'cut by the gateway', error_event: 'an error inside the stream' },
-    explain: 'What it means', remedy: 'What to do',
+    passedOver: 'Passed over', target: 'Target', explain: 'What it means', remedy: 'What to do',
   },
   costs: {
     lead: 'Where the money goes.', by: 'Stacked by', rows: 'Rows', then: 'then by', nothing: 'nothing',

@@ -4,7 +4,7 @@ import { call, useApi } from '../api.js';
 import { ago, instant } from '../format.js';
 import { refine } from '../route.js';
 import { t } from '../text.js';
-import { Badge, Dialog, Head, Icon, Panel, toast } from '../ui/parts.js';
+import { Badge, Dialog, Field, Head, Icon, Panel, toast } from '../ui/parts.js';
 import { Empty, Loaded, Note } from '../ui/states.js';
 import { Table } from '../ui/table.js';
 
@@ -40,7 +40,7 @@ export function Config({ me, query }) {
     <${Panel} title=${words.history} flush id="history"><${Loaded} of=${history} isEmpty=${(data) => !data.items.length}>${(data) => html`<${Table} label=${words.history} columns=${columns} rows=${data.items} rowKey=${(version) => version.version} selected=${(version) => version === shown} onOpen=${(version) => refine({ version: version.version })} />`}<//><//>
     ${may('reload') && html`<${Validate} />`}
     ${shown && html`<${Dialog} title=${words.version + ' ' + shown.version} onClose=${() => refine({ version: null })} side><h3>${words.diff}</h3><${Diff} text=${shown.diff} /><//>`}
-    ${back && html`<${Rollback} version=${back} onClose=${() => { setBack(null); running.again(); history.again(); }} />`}`;
+    ${back && html`<${Rollback} version=${back} running=${running.data} onClose=${() => { setBack(null); running.again(); history.again(); }} />`}`;
 }
 
 function Running({ data }) {
@@ -66,7 +66,7 @@ function Validate() {
   const check = async (event) => {
     event.preventDefault();
     try {
-      setResult({ warnings: (await call('/config/validate', { method: 'POST', text, headers: { 'content-type': 'application/yaml' } })).warnings });
+      setResult(await call('/config/validate', { method: 'POST', text, headers: { 'content-type': 'application/yaml' } }));
     } catch (problem) {
       setResult({ problem });
     }
@@ -76,15 +76,18 @@ function Validate() {
     <div class="form-end"><button type="submit" class="button" disabled=${!text.trim()}>${words.check}</button></div>
     ${result && result.problem && html`<${Note} tone="bad" icon="bad">${result.problem.errors.length ? words.errors(result.problem.errors.length) : result.problem.message}<ul class="plain">${result.problem.errors.map((error, i) => html`<li key=${i}><code>${error}</code></li>`)}</ul><//>`}
     ${result && result.warnings && html`<${Note} tone="ok" icon="ok">${words.good}${result.warnings.length > 0 && html`<ul class="plain">${result.warnings.map((warning, i) => html`<li key=${i}><code>${warning}</code></li>`)}</ul>`}<//>`}
+    ${result && result.diff != null && html`<h3>${words.diff}</h3><${Diff} text=${result.diff} />`}
   </form><//>`;
 }
 
-function Rollback({ version, onClose }) {
+function Rollback({ version, running, onClose }) {
+  const [reason, setReason] = useState('');
   const [problem, setProblem] = useState(null);
   const apply = async (event) => {
     event.preventDefault();
     try {
-      await call('/config/rollback', { method: 'POST', body: { version: version.version } });
+      // Only if what runs is still what the reader saw running.
+      await call('/config/rollback', { method: 'POST', body: { version: version.version, reason }, headers: { 'if-match': `"${running.hash}"` } });
       toast(words.rolledBack(version.version));
       onClose();
     } catch (problem) {
@@ -93,6 +96,7 @@ function Rollback({ version, onClose }) {
   };
   return html`<${Dialog} title=${words.rollback} onClose=${onClose}><form class="form" onSubmit=${apply}>
     <p>${words.sureRollback(version.version)}</p>
+    <${Field} label=${t.regions.reason} hint=${t.regions.reasonHint}><input value=${reason} onInput=${(event) => setReason(event.currentTarget.value)} maxlength="200" /><//>
     ${problem && html`<${Note} tone="bad" icon="bad">${problem.message}${problem.errors.length > 0 && html`<ul class="plain">${problem.errors.map((error, i) => html`<li key=${i}><code>${error}</code></li>`)}</ul>`}<//>`}
     <div class="form-end"><span class="spring"></span><button type="button" class="button" onClick=${onClose}>${t.cancel}</button><button type="submit" class="button primary">${words.rollback}</button></div>
   </form><//>`;

@@ -24,6 +24,7 @@ function Story({ row }) {
   return html`
     <div class="summary"><${Outcome} row=${row} /><span>${row.model}</span><span>${millis(row.duration_ms)}</span><${Money} value=${row.cost} currency=${row.currency} places=${6} /></div>
     <h3>${words.decision}</h3><ul class="story">${sentences(row).map((sentence, i) => html`<li key=${i}>${sentence}</li>`)}</ul>
+    ${row.explanation && html`<${Beside} explanation=${row.explanation} />`}
     ${CODES[row.error_code] && html`<h3>${words.explain} <code>${row.error_code}</code></h3><ul class="story"><li><${Prose} text=${CODES[row.error_code].meaning} /></li><li><strong>${words.remedy}:</strong> <${Prose} text=${CODES[row.error_code].remedy} /></li></ul>`}
     ${row.attempts.length > 0 && html`<h3>${words.timeline}</h3><${Timeline} row=${row} />`}
     <h3>${words.costs}</h3><${Bill} row=${row} />
@@ -37,7 +38,21 @@ function told(attempt) {
   return attempt.status && attempt.outcome !== 'ok' ? `${known}, HTTP ${attempt.status}` : known;
 }
 
+/** The targets that were passed over, and what nobody knows any more. */
+function Beside({ explanation: { passed_over: others, unknown } }) {
+  return html`
+    ${others && others.length > 0 && html`<h3>${words.passedOver}</h3><${Table} label=${words.passedOver} columns=${PASSED_OVER} rows=${others} rowKey=${(other) => other.target} />`}
+    ${unknown.length > 0 && html`<ul class="story small">${unknown.map((sentence, i) => html`<li key=${i}>${sentence}</li>`)}</ul>`}`;
+}
+
+const PASSED_OVER = [
+  { key: 'target', title: words.target, render: (other) => html`<code>${other.target}</code><span class="sub">${other.region}</span>` },
+  { key: 'why', title: t.fields.reason, className: 'grow', render: (other) => other.why },
+];
+
+/** The gateway's own account of the request where the answer has one; else what its row tells. */
 function sentences(row) {
+  if (row.explanation) return row.explanation.story;
   const say = words.sentence;
   const list = [];
   if (row.kind === 'refusal') list.push(say.refused(row.error_code || row.status));

@@ -102,7 +102,8 @@ async fn a_change_by_a_session_needs_its_proof_and_our_own_page() {
     let other = Browser::with_token(&gateway, "ops").await;
     let path = "/api/v1/regions/eu/drain";
     let proof = ("x-tollgate-csrf", browser.proof.as_str());
-    let cases: [(&str, &[(&str, &str)], u16); 6] = [
+    type Headers<'a> = &'a [(&'a str, &'a str)];
+    let cases: [(&str, Headers<'_>, u16); 6] = [
         ("nothing", &[], 403),
         ("no proof", &[OWN], 403),
         ("another session's proof", &[OWN, ("x-tollgate-csrf", &other.proof)], 403),
