@@ -16,7 +16,7 @@ mod signals;
 
 use std::{
     net::SocketAddr,
-    path::Path,
+    path::{Path, PathBuf},
     process::ExitCode,
     sync::{
         Arc,
@@ -74,6 +74,9 @@ pub(crate) fn serve(path: &Path) -> ExitCode {
         Ok(gateway) => {
             eprintln!("ready data={} admin={}", gateway.data_url(), gateway.admin_url());
             service_manager::ready("takes requests");
+            if let Some(link) = gateway.first_sign_in() {
+                eprintln!("sign in to the console, once and within 15 minutes: {link}");
+            }
             gateway.run(&signals);
             ExitCode::SUCCESS
         }
@@ -107,6 +110,7 @@ pub(crate) struct Gateway {
     stopping: Arc<AtomicBool>,
     settings: Settings,
     notice: Duration,
+    is_first_start: bool,
 }
 
 impl Gateway {
@@ -118,6 +122,7 @@ impl Gateway {
             option_env!("TOLLGATE_REVISION").unwrap_or("unknown"),
         );
         let settings = first_look(&document)?;
+        let is_first_start = !history_of(&settings).exists();
         let live = Arc::new(Live::new(config::quotas(&document)));
         let mut books = Books::open(&settings, &live)?;
         let tls: ListenerTlsSlot = Arc::default();
@@ -151,6 +156,7 @@ impl Gateway {
             stopping,
             settings,
             notice,
+            is_first_start,
         })
     }
 
@@ -160,6 +166,14 @@ impl Gateway {
 
     pub(crate) fn admin_url(&self) -> String {
         url(self.admin.address(), self.settings.admin.tls.is_some())
+    }
+
+    /// Of the first start on a data folder: the link that signs in to the console without a token at hand.
+    pub(crate) fn first_sign_in(&self) -> Option<String> {
+        if !self.is_first_start {
+            return None;
+        }
+        Some(format!("{}{}", self.admin_url(), self.admin.sign_in_link()?))
     }
 
     /// Serves until a signal, then drains and closes the books.
@@ -263,6 +277,11 @@ pub(crate) fn first_look(document: &Document) -> anyhow::Result<Settings> {
     Ok(compiled.settings)
 }
 
+/// Where former configurations are kept. It exists from the first start on.
+fn history_of(settings: &Settings) -> PathBuf {
+    settings.data_dir.join("history")
+}
+
 fn start_reloader(
     document: Document,
     live: &Arc<Live>,
@@ -270,7 +289,7 @@ fn start_reloader(
     tls: &ListenerTlsSlot,
     settings: &Settings,
 ) -> anyhow::Result<Arc<Reloader>> {
-    let history = History::open(settings.data_dir.join("history")).context("configuration history")?;
+    let history = History::open(history_of(settings)).context("configuration history")?;
     let series = ConfigSeries::new();
     let slot = Arc::clone(tls);
     let tell = move |outcome: Outcome<'_>| match outcome {

@@ -450,7 +450,7 @@ fn it_is_known_when_certificates_end() {
         fs::write(folder.path().join(name), text).expect("a file");
     }
     fs::write(folder.path().join("prices.yaml"), "prices: []\n").expect("a file");
-    let compiled = compile(&load(folder.path(), "main.yaml"), 1, [0; 32], &live()).expect("it is fine");
+    let compiled = compile(&load(folder.path(), "main.yaml"), 1, [0; 32], &[], &live()).expect("it is fine");
     let ends: Vec<_> = compiled.settings.certificates.iter().map(|end| (&*end.name, end.ends)).collect();
     assert_eq!(ends, [("listen.data", 1927843200)]);
 }

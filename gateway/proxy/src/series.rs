@@ -5,8 +5,8 @@ use std::{collections::HashMap, rc::Rc, sync::Arc};
 use tollgate_accounting::ledger::Place;
 use tollgate_domain::{ModelAlias, Name, ProjectName, TeamName, UpstreamName};
 use tollgate_telemetry::{
-    HedgeSeries, OverheadSeries, QuotaSeries, RequestLabels, RequestSeries, RetrySeries, ShedSeries, UnpricedSeries,
-    UpstreamSeries,
+    HedgeSeries, OverheadSeries, QuotaSeries, RequestLabels, RequestSeries, RetrySeries, ShedSeries,
+    UnpricedSeries, UpstreamSeries,
 };
 
 use crate::snapshot::ByName;

@@ -108,7 +108,7 @@ impl Background {
         background.spawn("tokenizer", |_| tollgate_dialect::warm())?;
         let (chronicle, feed) = (Arc::clone(&stewards.chronicle), Arc::clone(&stewards.feed));
         background.spawn("housekeeping", move |stop| {
-            let seen = (&operators, &*chronicle, &*feed);
+            let seen = (&*operators, &*chronicle, &*feed);
             look_after(&stop, &metrics, (&gauge, &machine), &reloader, &live, seen)
         })?;
         Ok(background)

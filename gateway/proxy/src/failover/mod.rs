@@ -221,7 +221,11 @@ impl<'a> Tries<'a> {
         let visit = Visit::enter(trip.worker(), &self.plan.route, &candidate.target, way_in, now)?;
         let n = self.course.begins();
         if n == 1 && !self.has_waited {
-            trip.worker().series.borrow_mut().overhead().sent_after(now.duration_since(self.envelope.read_at));
+            trip.worker()
+                .series
+                .borrow_mut()
+                .overhead()
+                .sent_after(now.duration_since(self.envelope.read_at));
         }
         let progress = trip.tries(Server {
             target: Arc::clone(&candidate.target),
