@@ -386,15 +386,16 @@ async fn travel(passage: &mut Passage, fate: &Rc<Fate>) -> Result<Response<Body>
         .inspect_err(|_| known.model = Some(envelope.model().into()))?;
     let asked = plan.route.alias.clone();
     known.model = Some(asked.clone());
-    let plan = admission::step_down(plan, principal, &envelope, exchange.started, |model| {
-        route::instead(routes, model, principal, &envelope, exchange.started)
-    });
+    let instead = |model: &ModelAlias| route::instead(routes, model, principal, &envelope, exchange.started);
+    let plan = admission::step_down(plan, principal, &envelope, exchange.started, instead);
+    let plan = plan.with_larger(instead);
     let end_user = envelope.head.end_user.as_deref();
     let ticket = Ticket {
         exchange: *exchange,
         caller: std::mem::take(&mut known.caller).or_end_user(end_user),
         asked: Asked {
             instead: (plan.route.alias != asked).then(|| plan.route.alias.clone()),
+            larger: None,
             alias: asked,
             dialect: envelope.dialect,
             operation: envelope.operation,

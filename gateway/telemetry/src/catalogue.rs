@@ -67,6 +67,8 @@ catalogue! {
     ATTEMPTS = "tollgate_attempts_total", Kind::Counter, "Tries on an upstream, by outcome.";
     RETRIES = "tollgate_retries_total", Kind::Counter,
         "Further attempts after a failed one, by the reason for them and their result.";
+    HEDGES = "tollgate_hedges_total", Kind::Counter,
+        "Second copies of streams that nobody began to answer, by what came of them.";
     BREAKER_STATE = "tollgate_breaker_state", Kind::Gauge,
         "0 closed (passes), 1 half-open (probes), 2 open (refuses).";
     BREAKER_CHANGES = "tollgate_breaker_transitions_total", Kind::Counter,

@@ -18,7 +18,10 @@ fn stage(server: &PostgresServer) -> Result<Stage> {
     let url = server.url(&server.database()?);
     Stage::launched(
         Behaviour::default(),
-        |config| config.head.push_str("\nledger: { store: postgres, url: \"${env:LEDGER_URL}\" }"),
+        |config| {
+            let url = "ledger: { store: postgres, url: \"${env:LEDGER_URL}\",";
+            config.head = config.head.replace("ledger: {", url);
+        },
         |launch| launch.environment.push(("LEDGER_URL".to_owned(), url)),
     )
 }

@@ -132,6 +132,7 @@ fn edge_limits(document: &Document) -> EdgeLimits {
     EdgeLimits {
         max_body: edge.max_body.map_or(default.max_body, bytes),
         body_idle: edge.body_idle.map_or(default.body_idle, |span| span.0),
+        body_grace: edge.body_grace.map_or(default.body_grace, |span| span.0),
         max_in_flight: admission.max_in_flight.or(edge.max_in_flight).unwrap_or(default.max_in_flight),
         longest_wait: default.longest_wait,
         max_bytes_held: admission.max_body_bytes_held.map_or(default.max_bytes_held, |size| size.0),

@@ -24,8 +24,8 @@ pub use objective::BurnRateSeries;
 pub use overload::{HeldSeries, ShedSeries};
 pub use request::{RequestFacts, RequestLabels, RequestSeries};
 pub use upstream::{
-    BreakerSeries, BreakerState, CredentialSeries, RetrySeries, UpstreamSeries, breaker_changed, probed,
-    residency_violated, served_model_changed,
+    BreakerSeries, BreakerState, CredentialSeries, HedgeSeries, RetrySeries, UpstreamSeries, breaker_changed,
+    probed, residency_violated, served_model_changed,
 };
 
 use metrics::Label;

@@ -116,8 +116,14 @@ pub(super) fn compile(document: &Document, problems: &mut Vec<Problem>) -> Setti
 
 fn journal(document: &Document) -> JournalOptions {
     let usual = JournalOptions::default();
-    let segment = document.file.ledger.journal.segment;
-    JournalOptions { segment_bytes: segment.map_or(usual.segment_bytes, |size| size.0), ..usual }
+    let given = &document.file.ledger.journal;
+    let slow_sync = given.slow_sync.map_or(usual.slow_sync, |span| span.0);
+    JournalOptions {
+        segment_bytes: given.segment.map_or(usual.segment_bytes, |size| size.0),
+        slow_sync,
+        stalled_sync: slow_sync * 5,
+        ..usual
+    }
 }
 
 /// The configured name, else the host's.
