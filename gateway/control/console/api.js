@@ -1,5 +1,5 @@
 // The admin API, as the page uses it: nothing else is ever asked for anything.
-import { useCallback, useEffect, useRef, useState } from './vendor/preact-htm.js';
+import { useCallback, useEffect, useRef, useState } from './preact.js';
 import { t } from './text.js';
 
 let proof = null;

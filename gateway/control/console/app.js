@@ -1,5 +1,5 @@
 // The frame: who is signed in, which views there are, which one is shown.
-import { html, useCallback, useEffect, useState } from './vendor/preact-htm.js';
+import { html, useCallback, useEffect, useState } from './preact.js';
 import { call, setProof, whenSignedOut } from './api.js';
 import { setZone, zoneName } from './format.js';
 import { follow, go, here, path, useRoute } from './route.js';

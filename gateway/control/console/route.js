@@ -1,5 +1,5 @@
 // The address is the state: the path names the view, the query its filters. A link can be pasted into a chat.
-import { useEffect, useState } from './vendor/preact-htm.js';
+import { useEffect, useState } from './preact.js';
 
 export function here() {
   const view = location.pathname.replace(/^\/+|\/+$/g, '') || '';

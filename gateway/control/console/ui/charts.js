@@ -1,5 +1,5 @@
 // Charts by our own small means: stacked bars, a spark line, a burn-down. Each has its figures as a table too.
-import { html, useEffect, useRef, useState } from '../vendor/preact-htm.js';
+import { html, useEffect, useRef, useState } from '../preact.js';
 import { brief } from '../format.js';
 import { t } from '../text.js';
 

@@ -1,5 +1,5 @@
 // Time series by uPlot, which draws tens of thousands of points. Its script stands in the page beside ours.
-import { html, useEffect } from '../vendor/preact-htm.js';
+import { html, useEffect } from '../preact.js';
 import { brief, hour } from '../format.js';
 import { useWidth } from './charts.js';
 

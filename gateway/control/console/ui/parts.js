@@ -1,5 +1,5 @@
 // The small parts of every view.
-import { html, useEffect, useRef, useState } from '../vendor/preact-htm.js';
+import { html, useEffect, useRef, useState } from '../preact.js';
 import { follow, path } from '../route.js';
 import { rounded } from '../money.js';
 import { t } from '../text.js';

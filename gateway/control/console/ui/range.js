@@ -1,5 +1,5 @@
 // The period that a view is about: in the address, in the words of the API.
-import { html, useState } from '../vendor/preact-htm.js';
+import { html, useState } from '../preact.js';
 import { zoneName } from '../format.js';
 import { refine } from '../route.js';
 import { t } from '../text.js';

@@ -1,5 +1,5 @@
 // The states of whatever is loaded: loading, empty, partial, stale, error, no permission.
-import { html } from '../vendor/preact-htm.js';
+import { html } from '../preact.js';
 import { ago } from '../format.js';
 import { t } from '../text.js';
 import { Icon } from './parts.js';

@@ -1,5 +1,5 @@
 // Tables: real ones, that scroll inside their own frame and are named.
-import { html, useState } from '../vendor/preact-htm.js';
+import { html, useState } from '../preact.js';
 import { count } from '../format.js';
 import { t } from '../text.js';
 import { Icon } from './parts.js';

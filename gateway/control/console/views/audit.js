@@ -1,5 +1,5 @@
 // Audit: who did what, when.
-import { html, useState } from '../vendor/preact-htm.js';
+import { html, useState } from '../preact.js';
 import { call, query as q, useApi } from '../api.js';
 import { count, instant } from '../format.js';
 import { refine } from '../route.js';

@@ -1,5 +1,5 @@
 // Budgets: what may be spent, has been, and will be; and a raise for a time.
-import { html, useState } from '../vendor/preact-htm.js';
+import { html, useState } from '../preact.js';
 import { call, query as q, useApi } from '../api.js';
 import { ago, day, instant, shortDay } from '../format.js';
 import { drawn, minus, permille, rounded } from '../money.js';

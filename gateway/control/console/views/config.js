@@ -1,5 +1,5 @@
 // Config: what runs, what ran before, and whether the next one would.
-import { html, useState } from '../vendor/preact-htm.js';
+import { html, useState } from '../preact.js';
 import { call, useApi } from '../api.js';
 import { ago, instant } from '../format.js';
 import { refine } from '../route.js';

@@ -1,5 +1,5 @@
 // Costs: where the money goes, by day and by whom, and a file of exactly what is shown.
-import { html, useMemo, useState } from '../vendor/preact-htm.js';
+import { html, useMemo, useState } from '../preact.js';
 import { query as q, useApi } from '../api.js';
 import { count, shortDay, tenths } from '../format.js';
 import { amount, compare, drawn, isZero, minus, permille, picos, placesFor, rounded, sum } from '../money.js';

@@ -1,5 +1,5 @@
 // Keys: credentials of applications, made at run time. A secret is shown once.
-import { html, useState } from '../vendor/preact-htm.js';
+import { html, useState } from '../preact.js';
 import { call, useApi } from '../api.js';
 import { ago, instant } from '../format.js';
 import { t } from '../text.js';

@@ -1,5 +1,5 @@
 // My project: what is left, what was used, what went wrong. For those who build with the gateway.
-import { html } from '../vendor/preact-htm.js';
+import { html } from '../preact.js';
 import { query as q, useApi } from '../api.js';
 import { shortDay } from '../format.js';
 import { drawn, placesFor } from '../money.js';

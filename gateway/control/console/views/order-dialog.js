@@ -1,5 +1,5 @@
 // An operator's order: what it would do is shown before it is done.
-import { html, useEffect, useState } from '../vendor/preact-htm.js';
+import { html, useEffect, useState } from '../preact.js';
 import { call } from '../api.js';
 import { count } from '../format.js';
 import { rounded } from '../money.js';

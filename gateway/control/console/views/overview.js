@@ -1,5 +1,5 @@
 // Overview: is it us or them, what does it cost, what has changed.
-import { html, useMemo } from '../vendor/preact-htm.js';
+import { html, useMemo } from '../preact.js';
 import { query as q, useApi } from '../api.js';
 import { ago, brief, count, hour, millis, percent, percentile } from '../format.js';
 import { drawn, placesFor, rounded, sum } from '../money.js';

@@ -1,5 +1,5 @@
 // Projects: everybody who uses the gateway this month; one of them in full.
-import { html, useMemo, useState } from '../vendor/preact-htm.js';
+import { html, useMemo, useState } from '../preact.js';
 import { query as q, useApi } from '../api.js';
 import { CODES } from '../codes.js';
 import { ago, count } from '../format.js';

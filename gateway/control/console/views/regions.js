@@ -1,5 +1,5 @@
 // Regions, upstreams, targets and models: how they stand, and an operator's word about them.
-import { html, useState } from '../vendor/preact-htm.js';
+import { html, useState } from '../preact.js';
 import { call, useApi } from '../api.js';
 import { ago, count, instant, millis, percent } from '../format.js';
 import { refine } from '../route.js';

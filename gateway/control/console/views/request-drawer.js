@@ -1,5 +1,5 @@
 // One request in full: its tries on a time line, why it went there in sentences, what it cost by meter.
-import { html } from '../vendor/preact-htm.js';
+import { html } from '../preact.js';
 import { useApi } from '../api.js';
 import { CODES } from '../codes.js';
 import { count, instant, millis } from '../format.js';

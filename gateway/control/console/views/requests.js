@@ -1,5 +1,5 @@
 // Requests: rows of the ledger with their filters; one of them in full.
-import { html, useEffect, useRef, useState } from '../vendor/preact-htm.js';
+import { html, useEffect, useRef, useState } from '../preact.js';
 import { call, query as q, useApi } from '../api.js';
 import { count, instant, millis, moment } from '../format.js';
 import { refine } from '../route.js';

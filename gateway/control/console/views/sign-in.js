@@ -1,5 +1,5 @@
 // Signing in: by a token, or by the link that a gateway prints at its first start.
-import { html, useEffect, useState } from '../vendor/preact-htm.js';
+import { html, useEffect, useState } from '../preact.js';
 import { call } from '../api.js';
 import { here } from '../route.js';
 import { t } from '../text.js';

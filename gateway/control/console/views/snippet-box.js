@@ -1,5 +1,5 @@
 // A snippet for the client that the reader chooses, filled with an address, a model and a key.
-import { html, useState } from '../vendor/preact-htm.js';
+import { html, useState } from '../preact.js';
 import { t } from '../text.js';
 import { SNIPPETS } from './snippets.js';
 import { Copy, Select } from '../ui/parts.js';

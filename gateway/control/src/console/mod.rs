@@ -39,7 +39,10 @@ static SITE: LazyLock<Site> = LazyLock::new(Site::of_the_binary);
 
 /// The page, whichever view it is asked for.
 pub(crate) async fn page(headers: HeaderMap) -> Response {
-    send(SITE.page(), &headers, "no-cache")
+    let mut response = send(SITE.page(), &headers, "no-cache");
+    let policy = HeaderValue::from_str(SITE.policy()).expect("words and a hash");
+    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+    response
 }
 
 /// A part of the page. Its path has the content's hash in it, so that a browser never asks twice and
@@ -53,8 +56,8 @@ pub(crate) fn part(version: &str, path: &str, headers: &HeaderMap) -> Response {
 
 /// Adds to an answer what every answer of the listener tells browsers.
 pub(crate) fn protect(headers: &mut HeaderMap) {
+    headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static(POLICY));
     let told = [
-        (header::CONTENT_SECURITY_POLICY, POLICY),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::X_FRAME_OPTIONS, "DENY"),
         (header::REFERRER_POLICY, "no-referrer"),

@@ -3,11 +3,13 @@
 use std::{collections::BTreeMap, fmt::Write as _, io::Write as _, sync::OnceLock};
 
 use axum::body::Bytes;
+use base64::{Engine, engine::general_purpose::STANDARD};
 use flate2::{Compression, write::GzEncoder};
 use rust_embed::RustEmbed;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use super::POLICY;
 use crate::codes::{CODES, ErrorCode};
 
 /// Release builds carry the files; other builds read them where they stand.
@@ -18,6 +20,8 @@ struct Embedded;
 const PAGE: &str = "index.html";
 /// Stands in the page where the folder of its parts is named.
 const FOLDER: &str = "{{folder}}";
+/// Stands in the page where names of modules that are no paths are told.
+const IMPORTS: &str = "{{imports}}";
 /// Stands in the page where its modules are listed, so that a browser fetches all of them at once.
 const MODULES: &str = "{{modules}}";
 
@@ -27,6 +31,7 @@ const CODES_MODULE: &str = "codes.js";
 /// The page and its parts.
 pub(super) struct Site {
     version: String,
+    policy: String,
     page: File,
     parts: BTreeMap<String, File>,
 }
@@ -62,17 +67,32 @@ impl Site {
         let version = hex::encode(&hash.finalize()[..8]);
         let template = files.remove(PAGE).unwrap_or_default();
         let modules = files.keys().filter(|name| name.ends_with(".js") && !name.starts_with("vendor/uplot"));
-        let page = fill(&String::from_utf8_lossy(&template), &format!("/console/{version}"), modules);
+        let folder = format!("/console/{version}");
+        let imports = import_map(&folder);
+        let page = fill(&String::from_utf8_lossy(&template), &folder, &imports, modules);
+        let policy =
+            format!("{POLICY}; script-src 'self' 'sha256-{}'", STANDARD.encode(Sha256::digest(&imports)));
         let parts = files.into_iter().filter_map(|(name, bytes)| {
             let file = File::new(bytes, kind(&name)?);
             Some((name, file))
         });
-        Self { page: File::new(page.into(), "text/html; charset=utf-8"), parts: parts.collect(), version }
+        Self {
+            page: File::new(page.into(), "text/html; charset=utf-8"),
+            parts: parts.collect(),
+            version,
+            policy,
+        }
     }
 
     /// The hash of all files.
     pub(super) fn version(&self) -> &str {
         &self.version
+    }
+
+    /// The content policy of the page: that of all answers, and the one script that stands in the page, by
+    /// its hash.
+    pub(super) fn policy(&self) -> &str {
+        &self.policy
     }
 
     pub(super) fn page(&self) -> &File {
@@ -113,14 +133,24 @@ fn codes_module() -> String {
     format!("export const CODES = {};\n", Value::from(table))
 }
 
+/// Preact's hooks name Preact by its package. Browsers take this map only from the page itself.
+fn import_map(folder: &str) -> String {
+    json!({ "imports": { "preact": format!("{folder}/vendor/preact.js") } }).to_string()
+}
+
 /// The page with the place of its parts filled in.
-fn fill<'a>(template: &str, folder: &str, modules: impl Iterator<Item = &'a String>) -> String {
+fn fill<'a>(
+    template: &str,
+    folder: &str,
+    imports: &str,
+    modules: impl Iterator<Item = &'a String>,
+) -> String {
     let mut links = String::new();
     for module in modules {
         writeln!(links, "<link rel=\"modulepreload\" href=\"{folder}/{module}\">")
             .expect("a String takes everything");
     }
-    template.replace(FOLDER, folder).replace(MODULES, links.trim_end())
+    template.replace(FOLDER, folder).replace(IMPORTS, imports).replace(MODULES, links.trim_end())
 }
 
 /// The media type by a name's ending; nothing for what is not served.
@@ -208,6 +238,22 @@ mod tests {
             count += 1;
         }
         assert!(count > 10, "{count}");
+    }
+
+    #[test]
+    fn the_policy_lets_the_page_s_own_script_in_by_its_hash_and_nothing_else() {
+        let site = Site::of_the_binary();
+        let page = String::from_utf8_lossy(&site.page.bytes).into_owned();
+        let inline: Vec<&str> = page
+            .split("<script")
+            .skip(1)
+            .filter_map(|rest| rest.split_once('>')?.1.split("</script>").next())
+            .filter(|text| !text.is_empty())
+            .collect();
+        let [script] = inline[..] else { panic!("{inline:?}") };
+        let hash = STANDARD.encode(Sha256::digest(script));
+        assert!(site.policy.ends_with(&format!("; script-src 'self' 'sha256-{hash}'")), "{}", site.policy);
+        assert!(serde_json::from_str::<Value>(script).is_ok(), "{script}");
     }
 
     #[test]

@@ -18,6 +18,7 @@ async function look(view) {
     const opened = await page(contexts[i], { expected: view === "keys" ? ["/api/v1/keys"] : [] });
     await open(opened.page, "/" + view);
     assert.notEqual(await opened.page.locator("h1").first().textContent(), "");
+    assert.equal(await opened.page.locator("main > :first-child").getAttribute("class"), "view-head", "parts stand in their order");
     assert.equal(await opened.page.locator(".blank[role=alert]").count(), 0, "something could not be loaded");
     await shot(opened.page, `${view}-${form.name}`);
     await fits(opened.page);
