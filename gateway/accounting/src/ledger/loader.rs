@@ -42,8 +42,10 @@ pub struct Loader {
     logs: Option<HashMap<LogId, Position>>,
     pause: Option<Pause>,
     /// Hears of batches that the store has taken.
-    tell: Option<Box<dyn Fn(&Batch) + Send>>,
+    tell: Option<Box<Listener>>,
 }
+
+type Listener = dyn Fn(&Batch) + Send;
 
 /// What a run did.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]

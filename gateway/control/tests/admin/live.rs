@@ -66,10 +66,10 @@ async fn until(body: &mut Body, name: &str) -> Option<Value> {
     let mut text = String::new();
     loop {
         for event in text.split("\n\n") {
-            if let Some(data) = event.strip_prefix(&format!("event: {name}\ndata: ")) {
-                if let Ok(value) = serde_json::from_str(data) {
-                    return Some(value);
-                }
+            if let Some(data) = event.strip_prefix(&format!("event: {name}\ndata: "))
+                && let Ok(value) = serde_json::from_str(data)
+            {
+                return Some(value);
             }
         }
         let frame = body.frame().await?.expect("the body arrives");
