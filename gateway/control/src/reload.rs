@@ -195,9 +195,7 @@ impl Reloader {
         let running = self.running();
         let keys = config::keys(&running.document, &running.settings, self.pepper, &issued, &self.live);
         self.issued.store(Arc::new(issued));
-        for stray in keys.strays.iter().filter(|stray| !running.strays.contains(stray)) {
-            tracing::warn!("{stray}");
-        }
+        warn_of(&keys.strays, &running.strays);
         let snapshot = self.snapshot.load().with_keys(keys.ring);
         let (scopes, strays) = (keys.scopes, keys.strays);
         self.running.store(Arc::new(Running { scopes, strays, ..Running::clone(&running) }));
@@ -312,6 +310,7 @@ impl Reloader {
         match self.next(source, author) {
             Ok((snapshot, running)) => {
                 let running = Arc::new(running);
+                warn_of(&running.strays, &self.running().strays);
                 self.running.store(Arc::clone(&running));
                 self.snapshot.store(snapshot);
                 self.live.objectives.follow(&running.settings.objectives);
@@ -350,6 +349,13 @@ impl Reloader {
     fn refuse_restart(&self, running: &Running, document: &Document) -> Result<(), Errors> {
         let problems = restart_only(&running.document.file, document);
         if problems.is_empty() { Ok(()) } else { Err(Errors(problems)) }
+    }
+}
+
+/// Warns of run-time keys that are not as meant, once.
+fn warn_of(strays: &[String], known: &[String]) {
+    for stray in strays.iter().filter(|stray| !known.contains(stray)) {
+        tracing::warn!("{stray}");
     }
 }
 

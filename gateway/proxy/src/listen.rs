@@ -34,7 +34,6 @@ use tokio_rustls::TlsAcceptor;
 use crate::{
     edge::Exchange,
     pipeline::{self, Serving},
-    relay::Body,
     server::Stage,
     worker::{Worker, wall_clock},
 };
@@ -293,7 +292,7 @@ macro_rules! drive {
 }
 
 /// Tells the client to bring its next request to somebody else.
-fn last_of_its_connection(mut response: Response<Body>) -> Response<Body> {
+fn last_of_its_connection<B>(mut response: Response<B>) -> Response<B> {
     response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     response
 }
@@ -355,6 +354,7 @@ mod tests {
         let ours = bind(loopback, false, 3).expect("loopback has a free port");
         let address = ours[0].local_addr().expect("it is bound");
         assert!(ours.iter().all(|socket| socket.local_addr().is_ok_and(|same| same == address)));
+        assert!(bind(address, true, 1).is_ok(), "whoever means to share may");
         let taken = bind(address, false, 1).expect_err("the port is taken");
         assert_eq!(taken.kind(), io::ErrorKind::AddrInUse);
         drop(ours);

@@ -11,7 +11,7 @@ use crate::stage::{Stage, chat, text, until};
 async fn a_version_is_compared_and_returned_to() -> Result<()> {
     let mut stage = Stage::set(Behaviour::default())?;
     let mut next = stage.config.clone();
-    next.models = next.models.replace("name: gpt-5-mini,", "name: other-name,");
+    next.models = next.models.replace("{ name: gpt-5-mini,", "{ name: gpt-5-mini, title: other-name,");
     stage.gateway.write_config(&next.to_string())?;
     let admin = stage.gateway.admin();
     until("the new file is in force", async || Ok(admin.get("/config").await?["version"] == 2)).await?;
