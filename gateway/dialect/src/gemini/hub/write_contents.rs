@@ -261,10 +261,12 @@ fn media(media: &HubMedia) -> Result<Part<'_>, Untranslatable> {
         }
         HubSource::Text(text) => Ok(Part::of_text(text)),
         HubSource::Url(url) if FOLLOWED.iter().any(|place| url.starts_with(place)) => {
-            let mut data = json!({"fileUri": url});
-            if let Some(media_type) = media_type_of(url) {
-                data["mimeType"] = json!(media_type);
-            }
+            let Some(media_type) = media_type_of(url) else {
+                return refused(
+                    "it has to be told what a URL leads to, which its ending does not; send the content",
+                );
+            };
+            let data = json!({"fileUri": url, "mimeType": media_type});
             Ok(Part { file_data: Some(data), ..Part::default() })
         }
         HubSource::Url(_) => refused("it follows only URLs of Google's storage; send the content"),
