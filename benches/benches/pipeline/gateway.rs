@@ -45,7 +45,7 @@ impl Gateway {
             responses: Arc::new(SqliteResponses::open(Path::new(":memory:")).expect("a memory")),
             trap: None,
         });
-        let listen = Listen { address: SocketAddr::from(([127, 0, 0, 1], 0)), tls: None };
+        let listen = Listen { address: SocketAddr::from(([127, 0, 0, 1], 0)), shared: false, tls: None };
         let plane = DataPlane::start(&shared, &listen, 1, || None).expect("a data plane");
         Self { plane, _folder: folder }
     }

@@ -9,12 +9,14 @@ mod background;
 mod books;
 mod journal_watch;
 mod ledger;
+mod machine_watch;
 mod memory_watch;
+mod service_manager;
 mod signals;
 
 use std::{
     net::SocketAddr,
-    path::Path,
+    path::{Path, PathBuf},
     process::ExitCode,
     sync::{
         Arc,
@@ -31,7 +33,7 @@ use tollgate_control::{
     config::{self, Document, Errors, Settings, Sources},
     drills::Drills,
     feed::Feed,
-    history::History,
+    history::{History, Source},
     keys::Keys,
     operate::Operators,
     raises::Raises,
@@ -71,6 +73,10 @@ pub(crate) fn serve(path: &Path) -> ExitCode {
     match Gateway::start(document) {
         Ok(gateway) => {
             eprintln!("ready data={} admin={}", gateway.data_url(), gateway.admin_url());
+            service_manager::ready("takes requests");
+            if let Some(link) = gateway.first_sign_in() {
+                eprintln!("sign in to the console, once and within 15 minutes: {link}");
+            }
             gateway.run(&signals);
             ExitCode::SUCCESS
         }
@@ -104,6 +110,7 @@ pub(crate) struct Gateway {
     stopping: Arc<AtomicBool>,
     settings: Settings,
     notice: Duration,
+    is_first_start: bool,
 }
 
 impl Gateway {
@@ -115,6 +122,7 @@ impl Gateway {
             option_env!("TOLLGATE_REVISION").unwrap_or("unknown"),
         );
         let settings = first_look(&document)?;
+        let is_first_start = !history_of(&settings).exists();
         let live = Arc::new(Live::new(config::quotas(&document)));
         let mut books = Books::open(&settings, &live)?;
         let tls: ListenerTlsSlot = Arc::default();
@@ -148,6 +156,7 @@ impl Gateway {
             stopping,
             settings,
             notice,
+            is_first_start,
         })
     }
 
@@ -159,10 +168,19 @@ impl Gateway {
         url(self.admin.address(), self.settings.admin.tls.is_some())
     }
 
+    /// Of the first start on a data folder: the link that signs in to the console without a token at hand.
+    pub(crate) fn first_sign_in(&self) -> Option<String> {
+        if !self.is_first_start {
+            return None;
+        }
+        Some(format!("{}{}", self.admin_url(), self.admin.sign_in_link()?))
+    }
+
     /// Serves until a signal, then drains and closes the books.
     pub(crate) fn run(self, signals: &Signals) {
         signals.wait_for_stop(|| {
-            self.watch.reload_soon(tollgate_control::history::Source::Signal, "SIGHUP");
+            service_manager::reloading();
+            self.watch.reload_soon(Source::Signal, "SIGHUP", || service_manager::ready("takes requests"));
             if let Some(access) = &self.access {
                 access.reopen();
             }
@@ -170,12 +188,14 @@ impl Gateway {
         self.stop(signals);
     }
 
-    /// Not ready at once; still serving while load balancers look elsewhere; then nothing new, and
-    /// what is in flight finishes. A second signal, or the end of the drain, cuts the rest.
+    /// Not ready at once; still serving while load balancers look elsewhere, each answer the last of its
+    /// connection; then nothing new, and what is in flight finishes. A second signal, or the end of the drain, cuts the rest.
     fn stop(self, signals: &Signals) {
         self.stopping.store(true, Ordering::Relaxed);
         tracing::info!("stopping: not ready any more");
+        service_manager::stopping();
         self.drills.halt(Instant::now());
+        self.plane.leave();
         signals.pause(self.notice);
         self.plane.drain();
         let deadline = Instant::now() + self.settings.drain;
@@ -257,6 +277,11 @@ pub(crate) fn first_look(document: &Document) -> anyhow::Result<Settings> {
     Ok(compiled.settings)
 }
 
+/// Where former configurations are kept. It exists from the first start on.
+fn history_of(settings: &Settings) -> PathBuf {
+    settings.data_dir.join("history")
+}
+
 fn start_reloader(
     document: Document,
     live: &Arc<Live>,
@@ -264,13 +289,14 @@ fn start_reloader(
     tls: &ListenerTlsSlot,
     settings: &Settings,
 ) -> anyhow::Result<Arc<Reloader>> {
-    let history = History::open(settings.data_dir.join("history")).context("configuration history")?;
+    let history = History::open(history_of(settings)).context("configuration history")?;
     let series = ConfigSeries::new();
     let slot = Arc::clone(tls);
     let tell = move |outcome: Outcome<'_>| match outcome {
         Outcome::Applied(running) => {
             tracing::info!(version = running.version.number, "configuration applied");
             series.reloaded(ReloadResult::Taken(running.version.number));
+            tell_of_certificates(&running.settings);
             if let (Some(slot), Some(tls)) = (slot.get(), &running.settings.data.tls) {
                 slot.store(Arc::clone(tls));
             }
@@ -282,7 +308,14 @@ fn start_reloader(
     };
     let reloader = Reloader::start(document, Arc::clone(live), books.pepper(), history, tell)?;
     ConfigSeries::new().reloaded(ReloadResult::Taken(reloader.running().version.number));
+    tell_of_certificates(settings);
     Ok(reloader)
+}
+
+fn tell_of_certificates(settings: &Settings) {
+    for certificate in &settings.certificates {
+        tollgate_telemetry::certificate_expires(&certificate.name, certificate.ends);
+    }
 }
 
 fn share(
@@ -322,7 +355,7 @@ fn start_plane(
         let _ = slot.set(Arc::clone(tls));
     }
     let cores = settings.workers.map_or_else(cores, |workers| workers as usize);
-    let listen = Listen { address: settings.data.address, tls };
+    let listen = Listen { address: settings.data.address, shared: settings.share_port, tls };
     Ok(DataPlane::start(shared, &listen, cores, || access.map(AccessLog::writer))?)
 }
 
@@ -344,7 +377,7 @@ fn url(address: SocketAddr, tls: bool) -> String {
     format!("{}://{address}", if tls { "https" } else { "http" })
 }
 
-fn wall_clock() -> UnixMillis {
+pub(crate) fn wall_clock() -> UnixMillis {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     UnixMillis::new(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }

@@ -291,7 +291,11 @@ fn a_swapped_link_above_the_file_is_noticed() {
 fn a_signal_is_a_message_to_the_watch() {
     let gateway = Gateway::start(BASE);
     let watch = Watch::start(Arc::clone(&gateway.reloader)).expect("a thread");
-    watch.reload_soon(Source::Signal, "SIGHUP");
+    let (done, is_done) = std::sync::mpsc::channel();
+    watch.reload_soon(Source::Signal, "SIGHUP", move || {
+        let _ = done.send(());
+    });
+    is_done.recv().expect("the thread answers");
     assert_eq!(gateway.next_outcome(), Ok(1));
 }
 
@@ -431,4 +435,24 @@ fn contradictory_prices_and_unusable_certificates_are_found_at_their_place() {
         .to_string();
     assert!(errors.contains("prices.yaml:3:5: prices[1]: entry 0 has the same model"), "{errors}");
     assert!(errors.contains("main.yaml:2:48: listen.data.tls: c.pem and k.pem cannot be served"), "{errors}");
+}
+
+#[test]
+fn it_is_known_when_certificates_end() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let mut of = rcgen::CertificateParams::new(["gateway".to_owned()]).expect("a name");
+    of.not_after = rcgen::date_time_ymd(2031, 2, 3);
+    let certificate = of.self_signed(&key).expect("it signs itself");
+    let tls = "tls: { cert: c.pem, key: k.pem }";
+    let text = BASE
+        .replace("instance: gw-test", &format!("listen: {{ data: {{ address: \"127.0.0.1:0\", {tls} }} }}"));
+    let files = [("main.yaml", text), ("c.pem", certificate.pem()), ("k.pem", key.serialize_pem())];
+    for (name, text) in files {
+        fs::write(folder.path().join(name), text).expect("a file");
+    }
+    fs::write(folder.path().join("prices.yaml"), "prices: []\n").expect("a file");
+    let compiled = compile(&load(folder.path(), "main.yaml"), 1, [0; 32], &[], &live()).expect("it is fine");
+    let ends: Vec<_> = compiled.settings.certificates.iter().map(|end| (&*end.name, end.ends)).collect();
+    assert_eq!(ends, [("listen.data", 1927843200)]);
 }

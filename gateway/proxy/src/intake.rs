@@ -6,13 +6,16 @@
 mod pace;
 mod patience;
 
-use std::{rc::Rc, time::Duration};
+use std::{
+    rc::Rc,
+    time::{Duration, Instant},
+};
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, header};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 use tollgate_accounting::stored::Keeper;
 use tollgate_dialect::{Call, Dialect, Head, Malformed, Operation};
 
@@ -44,6 +47,8 @@ pub(crate) struct Envelope {
     /// The zone that the client narrows its own call to; it can never widen what the project permits.
     pub(crate) zone: Option<Box<str>>,
     pub(crate) body: Bytes,
+    /// When all of it was there.
+    pub(crate) read_at: Instant,
     /// The body's bytes among all that the process holds.
     held: Rc<Held>,
     /// The body for targets of other dialects.
@@ -197,6 +202,7 @@ pub(crate) fn open(
         query,
         zone,
         body,
+        read_at: Instant::now(),
         held,
         hub: HubForm::default(),
     })
@@ -310,7 +316,7 @@ async fn next(body: &mut Incoming, pace: &mut Pace) -> Result<Option<Bytes>, Rej
             Some(ready) => ready,
             // Only a body that makes us wait needs a timer.
             None => {
-                let patience = pace.patience(Instant::now());
+                let patience = pace.patience(tokio::time::Instant::now());
                 timeout(patience, body.frame()).await.map_err(|_| Rejection::SlowBody)?
             }
         };

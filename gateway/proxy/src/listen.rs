@@ -18,7 +18,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use futures_util::FutureExt;
-use http::Request;
+use http::{HeaderValue, Request, Response, header};
 use hyper::{body::Incoming, server::conn, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rustls::ServerConfig;
@@ -46,6 +46,8 @@ pub(crate) use activity::InFlight;
 
 /// A TLS handshake that takes longer is given up.
 const HANDSHAKE: Duration = Duration::from_secs(5);
+/// Once nothing new is accepted, so long may the first words of a connection take that came before.
+const LAST_CALL: Duration = Duration::from_millis(250);
 /// A connection that has not said a word for this long is closed.
 const SILENCE: Duration = Duration::from_secs(75);
 /// The preface that begins every HTTP/2 connection (RFC 9113, section 3.4).
@@ -62,12 +64,13 @@ pub type ListenerTls = Arc<ArcSwap<ServerConfig>>;
 /// One listening socket per core, all on the same address.
 ///
 /// Sockets of other processes could share the port too, and the kernel would deal every second
-/// connection to whoever came by mistake; so the address is tried once without sharing.
+/// connection to whoever came by mistake; so the address is tried once without sharing, unless it is meant
+/// to be shared.
 ///
 /// # Errors
 /// The address is taken, or not ours to take.
-pub(crate) fn bind(address: SocketAddr, cores: usize) -> io::Result<Vec<StdListener>> {
-    if address.port() != 0 {
+pub(crate) fn bind(address: SocketAddr, shared: bool, cores: usize) -> io::Result<Vec<StdListener>> {
+    if address.port() != 0 && !shared {
         drop(listening(address, false)?);
     }
     let first = listening(address, true)?;
@@ -142,22 +145,34 @@ pub(crate) async fn accept(
     mut stage: watch::Receiver<Stage>,
 ) -> io::Result<()> {
     let listener = TcpListener::from_std(listener)?;
+    let mut leaving = stage.clone();
+    let serve = |socket, peer, stage: &watch::Receiver<Stage>| {
+        let serving = connection(Rc::clone(&worker), socket, peer, tls.clone(), stage.clone());
+        worker.tasks.spawn_local(serving);
+    };
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            _ = stage.wait_for(|stage| *stage != Stage::Serving) => return Ok(()),
+            _ = leaving.wait_for(|stage| *stage >= Stage::Leaving), if !worker.is_leaving() => {
+                worker.leave();
+                continue;
+            }
+            _ = stage.wait_for(|stage| *stage >= Stage::Draining) => break,
         };
         match accepted {
-            Ok((socket, peer)) => {
-                let serving = connection(Rc::clone(&worker), socket, peer, tls.clone(), stage.clone());
-                worker.tasks.spawn_local(serving);
-            }
+            Ok((socket, peer)) => serve(socket, peer, &stage),
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
     }
+    worker.leave();
+    // The system has promised these to their clients already, and closing the socket would break it.
+    while let Some(Ok((socket, peer))) = listener.accept().now_or_never() {
+        serve(socket, peer, &stage);
+    }
+    Ok(())
 }
 
 async fn connection(
@@ -172,9 +187,13 @@ async fn connection(
     let Some(tls) = tls else {
         let mut stopping = stage.clone();
         let first_words = tokio::select! {
+            biased;
             first_words = timeout(SILENCE, speaks_h2(&socket)) => first_words,
-            // Whoever has not said anything yet has nothing in flight.
-            _ = stopping.wait_for(|stage| *stage != Stage::Serving) => return,
+            // Whoever has not said anything yet has nothing in flight, or has only just come.
+            () = async {
+                let _ = stopping.wait_for(|stage| *stage >= Stage::Draining).await;
+                tokio::time::sleep(LAST_CALL).await;
+            } => return,
         };
         match first_words {
             Ok(Ok(Protocol2::Http1)) => {
@@ -233,10 +252,10 @@ fn begin(worker: &Rc<Worker>, peer: SocketAddr, request: Request<Incoming>) -> S
     pipeline::serve(Rc::clone(worker), exchange, request)
 }
 
-/// Serves a connection until it is not used any more; on drain it finishes what is in flight and
-/// says goodbye.
+/// Serves a connection until it is not used any more; on drain it finishes what is in flight, lets
+/// `$parting` pass, and says goodbye.
 macro_rules! drive {
-    ($connection:expr, $unused:expr, $stage:expr) => {{
+    ($connection:expr, $unused:expr, $parting:expr, $stage:expr) => {{
         let mut connection = pin!($connection);
         let mut unused = pin!($unused);
         let mut stage = $stage;
@@ -244,7 +263,7 @@ macro_rules! drive {
             let aside = Aside::new(async {
                 tokio::select! {
                     () = unused.as_mut() => false,
-                    _ = stage.wait_for(|stage| *stage != Stage::Serving) => true,
+                    _ = stage.wait_for(|stage| *stage >= Stage::Draining) => true,
                 }
             });
             tokio::select! {
@@ -254,7 +273,14 @@ macro_rules! drive {
                 draining = aside => draining,
             }
         };
-        if draining {
+        let goodbye = draining
+            && tokio::select! {
+                biased;
+                _ = connection.as_mut() => false,
+                () = unused.as_mut() => false,
+                () = $parting => true,
+            };
+        if goodbye {
             connection.as_mut().graceful_shutdown();
             tokio::select! {
                 biased;
@@ -263,6 +289,12 @@ macro_rules! drive {
             }
         }
     }};
+}
+
+/// Tells the client to bring its next request to somebody else.
+fn last_of_its_connection<B>(mut response: Response<B>) -> Response<B> {
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response
 }
 
 async fn serve_h1<I>(
@@ -281,6 +313,7 @@ async fn serve_h1<I>(
                 if response.body().parts() {
                     activity.part();
                 }
+                let response = if worker.is_leaving() { last_of_its_connection(response) } else { response };
                 response.map(|body| body.in_flight(in_flight))
             })
         })
@@ -291,7 +324,9 @@ async fn serve_h1<I>(
         // About 1 KiB a message: one flat buffer is cheaper than gathering.
         .writev(false)
         .serve_connection(TokioIo::new(io), service);
-    drive!(connection, activity.unused(), stage);
+    // A client that has just had its answer may have sent its next request already: it is answered, and told
+    // to go, before the connection is closed.
+    drive!(connection, activity.unused(), activity.silent_for(LAST_CALL), stage);
 }
 
 async fn serve_h2<I>(worker: Rc<Worker>, io: I, peer: SocketAddr, stage: watch::Receiver<Stage>)
@@ -306,7 +341,7 @@ where
         .keep_alive_interval(Duration::from_secs(20))
         .keep_alive_timeout(Duration::from_secs(20))
         .serve_connection(TokioIo::new(io), service_fn(move |request| begin(&worker, peer, request)));
-    drive!(connection, std::future::pending::<()>(), stage);
+    drive!(connection, std::future::pending::<()>(), std::future::ready(()), stage);
 }
 
 #[cfg(test)]
@@ -316,12 +351,13 @@ mod tests {
     #[test]
     fn cores_share_a_port_and_strangers_do_not() {
         let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
-        let ours = bind(loopback, 3).expect("loopback has a free port");
+        let ours = bind(loopback, false, 3).expect("loopback has a free port");
         let address = ours[0].local_addr().expect("it is bound");
         assert!(ours.iter().all(|socket| socket.local_addr().is_ok_and(|same| same == address)));
-        let taken = bind(address, 1).expect_err("the port is taken");
+        assert!(bind(address, true, 1).is_ok(), "whoever means to share may");
+        let taken = bind(address, false, 1).expect_err("the port is taken");
         assert_eq!(taken.kind(), io::ErrorKind::AddrInUse);
         drop(ours);
-        assert!(bind(address, 1).is_ok(), "whoever restarts gets its port back");
+        assert!(bind(address, false, 1).is_ok(), "whoever restarts gets its port back");
     }
 }

@@ -5,8 +5,8 @@ use std::{collections::HashMap, rc::Rc, sync::Arc};
 use tollgate_accounting::ledger::Place;
 use tollgate_domain::{ModelAlias, Name, ProjectName, TeamName, UpstreamName};
 use tollgate_telemetry::{
-    HedgeSeries, QuotaSeries, RequestLabels, RequestSeries, RetrySeries, ShedSeries, UnpricedSeries,
-    UpstreamSeries,
+    HedgeSeries, OverheadSeries, QuotaSeries, RequestLabels, RequestSeries, RetrySeries, ShedSeries,
+    UnpricedSeries, UpstreamSeries,
 };
 
 use crate::snapshot::ByName;
@@ -24,6 +24,7 @@ pub(crate) struct SeriesCache {
     retries: Option<Rc<RetrySeries>>,
     hedges: Option<Rc<HedgeSeries>>,
     sheds: Option<Rc<ShedSeries>>,
+    overhead: Option<OverheadSeries>,
     unpriced: HashMap<(ModelAlias, Box<str>), Rc<UnpricedSeries>>,
 }
 
@@ -103,6 +104,10 @@ impl SeriesCache {
 
     pub(crate) fn hedges(&mut self) -> Rc<HedgeSeries> {
         Rc::clone(self.hedges.get_or_insert_with(|| Rc::new(HedgeSeries::new())))
+    }
+
+    pub(crate) fn overhead(&mut self) -> &OverheadSeries {
+        self.overhead.get_or_insert_default()
     }
 
     pub(crate) fn retries(&mut self) -> Rc<RetrySeries> {

@@ -25,10 +25,12 @@ const LAST_WORDS: Duration = Duration::from_secs(5);
 const ROOM_PATIENCE: Duration = Duration::from_secs(2);
 
 /// How far the data plane's life has come.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Stage {
     /// Accepts connections and requests.
     Serving,
+    /// Still does, and asks clients to go elsewhere with their next request.
+    Leaving,
     /// Accepts nothing new; what is in flight finishes.
     Draining,
     /// What is still in flight is told to end.
@@ -39,6 +41,8 @@ pub(crate) enum Stage {
 pub struct Listen {
     /// The address; port 0 takes any free one.
     pub address: SocketAddr,
+    /// Other processes of the same user may listen there too.
+    pub shared: bool,
     /// TLS, if clients speak it.
     pub tls: Option<ListenerTls>,
 }
@@ -81,7 +85,7 @@ impl DataPlane {
         mut access: impl FnMut() -> Option<AccessWriter>,
     ) -> Result<Self, StartError> {
         let failed = |error| StartError::Bind { address: listen.address, error };
-        let sockets = listen::bind(listen.address, cores.max(1)).map_err(failed)?;
+        let sockets = listen::bind(listen.address, listen.shared, cores.max(1)).map_err(failed)?;
         let address = sockets[0].local_addr().map_err(failed)?;
         let (stage, _) = watch::channel(Stage::Serving);
         let mut plane = Self { address, stage, cores: Vec::new() };
@@ -102,6 +106,11 @@ impl DataPlane {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Still serves, while every answer over HTTP/1.1 is the last of its connection.
+    pub fn leave(&self) {
+        self.stage.send_replace(Stage::Leaving);
     }
 
     /// Stops accepting; connections end after what they have in flight.

@@ -72,6 +72,7 @@ pub(crate) struct Worker {
     pub(crate) nobody: Nobody,
     turn: Turn,
     random: RefCell<SmallRng>,
+    leaving: Cell<bool>,
     cut: Cell<bool>,
     /// How often operators have told something to end, as far as this core has heard.
     cuts: Cell<u32>,
@@ -89,6 +90,7 @@ impl Worker {
             nobody: Nobody::default(),
             turn: Turn::new(journal),
             random: RefCell::new(SmallRng::from_rng(&mut rand::rng())),
+            leaving: Cell::new(false),
             cut: Cell::new(false),
             cuts: Cell::new(shared.live.fleet.cuts()),
             streams: RefCell::default(),
@@ -211,6 +213,15 @@ impl Worker {
     pub(crate) fn keeps_refusal(&self, project: &ProjectLoad, at: UnixMillis) -> bool {
         let second = at.get().div_euclid(1_000).unsigned_abs();
         self.turn.journal().has_room_to_spare() && project.keeps_refusal(second)
+    }
+
+    /// From now on every answer over HTTP/1.1 is the last of its connection.
+    pub(crate) fn leave(&self) {
+        self.leaving.set(true);
+    }
+
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.leaving.get()
     }
 
     /// Ends every stream with an error event; at the end of a drain.

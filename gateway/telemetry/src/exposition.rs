@@ -12,7 +12,8 @@ use parking_lot::Mutex;
 use crate::{
     catalogue::{ALL, Kind, OVERFLOW},
     series::{
-        HeldSeries, JournalDiskSeries, JournalSeries, LoaderSeries, ReservationSeries, recovered_requests,
+        HeldSeries, JournalDiskSeries, JournalSeries, LoaderSeries, OverheadSeries, ReservationSeries,
+        recovered_requests,
     },
 };
 
@@ -106,7 +107,7 @@ fn prometheus_recorder() -> PrometheusRecorder {
 fn begin_at_zero() {
     let _held = (ReservationSeries::new(), HeldSeries::new());
     let _journal = (JournalSeries::new(), JournalDiskSeries::new());
-    let _loader = LoaderSeries::new();
+    let (_loader, _overhead) = (LoaderSeries::new(), OverheadSeries::new());
     recovered_requests(0);
 }
 
@@ -184,13 +185,14 @@ impl Recorder for GuardedRecorder {
 mod tests {
     use std::time::Duration;
 
-    use tollgate_domain::{Money, Usage};
+    use tollgate_domain::{Money, Usage, UsageSource};
 
     use super::*;
     use crate::{
-        BreakerSeries, BreakerState, BudgetSeries, ConfigSeries, HeldSeries, QuotaSeries, RegionSeries,
-        RegionState, ReloadResult, RequestFacts, RequestLabels, RequestSeries, RetrySeries, ShedSeries,
-        UnpricedSeries, UpstreamSeries, alert_made, alert_tried, build_info, catalogue::QUOTA_REFUSALS,
+        BreakerSeries, BreakerState, BudgetSeries, ConfigSeries, HeldSeries, MachineSeries, QuotaSeries,
+        RegionSeries, RegionState, ReloadResult, RequestFacts, RequestLabels, RequestSeries, RetrySeries,
+        ShedSeries, UnpricedSeries, UpstreamSeries, alert_made, alert_tried, build_info,
+        catalogue::QUOTA_REFUSALS, certificate_expires, failed_over,
     };
 
     const LABELS: RequestLabels<'_> = RequestLabels {
@@ -209,6 +211,7 @@ mod tests {
             end: "completed",
             duration: Duration::from_millis(812),
             ttft: Some(Duration::from_millis(120)),
+            usage_source: Some(UsageSource::Reported),
             usage,
             cost: Money::from_pico(1_500_000_000_000),
         }
@@ -301,6 +304,8 @@ mod tests {
             format!(r#"tollgate_tokens_total{{{who},type="output"}} 114"#),
             format!(r#"tollgate_tokens_total{{{who},type="reasoning"}} 14"#),
             format!(r#"tollgate_cost_total{{{who},currency="USD"}} 3"#),
+            r#"tollgate_usage_records_total{source="reported"} 2"#.to_owned(),
+            r#"tollgate_usage_records_total{source="estimated"} 0"#.to_owned(),
         ] {
             assert!(has_line(&text, &expected), "{expected} is not in:\n{text}");
         }
@@ -311,7 +316,8 @@ mod tests {
         let exposition = Exposition::new();
         let series = exposition.scope(|| RequestSeries::new(&RequestLabels::default()));
         let usage = Usage::default();
-        let refused = RequestFacts { code: 401, end: "refused", ttft: None, ..facts(&usage) };
+        let refused =
+            RequestFacts { code: 401, end: "refused", ttft: None, usage_source: None, ..facts(&usage) };
         exposition.scope(|| series.record(&refused));
         let text = exposition.render();
         let expected = r#"tollgate_requests_total{team="",project="",model="",upstream="",region="",operation="",code="401",end="refused"} 1"#;
@@ -348,6 +354,12 @@ mod tests {
             budget.forecast(money(25_000_000_000));
             alert_made("budget_threshold");
             alert_tried("desk", "failed");
+            failed_over("east", "west", "throttled");
+            certificate_expires("listen.data", 1_800_000_000);
+            let machine = MachineSeries::new();
+            machine.clock(Duration::from_millis(1_700_000_000_500));
+            machine.room(3, 4);
+            LoaderSeries::new().dead(2);
         });
         let text = exposition.render();
         for expected in [
@@ -372,6 +384,12 @@ mod tests {
             r#"tollgate_budget_forecast{team="t",project="p",currency="USD"} 0.025"#,
             r#"tollgate_alerts_total{kind="budget_threshold"} 1"#,
             r#"tollgate_alert_deliveries_total{webhook="desk",outcome="failed"} 1"#,
+            r#"tollgate_failovers_total{from_region="east",to_region="west",reason="throttled"} 1"#,
+            r#"tollgate_certificate_expires_timestamp_seconds{certificate="listen.data"} 1800000000"#,
+            "tollgate_clock_timestamp_seconds 1700000000.5",
+            "tollgate_data_free_bytes 3",
+            "tollgate_data_size_bytes 4",
+            "tollgate_ledger_dead_records_total 2",
         ] {
             assert!(has_line(&text, expected), "{expected} is not in:\n{text}");
         }

@@ -6,6 +6,8 @@
 
 mod access_log;
 mod catalogue;
+#[cfg(test)]
+mod deployed;
 mod exposition;
 mod process_log;
 mod series;
@@ -15,8 +17,9 @@ pub use exposition::{AlreadyInstalled, Exposition, install};
 pub use process_log::{LogFormat, ProcessLogError, init_process_log};
 pub use series::{
     BreakerSeries, BreakerState, BudgetSeries, BurnRateSeries, ConfigSeries, CredentialSeries, HedgeSeries,
-    HeldSeries, JournalDiskSeries, JournalSeries, JournalState, LoaderSeries, QuotaSeries, RegionSeries,
-    RegionState, ReloadResult, RequestFacts, RequestLabels, RequestSeries, ReservationSeries, RetrySeries,
-    ShedSeries, UnpricedSeries, UpstreamSeries, alert_made, alert_tried, breaker_changed, build_info, probed,
-    recovered_requests, residency_violated, served_model_changed,
+    HeldSeries, JournalDiskSeries, JournalSeries, JournalState, LoaderSeries, MachineSeries, OverheadSeries,
+    QuotaSeries, RegionSeries, RegionState, ReloadResult, RequestFacts, RequestLabels, RequestSeries,
+    ReservationSeries, RetrySeries, ShedSeries, UnpricedSeries, UpstreamSeries, alert_made, alert_tried,
+    breaker_changed, build_info, certificate_expires, failed_over, probed, recovered_requests,
+    residency_violated, served_model_changed,
 };

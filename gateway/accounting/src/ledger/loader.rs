@@ -42,10 +42,10 @@ pub struct Loader {
     logs: Option<HashMap<LogId, Position>>,
     pause: Option<Pause>,
     /// Hears of batches that the store has taken.
-    tell: Option<Tell>,
+    tell: Option<Box<Listener>>,
 }
 
-type Tell = Box<dyn Fn(&Batch) + Send>;
+type Listener = dyn Fn(&Batch) + Send;
 
 /// What a run did.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]

@@ -30,6 +30,7 @@ pub use entry::{
 pub use journal::{
     About, Appended, Condition, Disk, DiskFile, DurableWatch, Event, Gap, Journal, JournalError,
     JournalOptions, Lock, Observer, Pruned, RecoverError, Recovered, RolledBack, SystemDisk, Writer,
+    files_to_copy,
 };
 pub use loader::{LoadError, Loader, Progress};
 pub use posting::{Adjustment, CapacityHour, PostError, Posted, Postings, SHARED, posted_id, standing};

@@ -3,6 +3,7 @@
 //! Data goes to stdout, everything else to stderr. Exit codes: 0 success, 1 failure, 2 usage, and
 //! for `serve` 78 for a bad configuration. A reader who closes the pipe ends a command quietly.
 
+mod backup;
 mod budgets;
 mod client;
 mod close;
@@ -20,6 +21,8 @@ mod output;
 mod preview;
 mod prices;
 mod reconcile;
+#[cfg(test)]
+mod runbooks;
 mod usage;
 mod verify;
 
@@ -89,10 +92,10 @@ enum Command {
     },
     /// Create, list, revoke and rotate keys.
     Keys(keys::KeysArgs),
-    /// Back up configuration, history and ledger (not available yet).
-    Backup(Later),
-    /// Restore a backup (not available yet).
-    Restore(Later),
+    /// Back up ledger, journal, history and configuration, also of a gateway that runs.
+    Backup(backup::BackupArgs),
+    /// Make a data folder of a backup, and prove that it is good.
+    Restore(backup::RestoreArgs),
     /// Rehearse failures on live traffic of named projects.
     Drill(drill::DrillArgs),
     /// Check, show and import price lists.
@@ -118,8 +121,8 @@ impl ConfigFile {
 
     /// The file that was named, else the first default that exists, else the first default: its
     /// absence is then the reader's error.
-    fn path(self) -> PathBuf {
-        self.file.unwrap_or_else(|| {
+    fn path(&self) -> PathBuf {
+        self.file.clone().unwrap_or_else(|| {
             let found = Self::PLACES.into_iter().find(|place| Path::new(place).exists());
             found.unwrap_or(Self::PLACES[0]).into()
         })
@@ -138,14 +141,6 @@ pub(crate) struct DemoArgs {
     /// Keep journal and ledger here; without it nothing stays.
     #[arg(long, value_name = "DIR")]
     pub(crate) dir: Option<PathBuf>,
-}
-
-/// The arguments of a command that is not built yet: taken in, so that the answer is about the
-/// command and not about its flags.
-#[derive(Args, Debug)]
-struct Later {
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
-    rest: Vec<String>,
 }
 
 /// Runs the command that the process was started with.
@@ -189,24 +184,10 @@ fn execute(command: Command) -> anyhow::Result<ExitCode> {
         Command::Keys(args) => keys::keys(&args)?,
         Command::Drill(args) => drill::drill(args)?,
         Command::Explain(args) => explain::explain(&args)?,
-        Command::Backup(later) => return Err(later.refusal("backup")),
-        Command::Restore(later) => return Err(later.refusal("restore")),
+        Command::Backup(args) => backup::backup(&args)?,
+        Command::Restore(args) => backup::restore(&args)?,
     }
     Ok(ExitCode::SUCCESS)
-}
-
-impl Later {
-    fn refusal(&self, command: &str) -> anyhow::Error {
-        match self.rest.first().filter(|word| !word.starts_with('-') && command != "restore") {
-            Some(word) => not_available(&format!("tollgate {command} {word}")),
-            None => not_available(&format!("tollgate {command}")),
-        }
-    }
-}
-
-/// The failure of what this version does not do.
-fn not_available(what: &str) -> anyhow::Error {
-    anyhow::anyhow!("not available yet: {what}")
 }
 
 fn finish(result: anyhow::Result<ExitCode>) -> ExitCode {
@@ -276,7 +257,8 @@ mod tests {
             "config diff 3 4",
             "config diff next.yaml -o json",
             "config rollback 4 --reason x",
-            "backup --out f",
+            "backup --out f -c a.yaml",
+            "backup --out f --dir d",
             "restore f --dir d",
             "drill start --region eu --fault down --projects a,b --percent 50 --for 2m --reason x",
             "drill start --upstream u --fault latency --latency 250ms --all --for 30s",
@@ -326,6 +308,8 @@ mod tests {
             ("tollgate export pdf --from -1d --to now", ErrorKind::InvalidValue),
             ("tollgate export focus --from -1d --to now --format xlsx", ErrorKind::InvalidValue),
             ("tollgate demo --data nowhere", ErrorKind::ValueValidation),
+            ("tollgate backup --out f --dir d -c a", ErrorKind::ArgumentConflict),
+            ("tollgate restore f", ErrorKind::MissingRequiredArgument),
             ("tollgate close", ErrorKind::MissingRequiredArgument),
             ("tollgate close June --without-reconciliation x", ErrorKind::ValueValidation),
             ("tollgate close 2026-11 --accept x", ErrorKind::MissingRequiredArgument),
@@ -335,18 +319,6 @@ mod tests {
         for (line, kind) in cases {
             let error = parse(line).expect_err(line);
             assert_eq!((error.kind(), error.exit_code()), (kind, 2), "{line}");
-        }
-    }
-
-    #[test]
-    fn what_is_not_built_says_so_whatever_its_flags() {
-        let cases = [
-            ("tollgate backup --out f", "not available yet: tollgate backup"),
-            ("tollgate restore f --dir d", "not available yet: tollgate restore"),
-        ];
-        for (line, message) in cases {
-            let error = execute(parse(line).expect(line)).expect_err(line);
-            assert_eq!(error.to_string(), message, "{line}");
         }
     }
 

@@ -81,7 +81,7 @@ fn audit_store(journal: &Path, store: &dyn LedgerStore) -> Result<Report> {
 
 /// The one instance's folder. The ledger of several instances cannot be held against the journal of
 /// one of them without false alarms.
-fn journal_folder(dir: &Path) -> Result<PathBuf> {
+pub(super) fn journal_folder(dir: &Path) -> Result<PathBuf> {
     let parent = dir.join("journal");
     let mut folders = Vec::new();
     for entry in fs::read_dir(&parent).with_context(|| format!("no journal at {}", parent.display()))? {

@@ -26,6 +26,7 @@ use tollgate_control::{
     admin::{self, AdminState, Check},
     config::{ListenerSettings, Settings},
     reload::Reloader,
+    sessions::Sessions,
 };
 use tollgate_proxy::Live;
 
@@ -40,6 +41,7 @@ const LAST_ANSWERS: Duration = Duration::from_secs(2);
 pub(super) struct AdminListeners {
     runtime: Runtime,
     address: SocketAddr,
+    state: Arc<AdminState>,
 }
 
 impl AdminListeners {
@@ -73,18 +75,31 @@ impl AdminListeners {
             chronicle: Arc::clone(&stewards.chronicle),
             feed: Arc::clone(&stewards.feed),
             streams: admin::Streams::default(),
+            sessions: Sessions::default(),
             metrics: Box::new(move || metrics.render()),
             readiness: readiness(books, live, stopping),
         });
-        let address = runtime.block_on(listen(&settings.admin, admin::router(&state)))?;
+        let certificate = |listener: fn(&Settings) -> Option<&ListenerSettings>| -> Certificate {
+            let reloader = Arc::clone(reloader);
+            // Asked for each connection, so that a new certificate is shown from the next one on.
+            Arc::new(move || listener(&reloader.running().settings)?.tls.clone())
+        };
+        let of_admin = certificate(|settings| Some(&settings.admin));
+        let address = runtime.block_on(listen(&settings.admin, of_admin, admin::router(&state)))?;
         if let Some(status) = &settings.status {
-            runtime.block_on(listen(status, admin::status_router(&state)))?;
+            let of_status = certificate(|settings| settings.status.as_ref());
+            runtime.block_on(listen(status, of_status, admin::status_router(&state)))?;
         }
-        Ok(Self { runtime, address })
+        Ok(Self { runtime, address, state })
     }
 
     pub(super) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The path of a link that signs in to the console once.
+    pub(super) fn sign_in_link(&self) -> Option<String> {
+        self.state.sign_in_link()
     }
 
     pub(super) fn stop(self) {
@@ -114,21 +129,27 @@ fn readiness(
     })
 }
 
-async fn listen(settings: &ListenerSettings, router: Router) -> anyhow::Result<SocketAddr> {
+/// The TLS that a listener speaks now, if it speaks any.
+type Certificate = Arc<dyn Fn() -> Option<Arc<ServerConfig>> + Send + Sync>;
+
+async fn listen(
+    settings: &ListenerSettings,
+    certificate: Certificate,
+    router: Router,
+) -> anyhow::Result<SocketAddr> {
     let listener = TcpListener::bind(settings.address)
         .await
         .with_context(|| format!("cannot listen on {}", settings.address))?;
     let address = listener.local_addr().context("listener address")?;
-    let tls = settings.tls.clone();
-    tokio::spawn(accept(listener, tls, router));
+    tokio::spawn(accept(listener, certificate, router));
     Ok(address)
 }
 
-async fn accept(listener: TcpListener, tls: Option<Arc<ServerConfig>>, router: Router) {
+async fn accept(listener: TcpListener, certificate: Certificate, router: Router) {
     loop {
         match listener.accept().await {
             Ok((socket, _)) => {
-                tokio::spawn(serve(socket, tls.clone(), router.clone()));
+                tokio::spawn(serve(socket, certificate(), router.clone()));
             }
             Err(error) => {
                 tracing::warn!(%error, "cannot accept an admin connection");

@@ -27,7 +27,10 @@ use tollgate_control::{
 use tollgate_proxy::{BreakerState, Live, OperatorState};
 use tollgate_telemetry::{BreakerSeries, LoaderSeries, RegionSeries, RegionState, ReservationSeries};
 
-use super::{Metrics, Stewards, books::Books, journal_watch::ConditionGauge, memory_watch, wall_clock};
+use super::{
+    Metrics, Stewards, books::Books, journal_watch::ConditionGauge, machine_watch::MachineGauge,
+    memory_watch, service_manager::Watchdog, wall_clock,
+};
 
 /// A row shows in the ledger at most this long after its request, and the time to load it.
 const LOAD_EVERY: Duration = Duration::from_millis(200);
@@ -94,6 +97,7 @@ impl Background {
         let runtime = runtime.context("runtime of the probes")?;
         let (running, postings) = (Arc::clone(reloader), books.postings());
         background.spawn("probes", move |stop| look_at_upstreams(&running, &postings, runtime, &stop))?;
+        let machine = MachineGauge::new(reloader.running().settings.data_dir.clone());
         let (reloader, live) = (Arc::clone(reloader), Arc::clone(live));
         let operators = Arc::clone(&stewards.operators);
         let keys = Arc::clone(&stewards.keys);
@@ -104,7 +108,8 @@ impl Background {
         background.spawn("tokenizer", |_| tollgate_dialect::warm())?;
         let (chronicle, feed) = (Arc::clone(&stewards.chronicle), Arc::clone(&stewards.feed));
         background.spawn("housekeeping", move |stop| {
-            look_after(&stop, &metrics, &gauge, &reloader, &live, (&operators, &chronicle, &feed))
+            let seen = (&*operators, &*chronicle, &*feed);
+            look_after(&stop, &metrics, (&gauge, &machine), &reloader, &live, seen)
         })?;
         Ok(background)
     }
@@ -141,6 +146,7 @@ fn load(mut loader: Loader, stop: &Receiver<()>) {
                 if !progress.paused {
                     caught_up = Instant::now();
                 }
+                series.dead(progress.dead + progress.lost);
                 if progress.dead > 0 || progress.lost > 0 {
                     tracing::error!(
                         dead = progress.dead,
@@ -266,15 +272,17 @@ fn charge(clerk: &CapacityClerk, reloader: &Reloader, stop: &Receiver<()>) {
 fn look_after(
     stop: &Receiver<()>,
     metrics: &Metrics,
-    gauge: &ConditionGauge,
+    (gauge, machine): (&ConditionGauge, &MachineGauge),
     reloader: &Reloader,
     live: &Live,
     (operators, chronicle, feed): (&Operators, &Chronicle, &Feed),
 ) {
     let reservations = ReservationSeries::new();
+    let mut watchdog = Watchdog::of_process();
     while goes_on(stop, LOOK_EVERY) {
         metrics.upkeep();
         gauge.show(live);
+        machine.show();
         reservations.set(live.quotas.open_reservations());
         match operators.expire(wall_clock()) {
             Ok(expired) => {
@@ -286,6 +294,10 @@ fn look_after(
         }
         feed.changes(chronicle.look(&reloader.snapshot().load(), Instant::now(), wall_clock()));
         publish_states(reloader);
+        // Last: whatever hangs above hangs requests too.
+        if let Some(watchdog) = &mut watchdog {
+            watchdog.beat();
+        }
     }
 }
 

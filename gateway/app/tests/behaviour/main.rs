@@ -8,8 +8,10 @@
     reason = "a test that measures tells its figures on stdout, for `--show-output`"
 )]
 
+mod backup;
 mod big_bodies;
 mod budget;
+mod chart;
 mod cli;
 mod close;
 mod crash;
@@ -24,6 +26,7 @@ mod ledger_file;
 mod load;
 mod metrics;
 mod mixed;
+mod monitoring;
 mod operations;
 mod operators;
 mod outage;
@@ -36,6 +39,8 @@ mod regions;
 mod reload;
 mod residency;
 mod restart;
+mod rolling_restart;
+mod service_manager;
 mod shutdown;
 mod stage;
 mod sums;

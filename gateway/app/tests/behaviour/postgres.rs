@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use http::StatusCode;
 use tollgate_simulator::Behaviour;
 use tollgate_test_support::{Admin, ConfigText, LedgerTally, PostgresServer};
@@ -70,11 +70,9 @@ async fn a_restart_finds_what_was_spent() -> Result<()> {
     let usage = admin.usage("team,model").await?;
     ensure!(usage["total"]["requests"] == 5, "{usage}");
     let id = rows[0]["id"].as_str().unwrap_or_default();
-    let mut row = admin.row(id).await?;
-    if let Some(members) = row.as_object_mut() {
-        members.remove("explanation");
-    }
-    ensure!(row == rows[0], "one row is not the row of the list");
+    let mut one = admin.row(id).await?;
+    one.as_object_mut().context("a row")?.remove("explanation").context("alone it is explained")?;
+    ensure!(one == rows[0], "one row is not the row of the list");
 
     stage.gateway.kill()?;
     stage.gateway.restart()?;

@@ -11,8 +11,7 @@ use crate::stage::{Stage, chat, text, until};
 async fn a_version_is_compared_and_returned_to() -> Result<()> {
     let mut stage = Stage::set(Behaviour::default())?;
     let mut next = stage.config.clone();
-    let line = "\n  - { name: other-name, targets: [{ upstream: openai-east, model: gpt-5-mini }] }";
-    next.models = format!("{}{line}", next.models.trim_end());
+    next.models = next.models.replace("{ name: gpt-5-mini,", "{ name: gpt-5-mini, title: other-name,");
     stage.gateway.write_config(&next.to_string())?;
     let admin = stage.gateway.admin();
     until("the new file is in force", async || Ok(admin.get("/config").await?["version"] == 2)).await?;
@@ -30,7 +29,7 @@ async fn a_version_is_compared_and_returned_to() -> Result<()> {
 
     std::fs::write(stage.gateway.folder().join("candidate.yaml"), stage.config.to_string())?;
     let candidate = run(&["diff", "candidate.yaml"])?;
-    ensure!(text(&candidate.stdout).contains("-  - { name: other-name,"), "{}", text(&candidate.stdout));
+    ensure!(text(&candidate.stdout).contains("+  - { name: gpt-5-mini,"), "{}", text(&candidate.stdout));
 
     let back = run(&["rollback", "1", "--reason", "a slip", "-o", "json"])?;
     let running: Value = serde_json::from_slice(&back.stdout).with_context(|| text(&back.stderr))?;

@@ -27,6 +27,7 @@ mod reconcile;
 mod requests;
 mod rerate;
 mod routes;
+mod session;
 mod stream;
 mod usage;
 
@@ -61,6 +62,7 @@ use crate::{
     operate::Operators,
     raises::Raises,
     reload::Reloader,
+    sessions::Sessions,
 };
 
 /// What the admin API speaks for.
@@ -91,6 +93,8 @@ pub struct AdminState {
     pub feed: Arc<Feed>,
     /// Room for live views.
     pub streams: Streams,
+    /// Who has signed in to the console.
+    pub sessions: Sessions,
     /// Renders the metrics in the Prometheus text format.
     pub metrics: Box<dyn Fn() -> String + Send + Sync>,
     /// The conditions of readiness: configuration loaded, listeners bound, journal writable, not
@@ -118,7 +122,8 @@ impl AdminState {
 
 /// Everything that the admin listener answers.
 pub fn router(state: &Arc<AdminState>) -> Router {
-    routes::router(routes::admin_rules(), state)
+    let rules = routes::admin_rules().into_iter().chain(routes::console_rules());
+    routes::router(rules.collect(), state)
 }
 
 /// What the status listener answers: `/metrics`, `/livez`, `/readyz`.

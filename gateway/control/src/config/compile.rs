@@ -28,7 +28,7 @@ use tollgate_proxy::{EdgeLimits, Live, Snapshot, Waste};
 pub(crate) use self::keys::Keys;
 pub use self::{
     ledger::LedgerPlace,
-    settings::{ListenerSettings, Settings, restart_only},
+    settings::{CertificateEnd, ListenerSettings, Settings, restart_only},
 };
 pub(super) use self::{routes::version_of, upstreams::dialect as dialect_of};
 use super::{

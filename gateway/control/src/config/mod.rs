@@ -19,7 +19,10 @@ mod typed;
 
 pub(crate) use self::compile::keys;
 pub use self::{
-    compile::{Compiled, LedgerPlace, ListenerSettings, Settings, check, compile, quotas, restart_only},
+    compile::{
+        CertificateEnd, Compiled, LedgerPlace, ListenerSettings, Settings, check, compile, quotas,
+        restart_only,
+    },
     currency::is_currency,
     document::{Document, Part, fingerprint},
     file::{ConfigFile, schema},

@@ -35,7 +35,7 @@ enum Message {
     /// Something has happened in a watched folder.
     Stir,
     /// Somebody asks for a reload.
-    Reload(Source, String),
+    Reload(Source, String, Box<dyn FnOnce() + Send>),
     End,
 }
 
@@ -53,10 +53,10 @@ impl Watch {
         Ok(Self { messages, thread: Some(thread) })
     }
 
-    /// Asks for a reload and returns at once: for signals.
-    pub fn reload_soon(&self, source: Source, author: &str) {
+    /// Asks for a reload and returns at once: for signals. `done` is called after it, whatever came of it.
+    pub fn reload_soon(&self, source: Source, author: &str, done: impl FnOnce() + Send + 'static) {
         // A thread that has ended has nothing left to reload.
-        let _ = self.messages.send(Message::Reload(source, author.to_owned()));
+        let _ = self.messages.send(Message::Reload(source, author.to_owned(), Box::new(done)));
     }
 }
 
@@ -100,7 +100,10 @@ impl Watching {
                         return;
                     }
                 }
-                Ok(Message::Reload(source, author)) => self.reload(source, &author),
+                Ok(Message::Reload(source, author, done)) => {
+                    self.reload(source, &author);
+                    done();
+                }
                 Err(RecvTimeoutError::Timeout) => self.look(),
                 Ok(Message::End) | Err(RecvTimeoutError::Disconnected) => return,
             }
@@ -113,8 +116,9 @@ impl Watching {
         while let Ok(message) = inbox.recv_timeout(until.saturating_duration_since(Instant::now())) {
             match message {
                 Message::Stir => {}
-                Message::Reload(source, author) => {
+                Message::Reload(source, author, done) => {
                     self.reload(source, &author);
+                    done();
                     return None;
                 }
                 Message::End => return Some(Message::End),

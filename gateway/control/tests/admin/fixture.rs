@@ -9,6 +9,7 @@ use std::{
 use axum::{
     body::{Body, to_bytes},
     http::{Request, StatusCode, header},
+    response::Response,
 };
 use parking_lot::Mutex;
 use serde_json::Value;
@@ -28,6 +29,7 @@ use tollgate_control::{
     operate::Operators,
     raises::Raises,
     reload::Reloader,
+    sessions::Sessions,
 };
 use tollgate_domain::{Money, RequestId, UnixMillis, Usage, UsageSource};
 use tollgate_proxy::{Live, OperatorState};
@@ -145,6 +147,7 @@ impl Gateway {
             chronicle: Arc::clone(&chronicle),
             feed: Arc::clone(&feed),
             streams: admin::Streams::default(),
+            sessions: Sessions::default(),
             drills: Arc::clone(&drills),
             metrics: Box::new(|| "tollgate_up 1\n".to_owned()),
             readiness: Box::new(move || seen.lock().clone()),
@@ -280,6 +283,25 @@ impl Gateway {
         (response.status().as_u16(), response.into_body())
     }
 
+    /// A call with headers of its own, as a browser makes it; the answer whole.
+    pub(crate) async fn browse(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Response {
+        let request = Request::builder().method(method).uri(path).header(header::HOST, "gw:9090");
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        let request = request.body(Body::from(body.to_owned())).expect("a request");
+        admin::router(&self.state).oneshot(request).await.expect("a router always answers")
+    }
+
+    /// The link of a first start.
+    pub(crate) fn sign_in_link(&self) -> Option<String> {
+        self.state.sign_in_link()
+    }
+
     pub(crate) async fn get(&self, path: &str, who: &str) -> Answer {
         self.call("GET", path, who, "").await
     }
@@ -323,7 +345,7 @@ pub(crate) fn millis(at: &str) -> UnixMillis {
     UnixMillis::new(at.parse::<jiff::Timestamp>().expect(at).as_millisecond())
 }
 
-fn secret_of(who: &str) -> String {
+pub(crate) fn secret_of(who: &str) -> String {
     format!("secret-token-of-{who}")
 }
 

@@ -5,6 +5,7 @@ mod budgets;
 mod capacity;
 mod close;
 mod config;
+mod console;
 mod drills;
 mod explain;
 mod fixture;
@@ -14,6 +15,7 @@ mod memory;
 mod objectives;
 mod operators;
 mod reconcile;
+mod sessions;
 
 use std::sync::atomic::Ordering;
 
@@ -41,7 +43,7 @@ async fn what_does_not_exist_or_makes_no_sense_is_a_problem_too() {
     let gateway = Gateway::new();
     let cases = [
         ("GET", "/api/v1/nothing", 404, "not_found"),
-        ("GET", "/", 404, "not_found"),
+        ("GET", "/nothing", 404, "not_found"),
         ("DELETE", "/api/v1/usage", 405, "method_not_allowed"),
         ("PUT", "/api/v1/config", 428, "precondition_required"),
         ("POST", "/api/v1/config/rollback", 400, "invalid_request"),

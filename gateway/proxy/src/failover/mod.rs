@@ -86,6 +86,8 @@ struct Tries<'a> {
     plan: &'a RoutePlan,
     envelope: &'a Envelope,
     course: Course,
+    /// Nobody's time is told as the gateway's own once the call has waited for somebody.
+    has_waited: bool,
 }
 
 impl<'a> Tries<'a> {
@@ -100,12 +102,12 @@ impl<'a> Tries<'a> {
         if let Some(patience) = envelope.patience() {
             course.is_waited_for_until(began + patience);
         }
-        Self { plan, envelope, course }
+        Self { plan, envelope, course, has_waited: false }
     }
 
     /// The same request on its way to the model for what is too long.
     fn over(self, larger: &'a RoutePlan) -> Self {
-        Self { plan: larger, envelope: self.envelope, course: self.course.over() }
+        Self { plan: larger, course: self.course.over(), ..self }
     }
 
     async fn run(&mut self, trip: &mut Trip) -> Result<Answer, Rejection> {
@@ -168,6 +170,7 @@ impl<'a> Tries<'a> {
     /// The next slot at a place, if one becomes free while there is still time to use it.
     async fn wait(&mut self, trip: &Trip, place: usize, now: Instant) -> Result<Option<Seat>, Failure> {
         let left = self.course.waits_at(place, now);
+        self.has_waited = true;
         let upstream = &self.plan.candidates[place].target.upstream;
         // Nothing is with an upstream meanwhile: a client that leaves takes its call along.
         let _stays = trip.stays_with_its_client();
@@ -217,6 +220,13 @@ impl<'a> Tries<'a> {
         let candidate = &self.plan.candidates[place];
         let visit = Visit::enter(trip.worker(), &self.plan.route, &candidate.target, way_in, now)?;
         let n = self.course.begins();
+        if n == 1 && !self.has_waited {
+            trip.worker()
+                .series
+                .borrow_mut()
+                .overhead()
+                .sent_after(now.duration_since(self.envelope.read_at));
+        }
         let progress = trip.tries(Server {
             target: Arc::clone(&candidate.target),
             price: candidate.price.clone(),

@@ -59,6 +59,17 @@ impl Activity {
             seen = moved;
         }
     }
+
+    /// Ready when nothing was in flight and nothing was said for so long, once or twice as long at most.
+    pub(super) async fn silent_for(&self, long: Duration) {
+        loop {
+            let before = self.moved.get();
+            tokio::time::sleep(long).await;
+            if self.in_flight.get() == 0 && self.moved.get() == before {
+                return;
+            }
+        }
+    }
 }
 
 impl Drop for InFlight {
@@ -83,6 +94,19 @@ mod tests {
         let started = tokio::time::Instant::now();
         activity.unused().await;
         assert_eq!(started.elapsed(), Duration::from_secs(75));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn silence_is_neither_an_answer_on_its_way_nor_a_request_just_now() {
+        let activity = Rc::<Activity>::default();
+        let mut silent = std::pin::pin!(activity.silent_for(Duration::from_secs(1)));
+        let answer = activity.begin();
+        after(10).await;
+        assert!(silent.as_mut().now_or_never().is_none(), "the answer is on its way");
+        drop(answer);
+        let last = tokio::time::Instant::now();
+        silent.await;
+        assert!(last.elapsed() <= Duration::from_secs(2));
     }
 
     #[tokio::test(start_paused = true)]

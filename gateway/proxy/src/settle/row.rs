@@ -9,7 +9,7 @@ use tollgate_accounting::{
 };
 use tollgate_dialect::{Operation, Reported, spoken_tokens};
 use tollgate_domain::{ModelAlias, Money, UnixMillis, Usage, UsageSource};
-use tollgate_telemetry::{AccessLine, RequestFacts};
+use tollgate_telemetry::{AccessLine, RequestFacts, failed_over};
 
 use super::{Asked, Exit, Open, Progress, Reading, RefusedCall, Ticket, shown};
 use crate::{edge::Exchange, rejection::Rejection, series::Labels, snapshot::Waste, worker::Worker};
@@ -217,6 +217,13 @@ pub(super) fn publish(worker: &Worker, entry: &Entry, exchange: Exchange, method
     if entry.flags.contains(Flags::UNPRICED) {
         warn_unpriced(worker, entry);
     }
+    for pair in entry.attempts.windows(2) {
+        if let [one, next] = pair
+            && one.region != next.region
+        {
+            failed_over(one.region.as_str(), next.region.as_str(), &one.outcome);
+        }
+    }
     write_line(worker, entry, exchange, method);
 }
 
@@ -248,6 +255,7 @@ fn record(worker: &Worker, entry: &Entry, model: &ModelAlias) {
         end: entry.end.map_or("refused", End::as_str),
         duration: Duration::from_millis(u64::from(entry.duration_ms)),
         ttft: entry.ttft_ms.map(|millis| Duration::from_millis(u64::from(millis))),
+        usage_source: entry.place.as_ref().map(|_| entry.usage_source),
         usage: &entry.usage,
         cost: entry.cost.unwrap_or_default(),
     });
@@ -393,6 +401,7 @@ pub(crate) fn unknown_caller(
         end: "refused",
         duration,
         ttft: None,
+        usage_source: None,
         usage: &Usage::default(),
         cost: Money::ZERO,
     });

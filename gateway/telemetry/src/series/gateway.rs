@@ -1,9 +1,15 @@
-//! The state of the gateway itself: refusals, unknown costs, regions, configuration, build.
+//! The state of the gateway itself: refusals, unknown costs, regions, configuration, certificates, clock,
+//! build.
+
+use std::time::Duration;
 
 use metrics::{Counter, Gauge, Label};
 
 use super::{counters::Counters, labels};
-use crate::catalogue::{BUILD, CONFIG_LAST_RELOAD, CONFIG_VERSION, QUOTA_REFUSALS, REGION_STATE, UNPRICED};
+use crate::catalogue::{
+    BUILD, CERTIFICATE_EXPIRES, CLOCK, CONFIG_LAST_RELOAD, CONFIG_VERSION, DATA_FREE, DATA_SIZE,
+    QUOTA_REFUSALS, REGION_STATE, UNPRICED,
+};
 
 /// Refusals of one project by limits and budgets.
 pub struct QuotaSeries(Counters<&'static str>);
@@ -106,6 +112,47 @@ impl Default for ConfigSeries {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// What the machine gives the process: a clock, and room for its data.
+pub struct MachineSeries {
+    clock: Gauge,
+    free: Gauge,
+    size: Gauge,
+}
+
+impl MachineSeries {
+    /// Resolves the series.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            clock: CLOCK.gauge(Vec::new()),
+            free: DATA_FREE.gauge(Vec::new()),
+            size: DATA_SIZE.gauge(Vec::new()),
+        }
+    }
+
+    /// Tells the time since 1970 by this machine's clock.
+    pub fn clock(&self, since_1970: Duration) {
+        self.clock.set(since_1970);
+    }
+
+    /// Tells the bytes that are free, and all there are, where the data folder is.
+    pub fn room(&self, free_bytes: u64, all_bytes: u64) {
+        self.free.set(free_bytes as f64);
+        self.size.set(all_bytes as f64);
+    }
+}
+
+impl Default for MachineSeries {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Tells when a certificate ends, in seconds since 1970; `name` is where the configuration has it.
+pub fn certificate_expires(name: &str, at: u64) {
+    CERTIFICATE_EXPIRES.gauge(labels([("certificate", name)])).set(at as f64);
 }
 
 /// Tells which build runs: its version and source revision.

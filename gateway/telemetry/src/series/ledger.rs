@@ -5,8 +5,8 @@ use std::time::Duration;
 use metrics::{Counter, Gauge, Histogram};
 
 use crate::catalogue::{
-    JOURNAL_ABANDONED, JOURNAL_APPEND, JOURNAL_STATE, JOURNAL_SYNC, JOURNAL_UNSYNCED, LEDGER_LAG, RECOVERED,
-    RESERVATIONS_OPEN,
+    DEAD_RECORDS, JOURNAL_ABANDONED, JOURNAL_APPEND, JOURNAL_STATE, JOURNAL_SYNC, JOURNAL_UNSYNCED,
+    LEDGER_LAG, RECOVERED, RESERVATIONS_OPEN,
 };
 
 /// Open reservations.
@@ -112,18 +112,26 @@ impl Default for JournalDiskSeries {
 }
 
 /// How far the ledger store is behind the journal.
-pub struct LoaderSeries(Gauge);
+pub struct LoaderSeries {
+    lag: Gauge,
+    dead: Counter,
+}
 
 impl LoaderSeries {
     /// Resolves the series.
     #[must_use]
     pub fn new() -> Self {
-        Self(LEDGER_LAG.gauge(Vec::new()))
+        Self { lag: LEDGER_LAG.gauge(Vec::new()), dead: DEAD_RECORDS.counter(Vec::new()) }
+    }
+
+    /// So many records will never be rows.
+    pub fn dead(&self, records: u64) {
+        self.dead.increment(records);
     }
 
     /// Tells the age of the oldest record that is not loaded; zero when all are.
     pub fn lag(&self, age: Duration) {
-        self.0.set(age);
+        self.lag.set(age);
     }
 }
 

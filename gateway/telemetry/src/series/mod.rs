@@ -15,17 +15,18 @@ mod upstream;
 
 pub use budget::{BudgetSeries, alert_made, alert_tried};
 pub use gateway::{
-    ConfigSeries, QuotaSeries, RegionSeries, RegionState, ReloadResult, UnpricedSeries, build_info,
+    ConfigSeries, MachineSeries, QuotaSeries, RegionSeries, RegionState, ReloadResult, UnpricedSeries,
+    build_info, certificate_expires,
 };
 pub use ledger::{
     JournalDiskSeries, JournalSeries, JournalState, LoaderSeries, ReservationSeries, recovered_requests,
 };
 pub use objective::BurnRateSeries;
 pub use overload::{HeldSeries, ShedSeries};
-pub use request::{RequestFacts, RequestLabels, RequestSeries};
+pub use request::{OverheadSeries, RequestFacts, RequestLabels, RequestSeries};
 pub use upstream::{
     BreakerSeries, BreakerState, CredentialSeries, HedgeSeries, RetrySeries, UpstreamSeries, breaker_changed,
-    probed, residency_violated, served_model_changed,
+    failed_over, probed, residency_violated, served_model_changed,
 };
 
 use metrics::Label;

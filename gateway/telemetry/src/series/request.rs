@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use metrics::{Counter, Gauge, Histogram, Label};
-use tollgate_domain::{Money, Usage};
+use tollgate_domain::{Money, Usage, UsageSource};
 
 use super::{approximate, counters::Counters, labels};
-use crate::catalogue::{COST, REQUEST_DURATION, REQUESTS, TIME_TO_FIRST_TOKEN, TOKENS};
+use crate::catalogue::{
+    COST, OVERHEAD, REQUEST_DURATION, REQUESTS, TIME_TO_FIRST_TOKEN, TOKENS, USAGE_RECORDS,
+};
 
 /// Who asked for what, and who answered. Configured names only, never a text that a client chose:
 /// a model is an alias that the configuration knows, or empty.
@@ -42,6 +44,8 @@ pub struct RequestFacts<'a> {
     pub duration: Duration,
     /// From the first byte of the request to the first content of the answer.
     pub ttft: Option<Duration>,
+    /// Where the counts of what was consumed come from; `None` for a request that reached nobody.
+    pub usage_source: Option<UsageSource>,
     /// What was consumed.
     pub usage: &'a Usage,
     /// What it cost; nothing when unpriced.
@@ -53,7 +57,32 @@ pub struct RequestSeries {
     requests: Counters<(u16, &'static str)>,
     duration: Histogram,
     ttft: Histogram,
+    sources: [(UsageSource, Counter); 3],
     consumption: Option<Consumption>,
+}
+
+const SOURCES: [UsageSource; 3] = [UsageSource::Reported, UsageSource::Counted, UsageSource::Estimated];
+
+/// What the gateway adds to each request before an upstream has it.
+pub struct OverheadSeries(Histogram);
+
+impl OverheadSeries {
+    /// Resolves the series.
+    #[must_use]
+    pub fn new() -> Self {
+        Self(OVERHEAD.histogram(Vec::new()))
+    }
+
+    /// A request that was wholly there went out after so long.
+    pub fn sent_after(&self, took: Duration) {
+        self.0.record(took);
+    }
+}
+
+impl Default for OverheadSeries {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl RequestSeries {
@@ -86,6 +115,8 @@ impl RequestSeries {
             requests,
             ttft: if served { TIME_TO_FIRST_TOKEN.histogram(place.clone()) } else { Histogram::noop() },
             duration: REQUEST_DURATION.histogram(place),
+            sources: SOURCES
+                .map(|source| (source, USAGE_RECORDS.counter(labels([("source", source.as_str())])))),
             consumption: (!of.project.is_empty()).then(|| Consumption::new(of)),
         }
     }
@@ -97,6 +128,11 @@ impl RequestSeries {
         self.duration.record(facts.duration);
         if let Some(ttft) = facts.ttft {
             self.ttft.record(ttft);
+        }
+        for (source, counter) in &self.sources {
+            if facts.usage_source == Some(*source) {
+                counter.increment(1);
+            }
         }
         if let Some(consumption) = &self.consumption {
             consumption.add(facts.usage, facts.cost);

@@ -6,8 +6,8 @@ use metrics::{Gauge, Label};
 
 use super::{counters::Counters, labels};
 use crate::catalogue::{
-    ATTEMPTS, BREAKER_CHANGES, BREAKER_STATE, CREDENTIAL_REFRESHES, CREDENTIAL_USABLE, HEDGES, HOLD,
-    INFLIGHT, PROBES, RESIDENCY_VIOLATIONS, RETRIES, SERVED_MODEL_CHANGES, WAITING,
+    ATTEMPTS, BREAKER_CHANGES, BREAKER_STATE, CREDENTIAL_REFRESHES, CREDENTIAL_USABLE, FAILOVERS, HEDGES,
+    HOLD, INFLIGHT, PROBES, RESIDENCY_VIOLATIONS, RETRIES, SERVED_MODEL_CHANGES, WAITING,
 };
 
 /// The metrics of one upstream.
@@ -138,6 +138,11 @@ pub fn breaker_changed(upstream: &str, upstream_model: &str, to: &'static str, r
 /// A look at an upstream ended so, as its row says.
 pub fn probed(upstream: &str, outcome: &'static str) {
     PROBES.counter(labels([("upstream", upstream), ("outcome", outcome)])).increment(1);
+}
+
+/// An attempt in one region was followed by one in another, for this reason (the former's outcome).
+pub fn failed_over(from: &str, to: &str, reason: &str) {
+    FAILOVERS.counter(labels([("from_region", from), ("to_region", to), ("reason", reason)])).increment(1);
 }
 
 /// Further attempts after failed ones.

@@ -202,6 +202,17 @@ pub(super) fn list_segments(home: &Path) -> io::Result<Vec<SegmentFile>> {
     segment::list(&SystemDisk, home)
 }
 
+/// The files that a copy of a journal needs, wherever they lie: its records, and its marks. `home` is its
+/// first folder, and all of them can stand in the copy's.
+///
+/// # Errors
+/// A folder cannot be read.
+pub fn files_to_copy(home: &Path) -> io::Result<Vec<PathBuf>> {
+    let marks = [rollback::EPOCH, retention::HORIZON].map(|mark| home.join(mark));
+    let segments = list_segments(home)?.into_iter().map(|segment| segment.path);
+    Ok(marks.into_iter().filter(|mark| mark.exists()).chain(segments).collect())
+}
+
 /// A journal that could not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {

@@ -17,7 +17,7 @@ use super::{
 use crate::ledger::store::Cursor;
 
 /// The file that remembers up to when rows may be missing from the journal.
-const HORIZON: &str = "pruned-before";
+pub(super) const HORIZON: &str = "pruned-before";
 
 /// What retention removed.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]

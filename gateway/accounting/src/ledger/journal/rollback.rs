@@ -16,7 +16,7 @@ use crate::ledger::{
 };
 
 /// The file that keeps the epoch.
-const EPOCH: &str = "epoch";
+pub(super) const EPOCH: &str = "epoch";
 /// The kind of the store's documents that keep it.
 const KIND: &str = "journal-epoch";
 

@@ -30,6 +30,8 @@ pub struct Settings {
     pub instance: Name,
     /// Where clients call.
     pub data: ListenerSettings,
+    /// Others may listen on the data port too.
+    pub share_port: bool,
     /// Admin API, console and metrics.
     pub admin: ListenerSettings,
     /// Only metrics and health.
@@ -60,8 +62,19 @@ pub struct Settings {
     pub objectives: Vec<Objective>,
     /// Memory that the process may have, in bytes; `None` is as much as the system gives it.
     pub memory: Option<u64>,
+    /// The certificates that are shown, to clients and to upstreams.
+    pub certificates: Vec<CertificateEnd>,
     /// Who is told of alerts.
     pub webhooks: Vec<Arc<Webhook>>,
+}
+
+/// A certificate of the gateway's own.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct CertificateEnd {
+    /// Where the configuration has it: `listen.data`, or `upstreams.` and the upstream's name.
+    pub name: String,
+    /// When it ends, in seconds since 1970.
+    pub ends: u64,
 }
 
 /// One address to listen on.
@@ -92,6 +105,7 @@ pub(super) fn compile(document: &Document, problems: &mut Vec<Problem>) -> Setti
         organization: file.organization.as_str().into(),
         instance: instance(file),
         data: listener("data", &file.listen.data),
+        share_port: file.listen.share_port,
         admin: listener("admin", &file.listen.admin),
         status: file.listen.status.as_ref().map(|status| listener("status", status)),
         data_dir: document.sources().resolve(&file.data_dir),
@@ -110,8 +124,29 @@ pub(super) fn compile(document: &Document, problems: &mut Vec<Problem>) -> Setti
         memory: file.admission.memory.map(|size| size.0),
         timezone: file.calendar.timezone.clone(),
         objectives: objectives::compile(file),
+        certificates: certificates(document),
         webhooks: alerts::compile(document, problems),
     }
+}
+
+/// The certificates that can be read, with their ends.
+fn certificates(document: &Document) -> Vec<CertificateEnd> {
+    let file = &document.file;
+    let listeners = [
+        ("data", Some(&file.listen.data)),
+        ("admin", Some(&file.listen.admin)),
+        ("status", file.listen.status.as_ref()),
+    ];
+    let served = listeners
+        .into_iter()
+        .filter_map(|(name, listener)| Some((format!("listen.{name}"), &listener?.tls.as_ref()?.cert)));
+    let shown = file.upstreams.iter().filter_map(|upstream| {
+        Some((format!("upstreams.{}", upstream.name), upstream.tls.as_ref()?.cert.as_ref()?))
+    });
+    let ends = |(name, path): (String, &PathBuf)| {
+        Some(CertificateEnd { name, ends: tls::ends(path, document.sources())? })
+    };
+    served.chain(shown).filter_map(ends).collect()
 }
 
 fn journal(document: &Document) -> JournalOptions {
@@ -159,6 +194,7 @@ pub fn restart_only(running: &ConfigFile, next: &Document) -> Vec<Problem> {
         (ledger.field("url"), !same_secret(running.ledger.url.as_ref(), file.ledger.url.as_ref())),
         (ledger.field("retention"), running.ledger.retention != file.ledger.retention),
         (listen.field("data").field("address"), running.listen.data.address != file.listen.data.address),
+        (listen.field("share_port"), running.listen.share_port != file.listen.share_port),
         (listen.field("admin").field("address"), running.listen.admin.address != file.listen.admin.address),
         (
             listen.field("status").field("address"),

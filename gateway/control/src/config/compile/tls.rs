@@ -10,6 +10,7 @@ use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use sha2::{Digest, Sha256};
 use tollgate_proxy::{client_tls, server_tls};
+use x509_cert::der::Decode as _;
 
 use crate::config::{
     file::{ServerTls, UpstreamTls},
@@ -100,6 +101,14 @@ fn certificates(path: &FilePath, sources: &Sources) -> Result<Vec<CertificateDer
         return Err(format!("{} has no certificate in PEM form", path.display()));
     }
     Ok(chain)
+}
+
+/// When the certificate of this file ends, its chain left aside, in seconds since 1970. `None` where that
+/// cannot be read: whoever serves it says why.
+pub(super) fn ends(path: &FilePath, sources: &Sources) -> Option<u64> {
+    let first = certificates(path, sources).ok()?.into_iter().next()?;
+    let certificate = x509_cert::Certificate::from_der(&first).ok()?;
+    Some(certificate.tbs_certificate.validity.not_after.to_unix_duration().as_secs())
 }
 
 fn read(path: &FilePath, sources: &Sources) -> Result<Vec<u8>, String> {

@@ -19,11 +19,16 @@ pub struct Listen {
     pub admin: Listener,
     /// Only `/metrics`, `/livez` and `/readyz`. Default: none. Example: `{ address: "0.0.0.0:9091" }`.
     pub status: Option<Listener>,
+    /// Lets other gateways of the same user listen on the data port too, each with its own `instance` and
+    /// `data_dir`; the system deals connections out among them. Default: `false`, so that a second process
+    /// that was started by mistake is refused.
+    #[serde(default)]
+    pub share_port: bool,
 }
 
 impl Default for Listen {
     fn default() -> Self {
-        Self { data: data(), admin: admin(), status: None }
+        Self { data: data(), admin: admin(), status: None, share_port: false }
     }
 }
 

@@ -52,7 +52,7 @@ impl Gateway {
             ready: Arc::new(|| true),
             trap: setup.trap,
         });
-        let listen = Listen { address: SocketAddr::from(([127, 0, 0, 1], 0)), tls: setup.tls };
+        let listen = Listen { address: SocketAddr::from(([127, 0, 0, 1], 0)), shared: false, tls: setup.tls };
         let plane = DataPlane::start(&shared, &listen, 1, || None).expect("a data plane");
         Self { plane, live, journal, folder }
     }
