@@ -250,7 +250,9 @@ fn a_signal_is_a_message_to_the_watch() {
     let gateway = Gateway::start(BASE);
     let watch = Watch::start(Arc::clone(&gateway.reloader)).expect("a thread");
     let (done, is_done) = std::sync::mpsc::channel();
-    watch.reload_soon(Source::Signal, "SIGHUP", move || drop(done.send(())));
+    watch.reload_soon(Source::Signal, "SIGHUP", move || {
+        let _ = done.send(());
+    });
     is_done.recv().expect("the thread answers");
     assert_eq!(gateway.next_outcome(), Ok(1));
 }

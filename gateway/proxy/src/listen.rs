@@ -352,12 +352,13 @@ mod tests {
     #[test]
     fn cores_share_a_port_and_strangers_do_not() {
         let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
-        let ours = bind(loopback, 3).expect("loopback has a free port");
+        let ours = bind(loopback, false, 3).expect("loopback has a free port");
         let address = ours[0].local_addr().expect("it is bound");
         assert!(ours.iter().all(|socket| socket.local_addr().is_ok_and(|same| same == address)));
-        let taken = bind(address, 1).expect_err("the port is taken");
+        assert!(bind(address, true, 1).is_ok(), "whoever means to share may");
+        let taken = bind(address, false, 1).expect_err("the port is taken");
         assert_eq!(taken.kind(), io::ErrorKind::AddrInUse);
         drop(ours);
-        assert!(bind(address, 1).is_ok(), "whoever restarts gets its port back");
+        assert!(bind(address, false, 1).is_ok(), "whoever restarts gets its port back");
     }
 }

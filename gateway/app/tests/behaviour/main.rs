@@ -11,8 +11,8 @@
 mod backup;
 mod big_bodies;
 mod budget;
-mod cli;
 mod chart;
+mod cli;
 mod close;
 mod crash;
 mod credentials;
