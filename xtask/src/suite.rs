@@ -29,6 +29,8 @@ const PROMTOOL: Tool =
 /// Judges the unit in `deploy/`.
 const SYSTEMD: Tool =
     Tool { program: "systemd-analyze", version_flag: "--version", oldest: None, packages: &["systemd"] };
+const CHROMIUM: Tool =
+    Tool { program: "chromium", version_flag: "--version", oldest: None, packages: &["chromium"] };
 const NGINX: Tool = Tool { program: "nginx", version_flag: "-v", oldest: None, packages: &["nginx-light"] };
 
 /// Sets up what the tests need, for those who then run single tests with `cargo test`.
@@ -80,12 +82,13 @@ fn prepare_environments(workspace: &Workspace, steps: &mut Steps) {
     steps.run("python SDKs", || environment::prepare_python(workspace));
     steps.run("node SDKs", || environment::prepare_node(workspace, "node"));
     steps.run("coding agents", || environment::prepare_node(workspace, "agents"));
+    steps.run("browser driver", || environment::prepare_node(workspace, "browser"));
     steps.run("readers of finance files", || environment::prepare_readers(workspace));
 }
 
 fn require_tools(workspace: &Workspace, long: bool) -> Result<()> {
     environment::require_rust_components(workspace)?;
-    for tool in [&COMPILER, &PYTHON, &NODE, &NPM, &CURL, &PROMTOOL, &SYSTEMD] {
+    for tool in [&COMPILER, &PYTHON, &NODE, &NPM, &CURL, &PROMTOOL, &SYSTEMD, &CHROMIUM] {
         environment::require(workspace, tool)?;
     }
     environment::prepare_postgres(workspace)?;

@@ -69,6 +69,8 @@ fn snapshot(live: &Live, provider: SocketAddr) -> Snapshot {
         balance: Balance::P2c,
         max_output_tokens: Some(1_000),
         may_drop: Box::default(),
+        fallback: None,
+        hedge: None,
         failover_versions: false,
         spill_on_saturation: false,
         group: live.fleet.group(&"chat".into()),

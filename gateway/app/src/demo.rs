@@ -47,9 +47,10 @@ fn run(args: DemoArgs) -> anyhow::Result<()> {
     let document = document(place.path(), &providers, args.data, args.admin)?;
     let gateway = Gateway::start(document)?;
     let (data, admin) = (gateway.data_url(), gateway.admin_url());
+    let console = gateway.first_sign_in().unwrap_or_else(|| admin.clone());
     eprintln!("ready data={data} admin={admin}");
     // A reader who closes the pipe does not end the demo.
-    let _ = std::io::stdout().write_all(paste::lines(&data, &admin).as_bytes());
+    let _ = std::io::stdout().write_all(paste::lines(&data, &admin, &console).as_bytes());
     gateway.run(&signals);
     providers.stop();
     Ok(())

@@ -16,7 +16,7 @@ mod signals;
 
 use std::{
     net::SocketAddr,
-    path::Path,
+    path::{Path, PathBuf},
     process::ExitCode,
     sync::{
         Arc,
@@ -29,9 +29,12 @@ use anyhow::Context;
 use arc_swap::ArcSwap;
 use tollgate_control::{
     alerts::{Alerts, Foresight},
+    chronicle::Chronicle,
     config::{self, Document, Errors, Settings, Sources},
     drills::Drills,
+    feed::Feed,
     history::{History, Source},
+    keys::Keys,
     operate::Operators,
     raises::Raises,
     reload::{ChangeError, Outcome, Reloader, Watch},
@@ -71,6 +74,9 @@ pub(crate) fn serve(path: &Path) -> ExitCode {
         Ok(gateway) => {
             eprintln!("ready data={} admin={}", gateway.data_url(), gateway.admin_url());
             service_manager::ready("takes requests");
+            if let Some(link) = gateway.first_sign_in() {
+                eprintln!("sign in to the console, once and within 15 minutes: {link}");
+            }
             gateway.run(&signals);
             ExitCode::SUCCESS
         }
@@ -104,6 +110,7 @@ pub(crate) struct Gateway {
     stopping: Arc<AtomicBool>,
     settings: Settings,
     notice: Duration,
+    is_first_start: bool,
 }
 
 impl Gateway {
@@ -115,12 +122,16 @@ impl Gateway {
             option_env!("TOLLGATE_REVISION").unwrap_or("unknown"),
         );
         let settings = first_look(&document)?;
+        let is_first_start = !history_of(&settings).exists();
         let live = Arc::new(Live::new(config::quotas(&document)));
         let mut books = Books::open(&settings, &live)?;
         let tls: ListenerTlsSlot = Arc::default();
         let reloader = start_reloader(document, &live, &books, &tls, &settings)?;
+        let keys = Keys::new(books.store(), Arc::clone(&reloader), books.pepper());
+        // Before limits are restored: those of run-time keys are among them.
+        keys.follow().context("run-time keys")?;
         books.restore(&live.quotas, &reloader.running().scopes, &settings)?;
-        let stewards = Stewards::take_up(&books, &live, &reloader, &settings)?;
+        let stewards = Stewards::take_up(&books, &live, &reloader, keys, &settings)?;
         let stopping = Arc::new(AtomicBool::new(false));
         let access = open_access_log(&settings)?;
         let shared = share(&reloader, &live, &books, &stopping, &settings);
@@ -145,6 +156,7 @@ impl Gateway {
             stopping,
             settings,
             notice,
+            is_first_start,
         })
     }
 
@@ -154,6 +166,14 @@ impl Gateway {
 
     pub(crate) fn admin_url(&self) -> String {
         url(self.admin.address(), self.settings.admin.tls.is_some())
+    }
+
+    /// Of the first start on a data folder: the link that signs in to the console without a token at hand.
+    pub(crate) fn first_sign_in(&self) -> Option<String> {
+        if !self.is_first_start {
+            return None;
+        }
+        Some(format!("{}{}", self.admin_url(), self.admin.sign_in_link()?))
     }
 
     /// Serves until a signal, then drains and closes the books.
@@ -212,6 +232,9 @@ struct Stewards {
     operators: Arc<Operators>,
     drills: Arc<Drills>,
     raises: Arc<Raises>,
+    keys: Arc<Keys>,
+    chronicle: Arc<Chronicle>,
+    feed: Arc<Feed>,
     alerts: Arc<Alerts>,
     foresight: Arc<Foresight>,
 }
@@ -222,6 +245,7 @@ impl Stewards {
         books: &Books,
         live: &Arc<Live>,
         reloader: &Arc<Reloader>,
+        keys: Keys,
         settings: &Settings,
     ) -> anyhow::Result<Self> {
         let operators = Arc::new(Operators::new(books.store(), Arc::clone(live)));
@@ -237,7 +261,9 @@ impl Stewards {
         raises.follow(wall_clock()).context("raised budgets")?;
         let (organization, instance) = (settings.organization.clone(), settings.instance.clone());
         let alerts = Alerts::open(books.store(), organization, instance).context("alerts")?;
-        Ok(Self { operators, drills, raises, alerts: Arc::new(alerts), foresight: Arc::default() })
+        let (keys, alerts) = (Arc::new(keys), Arc::new(alerts));
+        let (chronicle, feed, foresight) = (Arc::default(), Arc::default(), Arc::default());
+        Ok(Self { operators, drills, raises, keys, chronicle, feed, alerts, foresight })
     }
 }
 
@@ -247,8 +273,13 @@ type ListenerTlsSlot = Arc<std::sync::OnceLock<ListenerTls>>;
 /// Settings that are needed before the first configuration can be compiled for good.
 pub(crate) fn first_look(document: &Document) -> anyhow::Result<Settings> {
     let nothing = Live::new(config::quotas(document));
-    let compiled = config::compile(document, 0, [0; 32], &nothing).map_err(ChangeError::Refused)?;
+    let compiled = config::compile(document, 0, [0; 32], &[], &nothing).map_err(ChangeError::Refused)?;
     Ok(compiled.settings)
+}
+
+/// Where former configurations are kept. It exists from the first start on.
+fn history_of(settings: &Settings) -> PathBuf {
+    settings.data_dir.join("history")
 }
 
 fn start_reloader(
@@ -258,7 +289,7 @@ fn start_reloader(
     tls: &ListenerTlsSlot,
     settings: &Settings,
 ) -> anyhow::Result<Arc<Reloader>> {
-    let history = History::open(settings.data_dir.join("history")).context("configuration history")?;
+    let history = History::open(history_of(settings)).context("configuration history")?;
     let series = ConfigSeries::new();
     let slot = Arc::clone(tls);
     let tell = move |outcome: Outcome<'_>| match outcome {

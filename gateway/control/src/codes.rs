@@ -2,7 +2,11 @@
 //!
 //! `tollgate explain CODE` prints them; documentation is checked against them.
 
-/// An error code of the data plane.
+mod admin;
+
+pub use admin::ADMIN_CODES;
+
+/// An error code.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct ErrorCode {
     /// The code, as it stands in bodies and in `x-tollgate-error`.
@@ -15,17 +19,21 @@ pub struct ErrorCode {
     pub remedy: &'static str,
 }
 
+/// Every code: those of the data plane, then those that only the admin API has.
+pub fn all() -> impl Iterator<Item = &'static ErrorCode> {
+    CODES.iter().chain(ADMIN_CODES)
+}
+
 /// The entry of a code.
 #[must_use]
 pub fn find(code: &str) -> Option<&'static ErrorCode> {
-    CODES.iter().find(|known| known.code == code)
+    all().find(|known| known.code == code)
 }
 
 /// The known code that is most like a mistyped one.
 #[must_use]
 pub fn nearest(code: &str) -> Option<&'static ErrorCode> {
-    CODES
-        .iter()
+    all()
         .map(|known| (strsim::jaro_winkler(known.code, code), known))
         .filter(|(likeness, _)| *likeness > 0.8)
         .max_by(|a, b| a.0.total_cmp(&b.0))
@@ -36,7 +44,7 @@ const fn entry(code: &'static str, status: u16, meaning: &'static str, remedy: &
     ErrorCode { code, status, meaning, remedy }
 }
 
-/// Every code, in the order in which a request can meet them.
+/// Every code of the data plane, in the order in which a request can meet them.
 pub const CODES: &[ErrorCode] = &[
     entry(
         "invalid_api_key",
@@ -146,6 +154,30 @@ pub const CODES: &[ErrorCode] = &[
         501,
         "The operation is known, but this gateway does not offer it.",
         "Use another operation; the release notes tell what has been added.",
+    ),
+    entry(
+        "response_not_found",
+        404,
+        "No response of this id is kept for the project: it was made elsewhere, was deleted, or said `store: false`.",
+        "Send the conversation itself, or ask with a key of the project that made the response.",
+    ),
+    entry(
+        "conversation_not_found",
+        404,
+        "No conversation of this id was made through this gateway by the project.",
+        "Make the conversation here, or send what it holds with the request.",
+    ),
+    entry(
+        "prompt_not_found",
+        404,
+        "The stored prompt is none that the project may use.",
+        "Add its id and upstream to `prompts` of the project.",
+    ),
+    entry(
+        "pinned_upstream_unavailable",
+        409,
+        "What the request names is kept by one upstream alone, and that one cannot be asked.",
+        "Look at `tollgate upstreams list`; send the whole conversation instead where it cannot wait.",
     ),
     entry(
         "upstream_rate_limited",
@@ -259,19 +291,51 @@ pub const CODES: &[ErrorCode] = &[
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashSet;
+    use std::{collections::HashSet, fs, path::Path};
 
     use super::*;
 
     #[test]
     fn every_code_stands_once_and_is_explained() {
         let mut seen = HashSet::new();
-        for code in CODES {
+        for code in all() {
             assert!(seen.insert(code.code), "{} stands twice", code.code);
             assert!(code.status == 0 || (400..600).contains(&code.status), "{}", code.code);
             for text in [code.meaning, code.remedy] {
                 assert!(text.ends_with('.') && text.len() > 10, "{}: {text:?}", code.code);
             }
+        }
+    }
+
+    /// The words between quotes that look like codes, in a part of a source file of this workspace.
+    fn words(file: &str, from: &str, to: &str) -> Vec<String> {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+        let source = fs::read_to_string(path).expect("the source");
+        let part = source.split_once(from).unwrap_or_else(|| panic!("{file} has no {from:?}")).1;
+        let part = part.split_once(to).unwrap_or_else(|| panic!("{file} has no {to:?}")).0;
+        let quoted = part.split('"').skip(1).step_by(2);
+        let is_code =
+            |word: &&str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+        quoted.filter(is_code).map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn every_code_that_is_answered_has_a_page() {
+        let sources = [
+            ("../proxy/src/rejection.rs", "pub fn code(&self)", "\n    }\n"),
+            ("../proxy/src/rejection.rs", "pub const fn as_str(self)", "\n    }\n"),
+            ("src/admin/problem.rs", "impl Problem {", "impl fmt::Display for Problem"),
+        ];
+        let mut found = 0;
+        for (file, from, to) in sources {
+            for word in words(file, from, to) {
+                assert!(find(&word).is_some(), "{file} answers {word}, which has no page");
+                found += 1;
+            }
+        }
+        assert!(found > 40, "the codes are not found in the sources: {found}");
+        for word in ["upstream_truncated", "upstream_stalled", "unsupported_parameter"] {
+            assert!(find(word).is_some(), "{word}");
         }
     }
 

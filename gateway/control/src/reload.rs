@@ -8,7 +8,7 @@ mod watch;
 
 use std::{
     io::{self, Write},
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -22,8 +22,9 @@ use tollgate_proxy::{Live, Snapshot};
 pub use watch::Watch;
 
 use crate::{
-    config::{Compiled, Document, Errors, Part, Problem, Settings, compile, restart_only},
+    config::{self, Compiled, Document, Errors, Masks, Part, Problem, Settings, compile, restart_only},
     history::{History, Source, Version},
+    keys::Issued,
 };
 
 /// The configuration in force, and the way to the next one.
@@ -33,6 +34,8 @@ pub struct Reloader {
     live: Arc<Live>,
     pepper: [u8; 32],
     history: History,
+    /// Keys that were made at run time.
+    issued: ArcSwap<Vec<Arc<Issued>>>,
     /// One reload at a time.
     turn: Mutex<()>,
     /// Why the last one failed, if it did.
@@ -41,17 +44,20 @@ pub struct Reloader {
 }
 
 /// What is in force beside the snapshot.
+#[derive(Clone)]
 pub struct Running {
     /// Number, hash, author and text.
     pub version: Version,
     /// What the files said.
-    pub document: Document,
+    pub document: Arc<Document>,
     /// Settings of the process around the data plane.
     pub settings: Settings,
     /// The prices of all price files.
     pub prices: Arc<PriceBook>,
     /// Every scope with its rules: teams, their projects, their keys.
     pub scopes: Vec<Arc<Scope>>,
+    /// Run-time keys that are not as meant, in words.
+    pub strays: Vec<String>,
     /// Where credentials come from that have to be renewed.
     pub sources: Vec<Arc<crate::credentials::Source>>,
     /// What is perhaps not as meant.
@@ -79,6 +85,16 @@ pub enum Outcome<'a> {
     Refused(&'a Refusal),
 }
 
+/// A configuration that could be put in force.
+pub struct Candidate {
+    /// What its hash would be.
+    pub hash: String,
+    /// Its files, the main one first.
+    pub parts: Vec<Part>,
+    /// What is perhaps not as meant.
+    pub warnings: Vec<Problem>,
+}
+
 /// Why a change asked for by people did not happen.
 #[derive(Debug, thiserror::Error)]
 pub enum ChangeError {
@@ -91,6 +107,12 @@ pub enum ChangeError {
         /// Number of the running one.
         running: u64,
     },
+    /// A file is not what the running configuration was read from: somebody is changing it.
+    #[error("{} has changed and is not in force yet: reload, look, and try again", .0.display())]
+    FileChanged(PathBuf),
+    /// Files have come since that version, and its own do not leave them out.
+    #[error("the files would not be that version again: {} would be among them", listed(.0))]
+    NotWhole(Vec<PathBuf>),
     /// No such version is kept.
     #[error("version {0} is not kept")]
     UnknownVersion(u64),
@@ -114,7 +136,7 @@ impl Reloader {
     ) -> Result<Arc<Self>, ChangeError> {
         let last = history.latest()?;
         let version = next_version(last.as_ref(), &document, Source::File, "start");
-        let compiled = compile(&document, version.number, pepper, &live)?;
+        let compiled = compile(&document, version.number, pepper, &[], &live)?;
         if last.is_none_or(|last| last.number != version.number) {
             history.append(&version)?;
         }
@@ -126,6 +148,7 @@ impl Reloader {
             live,
             pepper,
             history,
+            issued: ArcSwap::default(),
             turn: Mutex::new(()),
             last_error: ArcSwapOption::empty(),
             tell: Box::new(tell),
@@ -165,59 +188,113 @@ impl Reloader {
         self.reload_in_turn(source, author)
     }
 
-    /// What is wrong with a text that would replace the main file; gives its warnings. Nothing
-    /// changes.
+    /// Puts these run-time keys in force beside the running configuration, in place of the former ones:
+    /// the next request meets them. Nothing of the configuration is read again.
+    pub fn issue(&self, issued: Vec<Arc<Issued>>) {
+        let _turn = self.turn.lock();
+        let running = self.running();
+        let keys = config::keys(&running.document, &running.settings, self.pepper, &issued, &self.live);
+        self.issued.store(Arc::new(issued));
+        warn_of(&keys.strays, &running.strays);
+        let snapshot = self.snapshot.load().with_keys(keys.ring);
+        let (scopes, strays) = (keys.scopes, keys.strays);
+        self.running.store(Arc::new(Running { scopes, strays, ..Running::clone(&running) }));
+        self.snapshot.store(Arc::new(snapshot));
+    }
+
+    /// The files of a version as they may be shown.
+    #[must_use]
+    pub fn shown(&self, parts: &[Part]) -> Vec<Part> {
+        Masks::new(self.pepper).hide(parts)
+    }
+
+    /// Looks at a text that would replace the main file. Nothing changes.
     ///
     /// # Errors
     /// Everything that would keep it from being put in force.
-    pub fn validate(&self, text: String) -> Result<Vec<Problem>, Errors> {
+    pub fn validate(&self, text: &str) -> Result<Candidate, Errors> {
         let running = self.running();
+        let text = self.put_back(text, &running);
         let document = Document::parse(&running.document.path, text, running.document.sources())?;
         self.refuse_restart(&running, &document)?;
         // Against live state of its own: a candidate touches nothing.
-        let live = Live::new(crate::config::quotas(&document));
-        compile(&document, 0, self.pepper, &live).map(|compiled| compiled.warnings)
+        let live = Live::new(config::quotas(&document));
+        let warnings = compile(&document, 0, self.pepper, &[], &live)?.warnings;
+        Ok(Candidate { hash: document.hash(), parts: document.parts, warnings })
     }
 
-    /// Replaces the main file and puts it in force. `expected` is the hash that the caller's change
-    /// was made from, when it knows one.
+    /// Replaces the main file and puts it in force. `expected` tells whether the hash of the running
+    /// configuration is one that the caller's change was made from.
     ///
     /// # Errors
     /// As [`ChangeError`] says; file and configuration then are what they were.
     pub fn replace(
         &self,
-        text: String,
-        expected: Option<&str>,
+        text: &str,
+        expected: impl Fn(&str) -> bool,
         author: &str,
     ) -> Result<Arc<Running>, ChangeError> {
-        let path = self.running().document.path.clone();
-        self.put(&[Part { path, text }], expected, author)
+        let put = |running: &Running| {
+            let text = self.put_back(text, running);
+            Ok((vec![Part { path: running.document.path.clone(), text }], None))
+        };
+        self.put(put, expected, author)
     }
 
     /// Puts an earlier version in force again, as a new one.
     ///
     /// # Errors
     /// As [`ChangeError`] says; files and configuration then are what they were.
-    pub fn rollback(&self, number: u64, author: &str) -> Result<Arc<Running>, ChangeError> {
+    pub fn rollback(
+        &self,
+        number: u64,
+        expected: impl Fn(&str) -> bool,
+        author: &str,
+    ) -> Result<Arc<Running>, ChangeError> {
         let version = self.history.get(number)?.ok_or(ChangeError::UnknownVersion(number))?;
-        self.put(&version.parts, None, author)
+        self.put(|_| Ok((version.parts.clone(), Some(&*version.hash))), expected, author)
     }
 
-    /// Writes files and reloads; when that fails, the former files come back.
-    fn put(&self, parts: &[Part], expected: Option<&str>, author: &str) -> Result<Arc<Running>, ChangeError> {
+    fn put_back(&self, text: &str, running: &Running) -> String {
+        Masks::new(self.pepper).put_back(text, &running.document.parts)
+    }
+
+    /// Writes files and reloads; when that fails, the former files come back. With a hash, the files of the
+    /// folder must then be the configuration of that hash.
+    fn put<'h>(
+        &self,
+        files: impl FnOnce(&Running) -> Result<(Vec<Part>, Option<&'h str>), ChangeError>,
+        expected: impl Fn(&str) -> bool,
+        author: &str,
+    ) -> Result<Arc<Running>, ChangeError> {
         let _turn = self.turn.lock();
         let running = self.running();
-        if expected.is_some_and(|expected| expected != running.version.hash) {
+        if !expected(&running.version.hash) {
             return Err(ChangeError::Outdated { running: running.version.number });
         }
+        let sources = running.document.sources();
+        let is_as_read = |part: &&Part| {
+            std::fs::read(sources.resolve(&part.path)).is_ok_and(|bytes| bytes == part.text.as_bytes())
+        };
+        if let Some(part) = running.document.parts.iter().find(|part| !is_as_read(part)) {
+            return Err(ChangeError::FileChanged(part.path.clone()));
+        }
+        let (parts, hash) = files(&running)?;
         let mut former = Vec::new();
         let outcome = parts.iter().try_for_each(|part| {
-            let path = running.document.sources().resolve(&part.path);
+            let path = sources.resolve(&part.path);
             former.push((path.clone(), std::fs::read(&path).ok()));
             write_whole(&path, part.text.as_bytes())
         });
-        let outcome =
-            outcome.map_err(ChangeError::from).and_then(|()| Ok(self.reload_in_turn(Source::Api, author)?));
+        let outcome = outcome.map_err(ChangeError::from).and_then(|()| {
+            if let Some(hash) = hash {
+                let document = Document::load(&running.document.path, sources)?;
+                if document.hash() != hash {
+                    return Err(ChangeError::NotWhole(others(&document.parts, &parts)));
+                }
+            }
+            Ok(self.reload_in_turn(Source::Api, author)?)
+        });
         if outcome.is_err() {
             for (path, bytes) in former {
                 match bytes {
@@ -233,6 +310,7 @@ impl Reloader {
         match self.next(source, author) {
             Ok((snapshot, running)) => {
                 let running = Arc::new(running);
+                warn_of(&running.strays, &self.running().strays);
                 self.running.store(Arc::clone(&running));
                 self.snapshot.store(snapshot);
                 self.live.objectives.follow(&running.settings.objectives);
@@ -259,7 +337,7 @@ impl Reloader {
         let document = Document::load(&running.document.path, running.document.sources())?;
         self.refuse_restart(&running, &document)?;
         let version = next_version(Some(&running.version), &document, source, author);
-        let compiled = compile(&document, version.number, self.pepper, &self.live)?;
+        let compiled = compile(&document, version.number, self.pepper, &self.issued.load(), &self.live)?;
         if version.number != running.version.number {
             let unkept =
                 |error| Problem::at(None, format!("the configuration's history cannot be kept: {error}"));
@@ -274,9 +352,26 @@ impl Reloader {
     }
 }
 
+/// Warns of run-time keys that are not as meant, once.
+fn warn_of(strays: &[String], known: &[String]) {
+    for stray in strays.iter().filter(|stray| !known.contains(stray)) {
+        tracing::warn!("{stray}");
+    }
+}
+
+fn others(found: &[Part], wanted: &[Part]) -> Vec<PathBuf> {
+    let is_other = |part: &&Part| !wanted.iter().any(|known| known.path == part.path);
+    found.iter().filter(is_other).map(|part| part.path.clone()).collect()
+}
+
+fn listed(paths: &[PathBuf]) -> String {
+    paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
+}
+
 fn split(version: Version, document: Document, compiled: Compiled) -> (Arc<Snapshot>, Running) {
-    let Compiled { snapshot, settings, prices, scopes, sources, warnings } = compiled;
-    (snapshot, Running { version, document, settings, prices, scopes, sources, warnings })
+    let Compiled { snapshot, settings, prices, scopes, strays, sources, warnings } = compiled;
+    let document = Arc::new(document);
+    (snapshot, Running { version, document, settings, prices, scopes, strays, sources, warnings })
 }
 
 /// The last version when the text is the same, else one more: a number names one text.

@@ -251,7 +251,15 @@ fn semantic_faults_are_found_at_the_value_at_fault() {
         ),
         (
             with("  - name: gpt\n", "  - name: gpt\n    fallback: x\n"),
-            "11:15: models[0].fallback: `fallback` is not available yet",
+            "11:15: models[0].fallback: there is no model `x`",
+        ),
+        (
+            with("  - name: gpt\n", "  - name: gpt\n    fallback: gpt\n"),
+            "11:15: models[0].fallback: a model is no fallback of its own",
+        ),
+        (
+            with("  - name: gpt\n", "  - name: gpt\n    hedge: { max_cost: \"0\" }\n"),
+            "11:24: models[0].hedge.max_cost: must be more than zero",
         ),
         (
             with("  - name: gpt\n", "  - name: gpt\n    sensitivity: 10\n"),

@@ -41,7 +41,7 @@ models:
     let sources = Sources::fixed(folder.path(), vec![key]);
     let document = Document::load("main.yaml".as_ref(), &sources).expect("a good configuration");
     let live = Live::new(Quotas::new(Calendar::utc(), "USD".into()));
-    config::compile(&document, 1, [0; 32], &live).expect("a good configuration").snapshot
+    config::compile(&document, 1, [0; 32], &[], &live).expect("a good configuration").snapshot
 }
 
 fn target(snapshot: &Snapshot) -> Arc<Target> {

@@ -178,11 +178,53 @@ fn a_field_that_needs_a_restart_is_refused_by_name() {
 #[test]
 fn a_candidate_is_validated_without_touching_anything() {
     let gateway = Gateway::start(BASE);
-    assert!(gateway.reloader.validate(with_project("more")).is_ok());
-    let errors = gateway.reloader.validate("teams: 5\n".into()).expect_err("refused");
+    assert!(gateway.reloader.validate(&with_project("more")).is_ok());
+    let errors = gateway.reloader.validate("teams: 5\n").err().expect("refused");
     assert!(errors.to_string().starts_with("main.yaml:1:8: teams: "), "{errors}");
     assert_eq!((gateway.version(), gateway.read()), (1, BASE.to_owned()));
     assert!(gateway.reloader.last_error().is_none());
+}
+
+/// Of a caller who does not say what the change was made from.
+fn anything(_: &str) -> bool {
+    true
+}
+
+#[test]
+fn a_file_that_somebody_is_changing_is_not_written_over() {
+    let gateway = Gateway::start(BASE);
+    gateway.write(&with_project("by-hand"));
+    for outcome in [
+        gateway.reloader.replace(&with_project("more"), anything, "ops"),
+        gateway.reloader.rollback(1, anything, "ops"),
+    ] {
+        assert!(matches!(outcome, Err(ChangeError::FileChanged(path)) if path.ends_with("main.yaml")));
+    }
+    assert_eq!((gateway.version(), gateway.read()), (1, with_project("by-hand")));
+}
+
+#[test]
+fn a_version_that_would_not_be_whole_is_not_rolled_back_to() {
+    let text = format!("include: [more-*.yaml]\n{BASE}");
+    let gateway = Gateway::start(&text);
+    let added = gateway.folder.path().join("more-1.yaml");
+    fs::write(&added, "shutdown: { drain: 5s }\n").expect("ours");
+    gateway.reloader.reload(Source::File, "test").unwrap_or_else(|errors| panic!("{errors}"));
+    let outcome = gateway.reloader.rollback(1, anything, "ops");
+    let told = outcome.err().expect("the new file would be among them").to_string();
+    assert!(told.contains("more-1.yaml"), "{told}");
+    assert_eq!((gateway.version(), gateway.read()), (2, text.clone()));
+    fs::remove_file(added).expect("ours");
+    gateway.reloader.reload(Source::File, "test").unwrap_or_else(|errors| panic!("{errors}"));
+    fs::write(gateway.folder.path().join("more-1.yaml"), "shutdown: { drain: 5s }\n").expect("ours");
+    gateway.reloader.reload(Source::File, "test").unwrap_or_else(|errors| panic!("{errors}"));
+    fs::remove_file(gateway.folder.path().join("more-1.yaml")).expect("ours");
+    gateway.reloader.reload(Source::File, "test").unwrap_or_else(|errors| panic!("{errors}"));
+    let back = gateway.reloader.rollback(2, anything, "ops").unwrap_or_else(|error| panic!("{error}"));
+    assert!(
+        back.document.parts.iter().any(|part| part.path.ends_with("more-1.yaml")),
+        "a file that went comes back"
+    );
 }
 
 #[test]
@@ -191,19 +233,19 @@ fn a_text_from_the_api_replaces_the_file_or_leaves_it() {
     let hash = gateway.reloader.running().version.hash.clone();
     gateway
         .reloader
-        .replace(with_project("more"), Some(&hash), "ops")
+        .replace(&with_project("more"), |running| running == hash, "ops")
         .unwrap_or_else(|error| panic!("{error}"));
     assert_eq!((gateway.version(), gateway.read()), (2, with_project("more")));
 
-    let outdated = gateway.reloader.replace(BASE.into(), Some(&hash), "ops");
+    let outdated = gateway.reloader.replace(BASE, |running| running == hash, "ops");
     assert!(matches!(outdated, Err(ChangeError::Outdated { running: 2 })));
-    let refused = gateway.reloader.replace("teams: 5\n".into(), None, "ops");
+    let refused = gateway.reloader.replace("teams: 5\n", anything, "ops");
     assert!(matches!(refused, Err(ChangeError::Refused(_))));
     assert_eq!((gateway.version(), gateway.read()), (2, with_project("more")));
 
-    let running = gateway.reloader.rollback(1, "ops").unwrap_or_else(|error| panic!("{error}"));
+    let running = gateway.reloader.rollback(1, anything, "ops").unwrap_or_else(|error| panic!("{error}"));
     assert_eq!((running.version.number, gateway.read()), (3, BASE.to_owned()));
-    assert!(matches!(gateway.reloader.rollback(99, "ops"), Err(ChangeError::UnknownVersion(99))));
+    assert!(matches!(gateway.reloader.rollback(99, anything, "ops"), Err(ChangeError::UnknownVersion(99))));
 }
 
 #[test]
@@ -262,7 +304,7 @@ fn compiled(text: &str, live: &Live) -> Arc<Snapshot> {
     fs::write(folder.path().join("prices.yaml"), PRICES).expect("prices");
     fs::write(folder.path().join("main.yaml"), text).expect("a file");
     let document = load(folder.path(), "main.yaml");
-    compile(&document, 4, [7; 32], live).unwrap_or_else(|errors| panic!("{errors}")).snapshot
+    compile(&document, 4, [7; 32], &[], live).unwrap_or_else(|errors| panic!("{errors}")).snapshot
 }
 
 fn live() -> Live {
@@ -387,8 +429,10 @@ fn contradictory_prices_and_unusable_certificates_are_found_at_their_place() {
     ] {
         fs::write(folder.path().join(name), text).expect("a file");
     }
-    let errors =
-        compile(&load(folder.path(), "main.yaml"), 1, [0; 32], &live()).err().expect("refused").to_string();
+    let errors = compile(&load(folder.path(), "main.yaml"), 1, [0; 32], &[], &live())
+        .err()
+        .expect("refused")
+        .to_string();
     assert!(errors.contains("prices.yaml:3:5: prices[1]: entry 0 has the same model"), "{errors}");
     assert!(errors.contains("main.yaml:2:48: listen.data.tls: c.pem and k.pem cannot be served"), "{errors}");
 }
@@ -408,7 +452,7 @@ fn it_is_known_when_certificates_end() {
         fs::write(folder.path().join(name), text).expect("a file");
     }
     fs::write(folder.path().join("prices.yaml"), "prices: []\n").expect("a file");
-    let compiled = compile(&load(folder.path(), "main.yaml"), 1, [0; 32], &live()).expect("it is fine");
+    let compiled = compile(&load(folder.path(), "main.yaml"), 1, [0; 32], &[], &live()).expect("it is fine");
     let ends: Vec<_> = compiled.settings.certificates.iter().map(|end| (&*end.name, end.ends)).collect();
     assert_eq!(ends, [("listen.data", 1927843200)]);
 }

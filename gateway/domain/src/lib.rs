@@ -4,6 +4,7 @@
 //! when two others need it, and not before.
 
 mod ids;
+mod issued;
 mod money;
 mod names;
 mod secret;
@@ -12,6 +13,7 @@ mod usage;
 mod version;
 
 pub use ids::{LogId, RequestId};
+pub use issued::{KeyShape, key_prefix, letter, write_key};
 pub use money::{Money, MoneyText, ParseMoneyError, UnitPrice};
 pub use names::{
     AccountName, KeyName, ModelAlias, Name, ProjectName, RegionName, TeamName, UpstreamModel, UpstreamName,

@@ -62,8 +62,13 @@ pub(crate) async fn admit(
         return Err(Rejection::MeterBackpressure);
     }
     let estimate = Estimate::of(plan, envelope);
-    let ask = Ask { input_tokens: estimate.input, output_tokens: estimate.output, cost: estimate.cost };
-    let admitted = quota::admit_for(&principal.scopes, &ask, &plan.route.alias, ticket.exchange.start());
+    let ask = estimate.ask();
+    let reserve =
+        |ask: &Ask| quota::admit_for(&principal.scopes, ask, &plan.route.alias, ticket.exchange.start());
+    // Where there is not enough for a second copy, there is none.
+    let for_two = plan.may_hedge(envelope, estimate.cost).then(|| reserve(&twice(ask)).ok()).flatten();
+    let is_for_two = for_two.is_some();
+    let admitted = for_two.map_or_else(|| reserve(&ask), Ok);
     let reservation = admitted.map_err(|refused| Rejection::Quota {
         refused: Box::new(refused),
         budget_status: principal.refusal_status,
@@ -77,6 +82,9 @@ pub(crate) async fn admit(
         (estimate.input, estimate.input_is_lower_bound),
         presence,
     );
+    if is_for_two {
+        trip.reserved_for_two();
+    }
     if recorded.await.is_err() {
         trip.call_off();
         return Err(Rejection::MeterBackpressure);
@@ -96,6 +104,10 @@ struct Estimate {
 }
 
 impl Estimate {
+    fn ask(&self) -> Ask {
+        Ask { input_tokens: self.input, output_tokens: self.output, cost: self.cost }
+    }
+
     fn of(plan: &RoutePlan, envelope: &Envelope) -> Self {
         if !envelope.operation.is_billed() {
             return Self {
@@ -110,7 +122,10 @@ impl Estimate {
         let input = codec.estimate_input(envelope.operation, &envelope.body, &envelope.head);
         let head = &envelope.head;
         let output = match envelope.operation.generates() {
-            true => plan.output_cap(envelope).saturating_mul(head.choices.max(1)),
+            true => {
+                let cap = plan.all().map(|plan| plan.output_cap(envelope)).max();
+                cap.unwrap_or_default().saturating_mul(head.choices.max(1))
+            }
             false => head.uncapped_output,
         };
         // Failover may move the call to the dearest target, and by then bytes are flowing.
@@ -119,8 +134,17 @@ impl Estimate {
     }
 }
 
+/// What two copies of the same call ask for.
+fn twice(ask: Ask) -> Ask {
+    Ask {
+        input_tokens: ask.input_tokens.saturating_mul(2),
+        output_tokens: ask.output_tokens.saturating_mul(2),
+        cost: ask.cost.map(|cost| cost + cost),
+    }
+}
+
 fn prices(plan: &RoutePlan) -> impl Iterator<Item = &Arc<Price>> {
-    plan.candidates.iter().filter_map(|candidate| candidate.price.as_ref())
+    plan.all().flat_map(|plan| &plan.candidates).filter_map(|candidate| candidate.price.as_ref())
 }
 
 fn record_start(

@@ -15,7 +15,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use http::{HeaderValue, Uri, request::Parts};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq;
-use tollgate_domain::{Secret, UnixMillis};
+use tollgate_domain::{KeyShape, Secret, UnixMillis};
 use tollgate_sigv4::Claim;
 
 use crate::{edge::Said, rejection::Rejection, snapshot::Principal};
@@ -29,6 +29,20 @@ use pair::Pair;
 /// table worthless to whoever copies it without the pepper.
 #[derive(Clone, Copy, Eq, Hash, PartialEq)]
 pub struct KeyDigest([u8; 32]);
+
+impl KeyDigest {
+    /// A digest that was kept.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// What is to be kept.
+    #[must_use]
+    pub const fn to_bytes(self) -> [u8; 32] {
+        self.0
+    }
+}
 
 /// Known keys by digest.
 pub struct KeyRing {
@@ -58,6 +72,11 @@ impl KeyRing {
     /// two keys that cannot be told apart are a mistake of whoever configured them.
     pub fn insert(&mut self, sha256: &[u8; 32], principal: Arc<Principal>) -> bool {
         let digest = self.digest(sha256);
+        self.keys.insert(digest, principal).is_none()
+    }
+
+    /// Adds a key by its digest, as it was kept. Returns false when the same secret is known already.
+    pub fn insert_digest(&mut self, digest: KeyDigest, principal: Arc<Principal>) -> bool {
         self.keys.insert(digest, principal).is_none()
     }
 
@@ -110,7 +129,10 @@ pub(crate) fn identify(
         return Claimed::by(&keys.pairs, &claim?, head, now).map(Box::new).map(Identified::Claimed);
     }
     let secret = credential(said, &head.uri)?;
-    let principal = keys.find(secret).ok_or(Rejection::UnknownKey)?;
+    let principal = keys.find(secret).ok_or_else(|| match KeyShape::of(secret) {
+        KeyShape::Mistyped => Rejection::MistypedKey,
+        KeyShape::Foreign | KeyShape::Whole(_) => Rejection::UnknownKey,
+    })?;
     refuse_ended(principal, now)?;
     Ok(Identified::Known(Arc::clone(principal)))
 }

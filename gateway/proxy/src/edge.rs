@@ -73,6 +73,7 @@ pub(crate) mod name {
     pub(crate) const ATTEMPTS: HeaderName = HeaderName::from_static("x-tollgate-attempts");
     pub(crate) const DROPPED: HeaderName = HeaderName::from_static("x-tollgate-dropped");
     pub(crate) const DOWNGRADED_TO: HeaderName = HeaderName::from_static("x-tollgate-downgraded-to");
+    pub(crate) const FALLBACK: HeaderName = HeaderName::from_static("x-tollgate-fallback");
     pub(crate) const COST: HeaderName = HeaderName::from_static("x-tollgate-cost");
     pub(crate) const ERROR: HeaderName = HeaderName::from_static("x-tollgate-error");
     pub(crate) const ERROR_SOURCE: HeaderName = HeaderName::from_static("x-tollgate-error-source");

@@ -3,6 +3,9 @@
 //! Takes the body, gives an [`Envelope`]: the few facts that later stations need, and the bytes as
 //! they came. Nothing is parsed that is only passed on.
 
+mod pace;
+mod patience;
+
 use std::{
     rc::Rc,
     time::{Duration, Instant},
@@ -22,6 +25,8 @@ use crate::{
     snapshot::EdgeLimits,
     translate::{Asking, HubForm},
 };
+
+use pace::Pace;
 
 /// What no body grows past before its first bytes have come, whatever it announces.
 const FIRST_RESERVE: usize = 64 << 10;
@@ -155,6 +160,13 @@ pub(crate) fn is_long(body: &Incoming) -> bool {
     http_body::Body::size_hint(body).upper().is_none_or(|bytes| bytes > SMALL_BODY)
 }
 
+impl Envelope {
+    /// How long the client waits for an answer to begin, as far as it says so.
+    pub(crate) fn patience(&self) -> Option<Duration> {
+        patience::of(&self.headers)
+    }
+}
+
 /// Reads what matters in a request whose body is in hand.
 ///
 /// # Errors
@@ -248,13 +260,14 @@ pub(crate) async fn body(
         let message = format!("request bodies with content coding ({coding}) are not taken: send it plain");
         return Err(Rejection::Invalid { message, param: None });
     }
-    let mut first = next(&mut body, limits.body_idle).await?.unwrap_or_default();
+    let mut pace = Pace::new(limits);
+    let mut first = next(&mut body, &mut pace).await?.unwrap_or_default();
     if first.len() > limits.max_body {
         return Err(too_large());
     }
     held.has_come(first.len(), limits.max_bytes_held).map_err(&shed)?;
     // Most bodies come in one piece and are kept as they are.
-    let Some(second) = next(&mut body, limits.body_idle).await? else {
+    let Some(second) = next(&mut body, &mut pace).await? else {
         return Ok(Whole { bytes: first, held });
     };
     let expected = announced.map_or(0, |length| length as usize);
@@ -262,7 +275,7 @@ pub(crate) async fn body(
     whole.extend_from_slice(&std::mem::take(&mut first));
     whole.extend_from_slice(&second);
     held.has_come(whole.len(), limits.max_bytes_held).map_err(&shed)?;
-    while let Some(piece) = next(&mut body, limits.body_idle).await? {
+    while let Some(piece) = next(&mut body, &mut pace).await? {
         if whole.len() + piece.len() > limits.max_body {
             return Err(too_large());
         }
@@ -294,7 +307,7 @@ pub(crate) async fn hear_out(mut body: Incoming) {
 }
 
 /// The next piece of the body; `None` at its end.
-async fn next(body: &mut Incoming, patience: Duration) -> Result<Option<Bytes>, Rejection> {
+async fn next(body: &mut Incoming, pace: &mut Pace) -> Result<Option<Bytes>, Rejection> {
     loop {
         if http_body::Body::is_end_stream(body) {
             return Ok(None);
@@ -302,7 +315,10 @@ async fn next(body: &mut Incoming, patience: Duration) -> Result<Option<Bytes>, 
         let frame = match futures_util::FutureExt::now_or_never(body.frame()) {
             Some(ready) => ready,
             // Only a body that makes us wait needs a timer.
-            None => timeout(patience, body.frame()).await.map_err(|_| Rejection::SlowBody)?,
+            None => {
+                let patience = pace.patience(tokio::time::Instant::now());
+                timeout(patience, body.frame()).await.map_err(|_| Rejection::SlowBody)?
+            }
         };
         match frame {
             None => return Ok(None),
@@ -315,6 +331,7 @@ async fn next(body: &mut Incoming, patience: Duration) -> Result<Option<Bytes>, 
             Some(Ok(frame)) => {
                 // Trailers carry nothing that is passed on.
                 if let Ok(data) = frame.into_data() {
+                    pace.has_come(data.len());
                     return Ok(Some(data));
                 }
             }

@@ -25,6 +25,7 @@ mod relay;
 
 mod findings;
 mod limits;
+mod me;
 mod objectives;
 mod overload;
 mod rejection;
@@ -62,8 +63,8 @@ pub use rejection::{Advice, Rejection, UpstreamCode};
 pub use route::{Share, forecast};
 pub use server::{DataPlane, Listen, StartError};
 pub use snapshot::{
-    Balance, ByName, EdgeLimits, Failback, InjectUsage, Prepared, Principal, Probes, Route, Routes, Snapshot,
-    Target, Timeouts, Upstream, Waste,
+    Balance, ByName, EdgeLimits, Failback, Hedge, InjectUsage, Prepared, Principal, Probes, Route, Routes,
+    Snapshot, Target, Timeouts, Upstream, Waste,
 };
 pub use upstream::{
     ConnectError, Credential, CredentialCell, CredentialState, CredentialView, Fetched, Issued, Origin,

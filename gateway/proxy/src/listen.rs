@@ -34,7 +34,6 @@ use tokio_rustls::TlsAcceptor;
 use crate::{
     edge::Exchange,
     pipeline::{self, Serving},
-    relay::Body,
     server::Stage,
     worker::{Worker, wall_clock},
 };
@@ -293,7 +292,7 @@ macro_rules! drive {
 }
 
 /// Tells the client to bring its next request to somebody else.
-fn last_of_its_connection(mut response: Response<Body>) -> Response<Body> {
+fn last_of_its_connection<B>(mut response: Response<B>) -> Response<B> {
     response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     response
 }

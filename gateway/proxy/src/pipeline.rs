@@ -16,7 +16,7 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version, header, request::Parts};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version, header, request::Parts};
 use hyper::body::{Body as _, Incoming};
 use tollgate_dialect::{Call, Dialect, Operation, Recognised, recognise};
 use tollgate_domain::ModelAlias;
@@ -27,7 +27,7 @@ use crate::{
     drill::Drill,
     edge::{self, Exchange, Fate, Said, Tried},
     failover::{self, Answer},
-    intake,
+    intake, me,
     overload::{Held, Presence, Shed},
     rejection::Rejection,
     relay::{self, Body},
@@ -38,6 +38,8 @@ use crate::{
     worker::Worker,
 };
 
+/// Where a key asks what it may do.
+const ME: &str = "/tollgate/v1/me";
 /// How long a plain answer whose client has left is still waited for, so that its bill is exact.
 const DETACHED_PATIENCE: Duration = Duration::from_secs(120);
 
@@ -170,7 +172,10 @@ struct Passage {
 /// Tells calls from what is none; the body stays where it is unless it belongs to a call.
 fn receive(worker: &Rc<Worker>, exchange: Exchange, parts: Parts, body: &mut Option<Incoming>) -> Received {
     let path = parts.uri.path();
-    if let Some(answer) = own_path(worker, exchange, path) {
+    if path == ME {
+        return Received::Answered(me(worker, exchange, &parts));
+    }
+    if let Some(answer) = own_path(worker, path) {
         return Received::Answered(own(answer));
     }
     let has_header = |name: &str| parts.headers.contains_key(name);
@@ -194,18 +199,45 @@ fn receive(worker: &Rc<Worker>, exchange: Exchange, parts: Parts, body: &mut Opt
 }
 
 /// Paths that are no provider's.
-fn own_path(worker: &Worker, exchange: Exchange, path: &str) -> Option<Response<Bytes>> {
+fn own_path(worker: &Worker, path: &str) -> Option<Response<Bytes>> {
     let answer = match path {
         "/livez" => edge::text(StatusCode::OK, "ok\n"),
         "/readyz" if (worker.shared.ready)() => edge::text(StatusCode::OK, "ok\n"),
         "/readyz" => edge::text(StatusCode::SERVICE_UNAVAILABLE, "not ready\n"),
-        "/tollgate/v1/me" => {
-            let rejection = Rejection::Unsupported("asking for a key's own limits".to_owned());
-            edge::refuse(&rejection, Dialect::OpenAi, exchange.id, &Tried::default())
-        }
         _ => return None,
     };
     Some(answer)
+}
+
+/// What the key that asks may do and what is left for it.
+fn me(worker: &Worker, exchange: Exchange, parts: &Parts) -> Response<Body> {
+    let snapshot = worker.shared.snapshot.load_full();
+    let known = match parts.method {
+        Method::GET => auth::identify(&snapshot.keys, &Said::by(&parts.headers), parts, exchange.started)
+            .and_then(|identified| without_body(identified, exchange)),
+        _ => Err(Rejection::WrongMethod { allow: "GET" }),
+    };
+    match known {
+        Ok(principal) => {
+            let about = me::about(&principal, &snapshot.routes, exchange.now());
+            let mut response = edge::json(StatusCode::OK, about);
+            response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+            edge::put_ids(response.headers_mut(), exchange.id, Dialect::OpenAi);
+            own(response)
+        }
+        Err(rejection) => refuse_unknown(worker, exchange, &rejection, Dialect::OpenAi, "me"),
+    }
+}
+
+/// Who calls, of a request that has no body to prove a signature by.
+fn without_body(identified: auth::Identified, exchange: Exchange) -> Result<Arc<Principal>, Rejection> {
+    match identified {
+        auth::Identified::Known(principal) => Ok(principal),
+        auth::Identified::Claimed(claimed) => {
+            claimed.prove(b"", exchange.started)?;
+            Ok(Arc::clone(claimed.principal()))
+        }
+    }
 }
 
 /// Refuses somebody of whom nothing is known: metrics and an access line, no row.
@@ -234,11 +266,8 @@ fn identify(
     let is_bodiless = matches!(call.operation, Operation::ListModels | Operation::GetModel);
     let identified = auth::identify(&snapshot.keys, &said, &parts, exchange.started).and_then(|identified| {
         Ok(match identified {
+            identified if is_bodiless => (without_body(identified, exchange)?, None),
             auth::Identified::Known(principal) => (principal, None),
-            auth::Identified::Claimed(claimed) if is_bodiless => {
-                claimed.prove(b"", exchange.started)?;
-                (Arc::clone(claimed.principal()), None)
-            }
             auth::Identified::Claimed(claimed) => (Arc::clone(claimed.principal()), Some(claimed)),
         })
     });
@@ -386,15 +415,16 @@ async fn travel(passage: &mut Passage, fate: &Rc<Fate>) -> Result<Response<Body>
         .inspect_err(|_| known.model = Some(envelope.model().into()))?;
     let asked = plan.route.alias.clone();
     known.model = Some(asked.clone());
-    let plan = admission::step_down(plan, principal, &envelope, exchange.started, |model| {
-        route::instead(routes, model, principal, &envelope, exchange.started)
-    });
+    let instead = |model: &ModelAlias| route::instead(routes, model, principal, &envelope, exchange.started);
+    let plan = admission::step_down(plan, principal, &envelope, exchange.started, instead);
+    let plan = plan.with_larger(instead);
     let end_user = envelope.head.end_user.as_deref();
     let ticket = Ticket {
         exchange: *exchange,
         caller: std::mem::take(&mut known.caller).or_end_user(end_user),
         asked: Asked {
             instead: (plan.route.alias != asked).then(|| plan.route.alias.clone()),
+            larger: None,
             alias: asked,
             dialect: envelope.dialect,
             operation: envelope.operation,
@@ -444,13 +474,7 @@ fn models(
     call: &Call<'_>,
     exchange: Exchange,
 ) -> Response<Bytes> {
-    let mut names: Vec<&str> = principal
-        .models
-        .iter()
-        .map(ModelAlias::as_str)
-        .filter(|name| snapshot.routes.by_alias.contains_key(*name))
-        .collect();
-    names.sort_unstable();
+    let names = me::models(principal, &snapshot.routes);
     let one = call.model.as_deref();
     if let Some(name) = one.filter(|name| !names.contains(name)) {
         let unknown = Rejection::UnknownModel(name.to_owned());

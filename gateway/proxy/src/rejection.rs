@@ -20,6 +20,9 @@ pub enum Rejection {
     /// A credential that no key has.
     #[error("unknown API key")]
     UnknownKey,
+    /// It begins like a key of ours, and its checksum is wrong.
+    #[error("this API key is mistyped or cut short: it does not end as a key that begins so must")]
+    MistypedKey,
     /// A signature by a key that nobody has.
     #[error("unknown access key id")]
     UnknownKeyPair,
@@ -181,6 +184,7 @@ impl Rejection {
         match self {
             Self::MissingKey
             | Self::UnknownKey
+            | Self::MistypedKey
             | Self::UnknownKeyPair
             | Self::Signature(_)
             | Self::DifferingKeys(..)
@@ -226,7 +230,9 @@ impl Rejection {
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
-            Self::MissingKey | Self::UnknownKey | Self::DifferingKeys(..) => "invalid_api_key",
+            Self::MissingKey | Self::UnknownKey | Self::MistypedKey | Self::DifferingKeys(..) => {
+                "invalid_api_key"
+            }
             Self::UnknownKeyPair => "unknown_access_key",
             Self::Signature(_) => "invalid_signature",
             Self::ExpiredKey => "key_expired",

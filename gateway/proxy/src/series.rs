@@ -5,8 +5,8 @@ use std::{collections::HashMap, rc::Rc, sync::Arc};
 use tollgate_accounting::ledger::Place;
 use tollgate_domain::{ModelAlias, Name, ProjectName, TeamName, UpstreamName};
 use tollgate_telemetry::{
-    OverheadSeries, QuotaSeries, RequestLabels, RequestSeries, RetrySeries, ShedSeries, UnpricedSeries,
-    UpstreamSeries,
+    HedgeSeries, OverheadSeries, QuotaSeries, RequestLabels, RequestSeries, RetrySeries, ShedSeries,
+    UnpricedSeries, UpstreamSeries,
 };
 
 use crate::snapshot::ByName;
@@ -22,6 +22,7 @@ pub(crate) struct SeriesCache {
     upstreams: ByName<UpstreamName, Rc<UpstreamSeries>>,
     quotas: ByName<(TeamName, ProjectName), Rc<QuotaSeries>>,
     retries: Option<Rc<RetrySeries>>,
+    hedges: Option<Rc<HedgeSeries>>,
     sheds: Option<Rc<ShedSeries>>,
     overhead: Option<OverheadSeries>,
     unpriced: HashMap<(ModelAlias, Box<str>), Rc<UnpricedSeries>>,
@@ -99,6 +100,10 @@ impl SeriesCache {
 
     pub(crate) fn sheds(&mut self) -> Rc<ShedSeries> {
         Rc::clone(self.sheds.get_or_insert_with(|| Rc::new(ShedSeries::new())))
+    }
+
+    pub(crate) fn hedges(&mut self) -> Rc<HedgeSeries> {
+        Rc::clone(self.hedges.get_or_insert_with(|| Rc::new(HedgeSeries::new())))
     }
 
     pub(crate) fn overhead(&mut self) -> &OverheadSeries {

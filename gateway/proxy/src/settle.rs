@@ -47,6 +47,8 @@ pub(crate) struct Asked {
     pub(crate) alias: ModelAlias,
     /// The model that a budget put in its place.
     pub(crate) instead: Option<ModelAlias>,
+    /// The model that it went to since it was too long for the other.
+    pub(crate) larger: Option<ModelAlias>,
     pub(crate) dialect: Dialect,
     pub(crate) operation: Operation,
     pub(crate) stream: bool,
@@ -124,10 +126,29 @@ struct Open {
     server: Option<Server>,
     /// How far that target has come with it, and so what it may bill.
     progress: Rc<Progress>,
+    /// Another copy of the call that is on its way too.
+    beside: Option<Box<Beside>>,
+    /// Admission reserved for two copies.
+    may_hedge: bool,
     /// The answer's status, once it is known.
     status: Option<u16>,
     ttft_ms: Option<u32>,
     _presence: Presence,
+}
+
+/// A copy of a call that is on its way beside the one that the trip is with.
+struct Beside {
+    server: Option<Server>,
+    progress: Rc<Progress>,
+    /// What is told of the one that began first, if nobody waits for an answer any more.
+    story: Attempt,
+    began: Instant,
+}
+
+impl Beside {
+    fn cancelled(&self, now: Instant) -> Attempt {
+        Attempt { duration_ms: row_millis(now.duration_since(self.began)), ..self.story.clone() }
+    }
 }
 
 impl Trip {
@@ -150,6 +171,8 @@ impl Trip {
             attempts: SmallVec::new(),
             server: None,
             progress: Rc::default(),
+            beside: None,
+            may_hedge: false,
             status: None,
             ttft_ms: None,
             _presence: presence,
@@ -190,12 +213,56 @@ impl Trip {
         self.open().reservation.headroom()
     }
 
+    /// The answer is another model's, since the request was too long for the one that was asked for.
+    pub(crate) fn went_over_to(&mut self, larger: &ModelAlias) {
+        self.open_mut().ticket.asked.larger = Some(larger.clone());
+    }
+
     /// This target is tried now. Whoever sends it the request says so: from then on it may bill.
     pub(crate) fn tries(&mut self, server: Server) -> Rc<Progress> {
         let open = self.open_mut();
         open.server = Some(server);
         open.progress = Rc::default();
         Rc::clone(&open.progress)
+    }
+
+    /// True when what was reserved is enough for two copies of the call.
+    pub(crate) fn may_hedge(&self) -> bool {
+        self.open().may_hedge
+    }
+
+    /// Two copies of the call were reserved for.
+    pub(crate) fn reserved_for_two(&mut self) {
+        self.open_mut().may_hedge = true;
+    }
+
+    pub(crate) fn principal_for_good(&self) -> Arc<Principal> {
+        Arc::clone(&self.open().principal)
+    }
+
+    /// The attempt that the trip is with, which began then, stays on its way while another begins.
+    pub(crate) fn keeps_beside(&mut self, story: Attempt, began: Instant) {
+        let open = self.open_mut();
+        let (server, progress) = (open.server.take(), std::mem::take(&mut open.progress));
+        open.beside = Some(Box::new(Beside { server, progress, story, began }));
+    }
+
+    /// The trip is with the other copy now, and this one beside it.
+    pub(crate) fn turns_to_the_other(&mut self) {
+        self.open_mut().turn();
+    }
+
+    /// The copy that the trip was with is over; it is with the other one, and none is beside it.
+    pub(crate) fn turns_back(&mut self) {
+        let open = self.open_mut();
+        open.turn();
+        open.beside = None;
+    }
+
+    /// The copy beside the one that the trip is with is given up, and this is its story; what it has cost
+    /// is waste.
+    pub(crate) fn loses_the_other(&mut self, story: Attempt) {
+        self.open_mut().lose_beside(|_| story);
     }
 
     /// How often the call was tried, and where last.
@@ -213,15 +280,8 @@ impl Trip {
     /// Writes an attempt that gave none into the story, with what it cost all the same: a target
     /// that broke off or fell silent may bill what it had read, unless no provider bills such a
     /// failure. What stands there as waste is not charged a second time, whatever follows.
-    pub(crate) fn wasted(&mut self, mut attempt: Attempt, is_unbilled: bool) {
-        let open = self.open_mut();
-        if !is_unbilled {
-            let bill = row::waste(open);
-            attempt.waste = bill.cost;
-            attempt.meters = bill.meters.into_iter().collect();
-        }
-        open.progress = Rc::default();
-        open.attempts.push(attempt);
+    pub(crate) fn wasted(&mut self, attempt: Attempt, is_unbilled: bool) {
+        self.open_mut().waste(attempt, is_unbilled);
     }
 
     /// The target has answered, with this status and its own id of the answer.
@@ -317,6 +377,7 @@ impl Open {
         write: impl FnOnce(&Worker, &Entry) -> W,
     ) -> (W, Option<Money>) {
         let now = self.ticket.exchange.now();
+        self.lose_beside(|beside| beside.cancelled(now.mono));
         let (entry, named) = row::entry(&mut self, exit, now.wall);
         let written = write(&self.worker, &entry);
         if let Some(drill) = self.ticket.drill.take() {
@@ -335,6 +396,34 @@ impl Open {
             shown::tell(&self.worker, &server.target, &entry, named.as_deref());
         }
         (written, entry.cost)
+    }
+
+    fn waste(&mut self, mut attempt: Attempt, is_unbilled: bool) {
+        if !is_unbilled {
+            let bill = row::waste(self);
+            attempt.waste = bill.cost;
+            attempt.meters = bill.meters.into_iter().collect();
+        }
+        self.progress = Rc::default();
+        self.attempts.push(attempt);
+    }
+
+    /// Changes places with the copy beside.
+    fn turn(&mut self) {
+        if let Some(beside) = &mut self.beside {
+            std::mem::swap(&mut self.server, &mut beside.server);
+            std::mem::swap(&mut self.progress, &mut beside.progress);
+        }
+    }
+
+    /// The copy beside, if there is one, is waste from now on.
+    fn lose_beside(&mut self, story: impl FnOnce(&Beside) -> Attempt) {
+        self.turn();
+        // What the trip was with stands there now, for as long as the other one's figures are taken.
+        let Some(mut mine) = self.beside.take() else { return };
+        self.waste(story(&mine), false);
+        std::mem::swap(&mut self.server, &mut mine.server);
+        std::mem::swap(&mut self.progress, &mut mine.progress);
     }
 
     /// The consumption that is charged, and where its figures come from.

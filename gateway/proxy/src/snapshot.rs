@@ -18,7 +18,7 @@ use std::{
 use tollgate_accounting::{ledger::Identity, ledger::Place, price::PriceLine, quota::Scope};
 use tollgate_dialect::{Apis, Dialect};
 use tollgate_domain::{
-    ModelAlias, ModelVersion, Name, RegionName, UnixMillis, UpstreamModel, UpstreamName, ZoneName,
+    ModelAlias, ModelVersion, Money, Name, RegionName, UnixMillis, UpstreamModel, UpstreamName, ZoneName,
 };
 
 use crate::{
@@ -68,6 +68,8 @@ pub struct EdgeLimits {
     pub max_body: usize,
     /// Longest silence while a body is being sent; above it the answer is 408.
     pub body_idle: Duration,
+    /// After so long a body has to have come at 1 KiB a second at least, on the whole; else the answer is 408.
+    pub body_grace: Duration,
     /// Requests in flight in this process, at most [`Gate::MOST`](crate::Gate::MOST); above it the answer
     /// is 503 `overloaded`.
     pub max_in_flight: u32,
@@ -82,6 +84,7 @@ impl Default for EdgeLimits {
         Self {
             max_body: 32 << 20,
             body_idle: Duration::from_secs(15),
+            body_grace: Duration::from_secs(10),
             max_in_flight: 20_000,
             max_bytes_held: 1 << 30,
             longest_wait: Duration::from_millis(500),
@@ -131,7 +134,7 @@ impl Principal {
 pub type ByName<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
 
 /// Routes by alias, and aliases by the deployment names that Azure clients put into the path.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Routes {
     /// Every alias with its route.
     pub by_alias: ByName<ModelAlias, Arc<Route>>,
@@ -153,6 +156,10 @@ pub struct Route {
     /// Members of a client's body that may be left out for a target whose dialect has no place for
     /// them, for example `seed`.
     pub may_drop: Box<[Box<str>]>,
+    /// When a stream gets a second copy elsewhere, if ever.
+    pub hedge: Option<Hedge>,
+    /// Where a call goes, once, that is too long for this model's context.
+    pub fallback: Option<ModelAlias>,
     /// A failing call may be moved to another version of the model.
     pub failover_versions: bool,
     /// A level whose upstreams are near their configured concurrency gives a part of its traffic to the
@@ -162,6 +169,15 @@ pub struct Route {
     pub group: Arc<Group>,
     /// The operator's word on the alias.
     pub live: Arc<ModelLive>,
+}
+
+/// When a stream that nobody begins to answer is asked for a second time.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Hedge {
+    /// Only calls that cost no more than this in the worst case.
+    pub max_cost: Money,
+    /// Not before this, however fast answers usually begin.
+    pub after: Duration,
 }
 
 impl Route {
@@ -405,6 +421,21 @@ impl Snapshot {
             upstreams: Vec::new(),
             edge: EdgeLimits::default(),
             waste: Waste::default(),
+        }
+    }
+
+    /// The same configuration with other keys.
+    #[must_use]
+    pub fn with_keys(&self, keys: KeyRing) -> Self {
+        Self {
+            version: self.version,
+            currency: self.currency.clone(),
+            keys,
+            routes: self.routes.clone(),
+            regions: self.regions.clone(),
+            upstreams: self.upstreams.clone(),
+            edge: self.edge,
+            waste: self.waste,
         }
     }
 

@@ -27,7 +27,7 @@ use std::{
 use tokio_postgres::types::{ToSql, Type};
 use tollgate_accounting::ledger::{
     AuditEntry, Batch, Closing, ConfigVersion, Cursor, Document, Entry, LedgerStore, Loaded, Override, Page,
-    RowQuery, RuntimeKey, StoreError, UsageGroup, UsageQuery,
+    RowQuery, StoreError, UsageGroup, UsageQuery,
 };
 use tollgate_domain::{RequestId, UnixMillis};
 
@@ -117,18 +117,6 @@ impl LedgerStore for PostgresStore {
 
     fn clear_override(&self, kind: &str, name: &str) -> Result<bool, StoreError> {
         self.server.run(Work::Write, async |to| state::clear_override(to, kind, name).await)
-    }
-
-    fn keys(&self) -> Result<Vec<RuntimeKey>, StoreError> {
-        self.server.run(Work::Read, state::keys)
-    }
-
-    fn put_key(&self, key: &RuntimeKey) -> Result<(), StoreError> {
-        self.server.run(Work::Write, async |to| state::put_key(to, key).await)
-    }
-
-    fn revoke_key(&self, id: &str, at: UnixMillis) -> Result<bool, StoreError> {
-        self.server.run(Work::Write, async |to| state::revoke_key(to, id, at).await)
     }
 
     fn audit(&self, before: Option<u64>, limit: usize) -> Result<Vec<AuditEntry>, StoreError> {

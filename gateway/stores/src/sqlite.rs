@@ -20,7 +20,7 @@ use std::path::Path;
 
 use tollgate_accounting::ledger::{
     AuditEntry, Batch, Closing, ConfigVersion, Cursor, Document, Entry, LedgerStore, Loaded, Override, Page,
-    RowQuery, RuntimeKey, StoreError, UsageGroup, UsageQuery,
+    RowQuery, StoreError, UsageGroup, UsageQuery,
 };
 use tollgate_domain::{RequestId, UnixMillis};
 
@@ -85,18 +85,6 @@ impl LedgerStore for SqliteStore {
 
     fn clear_override(&self, kind: &str, name: &str) -> Result<bool, StoreError> {
         self.connections.write_durably(|to| state::clear_override(to, kind, name))
-    }
-
-    fn keys(&self) -> Result<Vec<RuntimeKey>, StoreError> {
-        self.connections.read(state::keys)
-    }
-
-    fn put_key(&self, key: &RuntimeKey) -> Result<(), StoreError> {
-        self.connections.write_durably(|to| state::put_key(to, key))
-    }
-
-    fn revoke_key(&self, id: &str, at: UnixMillis) -> Result<bool, StoreError> {
-        self.connections.write_durably(|to| state::revoke_key(to, id, at))
     }
 
     fn audit(&self, before: Option<u64>, limit: usize) -> Result<Vec<AuditEntry>, StoreError> {

@@ -15,8 +15,7 @@ use proptest::{
 };
 use tollgate_accounting::ledger::{
     AuditEntry, Batch, ConfigVersion, Cursor, DeadLetter, Dimension, Document, End, Entry, Kind, LedgerStore,
-    Loaded, Order, Override, RowQuery, RuntimeKey, StoreError, UsageFilter, UsageGroup, UsageQuery,
-    encode_entry,
+    Loaded, Order, Override, RowQuery, StoreError, UsageFilter, UsageGroup, UsageQuery, encode_entry,
 };
 use tollgate_domain::{LogId, Money, UnixMillis};
 use tollgate_test_support::PostgresServer;
@@ -53,7 +52,7 @@ fn suite(open: &dyn Fn() -> Ground, cases: u32) {
         groups_follow_the_calendar_of_the_question,
         a_filter_limits_what_is_counted,
         overrides_are_kept_and_cleared,
-        keys_are_kept_and_revoked,
+        a_change_of_a_document_is_told,
         history_is_kept,
         documents_follow_one_another,
         closed_time_does_not_change_any_more,
@@ -401,25 +400,22 @@ fn overrides_are_kept_and_cleared(store: &dyn LedgerStore) {
     assert_eq!(store.overrides().expect("read"), [west]);
 }
 
-fn keys_are_kept_and_revoked(store: &dyn LedgerStore) {
-    let key = RuntimeKey {
-        id: "k-1".to_owned(),
-        project: "retail/search".to_owned(),
-        name: "ci".to_owned(),
-        digest: [9; 32],
-        created: MIDNIGHT,
-        expires: Some(MIDNIGHT.plus(HOUR)),
-        revoked: None,
+fn a_change_of_a_document_is_told(store: &dyn LedgerStore) {
+    let paper = |revision| Document {
+        kind: "key".to_owned(),
+        name: "k-1".to_owned(),
+        revision,
+        at: MIDNIGHT,
+        body: "{}".to_owned(),
     };
     let before = store.revision().expect("read");
-    store.put_key(&key).expect("kept");
-    assert_ne!(store.revision().expect("read"), before);
-    assert!(matches!(store.put_key(&key), Err(StoreError::Exists(what)) if what.contains("k-1")));
-    assert!(!store.revoke_key("k-2", MIDNIGHT).expect("no such key"));
-    let (first, later) = (MIDNIGHT.plus(1), MIDNIGHT.plus(2));
-    assert!(store.revoke_key("k-1", first).expect("revoked"));
-    assert!(store.revoke_key("k-1", later).expect("still revoked"));
-    assert_eq!(store.keys().expect("read"), [RuntimeKey { revoked: Some(first), ..key }]);
+    store.put_document(&paper(1)).expect("kept");
+    let kept = store.revision().expect("read");
+    assert_ne!(kept, before, "who follows the store looks again");
+    assert!(matches!(store.put_document(&paper(1)), Err(StoreError::Exists(_))));
+    assert_eq!(store.revision().expect("read"), kept, "nothing has changed");
+    store.put_document(&paper(2)).expect("kept");
+    assert_ne!(store.revision().expect("read"), kept);
 }
 
 fn history_is_kept(store: &dyn LedgerStore) {

@@ -82,6 +82,8 @@ catalogue! {
     ATTEMPTS = "tollgate_attempts_total" { upstream outcome }, Kind::Counter, "Tries on an upstream, by outcome.";
     RETRIES = "tollgate_retries_total" { reason result }, Kind::Counter,
         "Further attempts after a failed one, by the reason for them and their result.";
+    HEDGES = "tollgate_hedges_total" { result }, Kind::Counter,
+        "Second copies of streams that nobody began to answer, by what came of them.";
     FAILOVERS = "tollgate_failovers_total" { from_region to_region reason }, Kind::Counter,
         "Attempts in another region than the one before, by the outcome that they followed.";
     BREAKER_STATE = "tollgate_breaker_state" { upstream model }, Kind::Gauge,

@@ -16,10 +16,10 @@ pub use access_log::{AccessLine, AccessLog, AccessLogError, AccessWriter, Destin
 pub use exposition::{AlreadyInstalled, Exposition, install};
 pub use process_log::{LogFormat, ProcessLogError, init_process_log};
 pub use series::{
-    BreakerSeries, BreakerState, BudgetSeries, BurnRateSeries, ConfigSeries, CredentialSeries, HeldSeries,
-    JournalDiskSeries, JournalSeries, JournalState, LoaderSeries, MachineSeries, OverheadSeries, QuotaSeries,
-    RegionSeries, RegionState, ReloadResult, RequestFacts, RequestLabels, RequestSeries, ReservationSeries,
-    RetrySeries, ShedSeries, UnpricedSeries, UpstreamSeries, alert_made, alert_tried, breaker_changed,
-    build_info, certificate_expires, failed_over, probed, recovered_requests, residency_violated,
-    served_model_changed,
+    BreakerSeries, BreakerState, BudgetSeries, BurnRateSeries, ConfigSeries, CredentialSeries, HedgeSeries,
+    HeldSeries, JournalDiskSeries, JournalSeries, JournalState, LoaderSeries, MachineSeries, OverheadSeries,
+    QuotaSeries, RegionSeries, RegionState, ReloadResult, RequestFacts, RequestLabels, RequestSeries,
+    ReservationSeries, RetrySeries, ShedSeries, UnpricedSeries, UpstreamSeries, alert_made, alert_tried,
+    breaker_changed, build_info, certificate_expires, failed_over, probed, recovered_requests,
+    residency_violated, served_model_changed,
 };

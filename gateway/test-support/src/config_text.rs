@@ -134,7 +134,9 @@ data_dir: data
 admin:
   tokens:
     - {{ name: tests, role: admin, token: {ADMIN_TOKEN} }}
-prices: [ prices.yaml ]"
+prices: [ prices.yaml ]
+# Other tests may keep this disk busy for seconds, which is not what they are about.
+ledger: {{ journal: {{ slow_sync: 60s }} }}"
     )
 }
 

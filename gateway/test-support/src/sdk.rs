@@ -26,6 +26,8 @@ pub enum Sdk {
     PythonFrameworksOlder,
     /// The Node packages.
     Node,
+    /// What drives a browser.
+    Browser,
 }
 
 /// What a script says about one thing it looked at.
@@ -79,15 +81,17 @@ impl Sdk {
         let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("sdk");
         let python =
             |folder: &str| Ok((interpreter(folder)?, scripts.join("python").join(format!("{name}.py"))));
+        let node = |folder: &str| {
+            let place = with_packages(folder)?;
+            Ok(("node".into(), beside_packages(&scripts.join(folder), &place, name)?))
+        };
         match self {
             Self::PythonCurrent => python("python-current"),
             Self::PythonOlder => python("python-older"),
             Self::PythonFrameworks => python("python-frameworks"),
             Self::PythonFrameworksOlder => python("python-frameworks-older"),
-            Self::Node => {
-                let folder = with_packages("node")?;
-                Ok(("node".into(), beside_packages(&scripts.join("node"), &folder, name)?))
-            }
+            Self::Node => node("node"),
+            Self::Browser => node("browser"),
         }
     }
 }

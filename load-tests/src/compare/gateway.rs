@@ -5,6 +5,7 @@ use std::path::Path;
 
 use anyhow::Result;
 
+use super::scenario::{PASSED, TRANSLATED};
 use crate::gateway::{self, ADMIN_TOKEN, CLIENT_KEY};
 use crate::server::Server;
 
@@ -15,6 +16,7 @@ pub(super) fn start(program: &Path, folder: &Path, upstream: SocketAddr) -> Resu
 
 const PRICES: &str = "prices:
   - { model: gpt-5-mini, from: 2025-01-01, currency: USD, per: 1000000, input: \"0.25\", cached_input: \"0.025\", output: \"2.00\" }
+  - { model: claude-sonnet-4-5, from: 2025-01-01, currency: USD, per: 1000000, input: \"3\", cached_input: \"0.30\", output: \"15\" }
 ";
 
 fn config(folder: &Path, prices: &Path, upstream: SocketAddr) -> String {
@@ -43,17 +45,26 @@ upstreams:
     base_url: http://{upstream}/v1
     credential: \"load-test-upstream-0123456789\"
     allow_private: true
+  - name: other
+    dialect: anthropic
+    region: local
+    base_url: http://{upstream}
+    credential: \"load-test-upstream-0123456789\"
+    allow_private: true
 models:
-  - name: gpt-5-mini
+  - name: {PASSED}
     targets:
       - {{ upstream: provider, model: gpt-5-mini }}
+  - name: {TRANSLATED}
+    targets:
+      - {{ upstream: other, model: claude-sonnet-4-5 }}
 teams:
   - name: load
     limits: {{ requests_per_minute: 4000000000, tokens_per_minute: 1000000000000 }}
     budget: {{ amount: \"1000000.00\", period: month, mode: hard }}
     projects:
       - name: compare
-        models: [gpt-5-mini]
+        models: [{PASSED}, {TRANSLATED}]
         limits: {{ requests_per_minute: 4000000000, tokens_per_minute: 1000000000000, concurrent_requests: 100000 }}
         budget: {{ amount: \"900000.00\", period: month, mode: hard }}
         keys:

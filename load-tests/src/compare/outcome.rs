@@ -12,6 +12,8 @@ use crate::tally::Tally;
 
 /// The target that all others are divided by.
 const YARDSTICK: &str = "nginx";
+/// The target that translates.
+const GATEWAY: &str = "tollgate";
 
 /// One run of one scenario against one target.
 #[derive(Clone, Debug)]
@@ -57,6 +59,8 @@ struct Table {
     scenario: &'static str,
     title: &'static str,
     unit: &'static str,
+    /// The scenario whose figure of the gateway this one's is told beside.
+    beside: Option<&'static str>,
     targets: Vec<Target>,
 }
 
@@ -70,8 +74,13 @@ impl Outcome {
     pub(super) fn add(&mut self, scenario: &Scenario, target: &'static str, round: Round) {
         let place = self.tables.iter().position(|table| table.scenario == scenario.name);
         let place = place.unwrap_or_else(|| {
-            let (scenario, title, unit) = (scenario.name, scenario.title, scenario.unit());
-            self.tables.push(Table { scenario, title, unit, targets: Vec::new() });
+            self.tables.push(Table {
+                scenario: scenario.name,
+                title: scenario.title,
+                unit: scenario.unit(),
+                beside: scenario.beside,
+                targets: Vec::new(),
+            });
             self.tables.len() - 1
         });
         let targets = &mut self.tables[place].targets;
@@ -104,8 +113,17 @@ impl Outcome {
                     target.failed(),
                 )?;
             }
+            if let Some((beside, ratio)) = self.beside(table) {
+                writeln!(out, "{GATEWAY} {} over {beside}: {ratio:.2}", table.scenario)?;
+            }
         }
         Ok(())
+    }
+
+    /// The gateway's cost in this table over that in the one it is told beside, if that was run too.
+    fn beside(&self, table: &Table) -> Option<(&'static str, f64)> {
+        let beside = self.tables.iter().find(|other| Some(other.scenario) == table.beside)?;
+        Some((beside.scenario, ratio(table.target(GATEWAY)?, beside.target(GATEWAY)?)))
     }
 
     pub(super) fn to_json(&self) -> Value {
@@ -115,15 +133,17 @@ impl Outcome {
 }
 
 impl Table {
-    /// The median over the rounds of this target's CPU over the yardstick's in the same round. The
-    /// provider itself has none: its CPU answers, it does not carry.
+    /// This target's cost over the yardstick's. The provider itself has none: its CPU answers, it does
+    /// not carry.
     fn ratio(&self, target: &Target) -> Option<f64> {
-        let yardstick = self.targets.iter().find(|target| target.name == YARDSTICK)?;
         if target.name == "direct" {
             return None;
         }
-        let pairs = target.rounds.iter().zip(&yardstick.rounds);
-        Some(median(pairs.map(|(round, yardstick)| round.cpu_us / yardstick.cpu_us).collect()))
+        Some(ratio(target, self.target(YARDSTICK)?))
+    }
+
+    fn target(&self, name: &str) -> Option<&Target> {
+        self.targets.iter().find(|target| target.name == name)
     }
 
     fn to_json(&self) -> Value {
@@ -156,6 +176,12 @@ impl Target {
     fn failed(&self) -> u64 {
         self.rounds.iter().map(|round| round.failed).sum()
     }
+}
+
+/// The median over the rounds of one's CPU over the other's in the same round.
+fn ratio(target: &Target, other: &Target) -> f64 {
+    let pairs = target.rounds.iter().zip(&other.rounds);
+    median(pairs.map(|(round, other)| round.cpu_us / other.cpu_us).collect())
 }
 
 /// The middle value; of an even number the mean of the two in the middle.
@@ -192,6 +218,7 @@ mod tests {
             scenario: "S1",
             title: "",
             unit: "request",
+            beside: None,
             targets: vec![target("nginx", [10.0, 30.0, 30.0]), target("tollgate", [20.0, 60.0, 90.0])],
         };
         assert_eq!(table.ratio(&table.targets[1]), Some(2.0));

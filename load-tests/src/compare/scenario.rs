@@ -16,10 +16,19 @@ pub(super) struct Scenario {
     /// Words of the provider's answer, one a chunk.
     pub(super) words: u32,
     pub(super) chunk_pause_ms: u64,
+    /// The alias that is asked for; only the gateway cares.
+    pub(super) model: &'static str,
+    /// The scenario with the same answers in which the gateway passes bytes through.
+    pub(super) beside: Option<&'static str>,
 }
 
+/// Served in the client's own dialect.
+pub(super) const PASSED: &str = "gpt-5-mini";
+/// Served by an upstream that speaks Anthropic's.
+pub(super) const TRANSLATED: &str = "claude-sonnet-4-5";
+
 /// Every scenario.
-const ALL: [Scenario; 3] = [
+const ALL: [Scenario; 4] = [
     Scenario {
         name: "S1",
         title: "plain chat, 1 KiB prompt, 64 connections",
@@ -27,6 +36,8 @@ const ALL: [Scenario; 3] = [
         stream: false,
         words: 60,
         chunk_pause_ms: 0,
+        model: PASSED,
+        beside: None,
     },
     Scenario {
         name: "S3",
@@ -35,6 +46,8 @@ const ALL: [Scenario; 3] = [
         stream: true,
         words: 100,
         chunk_pause_ms: 0,
+        model: PASSED,
+        beside: None,
     },
     Scenario {
         name: "S3b",
@@ -43,12 +56,24 @@ const ALL: [Scenario; 3] = [
         stream: true,
         words: 100,
         chunk_pause_ms: 10,
+        model: PASSED,
+        beside: None,
+    },
+    Scenario {
+        name: "T3",
+        title: "the streams of S3, which the gateway has from Anthropic and translates",
+        lanes: 32,
+        stream: true,
+        words: 100,
+        chunk_pause_ms: 0,
+        model: TRANSLATED,
+        beside: Some("S3"),
     },
 ];
 
 impl Scenario {
     pub(super) fn body(&self) -> String {
-        chat_body("gpt-5-mini", 1024)
+        chat_body(self.model, 1024)
     }
 
     pub(super) fn expected(&self) -> Expected {

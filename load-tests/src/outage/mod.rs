@@ -6,6 +6,7 @@
 
 mod amplification;
 mod calls;
+mod drill;
 mod faults;
 mod flight;
 mod hints;
@@ -68,7 +69,7 @@ struct Ground {
 /// A scenario by its name.
 type Scenario = (&'static str, fn(&Ground) -> Result<Row>);
 
-const ALL: [Scenario; 14] = [
+const ALL: [Scenario; 15] = [
     ("killed", faults::killed),
     ("dropped-syn", faults::dropped_syn),
     ("dropped-established", faults::dropped_established),
@@ -82,6 +83,7 @@ const ALL: [Scenario; 14] = [
     ("in-flight", flight::run),
     ("overload", overload::run),
     ("provisioned", provisioned::run),
+    ("drill", drill::run),
     ("residency", residency::run),
 ];
 

@@ -225,11 +225,15 @@ impl Stage {
 
     /// Clears breakers and holds of an upstream.
     pub(super) fn reset(&self, upstream: &str) -> Result<()> {
-        let path = format!("/api/v1/upstreams/{upstream}/reset");
+        self.post(&format!("/api/v1/upstreams/{upstream}/reset"), &json!({})).map(drop)
+    }
+
+    /// An operator's order to the admin API, and its answer.
+    pub(super) fn post(&self, path: &str, order: &Value) -> Result<Value> {
         let (status, told) =
-            inquire::post(self.gateway.admin, &path, &[("authorization", &bearer(ADMIN_TOKEN))], &json!({}))?;
-        ensure!(status == 200, "{path}: {status} {told}");
-        Ok(())
+            inquire::post(self.gateway.admin, path, &[("authorization", &bearer(ADMIN_TOKEN))], order)?;
+        ensure!((200..300).contains(&status), "{path}: {status} {told}");
+        Ok(told)
     }
 
     /// Memory that the gateway has resident, in bytes.

@@ -402,7 +402,10 @@ impl Flags {
     /// It took part in a drill: the gateway may have put faults into its attempts.
     pub const DRILLED: Self = Self(1 << 8);
 
-    const NAMES: [(Self, &'static str); 9] = [
+    /// It was too long for the model that was asked for and went to the one that its route names for that.
+    pub const LARGER_CONTEXT: Self = Self(1 << 9);
+
+    const NAMES: [(Self, &'static str); 10] = [
         (Self::UNPRICED, "unpriced"),
         (Self::PRICE_INCOMPLETE, "price_incomplete"),
         (Self::USAGE_INCONSISTENT, "usage_inconsistent"),
@@ -412,6 +415,7 @@ impl Flags {
         (Self::DOWNGRADED, "downgraded"),
         (Self::ZONE_DIFFERS, "zone_differs"),
         (Self::DRILLED, "drilled"),
+        (Self::LARGER_CONTEXT, "larger_context"),
     ];
 
     /// Adds the marks of `other`.

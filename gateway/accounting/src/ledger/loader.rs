@@ -41,7 +41,11 @@ pub struct Loader {
     /// Where each log stands; none until the store has told.
     logs: Option<HashMap<LogId, Position>>,
     pause: Option<Pause>,
+    /// Hears of batches that the store has taken.
+    tell: Option<Box<Listener>>,
 }
+
+type Listener = dyn Fn(&Batch) + Send;
 
 /// What a run did.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -102,7 +106,14 @@ impl Loader {
             chunk: vec![0; CHUNK],
             logs: None,
             pause: None,
+            tell: None,
         }
+    }
+
+    /// Has somebody hear of every batch in which something was new to the store, from now on. It is called
+    /// between batches, so it has to be quick.
+    pub fn tell(&mut self, tell: impl Fn(&Batch) + Send + 'static) {
+        self.tell = Some(Box::new(tell));
     }
 
     /// Loads everything that is written now. After a store's failure it does nothing for a while
@@ -230,6 +241,9 @@ impl Loader {
         progress.rows += loaded.inserted;
         progress.duplicates += loaded.duplicates;
         progress.dead += loaded.dead;
+        if let Some(tell) = self.tell.as_ref().filter(|_| loaded.inserted > 0) {
+            tell(&self.batch);
+        }
         self.batch.clear();
         Ok(())
     }

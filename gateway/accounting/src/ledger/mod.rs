@@ -35,5 +35,5 @@ pub use journal::{
 pub use loader::{LoadError, Loader, Progress};
 pub use posting::{Adjustment, CapacityHour, PostError, Posted, Postings, SHARED, posted_id, standing};
 pub use query::{Dimension, Order, Page, RowQuery, UnknownDimension, UsageFilter, UsageGroup, UsageQuery};
-pub use state::{AuditEntry, ConfigVersion, Document, Override, RuntimeKey};
+pub use state::{AuditEntry, ConfigVersion, Document, Override};
 pub use store::{Batch, BatchRow, Cursor, DeadLetter, LedgerStore, Loaded, StoreError};

@@ -1,5 +1,5 @@
-//! What a store keeps beside the rows: operators' states, run-time keys, who did what, the
-//! configurations that were in force, and the papers of finance.
+//! What a store keeps beside the rows: operators' states, who did what, the configurations that were
+//! in force, and papers: those of finance, run-time keys.
 
 use tollgate_domain::UnixMillis;
 
@@ -20,39 +20,6 @@ pub struct Override {
     pub since: UnixMillis,
     /// When it ends by itself.
     pub until: Option<UnixMillis>,
-}
-
-/// A key made at run time. Its secret is known to nobody; only the digest is kept.
-#[derive(Clone, Eq, PartialEq)]
-pub struct RuntimeKey {
-    /// Its identity.
-    pub id: String,
-    /// The project that it belongs to, as `team/project`.
-    pub project: String,
-    /// Its name within the project.
-    pub name: String,
-    /// HMAC of the secret's hash.
-    pub digest: [u8; 32],
-    /// When it was made.
-    pub created: UnixMillis,
-    /// When it stops to work.
-    pub expires: Option<UnixMillis>,
-    /// When it was revoked.
-    pub revoked: Option<UnixMillis>,
-}
-
-impl std::fmt::Debug for RuntimeKey {
-    /// Without the digest: logs need no material for guessing.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RuntimeKey")
-            .field("id", &self.id)
-            .field("project", &self.project)
-            .field("name", &self.name)
-            .field("created", &self.created)
-            .field("expires", &self.expires)
-            .field("revoked", &self.revoked)
-            .finish_non_exhaustive()
-    }
 }
 
 /// Who did what, when.
@@ -89,8 +56,8 @@ pub struct ConfigVersion {
     pub text: String,
 }
 
-/// A paper that finance or a budget needs to find again: a statement, the close of a month, an
-/// alert that was sent. The store does not read its body.
+/// A paper that somebody needs to find again: a statement, the close of a month, an alert that was
+/// sent, a run-time key. The store does not read its body.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Document {
     /// What sort of paper it is, such as `statement`.

@@ -12,7 +12,7 @@ use super::{
     columns::rfc3339,
     entry::Entry,
     query::{Page, RowQuery, UsageGroup, UsageQuery},
-    state::{AuditEntry, ConfigVersion, Document, Override, RuntimeKey},
+    state::{AuditEntry, ConfigVersion, Document, Override},
 };
 
 /// A place for the ledger's rows. Every call blocks; call it from threads that may.
@@ -57,7 +57,7 @@ pub trait LedgerStore: Send + Sync {
     /// The store cannot be read.
     fn dead_letters(&self) -> Result<u64, StoreError>;
 
-    /// A number that changes with every change of overrides or keys; cheap to ask.
+    /// A number that changes with every change of overrides or documents; cheap to ask.
     ///
     /// # Errors
     /// The store cannot be read.
@@ -80,24 +80,6 @@ pub trait LedgerStore: Send + Sync {
     /// # Errors
     /// The state is still kept.
     fn clear_override(&self, kind: &str, name: &str) -> Result<bool, StoreError>;
-
-    /// Every run-time key, revoked and expired ones included.
-    ///
-    /// # Errors
-    /// The store cannot be read.
-    fn keys(&self) -> Result<Vec<RuntimeKey>, StoreError>;
-
-    /// Keeps a new key.
-    ///
-    /// # Errors
-    /// The key was not kept; [`StoreError::Exists`] when its id is taken.
-    fn put_key(&self, key: &RuntimeKey) -> Result<(), StoreError>;
-
-    /// Revokes a key; false when there is none with this id. The first revocation's time stays.
-    ///
-    /// # Errors
-    /// The key is not revoked.
-    fn revoke_key(&self, id: &str, at: UnixMillis) -> Result<bool, StoreError>;
 
     /// The newest audit entries, newest first, older than the number `before` if one is given.
     ///

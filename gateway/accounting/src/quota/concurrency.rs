@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{
     limits::LimitKind,
     refused::{Refusal, RefusedDetail},
+    reservation::LimitLeft,
 };
 
 /// How long a refused request is told to wait: nobody knows when one of the open ones ends.
@@ -28,6 +29,13 @@ impl Permits {
             }),
             _ => Ok(()),
         }
+    }
+
+    /// What is left of a limit; nobody knows when an open request ends.
+    pub(super) fn left(&self, limit: u32) -> (LimitKind, LimitLeft) {
+        let remaining = limit.saturating_sub(self.open).into();
+        let left = LimitLeft { limit: limit.into(), remaining, reset_after: Duration::ZERO };
+        (LimitKind::ConcurrentRequests, left)
     }
 
     pub(super) fn take(&mut self) {

@@ -28,6 +28,8 @@ pub(super) struct RequestRate {
     count: u32,
     /// `None` for a count of zero, which lets nothing pass.
     limiter: Option<RateLimiter<NotKeyed, InMemoryState, FedClock, StateInformationMiddleware>>,
+    /// When all of it is free again, as the limiter reckons: it tells only those who take.
+    free_at: Cell<u64>,
 }
 
 /// A clock that shows what it was last fed.
@@ -51,7 +53,7 @@ impl RequestRate {
             };
             RateLimiter::direct_with_clock(quota, FedClock::default()).with_middleware()
         });
-        Self { kind, count, limiter }
+        Self { kind, count, limiter, free_at: Cell::new(0) }
     }
 
     /// Puts a configured count in force. What was used up stays so while the count is the same.
@@ -74,9 +76,30 @@ impl RequestRate {
         let now = Nanos::from(nanos);
         limiter.clock().0.set(now);
         match limiter.check() {
-            Ok(state) => Ok(self.left(state.remaining_burst_capacity())),
+            Ok(state) => {
+                self.free_at.set(self.free_at.get().max(nanos).saturating_add(self.share()));
+                Ok(self.left(state.remaining_burst_capacity()))
+            }
             Err(not_yet) => Err(refusal(Some(not_yet.wait_time_from(now)))),
         }
+    }
+
+    /// What could be taken at this many nanoseconds since the scope's origin. Takes nothing.
+    pub(super) fn peek(&self, nanos: u64) -> (LimitKind, LimitLeft) {
+        let backlog = self.free_at.get().saturating_sub(nanos);
+        let used = backlog.div_ceil(self.share().max(1)).min(self.count.into());
+        let left = LimitLeft {
+            limit: self.count.into(),
+            remaining: u64::from(self.count) - used,
+            reset_after: Duration::from_nanos(backlog),
+        };
+        (self.kind, left)
+    }
+
+    /// Nanoseconds after which one more may come.
+    fn share(&self) -> u64 {
+        let second = if self.kind == LimitKind::RequestsPerSecond { 1 } else { 60 };
+        second * 1_000_000_000 / u64::from(self.count).max(1)
     }
 
     fn left(&self, remaining: u32) -> LimitLeft {
@@ -118,6 +141,24 @@ mod tests {
             assert!(rate.take(SECOND + share).is_ok(), "{kind:?}");
             assert!(rate.take(SECOND + share).is_err(), "{kind:?}");
         }
+    }
+
+    #[test]
+    fn a_look_tells_what_the_limiter_would_say_and_takes_nothing() {
+        // Sevenths of a minute are no whole nanoseconds.
+        for (kind, count) in [(LimitKind::RequestsPerSecond, 3), (LimitKind::RequestsPerMinute, 7)] {
+            let (rate, shadow) = (rate(kind, count), rate(kind, count));
+            let mut now = SECOND;
+            for step in 0..200_u64 {
+                now += step * 37_000_003 % (3 * rate.share());
+                let (_, seen) = rate.peek(now);
+                assert_eq!(rate.peek(now).1, seen, "a look takes nothing");
+                let taken = rate.take(now).map(|left| left.remaining + 1).unwrap_or_default();
+                assert_eq!(taken, shadow.take(now).map(|left| left.remaining + 1).unwrap_or_default());
+                assert_eq!(seen.remaining, taken, "{kind:?} at step {step}");
+            }
+        }
+        assert_eq!(rate(LimitKind::RequestsPerMinute, 0).peek(5).1.remaining, 0);
     }
 
     #[test]

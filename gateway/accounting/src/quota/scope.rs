@@ -24,7 +24,7 @@ use super::{
     raise::Raise,
     refused::{Refusal, Refused, RefusedDetail},
     request_rate::RequestRate,
-    reservation::{Actual, Headroom, Hold},
+    reservation::{Actual, Headroom, Hold, LimitLeft},
     token_quota,
     token_rate::TokenRate,
 };
@@ -185,8 +185,18 @@ impl Scope {
         }
     }
 
+    /// What is left of each of its limits on requests and tokens. Takes nothing.
+    #[must_use]
+    pub fn limits_left(&self, now: Now) -> Vec<(LimitKind, LimitLeft)> {
+        let mut state = self.cell.0.lock();
+        let nanos = state.bind(self, now);
+        let wall = state.books.roll(&self.house.calendar, now.wall);
+        state.limits_left(nanos, wall)
+    }
+
     /// Where its budget stands, if it has one.
-    pub(super) fn status(&self, now: UnixMillis) -> Option<BudgetStatus> {
+    #[must_use]
+    pub fn status(&self, now: UnixMillis) -> Option<BudgetStatus> {
         let budget = self.rules.budget.as_ref()?;
         let mut state = self.cell.0.lock();
         let now = state.books.roll(&self.house.calendar, now);
@@ -307,6 +317,18 @@ impl State {
         for (_, period, limit) in quotas(&self.rules.limits) {
             token_quota::left(limit, &self.books.of(period), wall).tighten(&mut headroom.tokens);
         }
+    }
+
+    fn limits_left(&self, nanos: i64, wall: UnixMillis) -> Vec<(LimitKind, LimitLeft)> {
+        let limits = &self.rules.limits;
+        let rates = [&self.per_second, &self.per_minute].into_iter().flatten();
+        let rates = rates.map(|rate| rate.peek(nanos.unsigned_abs()));
+        let tokens = [&self.tokens, &self.input_tokens, &self.output_tokens].into_iter().flatten();
+        let tokens = tokens.map(|rate| (rate.kind(), rate.left(nanos)));
+        let quotas = quotas(limits)
+            .map(|(kind, period, limit)| (kind, token_quota::left(limit, &self.books.of(period), wall)));
+        let permits = limits.concurrent_requests.map(|limit| self.permits.left(limit));
+        rates.chain(tokens).chain(quotas).chain(permits).collect()
     }
 
     fn token_rates(&mut self) -> impl Iterator<Item = (&mut TokenRate, Counted)> {

@@ -78,6 +78,10 @@ impl TokenRate {
         }
     }
 
+    pub(super) const fn kind(&self) -> LimitKind {
+        self.kind
+    }
+
     pub(super) fn left(&self, now: i64) -> LimitLeft {
         let backlog = self.tat.saturating_sub(now).max(0);
         LimitLeft {

@@ -64,6 +64,12 @@ impl Client {
         self.json(&self.exchange(Method::POST, &url, serde_json::to_vec(body)?.into())?)
     }
 
+    /// Sends a text to `/api/v1` and the path's segments, and reads JSON.
+    pub(super) fn post_text(&self, path: &[&str], text: Vec<u8>) -> Result<Value> {
+        let url = self.url(&["api", "v1"], path, &[]);
+        self.json(&self.exchange(Method::POST, &url, text.into())?)
+    }
+
     /// Reads a path at the root, whatever its status.
     pub(super) fn probe(&self, path: &str, query: &[(&str, &str)]) -> Result<Answer> {
         let url = self.url(&[], &[path], query);

@@ -1,13 +1,14 @@
-//! `config`: which configuration runs, which ran before, and reading the file again.
+//! `config`: which configuration runs, which ran before, what differs, and the way back.
 
-use anyhow::Result;
+use std::{fs, process::ExitCode};
+
+use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
+use serde_json::{Value, json};
 
 use super::{
-    Later,
     client::{Client, ServerArgs},
-    not_available,
-    output::{self, OutputArgs},
+    output::{self, Format, OutputArgs},
 };
 
 #[derive(Args, Debug)]
@@ -24,10 +25,11 @@ enum ConfigCommand {
     History(ShowArgs),
     /// Read the configuration file again; a bad file changes nothing.
     Reload(ShowArgs),
-    /// Show what a file would change (not available yet).
-    Diff(Later),
-    /// Return to an earlier version (not available yet).
-    Rollback(Later),
+    /// Show what differs: between two versions, a version and what runs, or what runs and a file. Exit
+    /// code 1 when something does.
+    Diff(DiffArgs),
+    /// Return to an earlier version: its files are written and put in force as a new version.
+    Rollback(RollbackArgs),
 }
 
 #[derive(Args, Debug)]
@@ -38,27 +40,90 @@ struct ShowArgs {
     output: OutputArgs,
 }
 
-/// False for what only says that it is not available.
-#[cfg(test)]
-pub(super) fn is_built(args: &ConfigArgs) -> bool {
-    !matches!(args.command, ConfigCommand::Diff(_) | ConfigCommand::Rollback(_))
+#[derive(Args, Debug)]
+struct DiffArgs {
+    /// A version's number, or a file that would replace the main file. Default: the version before the
+    /// running one.
+    #[arg(value_name = "VERSION|FILE")]
+    from: Option<String>,
+    /// The number of the other version. Default: what is running.
+    #[arg(value_name = "VERSION")]
+    to: Option<u64>,
+    #[command(flatten)]
+    server: ServerArgs,
+    #[command(flatten)]
+    output: OutputArgs,
 }
 
-pub(super) fn config(args: &ConfigArgs) -> Result<()> {
+#[derive(Args, Debug)]
+struct RollbackArgs {
+    /// The number of the version, as the history shows it.
+    version: u64,
+    /// Why; kept in the audit.
+    #[arg(long, default_value = "", hide_default_value = true)]
+    reason: String,
+    #[command(flatten)]
+    server: ServerArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+pub(super) fn config(args: &ConfigArgs) -> Result<ExitCode> {
     match &args.command {
         ConfigCommand::Show(args) => {
-            let running = Client::new(&args.server)?.get(&["config"], &[])?;
-            output::record(&running, args.output.output)
+            let mut running = Client::new(&args.server)?.get(&["config"], &[])?;
+            // Whole files are no cells of a table.
+            if let Some(shown) = running.as_object_mut().filter(|_| args.output.output != Format::Json) {
+                shown.remove("texts");
+            }
+            output::record(&running, args.output.output)?;
         }
         ConfigCommand::History(args) => {
             let history = Client::new(&args.server)?.get(&["config", "history"], &[])?;
-            output::rows(&history, &["version", "time", "author", "source", "hash"], None, args.output.output)
+            let columns = ["version", "time", "author", "source", "hash"];
+            output::rows(&history, &columns, None, args.output.output)?;
         }
         ConfigCommand::Reload(args) => {
-            let running = Client::new(&args.server)?.post(&["config", "reload"], &serde_json::json!({}))?;
-            output::record(&running, args.output.output)
+            let running = Client::new(&args.server)?.post(&["config", "reload"], &json!({}))?;
+            output::record(&running, args.output.output)?;
         }
-        ConfigCommand::Diff(_) => Err(not_available("tollgate config diff")),
-        ConfigCommand::Rollback(_) => Err(not_available("tollgate config rollback")),
+        ConfigCommand::Diff(args) => return diff(args),
+        ConfigCommand::Rollback(args) => {
+            let order = json!({ "version": args.version, "reason": args.reason });
+            let running = Client::new(&args.server)?.post(&["config", "rollback"], &order)?;
+            output::record(&running, args.output.output)?;
+        }
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn diff(args: &DiffArgs) -> Result<ExitCode> {
+    let client = Client::new(&args.server)?;
+    let answer = match args.from.as_deref().map(|from| (from, from.parse::<u64>())) {
+        Some((_, Ok(from))) => between(&client, from, args.to)?,
+        Some((file, Err(_))) => {
+            if args.to.is_some() {
+                bail!("a file is compared with what is running: leave the version out");
+            }
+            let text = fs::read(file).with_context(|| format!("cannot read {file}"))?;
+            client.post_text(&["config", "validate"], text)?
+        }
+        None => {
+            let running = client.get(&["config"], &[])?["version"].as_u64().unwrap_or_default();
+            between(&client, running.saturating_sub(1), None)?
+        }
+    };
+    let Some(diff) = answer["diff"].as_str() else { bail!("this token may not see what differs") };
+    match args.output.output {
+        Format::Json => output::record(&answer, Format::Json)?,
+        _ => output::write(diff.as_bytes())?,
+    }
+    Ok(if diff.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn between(client: &Client, from: u64, to: Option<u64>) -> Result<Value> {
+    let (from, to) = (from.to_string(), to.map(|to| to.to_string()));
+    let mut query = vec![("from", from.as_str())];
+    query.extend(to.as_deref().map(|to| ("to", to)));
+    client.get(&["config", "diff"], &query)
 }

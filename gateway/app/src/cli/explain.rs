@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use anyhow::{Result, anyhow};
 use clap::Args;
+use serde_json::Value;
 use tollgate_control::codes::{self, ErrorCode};
 use tollgate_domain::RequestId;
 
@@ -31,16 +32,44 @@ pub(super) fn explain(args: &ExplainArgs) -> Result<()> {
     output::write(code_text(code).as_bytes())
 }
 
-/// The request's row, and what its error code means if it has one.
+/// What became of the request, in sentences; the row itself in the other forms.
 fn explain_request(id: RequestId, args: &ExplainArgs) -> Result<()> {
-    let row = Client::new(&args.server)?.get(&["requests", &id.to_string()], &[])?;
-    output::record(&row, args.output.output)?;
-    match row["error_code"].as_str().and_then(codes::find) {
-        Some(code) if args.output.output == Format::Table => {
-            output::write(format!("\n{}", code_text(code)).as_bytes())
-        }
-        _ => Ok(()),
+    let mut row = Client::new(&args.server)?.get(&["requests", &id.to_string()], &[])?;
+    if args.output.output != Format::Table {
+        return output::record(&row, args.output.output);
     }
+    let explanation = row["explanation"].take();
+    output::write(story(&explanation).as_bytes())
+}
+
+fn story(explanation: &Value) -> String {
+    let mut text = String::new();
+    let mut say = |line: &str| {
+        // Names in it come from other people: none of them may steer the terminal.
+        text.extend(line.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }));
+        text.push('\n');
+    };
+    let sentences = |name: &str| explanation[name].as_array().cloned().unwrap_or_default();
+    let words = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    sentences("story").iter().for_each(|sentence| say(&words(sentence)));
+    let passed_over = sentences("passed_over");
+    if !passed_over.is_empty() {
+        say("");
+        say("Passed over:");
+    }
+    for target in &passed_over {
+        let (name, why, level) = (words(&target["target"]), words(&target["why"]), &target["level"]);
+        say(&format!("  {name} in {} (level {level}): {why}", words(&target["region"])));
+    }
+    for (name, title) in [("costs", "Cost:"), ("unknown", "Not known:")] {
+        let lines = sentences(name);
+        if !lines.is_empty() {
+            say("");
+            say(title);
+        }
+        lines.iter().for_each(|line| say(&format!("  {}", words(line))));
+    }
+    text
 }
 
 fn code_text(code: &ErrorCode) -> String {
@@ -59,7 +88,7 @@ fn unknown(subject: &str) -> anyhow::Error {
             anyhow!("{subject:?} is neither an error code nor a request id; did you mean {}?", code.code)
         }
         None => {
-            let known: Vec<&str> = codes::CODES.iter().map(|code| code.code).collect();
+            let known: Vec<&str> = codes::all().map(|code| code.code).collect();
             anyhow!(
                 "{subject:?} is neither an error code nor a request id; the codes are {}",
                 known.join(", ")
@@ -79,6 +108,24 @@ mod tests {
         assert!(text.contains("What to do: "), "{text}");
         let text = code_text(codes::find("upstream_truncated").expect("it is in the contract"));
         assert!(text.contains("inside a stream"), "{text}");
+    }
+
+    #[test]
+    fn a_story_is_told_in_lines_and_cannot_steer_the_terminal() {
+        let explanation = serde_json::json!({
+            "story": ["It was asked.", "It \u{1b}[2J answered."],
+            "passed_over": [{ "target": "m@u", "region": "eu", "level": 2, "why": "not needed" }],
+            "costs": ["Together 1 USD."],
+            "unknown": [],
+        });
+        let text = story(&explanation);
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines[0], "It was asked.");
+        assert!(lines[1].starts_with("It \u{fffd}"), "{text:?}");
+        assert_eq!(
+            lines[2..],
+            ["", "Passed over:", "  m@u in eu (level 2): not needed", "", "Cost:", "  Together 1 USD."]
+        );
     }
 
     #[test]

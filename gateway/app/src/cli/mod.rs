@@ -14,6 +14,8 @@ mod export;
 mod failover;
 mod fleet;
 mod health;
+mod import;
+mod keys;
 mod local;
 mod output;
 mod preview;
@@ -75,7 +77,7 @@ enum Command {
     Failover(failover::FailoverArgs),
     /// Let the requests of a region that was failed over come back.
     Failback(failover::FailbackArgs),
-    /// Show the running configuration and its versions, or reload it.
+    /// Show the running configuration, its versions and what differs; reload it or return to a version.
     Config(config::ConfigArgs),
     /// Explain an error code or a request.
     Explain(explain::ExplainArgs),
@@ -88,8 +90,8 @@ enum Command {
         /// The shell.
         shell: clap_complete::Shell,
     },
-    /// Create, list, revoke and rotate keys (not available yet).
-    Keys(Later),
+    /// Create, list, revoke and rotate keys.
+    Keys(keys::KeysArgs),
     /// Back up ledger, journal, history and configuration, also of a gateway that runs.
     Backup(backup::BackupArgs),
     /// Make a data folder of a backup, and prove that it is good.
@@ -100,6 +102,8 @@ enum Command {
     Prices(prices::PricesArgs),
     /// Close a month: final rows, and a sealed statement for each team.
     Close(close::CloseArgs),
+    /// Turn the configuration of another gateway into ours.
+    Import(import::ImportArgs),
     /// Compare the ledger with a provider's invoice.
     Reconcile(reconcile::ReconcileArgs),
 }
@@ -139,14 +143,6 @@ pub(crate) struct DemoArgs {
     pub(crate) dir: Option<PathBuf>,
 }
 
-/// The arguments of a command that is not built yet: taken in, so that the answer is about the
-/// command and not about its flags.
-#[derive(Args, Debug)]
-struct Later {
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
-    rest: Vec<String>,
-}
-
 /// Runs the command that the process was started with.
 pub(crate) fn main() -> ExitCode {
     match Cli::try_parse() {
@@ -166,6 +162,7 @@ fn execute(command: Command) -> anyhow::Result<ExitCode> {
         Command::Demo(args) => return Ok(demo::demo(args)),
         Command::Check(config) => return local::check(&config.path()),
         Command::Verify(args) => return verify::verify(&args),
+        Command::Config(args) => return config::config(&args),
         Command::Health(args) => return health::health(&args),
         Command::Prices(args) => return prices::prices(args),
         Command::Close(args) => return close::close(&args),
@@ -183,28 +180,14 @@ fn execute(command: Command) -> anyhow::Result<ExitCode> {
         Command::Models(args) => fleet::fleet(Kind::Model, &args)?,
         Command::Failover(args) => failover::failover(&args)?,
         Command::Failback(args) => failover::failback(&args)?,
-        Command::Config(args) => config::config(&args)?,
+        Command::Import(args) => import::import(&args)?,
+        Command::Keys(args) => keys::keys(&args)?,
         Command::Drill(args) => drill::drill(args)?,
         Command::Explain(args) => explain::explain(&args)?,
-        Command::Keys(later) => return Err(later.refusal("keys")),
         Command::Backup(args) => backup::backup(&args)?,
         Command::Restore(args) => backup::restore(&args)?,
     }
     Ok(ExitCode::SUCCESS)
-}
-
-impl Later {
-    fn refusal(&self, command: &str) -> anyhow::Error {
-        match self.rest.first().filter(|word| !word.starts_with('-')) {
-            Some(word) => not_available(&format!("tollgate {command} {word}")),
-            None => not_available(&format!("tollgate {command}")),
-        }
-    }
-}
-
-/// The failure of what this version does not do.
-fn not_available(what: &str) -> anyhow::Error {
-    anyhow::anyhow!("not available yet: {what}")
 }
 
 fn finish(result: anyhow::Result<ExitCode>) -> ExitCode {
@@ -262,13 +245,18 @@ mod tests {
             "models list",
             "models drain gpt --reason storm",
             "upstreams force aoai --for 10m",
-            "keys create --project p --name n",
-            "keys list",
+            "keys create --project p --name n --expires 90d --model gpt --limit requests_per_minute=60 --budget 5/month",
+            "import litellm config.yaml --teams t.json --keys k.json --out o.yaml --prices-out p.yaml --report r.json",
+            "keys list --team retail -o json",
+            "keys rotate k --overlap 7d --reason x",
+            "keys revoke k --reason leaked",
             "config show",
             "config history -o json",
             "config reload",
             "config diff",
-            "config rollback 4",
+            "config diff 3 4",
+            "config diff next.yaml -o json",
+            "config rollback 4 --reason x",
             "backup --out f -c a.yaml",
             "backup --out f --dir d",
             "restore f --dir d",
@@ -314,6 +302,7 @@ mod tests {
                 ErrorKind::ArgumentConflict,
             ),
             ("tollgate drill report", ErrorKind::MissingRequiredArgument),
+            ("tollgate config rollback last", ErrorKind::ValueValidation),
             ("tollgate usage -o xml", ErrorKind::InvalidValue),
             ("tollgate usage --token abc", ErrorKind::UnknownArgument),
             ("tollgate export pdf --from -1d --to now", ErrorKind::InvalidValue),
@@ -330,18 +319,6 @@ mod tests {
         for (line, kind) in cases {
             let error = parse(line).expect_err(line);
             assert_eq!((error.kind(), error.exit_code()), (kind, 2), "{line}");
-        }
-    }
-
-    #[test]
-    fn what_is_not_built_says_so_whatever_its_flags() {
-        let cases = [
-            ("tollgate keys create --project p", "not available yet: tollgate keys create"),
-            ("tollgate config rollback 3", "not available yet: tollgate config rollback"),
-        ];
-        for (line, message) in cases {
-            let error = execute(parse(line).expect(line)).expect_err(line);
-            assert_eq!(error.to_string(), message, "{line}");
         }
     }
 

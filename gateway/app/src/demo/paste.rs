@@ -5,14 +5,16 @@ pub(super) const RETAIL_KEY: &str = "demo-retail-search-key";
 pub(super) const HEALTH_KEY: &str = "demo-health-triage-key";
 pub(super) const ADMIN_TOKEN: &str = "demo-admin-token-0001";
 
-/// The lines, for a gateway at these addresses.
-pub(super) fn lines(data: &str, admin: &str) -> String {
+/// The lines, for a gateway at these addresses; `console` is where a browser signs in.
+pub(super) fn lines(data: &str, admin: &str, console: &str) -> String {
     format!(
         r#"
 Tollgate runs on simulated providers in three regions; nothing leaves this machine.
 
   data port  {data}     key of team retail:  {RETAIL_KEY}
   admin API  {admin}     key of team health:  {HEALTH_KEY} (data stays in the EU)
+  console    {console}
+             (the link signs in once; later with the token {ADMIN_TOKEN})
 
 curl, a plain answer and a stream:
 

@@ -26,6 +26,7 @@ use tollgate_control::{
     admin::{self, AdminState, Check},
     config::{ListenerSettings, Settings},
     reload::Reloader,
+    sessions::Sessions,
 };
 use tollgate_proxy::Live;
 
@@ -40,6 +41,7 @@ const LAST_ANSWERS: Duration = Duration::from_secs(2);
 pub(super) struct AdminListeners {
     runtime: Runtime,
     address: SocketAddr,
+    state: Arc<AdminState>,
 }
 
 impl AdminListeners {
@@ -69,6 +71,11 @@ impl AdminListeners {
             alerts: Arc::clone(&stewards.alerts),
             foresight: Arc::clone(&stewards.foresight),
             raises: Arc::clone(&stewards.raises),
+            keys: Arc::clone(&stewards.keys),
+            chronicle: Arc::clone(&stewards.chronicle),
+            feed: Arc::clone(&stewards.feed),
+            streams: admin::Streams::default(),
+            sessions: Sessions::default(),
             metrics: Box::new(move || metrics.render()),
             readiness: readiness(books, live, stopping),
         });
@@ -83,11 +90,16 @@ impl AdminListeners {
             let of_status = certificate(|settings| settings.status.as_ref());
             runtime.block_on(listen(status, of_status, admin::status_router(&state)))?;
         }
-        Ok(Self { runtime, address })
+        Ok(Self { runtime, address, state })
     }
 
     pub(super) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The path of a link that signs in to the console once.
+    pub(super) fn sign_in_link(&self) -> Option<String> {
+        self.state.sign_in_link()
     }
 
     pub(super) fn stop(self) {

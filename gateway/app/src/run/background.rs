@@ -15,8 +15,11 @@ use tollgate_accounting::ledger::{Journal, LedgerStore, Loader, Postings};
 use tollgate_control::{
     alerts::{self, Watched},
     capacity::CapacityClerk,
+    chronicle::Chronicle,
     credentials::{self, Keeper},
     drills::Drills,
+    feed::Feed,
+    keys::Keys,
     operate::Operators,
     probes::{self, Prober},
     reload::Reloader,
@@ -33,6 +36,9 @@ use super::{
 const LOAD_EVERY: Duration = Duration::from_millis(200);
 /// Breaker states and open reservations are read this often.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// A key that another process has withdrawn is refused here after so long, and the time to read it.
+const FOLLOW_EVERY: Duration = Duration::from_millis(500);
 
 /// Hours of reserved capacity are looked for this often.
 const CHARGE_EVERY: Duration = Duration::from_secs(60);
@@ -55,7 +61,9 @@ impl Background {
         stewards: &Stewards,
     ) -> anyhow::Result<Self> {
         let mut background = Self { threads: Vec::new() };
-        if let Some(loader) = books.take_loader() {
+        if let Some(mut loader) = books.take_loader() {
+            let feed = Arc::clone(&stewards.feed);
+            loader.tell(move |batch| feed.rows(batch.rows.iter().map(|row| &row.entry)));
             background.spawn("ledger-loader", move |stop| load(loader, &stop))?;
         }
         if let Some(retention) = books.take_retention() {
@@ -92,12 +100,16 @@ impl Background {
         let machine = MachineGauge::new(reloader.running().settings.data_dir.clone());
         let (reloader, live) = (Arc::clone(reloader), Arc::clone(live));
         let operators = Arc::clone(&stewards.operators);
+        let keys = Arc::clone(&stewards.keys);
+        background.spawn("keys", move |stop| follow_keys(&keys, &stop))?;
         let drills = Arc::clone(&stewards.drills);
         background.spawn("drills", move |stop| end_drills(&drills, &stop))?;
         // Built when they are first needed they would hold up a core, and every stream on it.
         background.spawn("tokenizer", |_| tollgate_dialect::warm())?;
+        let (chronicle, feed) = (Arc::clone(&stewards.chronicle), Arc::clone(&stewards.feed));
         background.spawn("housekeeping", move |stop| {
-            look_after(&stop, &metrics, (&gauge, &machine), &reloader, &live, &operators)
+            let seen = (&*operators, &*chronicle, &*feed);
+            look_after(&stop, &metrics, (&gauge, &machine), &reloader, &live, seen)
         })?;
         Ok(background)
     }
@@ -199,6 +211,22 @@ fn look_at_upstreams(
     runtime.shutdown_background();
 }
 
+/// Takes over what other processes on the same store have done to keys.
+fn follow_keys(keys: &Keys, stop: &Receiver<()>) {
+    let mut reads = true;
+    while goes_on(stop, FOLLOW_EVERY) {
+        match keys.follow() {
+            Ok(()) => reads = true,
+            // Once, until it can be read again.
+            Err(error) if reads => {
+                tracing::error!(%error, "keys cannot be followed: those that were known stay in force");
+                reads = false;
+            }
+            Err(_) => {}
+        }
+    }
+}
+
 /// Writes the reports of drills that are over.
 fn end_drills(drills: &Drills, stop: &Receiver<()>) {
     while goes_on(stop, LOOK_EVERY) {
@@ -247,7 +275,7 @@ fn look_after(
     (gauge, machine): (&ConditionGauge, &MachineGauge),
     reloader: &Reloader,
     live: &Live,
-    operators: &Operators,
+    (operators, chronicle, feed): (&Operators, &Chronicle, &Feed),
 ) {
     let reservations = ReservationSeries::new();
     let mut watchdog = Watchdog::of_process();
@@ -264,6 +292,7 @@ fn look_after(
             }
             Err(error) => tracing::error!(%error, "an operator's state cannot be ended"),
         }
+        feed.changes(chronicle.look(&reloader.snapshot().load(), Instant::now(), wall_clock()));
         publish_states(reloader);
         // Last: whatever hangs above hangs requests too.
         if let Some(watchdog) = &mut watchdog {

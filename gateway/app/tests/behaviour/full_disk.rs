@@ -68,7 +68,8 @@ async fn a_full_disk_refuses_requests_until_there_is_space() -> Result<()> {
 fn on(config: &mut ConfigText, data: &TempDir) {
     let folder = data.path().display();
     config.head = config.head.replace("data_dir: data", &format!("data_dir: {folder}"));
-    config.head.push_str("\nworkers: 1\nledger: { journal: { segment: 256KiB } }");
+    config.head.push_str("\nworkers: 1");
+    config.head = config.head.replace("journal: {", "journal: { segment: 256KiB,");
 }
 
 async fn ends_clean(mut stage: Stage, data: &Path, served: usize) -> Result<()> {

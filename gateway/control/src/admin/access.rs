@@ -2,18 +2,20 @@
 
 use std::{fmt, sync::Arc};
 
-use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use tollgate_domain::{Name, TeamName};
 
 use super::problem::Problem;
-use crate::config::file::{AdminToken, Role};
+use crate::{
+    config::file::{AdminToken, Role},
+    sessions::{Hash, Resumed, hash},
+};
 
 /// True when the role may. No `_` arm: a new permission does not compile until someone has decided
 /// who has it.
 const fn grants(role: Role, permission: Permission) -> bool {
     match permission {
-        Permission::ReadDocument | Permission::ReadSpend => true,
+        Permission::BeKnown | Permission::ReadDocument | Permission::ReadSpend => true,
         Permission::ReadAllocation => matches!(role, Role::Admin | Role::Finance | Role::Viewer),
         Permission::Export
         | Permission::RaiseBudgets
@@ -45,6 +47,7 @@ const fn role_name(role: Role) -> &'static str {
 /// What a route needs.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(super) enum Permission {
+    BeKnown,
     ReadDocument,
     ReadSpend,
     ReadAllocation,
@@ -67,15 +70,75 @@ pub(super) enum Permission {
 }
 
 impl Permission {
+    /// Every permission.
+    pub(super) const ALL: [Self; 20] = [
+        Self::BeKnown,
+        Self::ReadDocument,
+        Self::ReadSpend,
+        Self::ReadAllocation,
+        Self::Export,
+        Self::RaiseBudgets,
+        Self::Reconcile,
+        Self::ReadStatements,
+        Self::CloseMonth,
+        Self::Correct,
+        Self::ReadFleet,
+        Self::Operate,
+        Self::ReadConfig,
+        Self::Reload,
+        Self::ChangeConfig,
+        Self::ReadAudit,
+        Self::ReadKeys,
+        Self::ManageKeys,
+        Self::ReadDrills,
+        Self::RunDrills,
+    ];
+
+    /// The name in `GET /me`.
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::BeKnown => "be_known",
+            Self::ReadDocument => "read_document",
+            Self::ReadSpend => "read_spend",
+            Self::ReadAllocation => "read_allocation",
+            Self::Export => "export",
+            Self::RaiseBudgets => "raise_budgets",
+            Self::Reconcile => "reconcile",
+            Self::ReadStatements => "read_statements",
+            Self::CloseMonth => "close_month",
+            Self::Correct => "correct",
+            Self::ReadFleet => "read_fleet",
+            Self::Operate => "operate",
+            Self::ReadConfig => "read_config",
+            Self::Reload => "reload",
+            Self::ChangeConfig => "change_config",
+            Self::ReadAudit => "read_audit",
+            Self::ReadKeys => "read_keys",
+            Self::ManageKeys => "manage_keys",
+            Self::ReadDrills => "read_drills",
+            Self::RunDrills => "run_drills",
+        }
+    }
+
     /// Whether a token that is narrowed to teams may have it: only where the answer can be narrowed.
     const fn can_be_narrowed(self) -> bool {
-        matches!(self, Self::ReadDocument | Self::ReadSpend | Self::Export | Self::ReadStatements)
+        matches!(
+            self,
+            Self::BeKnown
+                | Self::ReadDocument
+                | Self::ReadSpend
+                | Self::Export
+                | Self::ReadStatements
+                | Self::ReadKeys
+                | Self::ManageKeys
+        )
     }
 }
 
 impl fmt::Display for Permission {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::BeKnown => "be told who it is",
             Self::ReadDocument => "read the API's description",
             Self::ReadSpend => "read usage, requests and budgets",
             Self::ReadAllocation => "read what all teams bear",
@@ -118,14 +181,28 @@ pub(super) fn identify(tokens: &[AdminToken], authorization: Option<&[u8]>) -> R
     let presented = authorization.and_then(bearer_token).ok_or_else(|| {
         Problem::unauthorized("no token: send one of admin.tokens as `authorization: Bearer TOKEN`")
     })?;
-    let digest = Sha256::digest(presented);
-    // Digests of all tokens are compared, so that the time tells neither which one nor how much of
-    // it was equal, nor how long it is.
-    let found = tokens.iter().fold(None, |found, known| {
-        let equal = Sha256::digest(known.token.0.expose()).as_slice().ct_eq(digest.as_slice());
+    find(tokens, presented).map(Caller::of).ok_or_else(|| Problem::unauthorized("unknown token"))
+}
+
+/// The caller that a session stands for: the holder of its token, with the rights that it has today.
+pub(super) fn identify_session(tokens: &[AdminToken], session: Resumed) -> Result<Caller, Problem> {
+    let token = with_hash(tokens, &session.token)
+        .ok_or_else(|| Problem::unauthorized("the token of this session is no longer configured"))?;
+    Ok(Caller { session: Some(session), ..Caller::of(token) })
+}
+
+/// The token with this text.
+pub(super) fn find<'a>(tokens: &'a [AdminToken], presented: &[u8]) -> Option<&'a AdminToken> {
+    with_hash(tokens, &hash(presented))
+}
+
+/// Digests of all tokens are compared, so that the time tells neither which one nor how much of it was
+/// equal, nor how long it is.
+fn with_hash<'a>(tokens: &'a [AdminToken], wanted: &Hash) -> Option<&'a AdminToken> {
+    tokens.iter().fold(None, |found, known| {
+        let equal = hash(known.token.0.expose()).ct_eq(wanted);
         if bool::from(equal) { Some(known) } else { found }
-    });
-    found.map(Caller::of).ok_or_else(|| Problem::unauthorized("unknown token"))
+    })
 }
 
 fn bearer_token(value: &[u8]) -> Option<&[u8]> {
@@ -134,10 +211,12 @@ fn bearer_token(value: &[u8]) -> Option<&[u8]> {
 }
 
 /// Who is calling.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Caller {
     /// The token's name.
     pub(super) name: Name,
+    /// The session that the call came by, if it brought no token of its own.
+    pub(super) session: Option<Resumed>,
     role: Role,
     teams: Option<Arc<[TeamName]>>,
 }
@@ -146,7 +225,16 @@ impl Caller {
     fn of(token: &AdminToken) -> Self {
         let scope = token.scope.as_ref();
         let teams = scope.map(|scope| scope.teams.iter().map(|team| TeamName::from(team.as_str())).collect());
-        Self { name: token.name.as_str().into(), role: token.role, teams }
+        Self { name: token.name.as_str().into(), session: None, role: token.role, teams }
+    }
+
+    pub(super) const fn role_name(&self) -> &'static str {
+        role_name(self.role)
+    }
+
+    /// The teams that the token is narrowed to.
+    pub(super) fn teams(&self) -> Option<&[TeamName]> {
+        self.teams.as_deref()
     }
 
     /// Refuses what the role or the narrowing does not allow.
@@ -173,6 +261,11 @@ impl Caller {
         }
     }
 
+    /// True when the token is not narrowed to teams.
+    pub(super) fn sees_all(&self) -> bool {
+        self.teams.is_none()
+    }
+
     /// True when the token sees what belongs to the team.
     pub(super) fn sees(&self, team: &str) -> bool {
         self.teams.as_ref().is_none_or(|teams| teams.iter().any(|seen| seen.as_str() == team))
@@ -190,7 +283,7 @@ mod tests {
 
     fn caller(role: Role, teams: Option<&[&str]>) -> Caller {
         let teams = teams.map(|teams| teams.iter().map(|team| TeamName::from(*team)).collect());
-        Caller { name: "someone".into(), role, teams }
+        Caller { name: "someone".into(), session: None, role, teams }
     }
 
     #[test]

@@ -9,20 +9,26 @@ mod alerts;
 mod allocation;
 mod audit;
 mod budgets;
+mod changes;
 mod close;
 mod config;
 mod drills;
+mod explain;
 mod export;
 mod fleet;
 mod health;
+mod keys;
 mod objectives;
 mod openapi;
+mod overview;
 mod params;
 mod problem;
 mod reconcile;
 mod requests;
 mod rerate;
 mod routes;
+mod session;
+mod stream;
 mod usage;
 
 use std::{
@@ -44,14 +50,19 @@ use tollgate_domain::UnixMillis;
 use tollgate_proxy::{Live, Snapshot};
 
 pub use health::Check;
+pub use stream::Streams;
 
 use self::problem::Problem;
 use crate::{
     alerts::{Alerts, Foresight},
+    chronicle::Chronicle,
     drills::Drills,
+    feed::Feed,
+    keys::Keys,
     operate::Operators,
     raises::Raises,
     reload::Reloader,
+    sessions::Sessions,
 };
 
 /// What the admin API speaks for.
@@ -74,6 +85,16 @@ pub struct AdminState {
     pub foresight: Arc<Foresight>,
     /// Budgets that are raised for a time.
     pub raises: Arc<Raises>,
+    /// Keys that are made at run time.
+    pub keys: Arc<Keys>,
+    /// What targets were like a while ago.
+    pub chronicle: Arc<Chronicle>,
+    /// What has just happened.
+    pub feed: Arc<Feed>,
+    /// Room for live views.
+    pub streams: Streams,
+    /// Who has signed in to the console.
+    pub sessions: Sessions,
     /// Renders the metrics in the Prometheus text format.
     pub metrics: Box<dyn Fn() -> String + Send + Sync>,
     /// The conditions of readiness: configuration loaded, listeners bound, journal writable, not
@@ -101,7 +122,8 @@ impl AdminState {
 
 /// Everything that the admin listener answers.
 pub fn router(state: &Arc<AdminState>) -> Router {
-    routes::router(routes::admin_rules(), state)
+    let rules = routes::admin_rules().into_iter().chain(routes::console_rules());
+    routes::router(rules.collect(), state)
 }
 
 /// What the status listener answers: `/metrics`, `/livez`, `/readyz`.

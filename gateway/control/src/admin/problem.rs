@@ -12,6 +12,7 @@ use tollgate_finance::TimeError;
 
 use crate::{
     drills::{DrillError, Unsound},
+    keys::KeyError,
     operate::{Home, OperateError},
     raises::RaiseError,
 };
@@ -93,9 +94,14 @@ impl Problem {
         Self { errors, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "config_invalid", detail) }
     }
 
-    /// Known, but not built.
-    pub(super) fn unsupported(what: &str) -> Self {
-        Self::new(StatusCode::NOT_IMPLEMENTED, "unsupported_operation", what)
+    /// What the change was made from is not what there is.
+    pub(super) fn precondition_failed(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::PRECONDITION_FAILED, "precondition_failed", detail)
+    }
+
+    /// The caller has to say what the change was made from.
+    pub(super) fn precondition_required(detail: &str) -> Self {
+        Self::new(StatusCode::PRECONDITION_REQUIRED, "precondition_required", detail)
     }
 
     /// Something else is under way that this must not happen beside.
@@ -189,6 +195,20 @@ impl From<RaiseError> for Problem {
             }
             RaiseError::Unsound(_) => Self::invalid(error.to_string()),
             RaiseError::NotKept(_) | RaiseError::NotAudited(_) => Self::ledger_unavailable(error.to_string()),
+        }
+    }
+}
+
+impl From<KeyError> for Problem {
+    fn from(error: KeyError) -> Self {
+        match error {
+            KeyError::Unknown(_) | KeyError::UnknownProject(_) => Self::not_found(error.to_string()),
+            KeyError::Unsound(_) => Self::invalid(error.to_string()),
+            KeyError::NameTaken(_) | KeyError::Over(_) | KeyError::NotKept(StoreError::Exists(_)) => {
+                Self::conflict(error.to_string())
+            }
+            KeyError::NoRandom(_) => Self::internal(&error.to_string()),
+            KeyError::NotKept(_) | KeyError::NotAudited(_) => Self::ledger_unavailable(error.to_string()),
         }
     }
 }

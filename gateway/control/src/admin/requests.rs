@@ -4,17 +4,19 @@ use std::sync::Arc;
 
 use axum::{Extension, extract::State, response::Response};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use tollgate_accounting::ledger::{End, Kind, Order, Row, RowQuery, UnknownName};
 use tollgate_domain::{KeyName, ModelAlias, ProjectName, RequestId, TeamName};
 use tollgate_finance::TimeRange;
 
 use super::{
     AdminState,
-    access::Caller,
+    access::{Caller, Permission},
     answer, blocking,
     params::{Params, Segment},
     problem::Problem,
 };
+use crate::explain::{Witness, explain};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -64,7 +66,17 @@ pub(super) async fn one(
     let entry = blocking(move || store.row(id)).await??;
     // A row of a team that the token does not see is answered like one that does not exist.
     let entry = entry.filter(|entry| caller.sees(entry.identity.team.as_str())).ok_or_else(absent)?;
-    Ok(answer(&Row(&entry)))
+    let (running, snapshot) = (state.reloader.running(), state.snapshot());
+    let witness = Witness {
+        running: &running,
+        snapshot: &snapshot,
+        chronicle: &state.chronicle,
+        // The row names where it went; where else it could have gone is the fleet's.
+        tells_of_fleet: caller.may(Permission::ReadFleet).is_ok(),
+    };
+    let mut row = json!(Row(&entry));
+    row["explanation"] = json!(explain(&entry, &witness));
+    Ok(answer(&row))
 }
 
 fn query(asked: Asked, caller: &Caller, state: &AdminState) -> Result<RowQuery, Problem> {

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use axum::{
     Router,
-    extract::{Request, State},
+    extract::{Path, Request, State},
     handler::Handler,
-    http::{HeaderValue, Method, header},
+    http::{HeaderMap, HeaderValue, Method, header},
     middleware::{self, Next},
     response::Response,
     routing::{MethodFilter, MethodRouter, on},
@@ -18,11 +18,15 @@ use tollgate_accounting::quota::ScopeKind;
 use super::{
     AdminState,
     access::{self, Access, Caller, Permission},
-    alerts, allocation, audit, budgets, close, config, drills, export, fleet, health, objectives, openapi,
+    alerts, allocation, audit, budgets, changes, close, config, drills, explain, export, fleet, health, keys,
+    objectives, openapi, overview,
     problem::Problem,
-    reconcile, requests, rerate, usage,
+    reconcile, requests, rerate, session, stream, usage,
 };
-use crate::operate::{Action, Kind};
+use crate::{
+    console,
+    operate::{Action, Kind},
+};
 
 /// One route: what it is, who may open it, what answers.
 pub(super) struct Rule {
@@ -32,15 +36,27 @@ pub(super) struct Rule {
     answers: MethodRouter<Arc<AdminState>>,
 }
 
-/// Everything that the admin listener answers.
+/// What the admin listener answers of the admin API.
 pub(super) fn admin_rules() -> Vec<Rule> {
     let mut rules = status_rules();
+    rules.extend(session_rules());
     rules.extend(spend_rules());
     rules.extend(raise_rules());
     rules.extend(Kind::ALL.into_iter().flat_map(fleet_rules));
     rules.extend(config_rules());
     rules.extend(drill_rules());
-    rules.extend(later_rules());
+    rules.extend(key_rules());
+    rules
+}
+
+/// The console: its page at the path of every view, and the parts of it. They are the same for everybody and
+/// hold nothing, so they are open; what they show comes from the admin API.
+pub(super) fn console_rules() -> Vec<Rule> {
+    let part = |Path((version, path)): Path<(String, String)>, headers: HeaderMap| async move {
+        console::part(&version, &path, &headers)
+    };
+    let mut rules = vec![open("/", console::page), open("/console/{version}/{*path}", part)];
+    rules.extend(console::VIEWS.iter().map(|view| open(&format!("/{view}"), console::page)));
     rules
 }
 
@@ -49,9 +65,21 @@ pub(super) fn status_rules() -> Vec<Rule> {
     vec![open("/livez", health::livez), open("/readyz", health::readyz), open("/metrics", health::metrics)]
 }
 
+fn session_rules() -> Vec<Rule> {
+    vec![
+        // Open: whoever comes here has nothing yet but what the body holds.
+        Rule { access: Access::Open, ..post("/session", Permission::BeKnown, session::sign_in) },
+        delete("/session", Permission::BeKnown, session::sign_out),
+        get("/me", Permission::BeKnown, session::me),
+    ]
+}
+
 fn spend_rules() -> Vec<Rule> {
     vec![
         get("/usage", Permission::ReadSpend, usage::usage),
+        get("/overview", Permission::ReadSpend, overview::overview),
+        get("/stream", Permission::ReadSpend, stream::stream),
+        get("/changes", Permission::ReadAudit, changes::list),
         get("/requests", Permission::ReadSpend, requests::list),
         get("/requests/{id}", Permission::ReadSpend, requests::one),
         get("/budgets", Permission::ReadSpend, budgets::list),
@@ -120,10 +148,15 @@ fn fleet_rules(kind: Kind) -> Vec<Rule> {
 fn config_rules() -> Vec<Rule> {
     vec![
         get("/config", Permission::ReadConfig, config::show),
+        put("/config", Permission::ChangeConfig, config::put),
         get("/config/history", Permission::ReadConfig, config::history),
+        get("/config/diff", Permission::ChangeConfig, config::between),
+        post("/config/rollback", Permission::ChangeConfig, config::rollback),
         post("/config/reload", Permission::Reload, config::reload),
         post("/config/validate", Permission::Reload, config::validate),
         get("/objectives", Permission::ReadFleet, objectives::list),
+        get("/explain", Permission::ReadDocument, explain::list),
+        get("/explain/{code}", Permission::ReadDocument, explain::one),
         get("/openapi.json", Permission::ReadDocument, openapi::document),
     ]
 }
@@ -137,15 +170,12 @@ fn drill_rules() -> Vec<Rule> {
     ]
 }
 
-/// Named by the contract, not built yet: the rule stands, the answer is 501.
-fn later_rules() -> Vec<Rule> {
+fn key_rules() -> Vec<Rule> {
     vec![
-        later(Method::PUT, "/config", Permission::ChangeConfig, "changing the configuration over the API"),
-        later(Method::POST, "/config/rollback", Permission::ChangeConfig, "rolling the configuration back"),
-        later(Method::GET, "/keys", Permission::ReadKeys, "run-time keys"),
-        later(Method::POST, "/keys", Permission::ManageKeys, "run-time keys"),
-        later(Method::POST, "/keys/{id}/revoke", Permission::ManageKeys, "run-time keys"),
-        later(Method::POST, "/keys/{id}/rotate", Permission::ManageKeys, "run-time keys"),
+        get("/keys", Permission::ReadKeys, keys::list),
+        post("/keys", Permission::ManageKeys, keys::create),
+        post("/keys/{id}/revoke", Permission::ManageKeys, keys::revoke),
+        post("/keys/{id}/rotate", Permission::ManageKeys, keys::rotate),
     ]
 }
 
@@ -157,9 +187,12 @@ fn post<T: 'static>(path: &str, permission: Permission, handler: impl Handler<T,
     rule(Method::POST, path, permission, on(MethodFilter::POST, handler))
 }
 
-fn later(method: Method, path: &str, permission: Permission, what: &'static str) -> Rule {
-    let filter = MethodFilter::try_from(method.clone()).expect("the methods of this table are standard ones");
-    rule(method, path, permission, on(filter, move || async move { Problem::unsupported(what) }))
+fn put<T: 'static>(path: &str, permission: Permission, handler: impl Handler<T, Arc<AdminState>>) -> Rule {
+    rule(Method::PUT, path, permission, on(MethodFilter::PUT, handler))
+}
+
+fn delete<T: 'static>(path: &str, permission: Permission, handler: impl Handler<T, Arc<AdminState>>) -> Rule {
+    rule(Method::DELETE, path, permission, on(MethodFilter::DELETE, handler))
 }
 
 fn rule(method: Method, path: &str, permission: Permission, answers: MethodRouter<Arc<AdminState>>) -> Rule {
@@ -189,7 +222,7 @@ pub(super) fn router(rules: Vec<Rule>, state: &Arc<AdminState>) -> Router {
     guarded
         .fallback(async || Problem::not_found("no such path; see /api/v1/openapi.json"))
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
-        .layer(middleware::map_response(keep_nowhere))
+        .layer(middleware::map_response(finish))
         .with_state(Arc::clone(state))
 }
 
@@ -217,14 +250,26 @@ impl Gate {
     fn admit(&self, permission: Permission, request: &Request) -> Result<Caller, Problem> {
         let authorization = request.headers().get(header::AUTHORIZATION).map(HeaderValue::as_bytes);
         let running = self.state.reloader.running();
-        let caller = access::identify(&running.settings.admin_tokens, authorization)?;
+        let tokens = &running.settings.admin_tokens;
+        // A token that a call brings is its own word; a cookie comes along with any call of a browser.
+        let session = match authorization {
+            Some(_) => None,
+            None => session::resume(&self.state, request.method(), request.uri(), request.headers())?,
+        };
+        let caller = match session {
+            Some(session) => access::identify_session(tokens, session)?,
+            None => access::identify(tokens, authorization)?,
+        };
         caller.may(permission)?;
         Ok(caller)
     }
 }
 
-/// Answers are of the moment and often confidential.
-async fn keep_nowhere(mut response: Response) -> Response {
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+/// Answers are of the moment and often confidential, where they do not say otherwise; and no browser shall
+/// make more of them than they are.
+async fn finish(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    console::protect(headers);
     response
 }

@@ -23,7 +23,8 @@ use std::collections::HashSet;
 
 use super::{
     currency::is_currency,
-    file::{ConfigFile, Listener},
+    document::Document,
+    file::{ConfigFile, Key, Listener, Project, Team},
     prices::PriceFile,
     problem::{Path, Problem, Severity, nearest},
     tree::{Node, Value},
@@ -51,6 +52,15 @@ pub(super) fn check(file: &ConfigFile, prices: &PriceFile, tree: &Node) -> Vec<P
     check.exchange();
     check.allocation();
     check.price_entries();
+    check.problems
+}
+
+/// Everything that is wrong or doubtful about a key that is to be added to a project of a sound
+/// configuration; paths begin at `key`.
+pub(super) fn key(document: &Document, (team, project): (&Team, &Project), key: &Key) -> Vec<Problem> {
+    let Document { file, prices, tree, .. } = document;
+    let mut check = Check { file, prices, tree, problems: Vec::new() };
+    check.key(&Path::default().field("key"), team, project, key);
     check.problems
 }
 

@@ -25,6 +25,7 @@ use tollgate_accounting::{
 use tollgate_domain::{Name, UnixMillis};
 use tollgate_proxy::{EdgeLimits, Live, Snapshot, Waste};
 
+pub(crate) use self::keys::Keys;
 pub use self::{
     ledger::LedgerPlace,
     settings::{CertificateEnd, ListenerSettings, Settings, restart_only},
@@ -35,6 +36,7 @@ use super::{
     file,
     problem::{Errors, Problem},
 };
+use crate::keys::Issued;
 
 /// A configuration, ready to be published.
 pub struct Compiled {
@@ -46,20 +48,29 @@ pub struct Compiled {
     pub prices: Arc<PriceBook>,
     /// Every scope with its rules: teams, their projects, their keys.
     pub scopes: Vec<Arc<Scope>>,
+    /// Run-time keys that are not as meant, in words.
+    pub strays: Vec<String>,
     /// Where credentials come from that have to be renewed.
     pub sources: Vec<Arc<crate::credentials::Source>>,
     /// What is perhaps not as meant, the document's warnings among them.
     pub warnings: Vec<Problem>,
 }
 
-/// Compiles a document under a version number. `pepper` keys the digests of secrets.
+/// Compiles a document under a version number. `pepper` keys the digests of secrets; `issued` are the
+/// keys that were made at run time.
 ///
 /// Limits come into force with the first request that the new snapshot admits, so a compiled
 /// configuration that is never published changes no limit.
 ///
 /// # Errors
 /// Prices that contradict each other, certificates that cannot be read or do not fit their keys.
-pub fn compile(document: &Document, version: u64, pepper: [u8; 32], live: &Live) -> Result<Compiled, Errors> {
+pub fn compile(
+    document: &Document,
+    version: u64,
+    pepper: [u8; 32],
+    issued: &[Arc<Issued>],
+    live: &Live,
+) -> Result<Compiled, Errors> {
     let mut problems = document.warnings.clone();
     let currency: Name = document.file.currency.as_str().into();
     let prices = price_book(document, &currency, &mut problems);
@@ -69,7 +80,7 @@ pub fn compile(document: &Document, version: u64, pepper: [u8; 32], live: &Live)
         return Err(Errors(problems));
     }
     let routes = routes::compile(&document.file, &upstreams, &prices, live);
-    let keys = keys::compile(&document.file, &settings.instance, pepper, live);
+    let keys = keys(document, &settings, pepper, issued, live);
     let edge = edge_limits(document);
     let regions = document.file.regions.iter().map(|region| live.fleet.region(&region.name.as_str().into()));
     let snapshot = Arc::new(Snapshot {
@@ -87,7 +98,26 @@ pub fn compile(document: &Document, version: u64, pepper: [u8; 32], live: &Live)
     });
     let prices = Arc::new(prices);
     let sources = upstreams.values().filter_map(|endpoint| endpoint.source.clone()).collect();
-    Ok(Compiled { snapshot, settings, prices, scopes: keys.scopes, sources, warnings: problems })
+    Ok(Compiled {
+        snapshot,
+        settings,
+        prices,
+        scopes: keys.scopes,
+        strays: keys.strays,
+        sources,
+        warnings: problems,
+    })
+}
+
+/// All keys of a configuration and those that were made at run time.
+pub(crate) fn keys(
+    document: &Document,
+    settings: &Settings,
+    pepper: [u8; 32],
+    issued: &[Arc<Issued>],
+    live: &Live,
+) -> Keys {
+    keys::compile(&document.file, &settings.instance, pepper, issued, live)
 }
 
 /// Reads, checks and compiles a configuration, and keeps nothing of it. Gives the warnings.
@@ -97,7 +127,7 @@ pub fn compile(document: &Document, version: u64, pepper: [u8; 32], live: &Live)
 pub fn check(path: &std::path::Path, sources: &super::Sources) -> Result<Vec<Problem>, Errors> {
     let document = Document::load(path, sources)?;
     let live = Live::new(quotas(&document));
-    compile(&document, 0, [0; 32], &live).map(|compiled| compiled.warnings)
+    compile(&document, 0, [0; 32], &[], &live).map(|compiled| compiled.warnings)
 }
 
 /// Empty quotas in the document's calendar and currency.
@@ -132,6 +162,7 @@ fn edge_limits(document: &Document) -> EdgeLimits {
     EdgeLimits {
         max_body: edge.max_body.map_or(default.max_body, bytes),
         body_idle: edge.body_idle.map_or(default.body_idle, |span| span.0),
+        body_grace: edge.body_grace.map_or(default.body_grace, |span| span.0),
         max_in_flight: admission.max_in_flight.or(edge.max_in_flight).unwrap_or(default.max_in_flight),
         longest_wait: default.longest_wait,
         max_bytes_held: admission.max_body_bytes_held.map_or(default.max_bytes_held, |size| size.0),

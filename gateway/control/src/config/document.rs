@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use super::{
     check,
     expand::expand,
-    file::ConfigFile,
+    file::{ConfigFile, Key, Project, Team},
     prices::{self, PriceFile},
     problem::{Errors, Path, Place, Problem, Severity},
     sources::Sources,
@@ -104,6 +104,19 @@ impl Document {
     #[must_use]
     pub fn sources(&self) -> &Sources {
         &self.sources
+    }
+
+    /// What keeps a key from being added to one of its projects, in words.
+    #[must_use]
+    pub fn faults_of_key(&self, owner: (&Team, &Project), key: &Key) -> Vec<String> {
+        let problems = check::key(self, owner, key);
+        let faults = problems.into_iter().filter(Problem::is_error);
+        faults
+            .map(|problem| {
+                let suggestion = problem.suggestion.map(|name| format!("; did you mean `{name}`?"));
+                format!("{}: {}{}", problem.path, problem.message, suggestion.unwrap_or_default())
+            })
+            .collect()
     }
 
     /// An error at a value of the configuration.

@@ -10,12 +10,14 @@ mod currency;
 mod document;
 mod expand;
 pub mod file;
+mod mask;
 mod prices;
 mod problem;
 mod sources;
-mod tree;
+pub(crate) mod tree;
 mod typed;
 
+pub(crate) use self::compile::keys;
 pub use self::{
     compile::{
         CertificateEnd, Compiled, LedgerPlace, ListenerSettings, Settings, check, compile, quotas,
@@ -24,6 +26,7 @@ pub use self::{
     currency::is_currency,
     document::{Document, Part, fingerprint},
     file::{ConfigFile, schema},
+    mask::Masks,
     prices::{PriceFile, PriceItem, TierItem},
     problem::{Errors, Path, Place, Problem, Severity},
     sources::Sources,

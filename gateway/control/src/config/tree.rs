@@ -18,14 +18,14 @@ const MAX_REPLAYED: usize = 100_000;
 
 /// A value and where it stands.
 #[derive(Clone)]
-pub(super) struct Node {
-    pub(super) place: Place,
-    pub(super) value: Value,
+pub(crate) struct Node {
+    pub(crate) place: Place,
+    pub(crate) value: Value,
 }
 
 /// What a node holds.
 #[derive(Clone)]
-pub(super) enum Value {
+pub(crate) enum Value {
     Null,
     Bool(bool),
     Int(i128),
@@ -40,21 +40,21 @@ pub(super) enum Value {
 
 /// A text, and whether a reference such as `${env:NAME}` made it.
 #[derive(Clone)]
-pub(super) struct Text {
-    pub(super) text: String,
-    pub(super) expanded: bool,
+pub(crate) struct Text {
+    pub(crate) text: String,
+    pub(crate) expanded: bool,
 }
 
 /// The name of a field and where it stands.
 #[derive(Clone)]
-pub(super) struct Key {
-    pub(super) place: Place,
-    pub(super) name: String,
+pub(crate) struct Key {
+    pub(crate) place: Place,
+    pub(crate) name: String,
 }
 
 impl Node {
     /// Reads the one YAML document of a file.
-    pub(super) fn parse(file: &Arc<str>, source: &str) -> Result<Self, Problem> {
+    pub(crate) fn parse(file: &Arc<str>, source: &str) -> Result<Self, Problem> {
         // YAML 1.2: `no` is a country, not a boolean.
         let options = serde_saphyr::options! {
             strict_booleans: true,
@@ -74,12 +74,12 @@ impl Node {
     }
 
     /// The value at a path, if the whole path exists.
-    pub(super) fn find(&self, path: &Path) -> Option<&Node> {
+    pub(crate) fn find(&self, path: &Path) -> Option<&Node> {
         path.steps().iter().try_fold(self, Node::step)
     }
 
     /// The place of the value at a path, or of the nearest value above it that exists.
-    pub(super) fn place_of(&self, path: &Path) -> &Place {
+    pub(crate) fn place_of(&self, path: &Path) -> &Place {
         let mut node = self;
         for step in path.steps() {
             match node.step(step) {
@@ -91,7 +91,7 @@ impl Node {
     }
 
     /// Takes the value at a path out of the tree; false when it is the root or is not there.
-    pub(super) fn remove(&mut self, path: &Path) -> bool {
+    pub(crate) fn remove(&mut self, path: &Path) -> bool {
         let Some((last, way)) = path.steps().split_last() else { return false };
         let mut node = self;
         for step in way {
@@ -134,7 +134,7 @@ impl Node {
     }
 
     /// What kind of value this is, in words for people.
-    pub(super) fn kind(&self) -> &'static str {
+    pub(crate) fn kind(&self) -> &'static str {
         match self.value {
             Value::Null | Value::Refused => "nothing",
             Value::Bool(_) => "true or false",

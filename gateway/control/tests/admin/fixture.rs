@@ -9,6 +9,7 @@ use std::{
 use axum::{
     body::{Body, to_bytes},
     http::{Request, StatusCode, header},
+    response::Response,
 };
 use parking_lot::Mutex;
 use serde_json::Value;
@@ -19,12 +20,16 @@ use tollgate_accounting::ledger::{
 use tollgate_control::{
     admin::{self, AdminState, Check},
     alerts::{Alerts, Foresight},
+    chronicle::Chronicle,
     config::{self, Document, Sources},
     drills::Drills,
+    feed::Feed,
     history::{History, Source},
+    keys::Keys,
     operate::Operators,
     raises::Raises,
     reload::Reloader,
+    sessions::Sessions,
 };
 use tollgate_domain::{Money, RequestId, UnixMillis, Usage, UsageSource};
 use tollgate_proxy::{Live, OperatorState};
@@ -39,6 +44,9 @@ pub(crate) struct Gateway {
     pub(crate) operators: Arc<Operators>,
     pub(crate) alerts: Arc<Alerts>,
     pub(crate) raises: Arc<Raises>,
+    pub(crate) keys: Arc<Keys>,
+    pub(crate) chronicle: Arc<Chronicle>,
+    pub(crate) feed: Arc<Feed>,
     pub(crate) drills: Arc<Drills>,
     pub(crate) checks: Arc<Mutex<Vec<Check>>>,
     state: Arc<AdminState>,
@@ -49,6 +57,7 @@ pub(crate) struct Gateway {
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) content_type: String,
+    pub(crate) tag: String,
     pub(crate) text: String,
 }
 
@@ -81,14 +90,19 @@ impl Gateway {
     /// A gateway with the same reports of drills, as after a restart.
     pub(crate) fn restarted_with_drills(&self) -> Self {
         let drills = self.folder.path().join("drills");
-        Self::with_drills(&format!("{CONFIG}{TOKENS}"), Arc::clone(&self.store), Some(drills))
+        Self::with(&format!("{CONFIG}{TOKENS}"), Arc::clone(&self.store), Some(drills), PEPPER)
+    }
+
+    /// A gateway on the same store whose data folder has another pepper.
+    pub(crate) fn restarted_with_pepper(&self, pepper: [u8; 32]) -> Self {
+        Self::with(&format!("{CONFIG}{TOKENS}"), Arc::clone(&self.store), None, pepper)
     }
 
     fn of(config: &str, store: Arc<MemoryStore>) -> Self {
-        Self::with_drills(config, store, None)
+        Self::with(config, store, None, PEPPER)
     }
 
-    fn with_drills(config: &str, store: Arc<MemoryStore>, drills: Option<PathBuf>) -> Self {
+    fn with(config: &str, store: Arc<MemoryStore>, drills: Option<PathBuf>, pepper: [u8; 32]) -> Self {
         let folder = TempDir::new().expect("a temporary folder");
         let config = format!("{config}data_dir: {}\n", folder.path().join("data").display());
         fs::write(folder.path().join("tollgate.yaml"), config).expect("it is ours");
@@ -98,13 +112,15 @@ impl Gateway {
             Document::load(Path::new("tollgate.yaml"), &sources).unwrap_or_else(|errors| panic!("{errors}"));
         let live = Arc::new(Live::new(config::quotas(&document)));
         let history = History::open(folder.path().join("history")).expect("it is ours");
-        let reloader = Reloader::start(document, Arc::clone(&live), [7; 32], history, |_| {})
+        let reloader = Reloader::start(document, Arc::clone(&live), pepper, history, |_| {})
             .unwrap_or_else(|error| panic!("{error}"));
         let operators = Arc::new(Operators::new(Arc::clone(&store) as _, Arc::clone(&live)));
         let alerts = Alerts::open(Arc::clone(&store) as _, "contoso".into(), "gw-1".into());
         let alerts = Arc::new(alerts.expect("the store can be read"));
         let raises = Arc::new(Raises::new(Arc::clone(&store) as _, Arc::clone(&live)));
         raises.follow(now()).expect("the store can be read");
+        let keys = Arc::new(Keys::new(Arc::clone(&store) as _, Arc::clone(&reloader), pepper));
+        keys.follow().expect("the store can be read");
         let drills = Drills::open(
             drills.unwrap_or_else(|| folder.path().join("drills")),
             Arc::clone(&store) as _,
@@ -117,6 +133,7 @@ impl Gateway {
         let seen = Arc::clone(&checks);
         let journal = Journal::open(&folder.path().join("journal"), JournalOptions::default());
         let postings = Postings::new(Arc::new(journal.expect("opened")), Arc::clone(&store) as _, |_| {});
+        let (chronicle, feed) = (Arc::<Chronicle>::default(), Arc::<Feed>::default());
         let state = Arc::new(AdminState {
             store: Arc::clone(&store) as _,
             postings: Arc::new(postings),
@@ -126,11 +143,30 @@ impl Gateway {
             alerts: Arc::clone(&alerts),
             foresight: Arc::new(Foresight::default()),
             raises: Arc::clone(&raises),
+            keys: Arc::clone(&keys),
+            chronicle: Arc::clone(&chronicle),
+            feed: Arc::clone(&feed),
+            streams: admin::Streams::default(),
+            sessions: Sessions::default(),
             drills: Arc::clone(&drills),
             metrics: Box::new(|| "tollgate_up 1\n".to_owned()),
             readiness: Box::new(move || seen.lock().clone()),
         });
-        Self { store, live, reloader, operators, alerts, raises, drills, checks, state, folder }
+        Self {
+            store,
+            live,
+            reloader,
+            operators,
+            alerts,
+            raises,
+            keys,
+            chronicle,
+            feed,
+            drills,
+            checks,
+            state,
+            folder,
+        }
     }
 
     /// Changes the configuration file.
@@ -168,6 +204,11 @@ impl Gateway {
         fs::write(&path, text.replace(from, to)).expect("it is ours");
     }
 
+    /// What stands in the configuration file.
+    pub(crate) fn config_file(&self) -> String {
+        fs::read_to_string(self.folder.path().join("tollgate.yaml")).expect("it is ours")
+    }
+
     /// What arrives of a body.
     pub(crate) async fn body_of(&self, path: &str, who: &str) -> Result<Vec<u8>, axum::Error> {
         let token = format!("Bearer {}", secret_of(who));
@@ -180,17 +221,85 @@ impl Gateway {
 
     /// A call with the token of the holder `who`; without one when it is empty.
     pub(crate) async fn call(&self, method: &str, path: &str, who: &str, body: &str) -> Answer {
+        self.send(&[], method, path, who, body).await
+    }
+
+    async fn send(
+        &self,
+        headers: &[(&str, &str)],
+        method: &str,
+        path: &str,
+        who: &str,
+        body: &str,
+    ) -> Answer {
+        let response = self.begin(headers, method, path, who, body).await;
+        let status = response.status();
+        let content_type = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let content_type = content_type.unwrap_or_default().to_owned();
+        let tag = response.headers().get(header::ETAG).and_then(|value| value.to_str().ok());
+        let tag = tag.unwrap_or_default().to_owned();
+        let bytes = to_bytes(response.into_body(), 4 << 20).await.expect("the body arrives");
+        Answer { status, content_type, tag, text: String::from_utf8_lossy(&bytes).into_owned() }
+    }
+
+    async fn begin(
+        &self,
+        headers: &[(&str, &str)],
+        method: &str,
+        path: &str,
+        who: &str,
+        body: &str,
+    ) -> axum::response::Response {
         let mut request = Request::builder().method(method).uri(path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
         if !who.is_empty() {
             request = request.header(header::AUTHORIZATION, format!("Bearer {}", secret_of(who)));
         }
         let request = request.body(Body::from(body.to_owned())).expect("a request");
-        let response = admin::router(&self.state).oneshot(request).await.expect("a router always answers");
-        let status = response.status();
-        let content_type = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let content_type = content_type.unwrap_or_default().to_owned();
-        let bytes = to_bytes(response.into_body(), 1 << 20).await.expect("the body arrives");
-        Answer { status, content_type, text: String::from_utf8_lossy(&bytes).into_owned() }
+        admin::router(&self.state).oneshot(request).await.expect("a router always answers")
+    }
+
+    /// A call that says with `if-match` what it was made from.
+    pub(crate) async fn call_if(&self, tag: &str, method: &str, path: &str, who: &str, body: &str) -> Answer {
+        self.send(&[("if-match", tag)], method, path, who, body).await
+    }
+
+    /// The status of a call, whatever comes after it.
+    pub(crate) async fn status(&self, method: &str, path: &str, who: &str) -> u16 {
+        self.begin(&[], method, path, who, "").await.status().as_u16()
+    }
+
+    /// The body of an answer that goes on.
+    pub(crate) async fn open(&self, path: &str, who: &str) -> Body {
+        let (status, body) = self.try_open(path, who).await;
+        assert_eq!(status, 200, "{path} by {who}");
+        body
+    }
+
+    pub(crate) async fn try_open(&self, path: &str, who: &str) -> (u16, Body) {
+        let response = self.begin(&[], "GET", path, who, "").await;
+        (response.status().as_u16(), response.into_body())
+    }
+
+    /// A call with headers of its own, as a browser makes it; the answer whole.
+    pub(crate) async fn browse(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Response {
+        let request = Request::builder().method(method).uri(path).header(header::HOST, "gw:9090");
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        let request = request.body(Body::from(body.to_owned())).expect("a request");
+        admin::router(&self.state).oneshot(request).await.expect("a router always answers")
+    }
+
+    /// The link of a first start.
+    pub(crate) fn sign_in_link(&self) -> Option<String> {
+        self.state.sign_in_link()
     }
 
     pub(crate) async fn get(&self, path: &str, who: &str) -> Answer {
@@ -236,9 +345,11 @@ pub(crate) fn millis(at: &str) -> UnixMillis {
     UnixMillis::new(at.parse::<jiff::Timestamp>().expect(at).as_millisecond())
 }
 
-fn secret_of(who: &str) -> String {
+pub(crate) fn secret_of(who: &str) -> String {
     format!("secret-token-of-{who}")
 }
+
+const PEPPER: [u8; 32] = [7; 32];
 
 /// The tokens of all holders.
 const TOKENS: &str = r#"
@@ -249,6 +360,10 @@ admin:
     - { name: money, role: finance, token: "${env:MONEY}" }
     - { name: eyes, role: viewer, token: "${env:EYES}" }
     - { name: retail-lead, role: finance, token: "${env:RETAIL_LEAD}", scope: { teams: [retail] } }
+    - { name: retail-ops, role: operator, token: "${env:RETAIL_OPS}", scope: { teams: [retail] } }
+    - { name: retail-eyes, role: viewer, token: "${env:RETAIL_EYES}", scope: { teams: [retail] } }
+    - { name: nobodys, role: admin, token: "${env:NOBODYS}", scope: { teams: [] } }
+    - { name: retail-admin, role: admin, token: "${env:RETAIL_ADMIN}", scope: { teams: [retail] } }
 "#;
 
 const CONFIG: &str = r#"version: 1
@@ -290,8 +405,28 @@ const PRICES: &str = r#"prices:
 "#;
 
 fn variables() -> impl Iterator<Item = (&'static str, String)> {
-    let holders = ["root", "ops", "money", "eyes", "retail-lead"];
-    let names = ["ROOT", "OPS", "MONEY", "EYES", "RETAIL_LEAD"];
+    let holders = [
+        "root",
+        "ops",
+        "money",
+        "eyes",
+        "retail-lead",
+        "retail-admin",
+        "retail-ops",
+        "retail-eyes",
+        "nobodys",
+    ];
+    let names = [
+        "ROOT",
+        "OPS",
+        "MONEY",
+        "EYES",
+        "RETAIL_LEAD",
+        "RETAIL_ADMIN",
+        "RETAIL_OPS",
+        "RETAIL_EYES",
+        "NOBODYS",
+    ];
     let keys = [("RETAIL_KEY", "key-of-retail-0123".to_owned()), ("HR_KEY", "key-of-hr-01234567".to_owned())];
     names.into_iter().zip(holders.map(secret_of)).chain(keys)
 }

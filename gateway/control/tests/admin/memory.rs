@@ -8,7 +8,7 @@ use std::{
 use parking_lot::Mutex;
 use tollgate_accounting::ledger::{
     AuditEntry, Batch, Closing, ConfigVersion, Cursor, Document, Entry, LedgerStore, Loaded, Override, Page,
-    RowQuery, RuntimeKey, StoreError, UsageGroup, UsageQuery,
+    RowQuery, StoreError, UsageGroup, UsageQuery,
 };
 use tollgate_domain::{RequestId, UnixMillis};
 
@@ -89,7 +89,7 @@ impl LedgerStore for MemoryStore {
     }
 
     fn revision(&self) -> Result<u64, StoreError> {
-        Ok(0)
+        Ok(self.documents.lock().iter().map(|document| document.revision).sum())
     }
 
     fn overrides(&self) -> Result<Vec<Override>, StoreError> {
@@ -110,18 +110,6 @@ impl LedgerStore for MemoryStore {
         let before = overrides.len();
         overrides.retain(|kept| kept.kind != kind || kept.name != name);
         Ok(overrides.len() < before)
-    }
-
-    fn keys(&self) -> Result<Vec<RuntimeKey>, StoreError> {
-        Ok(Vec::new())
-    }
-
-    fn put_key(&self, _: &RuntimeKey) -> Result<(), StoreError> {
-        self.changeable()
-    }
-
-    fn revoke_key(&self, _: &str, _: UnixMillis) -> Result<bool, StoreError> {
-        Ok(false)
     }
 
     fn audit(&self, before: Option<u64>, limit: usize) -> Result<Vec<AuditEntry>, StoreError> {

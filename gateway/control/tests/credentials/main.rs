@@ -64,7 +64,7 @@ impl Stage {
         self.write("main.yaml", text);
         let document = Document::load(Path::new("main.yaml"), &self.sources());
         let document = document.unwrap_or_else(|errors| panic!("{errors}\n{text}"));
-        config::compile(&document, 1, [0; 32], live).unwrap_or_else(|errors| panic!("{errors}\n{text}"))
+        config::compile(&document, 1, [0; 32], &[], live).unwrap_or_else(|errors| panic!("{errors}\n{text}"))
     }
 
     /// The one source of a configuration.

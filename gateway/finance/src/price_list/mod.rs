@@ -10,7 +10,7 @@ mod write;
 
 use std::fmt;
 
-use tollgate_accounting::price::{PriceEntry, Rates};
+use tollgate_accounting::price::{PriceBook, PriceEntry, Rates};
 use tollgate_domain::{Money, Name, UnixMillis, UpstreamModel, UpstreamName};
 
 pub use write::write_entries;
@@ -87,6 +87,10 @@ pub fn import(text: &[u8], present: &[PriceEntry], options: &ImportOptions) -> R
                 continue;
             }
         };
+        if let Err(unsound) = PriceBook::build(vec![entry.clone()]) {
+            import.refused.push(Refusal { name, why: unsound.to_string() });
+            continue;
+        }
         let now = in_force(present, &entry);
         if now.is_some_and(|now| same_price(now, &entry)) {
             import.unchanged += 1;

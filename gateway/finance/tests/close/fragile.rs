@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tollgate_accounting::ledger::{
     AuditEntry, Batch, Closing, ConfigVersion, Cursor, Document, Entry, LedgerStore, Loaded, Override, Page,
-    RowQuery, RuntimeKey, StoreError, UsageGroup, UsageQuery,
+    RowQuery, StoreError, UsageGroup, UsageQuery,
 };
 use tollgate_domain::{RequestId, UnixMillis};
 
@@ -67,20 +67,6 @@ impl LedgerStore for Fragile<'_> {
     fn clear_override(&self, kind: &str, name: &str) -> Result<bool, StoreError> {
         self.change()?;
         self.inner.clear_override(kind, name)
-    }
-
-    fn keys(&self) -> Result<Vec<RuntimeKey>, StoreError> {
-        self.inner.keys()
-    }
-
-    fn put_key(&self, key: &RuntimeKey) -> Result<(), StoreError> {
-        self.change()?;
-        self.inner.put_key(key)
-    }
-
-    fn revoke_key(&self, id: &str, at: UnixMillis) -> Result<bool, StoreError> {
-        self.change()?;
-        self.inner.revoke_key(id, at)
     }
 
     fn audit(&self, before: Option<u64>, limit: usize) -> Result<Vec<AuditEntry>, StoreError> {

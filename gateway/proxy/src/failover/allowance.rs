@@ -69,7 +69,7 @@ impl Allowance {
             }
             _ => {}
         }
-        let is_free = retry == Retry::Once && ejected && !self.used_free;
+        let is_free = matches!(retry, Retry::Once | Retry::Late) && ejected && !self.used_free;
         self.used_free |= is_free;
         self.used_once |= retry == Retry::Once;
         // Dead targets must not hide a live one: what was never sent counts as no attempt.
@@ -123,6 +123,20 @@ mod tests {
         // It costs no token, and yet it may have cost something.
         let (ejects, fails) = ((Retry::Once, true, true), (Retry::Charged, true, false));
         assert_eq!(grants(&[ejects, fails, fails]), [Free, Charged, No]);
+    }
+
+    #[test]
+    fn who_waited_at_a_target_that_fell_meanwhile_moves_for_nothing_once() {
+        use Grant::{Charged, Free, No};
+        let (alone, with_others) = ((Retry::Late, true, false), (Retry::Late, true, true));
+        assert_eq!(grants(&[alone, with_others, with_others]), [Charged, Free, No]);
+        assert_eq!(grants(&[with_others; 3]), [Free, Charged, No]);
+        let now = Instant::now();
+        let (spent, mut allowance) = (RetryBudget::new(now), Allowance::default());
+        while spent.take(now) {}
+        let fallen = Fallen { retry: Retry::Late, moves: true, ejected: true };
+        assert_eq!(allowance.after(fallen, &spent, now), Grant::Free, "a stall takes the budget with it");
+        assert_eq!(allowance.after(fallen, &spent, now), Grant::Refused);
     }
 
     #[test]

@@ -30,6 +30,9 @@ pub(super) type LastWord = Result<Passed, Rejection>;
 /// The memory of one request's attempts. The plan that it is asked with is always the same one.
 pub(super) struct Course {
     deadline: Instant,
+    /// When the client gives up, if it says so: no attempt begins for nobody, and one under way may end,
+    /// since its bill is exact then.
+    waited_for: Instant,
     /// With less time left than this, another attempt would only be cut off.
     least: Duration,
     /// What this conversation's requests have in common, where the route goes by it.
@@ -45,6 +48,8 @@ pub(super) struct Course {
     allowance: Allowance,
     tries: usize,
     worst: Option<Failure>,
+    /// It does not fit into the model's context.
+    is_too_long: bool,
 }
 
 /// What is to be done next.
@@ -58,6 +63,7 @@ pub(super) enum Next {
 
 /// An attempt without an answer.
 pub(super) struct Failed {
+    pub(super) place: usize,
     pub(super) failure: Failure,
     /// Its target is out of use by it, or by others that fell with it.
     pub(super) ejected: bool,
@@ -65,8 +71,8 @@ pub(super) struct Failed {
 
 impl Failed {
     /// Nothing was sent: there was no slot, or another request was faster at a half-open target.
-    pub(super) fn at_the_door(failure: Failure) -> Self {
-        Self { failure, ejected: false }
+    pub(super) fn at_the_door(place: usize, failure: Failure) -> Self {
+        Self { place, failure, ejected: false }
     }
 }
 
@@ -74,6 +80,7 @@ impl Course {
     pub(super) fn new(deadline: Instant, least: Duration, affinity: Option<u64>) -> Self {
         Self {
             deadline,
+            waited_for: deadline,
             least,
             affinity,
             failed: SmallVec::new(),
@@ -83,7 +90,24 @@ impl Course {
             allowance: Allowance::default(),
             tries: 0,
             worst: None,
+            is_too_long: false,
         }
+    }
+
+    /// The client gives up then.
+    pub(super) fn is_waited_for_until(&mut self, at: Instant) {
+        self.waited_for = at.min(self.deadline);
+    }
+
+    /// True when a target has found the request too long.
+    pub(super) const fn is_too_long(&self) -> bool {
+        self.is_too_long
+    }
+
+    /// The course of the same request along another plan: the same time, the same allowance.
+    pub(super) fn over(self) -> Self {
+        let Self { deadline, waited_for, least, affinity, allowance, tries, .. } = self;
+        Self { waited_for, allowance, tries, ..Self::new(deadline, least, affinity) }
     }
 
     pub(super) const fn deadline(&self) -> Instant {
@@ -142,7 +166,7 @@ impl Course {
         self.has_waited = true;
         // It has not been asked yet.
         self.failed.retain(|failed| *failed != place);
-        self.deadline.saturating_duration_since(now).saturating_sub(self.least)
+        self.waited_for.saturating_duration_since(now).saturating_sub(self.least)
     }
 
     /// An attempt begins. Gives its number.
@@ -151,12 +175,20 @@ impl Course {
         u16::try_from(self.tries).unwrap_or(u16::MAX)
     }
 
+    pub(super) const fn affinity(&self) -> Option<u64> {
+        self.affinity
+    }
+
+    /// True while the first attempt is under way.
+    pub(super) const fn is_first(&self) -> bool {
+        self.tries == 1
+    }
+
     /// Takes a failure in: how the retry that follows was granted, and the last word where none does.
     pub(super) fn take_in(
         &mut self,
         plan: &RoutePlan,
-        place: usize,
-        Failed { failure, ejected }: Failed,
+        Failed { place, failure, ejected }: Failed,
         now: Instant,
     ) -> (Grant, Option<LastWord>) {
         let target = &plan.candidates[place].target;
@@ -174,17 +206,23 @@ impl Course {
         let same = matches!(failure.class, Class::Unprocessed) || retry == Retry::SameTarget;
         let only = plan.candidates.len() == 1 && matches!(failure.class, Class::Connect(_));
         let again = (same || only) && !self.failed.contains(&place);
-        self.failed.push(place);
         self.again = again.then_some(place);
+        self.takes_note(plan, place, failure);
+        let has_time = self.waited_for.saturating_duration_since(now) >= self.least;
+        let goes_on = grant.goes_on() && self.tries < MOST_TRIES && has_time;
+        (grant, (!goes_on).then(|| self.last_word(plan, now)))
+    }
+
+    /// A place has failed, whatever follows.
+    pub(super) fn takes_note(&mut self, plan: &RoutePlan, place: usize, failure: Failure) {
+        self.failed.push(place);
+        self.is_too_long |= failure.class == Class::Said(Fault::ContextLength);
         if failure.class == Class::Said(Fault::Credential) {
-            self.leave_out_all_of(plan, &target.upstream.name);
+            self.leave_out_all_of(plan, &plan.candidates[place].target.upstream.name);
         }
         if self.worst.as_ref().is_none_or(|worst| failure.rank() >= worst.rank()) {
             self.worst = Some(failure);
         }
-        let has_time = self.deadline.saturating_duration_since(now) >= self.least;
-        let goes_on = grant.goes_on() && self.tries < MOST_TRIES && has_time;
-        (grant, (!goes_on).then(|| self.last_word(plan, now)))
     }
 
     /// True when a place is not the last one that is left.
@@ -241,18 +279,37 @@ mod tests {
     };
 
     #[test]
+    fn no_attempt_begins_for_a_client_that_will_be_gone() {
+        let fleet = Fleet::default();
+        let targets = ["a", "b"].map(|name| Arc::new(sample::target(&fleet, name, 1, None)));
+        let candidate = |target: &Arc<_>| Candidate { target: Arc::clone(target), level: 0, price: None };
+        let route = Arc::new(sample::route(&fleet, "chat", Balance::P2c, vec![targets.to_vec()]));
+        let plan = RoutePlan::new(&route, targets.iter().map(candidate).collect());
+        let (now, second) = (Instant::now(), Duration::from_secs(1));
+        for (waits, failed_after, goes_on) in
+            [(30, 28, true), (30, 29, true), (30, 30, false), (90, 59, true)]
+        {
+            let mut course = Course::new(now + second * 60, second, None);
+            course.is_waited_for_until(now + second * waits);
+            let failed = Failed { place: 0, failure: Failure::of(Class::Reset), ejected: false };
+            let (_, end) = course.take_in(&plan, failed, now + second * failed_after);
+            assert_eq!(end.is_none(), goes_on, "{waits} s, {failed_after} s");
+        }
+    }
+
+    #[test]
     fn a_place_that_failed_twice_is_one_place() {
         let fleet = Fleet::default();
         let targets = ["a", "b", "c"].map(|name| Arc::new(sample::target(&fleet, name, 1, None)));
         let candidate = |target: &Arc<_>| Candidate { target: Arc::clone(target), level: 0, price: None };
         let candidates = targets.iter().map(candidate).collect();
         let route = Arc::new(sample::route(&fleet, "chat", Balance::P2c, vec![targets.to_vec()]));
-        let plan = RoutePlan { route, candidates };
+        let plan = RoutePlan::new(&route, candidates);
         let now = Instant::now();
         let mut course = Course::new(now + Duration::from_secs(60), Duration::from_secs(1), None);
         for _ in 0..2 {
-            let failed = Failed { failure: Failure::of(Class::Unprocessed), ejected: false };
-            let (_, end) = course.take_in(&plan, 0, failed, now);
+            let failed = Failed { place: 0, failure: Failure::of(Class::Unprocessed), ejected: false };
+            let (_, end) = course.take_in(&plan, failed, now);
             assert!(end.is_none(), "two others are left");
         }
         assert!(course.has_elsewhere(&plan, 1), "the third");

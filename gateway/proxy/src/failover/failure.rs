@@ -82,6 +82,8 @@ pub(crate) enum Retry {
     Once,
     /// Yes, for a token of the retry budget.
     Charged,
+    /// Yes, for a token, or for nothing where others have found its target dead meanwhile.
+    Late,
     /// Yes, also on the same target, after a pause.
     SameTarget,
     /// Yes, and it costs no retry: what is paid for is full, and the rest goes where it can.
@@ -109,7 +111,8 @@ impl Failure {
             | Class::NoCredential
             | Class::Unprocessed => Retry::Free,
             Class::Reset | Class::Cut => Retry::Once,
-            Class::HeadTimeout | Class::NoContent | Class::Protocol | Class::CutShort => Retry::Charged,
+            Class::HeadTimeout | Class::NoContent => Retry::Late,
+            Class::Protocol | Class::CutShort => Retry::Charged,
             Class::Deadline => Retry::Never,
             Class::Said(fault) => match fault {
                 Fault::RequestTimeout | Fault::Conflict => Retry::SameTarget,
@@ -410,8 +413,8 @@ mod tests {
             (Class::NoCredential, Retry::Free, None, None, "upstream_auth"),
             (Class::Unprocessed, Retry::Free, None, None, "upstream_reset"),
             (Class::Reset, Retry::Once, Some(Sample::Fault), None, "upstream_reset"),
-            (Class::HeadTimeout, Retry::Charged, Some(Sample::Fault), None, "upstream_timeout"),
-            (Class::NoContent, Retry::Charged, Some(Sample::Fault), None, "upstream_ttft"),
+            (Class::HeadTimeout, Retry::Late, Some(Sample::Fault), None, "upstream_timeout"),
+            (Class::NoContent, Retry::Late, Some(Sample::Fault), None, "upstream_ttft"),
             (Class::Protocol, Retry::Charged, Some(Sample::Fault), None, "upstream_protocol"),
             (Class::CutShort, Retry::Charged, Some(Sample::Fault), None, "upstream_reset"),
             (Class::Deadline, Retry::Never, None, None, "upstream_timeout"),

@@ -9,16 +9,18 @@ mod attempt;
 mod commit;
 mod course;
 mod failure;
+mod hedges;
+mod leg;
 mod retries;
 #[cfg(test)]
 mod simulation;
 mod stay;
 mod throttle;
+mod twice;
 mod visit;
 mod wording;
 
 use std::{
-    pin::pin,
     rc::Rc,
     sync::Arc,
     time::{Duration, Instant},
@@ -44,10 +46,13 @@ pub use retries::RetryBudget;
 pub(crate) use attempt::{Answer, upstream_request_id};
 pub(crate) use commit::Stream;
 pub(crate) use failure::{Class, Failure, Passed};
+pub(crate) use hedges::Hedges;
 pub(crate) use throttle::Throttle;
 pub(crate) use visit::Visit;
 
+use attempt::Reply;
 use course::{Course, Failed, Next};
+use leg::{Leg, Road};
 
 /// So much time an attempt needs at least.
 const LEAST_STREAM: Duration = Duration::from_secs(1);
@@ -65,7 +70,15 @@ pub(crate) async fn dispatch(
     plan: &RoutePlan,
     envelope: &Envelope,
 ) -> Result<Answer, Rejection> {
-    Tries::new(trip, plan, envelope).run(trip).await
+    let mut tries = Tries::new(trip, plan, envelope);
+    let last_word = tries.run(trip).await;
+    let Some(larger) = plan.larger.as_deref().filter(|_| tries.course.is_too_long()) else {
+        return last_word;
+    };
+    // Where nothing can be had there, the client hears what is wrong with its request.
+    let Ok(there) = Box::pin(tries.over(larger).run(trip)).await else { return last_word };
+    trip.went_over_to(&larger.route.alias);
+    Ok(there)
 }
 
 /// One request and its attempts.
@@ -84,13 +97,24 @@ impl<'a> Tries<'a> {
             true => (timeouts.stream_total, LEAST_STREAM),
             false => (timeouts.total, LEAST_PLAIN),
         };
-        let deadline = trip.exchange().began + total;
-        let course = Course::new(deadline, least, affinity(plan, trip.principal(), envelope));
+        let began = trip.exchange().began;
+        let mut course = Course::new(began + total, least, affinity(plan, trip.principal(), envelope));
+        if let Some(patience) = envelope.patience() {
+            course.is_waited_for_until(began + patience);
+        }
         Self { plan, envelope, course, has_waited: false }
+    }
+
+    /// The same request on its way to the model for what is too long.
+    fn over(self, larger: &'a RoutePlan) -> Self {
+        Self { plan: larger, course: self.course.over(), ..self }
     }
 
     async fn run(&mut self, trip: &mut Trip) -> Result<Answer, Rejection> {
         self.plan.route.group.retries.earn();
+        if self.plan.route.hedge.is_some() {
+            self.plan.route.group.hedges.earn();
+        }
         let last_word = self.until_the_last_word(trip).await;
         self.course.ends(self.plan, last_word.is_ok(), Instant::now());
         last_word
@@ -116,13 +140,13 @@ impl<'a> Tries<'a> {
             }
             let attempted = match seat {
                 Ok(seat) => self.attempt(trip, place, (seat, way), now).await,
-                Err(failure) => Err(Failed::at_the_door(failure)),
+                Err(failure) => Err(Failed::at_the_door(place, failure)),
             };
             match attempted {
                 Ok(answer) => return Ok(answer),
                 Err(failed) => {
                     let outcome = failed.failure.outcome();
-                    let (grant, end) = self.course.take_in(self.plan, place, failed, Instant::now());
+                    let (grant, end) = self.course.take_in(self.plan, failed, Instant::now());
                     if let Some(result) = grant.result() {
                         trip.worker().series.borrow_mut().retries().record(outcome, result);
                     }
@@ -163,59 +187,88 @@ impl<'a> Tries<'a> {
         &mut self,
         trip: &mut Trip,
         place: usize,
-        (seat, way): (Option<Seat>, Way),
+        way_in: (Option<Seat>, Way),
         now: Instant,
     ) -> Result<Answer, Failed> {
-        let candidate = &self.plan.candidates[place];
-        let worker = trip.worker().clone();
-        let entered = Visit::enter(&worker, &self.plan.route, &candidate.target, (seat, way), now);
-        let Some(mut visit) = entered else {
-            return Err(Failed::at_the_door(Failure::of(Class::Saturated)));
+        let Some(leg) = self.sets_out(trip, place, way_in, now) else {
+            return Err(Failed::at_the_door(place, Failure::of(Class::Saturated)));
         };
+        if let Some(delay) = self.copies_after(trip, now) {
+            return Box::pin(self.twice(trip, leg, delay)).await;
+        }
+        let outcome = leg
+            .run(Road {
+                worker: trip.worker(),
+                plan: self.plan,
+                envelope: self.envelope,
+                principal: trip.principal(),
+                call: trip.exchange(),
+                deadline: self.course.deadline(),
+            })
+            .await;
+        arrive(trip, leg, outcome, self.plan)
+    }
+
+    /// An attempt begins, where the target lets it in.
+    fn sets_out(
+        &mut self,
+        trip: &mut Trip,
+        place: usize,
+        way_in: (Option<Seat>, Way),
+        now: Instant,
+    ) -> Option<Leg> {
+        let candidate = &self.plan.candidates[place];
+        let visit = Visit::enter(trip.worker(), &self.plan.route, &candidate.target, way_in, now)?;
         let n = self.course.begins();
         if n == 1 && !self.has_waited {
-            worker.series.borrow_mut().overhead().sent_after(now.duration_since(self.envelope.read_at));
+            trip.worker()
+                .series
+                .borrow_mut()
+                .overhead()
+                .sent_after(now.duration_since(self.envelope.read_at));
         }
         let progress = trip.tries(Server {
             target: Arc::clone(&candidate.target),
             price: candidate.price.clone(),
             upstream_request_id: None,
         });
-        let outcome = {
-            // Pinned first: a timer around the future itself would move all of it once more.
-            let run = pin!(attempt::run(
-                &worker,
-                self.plan,
-                candidate,
-                self.envelope,
-                (trip.principal(), trip.exchange()),
-                &progress,
-            ));
-            let run = pin!(visit.unless_cut(run));
-            worker.within(self.course.deadline(), now, run).await
-        };
-        let now = Instant::now();
-        match outcome.unwrap_or_else(|| Err(Failure::of(Class::Deadline))) {
-            Ok(reply) => {
-                match reply.is_stream() {
-                    true => visit.began_to_answer(now),
-                    false => visit.answered(now),
-                }
-                let mut story = visit.story(n, "ok", Some(reply.status()), now);
-                let upstream_request_id = reply.upstream_request_id();
-                story.upstream_request_id.clone_from(&upstream_request_id);
-                story.ttft_ms = Some(row_millis(now.duration_since(visit.began())));
-                trip.attempted(story);
-                trip.answered(reply.status(), upstream_request_id);
-                trip.first_content(now);
-                Ok(reply.answer(visit))
+        Some(Leg { place, n, visit, progress })
+    }
+}
+
+/// An attempt is over: its target's health and the row hear of it.
+fn arrive(
+    trip: &mut Trip,
+    leg: Leg,
+    outcome: Option<Result<Reply, Failure>>,
+    plan: &RoutePlan,
+) -> Result<Answer, Failed> {
+    let Leg { place, n, mut visit, .. } = leg;
+    let now = Instant::now();
+    match outcome.unwrap_or_else(|| Err(Failure::of(Class::Deadline))) {
+        Ok(reply) => {
+            let took = now.duration_since(visit.began());
+            match reply.is_stream() {
+                true => visit.began_to_answer(now),
+                false => visit.answered(now),
             }
-            Err(failure) => {
-                let ejected = visit.failed(&failure, now);
-                let story = visit.story(n, failure.outcome(), failure.status, now);
-                trip.wasted(story, failure.is_unbilled());
-                Err(Failed { failure, ejected })
+            if plan.route.hedge.is_some() && reply.is_stream() {
+                plan.route.group.hedges.answered(took, now);
             }
+            let mut story = visit.story(n, "ok", Some(reply.status()), now);
+            let upstream_request_id = reply.upstream_request_id();
+            story.upstream_request_id.clone_from(&upstream_request_id);
+            story.ttft_ms = Some(row_millis(took));
+            trip.attempted(story);
+            trip.answered(reply.status(), upstream_request_id);
+            trip.first_content(now);
+            Ok(reply.answer(visit))
+        }
+        Err(failure) => {
+            let ejected = visit.failed(&failure, now);
+            let story = visit.story(n, failure.outcome(), failure.status, now);
+            trip.wasted(story, failure.is_unbilled());
+            Err(Failed { place, failure, ejected })
         }
     }
 }

@@ -19,6 +19,14 @@ struct Bucket {
     fed: Instant,
 }
 
+impl Bucket {
+    fn trickle(&mut self, now: Instant) {
+        let trickle = u64::try_from(now.saturating_duration_since(self.fed).as_millis()).unwrap_or(CAPACITY);
+        self.level = self.level.saturating_add(trickle).min(CAPACITY);
+        self.fed = now;
+    }
+}
+
 impl RetryBudget {
     /// A bucket that is half full.
     #[must_use]
@@ -32,13 +40,17 @@ impl RetryBudget {
         bucket.level = (bucket.level + EARNED).min(CAPACITY);
     }
 
+    /// True while not more than half of it is used up.
+    pub(super) fn is_half_full(&self, now: Instant) -> bool {
+        let mut bucket = self.0.lock();
+        bucket.trickle(now);
+        bucket.level >= CAPACITY / 2
+    }
+
     /// Takes one retry, if there is one.
     pub fn take(&self, now: Instant) -> bool {
         let mut bucket = self.0.lock();
-        let trickle =
-            u64::try_from(now.saturating_duration_since(bucket.fed).as_millis()).unwrap_or(CAPACITY);
-        bucket.level = bucket.level.saturating_add(trickle).min(CAPACITY);
-        bucket.fed = now;
+        bucket.trickle(now);
         let enough = bucket.level >= RETRY;
         if enough {
             bucket.level -= RETRY;

@@ -108,6 +108,11 @@ impl Stay {
         }
     }
 
+    /// Another was faster: it has taken so long at least.
+    pub(super) fn outrun(&self, now: Instant) {
+        self.target.live.load(|load| load.measured(now.duration_since(self.began), now));
+    }
+
     fn served(&mut self, now: Instant) {
         let took = now.duration_since(self.began);
         for hold in self.target.holds() {

@@ -88,6 +88,12 @@ impl Visit {
         self.outcome = "cut";
     }
 
+    /// The other copy of the call was answered first.
+    pub(super) fn was_outrun(&mut self, now: Instant) {
+        self.outcome = "outrun";
+        self.stay.outrun(now);
+    }
+
     /// The target answered: a whole plain answer.
     pub(crate) fn answered(&mut self, now: Instant) {
         self.outcome = "ok";

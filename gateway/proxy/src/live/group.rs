@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use crate::{
-    failover::{RetryBudget, Throttle},
+    failover::{Hedges, RetryBudget, Throttle},
     route::{LastResort, Rotation},
 };
 
@@ -11,6 +11,8 @@ use crate::{
 pub struct Group {
     /// Retries of all its requests.
     pub retries: RetryBudget,
+    /// Second copies of its streams, where its route wants them.
+    pub(crate) hedges: Hedges,
     /// Refuses while nearly everything fails.
     pub(crate) throttle: Throttle,
     /// The one request a second that is sent when nothing takes requests.
@@ -23,6 +25,7 @@ impl Group {
     pub(crate) fn new(now: Instant) -> Self {
         Self {
             retries: RetryBudget::new(now),
+            hedges: Hedges::default(),
             throttle: Throttle::default(),
             last_resort: LastResort::default(),
             rotation: Rotation::default(),

@@ -4,11 +4,24 @@
 //! for half a second at most; who finds no place, or waits in vain, is refused. Whoever ends hands its
 //! slot to the next in the [line](super::line), so that nobody overtakes; and a slot belongs to a value,
 //! so that one handed to somebody who has just left goes on to the next.
+//!
+//! Nobody waits longer than a call there usually takes: in that time every slot changes hands once, so
+//! that whoever has its share is served, and what is served late in an overload takes twice as long as
+//! usual and not longer.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use parking_lot::Mutex;
-use tokio::{sync::oneshot, time::timeout};
+use tokio::{
+    sync::oneshot,
+    time::{Instant, timeout},
+};
 
 use super::{
     Shed,
@@ -21,18 +34,55 @@ use crate::{live::UpstreamLive, snapshot::Upstream};
 /// The slots of an upstream with a bound. The lock is held for some dozens of nanoseconds, longer only
 /// where many wait.
 #[derive(Default)]
-pub(crate) struct Room(Mutex<Line<oneshot::Sender<Seat>>>);
+pub(crate) struct Room {
+    line: Mutex<Line<oneshot::Sender<Seat>>>,
+    usual: Usual,
+}
+
+/// How long a slot is usually held: a running mean in µs, zero before the first was given back.
+#[derive(Default)]
+struct Usual(AtomicU64);
+
+/// Each call counts an eighth.
+const WEIGHT: u64 = 8;
+/// Below this, waiting is no matter of how long calls take but of how late timers are.
+const SHORTEST_WAIT: Duration = Duration::from_millis(20);
+
+impl Usual {
+    /// Two cores may lose one of two samples, which a mean can bear.
+    fn took(&self, held: Duration) {
+        let held = u64::try_from(held.as_micros()).unwrap_or(u64::MAX / WEIGHT).clamp(1, u64::MAX / WEIGHT);
+        let mean = match self.0.load(Ordering::Relaxed) {
+            0 => held,
+            mean => mean - mean / WEIGHT + held / WEIGHT,
+        };
+        self.0.store(mean, Ordering::Relaxed);
+    }
+
+    /// How long a wait for a slot may last; no bound before anything is known.
+    fn wait(&self) -> Duration {
+        match self.0.load(Ordering::Relaxed) {
+            0 => Duration::MAX,
+            mean => Duration::from_micros(mean).max(SHORTEST_WAIT),
+        }
+    }
+}
 
 impl Room {
     /// How many wait.
     pub(crate) fn waiting(&self) -> u32 {
-        self.0.lock().waiting()
+        self.line.lock().waiting()
+    }
+
+    /// How long somebody who lines up now may wait.
+    pub(crate) fn longest_wait(&self) -> Duration {
+        self.usual.wait()
     }
 
     /// Slots that are taken.
     #[cfg(test)]
     pub(crate) fn taken(&self) -> u32 {
-        self.0.lock().taken()
+        self.line.lock().taken()
     }
 }
 
@@ -42,6 +92,7 @@ pub(crate) struct Seat {
     pools: Pools,
     project: u32,
     priority: Priority,
+    since: Instant,
 }
 
 /// The slots of an upstream, and the places to wait for them.
@@ -81,11 +132,11 @@ impl Seat {
         let Some(slots) = slots else { return Ok(None) };
         let pools = Pools::of(slots, standing);
         let (project, priority) = (standing.project.number, standing.priority);
-        upstream.room.0.lock().enter(pools.slots, project, priority)?;
-        Ok(Some(Self { upstream: Arc::clone(upstream), pools, project, priority }))
+        upstream.room.line.lock().enter(pools.slots, project, priority)?;
+        Ok(Some(Self::taken(Arc::clone(upstream), pools, project, priority)))
     }
 
-    /// Waits for a slot.
+    /// Waits for a slot, so long and not longer than a call there usually takes.
     ///
     /// # Errors
     /// There is no place to wait, or no slot became free in time.
@@ -101,6 +152,7 @@ impl Seat {
             InLine::Served(seat) => return Ok(seat),
             InLine::Waits(turn) => turn,
         };
+        let patience = patience.min(upstream.live.room.longest_wait());
         match timeout(patience, &mut turn.slot).await {
             Ok(Ok(seat)) => Ok(Some(seat)),
             Ok(Err(_)) | Err(_) => Err(Shed::WaitedInVain),
@@ -117,11 +169,11 @@ impl Seat {
         let (project, priority) = (standing.project.number, standing.priority);
         let (sender, slot) = oneshot::channel();
         let upstream = Arc::clone(&upstream.live);
-        let mut line = upstream.room.0.lock();
+        let mut line = upstream.room.line.lock();
         // One may have become free since it was looked for.
         if line.enter(pools.slots, project, priority).is_ok() {
             drop(line);
-            return Ok(InLine::Served(Some(Self { upstream, pools, project, priority })));
+            return Ok(InLine::Served(Some(Self::taken(upstream, pools, project, priority))));
         }
         let place = line.wait(pools.places, project, priority, sender).map_err(|_| Shed::NoPlaceToWait)?;
         drop(line);
@@ -130,14 +182,19 @@ impl Seat {
 
     fn of(upstream: &Arc<UpstreamLive>, pools: Pools, next: &Next<oneshot::Sender<Self>>) -> Self {
         let (project, priority) = (next.project, next.priority);
-        Self { upstream: Arc::clone(upstream), pools, project, priority }
+        Self::taken(Arc::clone(upstream), pools, project, priority)
+    }
+
+    fn taken(upstream: Arc<UpstreamLive>, pools: Pools, project: u32, priority: Priority) -> Self {
+        Self { upstream, pools, project, priority, since: Instant::now() }
     }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
         let Pools { slots, places } = self.pools;
-        let room = &self.upstream.room.0;
+        self.upstream.room.usual.took(self.since.elapsed());
+        let room = &self.upstream.room.line;
         // Under one lock with the leaving, so that nobody who comes now overtakes those who wait.
         let mut next = {
             let mut line = room.lock();
@@ -178,6 +235,27 @@ impl Turn {
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        self.upstream.room.0.lock().cancel(self.place);
+        self.upstream.room.line.lock().cancel(self.place);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_wait_follows_what_calls_take() {
+        let (usual, ms) = (Usual::default(), Duration::from_millis);
+        assert_eq!(usual.wait(), Duration::MAX, "nothing is known");
+        usual.took(ms(800));
+        assert_eq!(usual.wait(), ms(800), "the first is all that is known");
+        usual.took(ms(1_600));
+        assert_eq!(usual.wait(), ms(900));
+        (0..100).for_each(|_| usual.took(ms(40)));
+        assert_eq!(usual.wait().as_millis(), 40);
+        (0..100).for_each(|_| usual.took(Duration::ZERO));
+        assert_eq!(usual.wait(), SHORTEST_WAIT);
+        usual.took(Duration::MAX);
+        assert!(usual.wait() > ms(1_000_000), "no overflow");
     }
 }

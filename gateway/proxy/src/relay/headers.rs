@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// Room for the fields that the gateway adds.
-const OURS: usize = 13;
+const OURS: usize = 14;
 
 /// Turns an upstream's headers into the client's: hop-by-hop fields, cookies, server
 /// banners and the upstream's own limits (they tell about other tenants) go, ours come.
@@ -22,10 +22,11 @@ pub(super) fn for_client(headers: &mut HeaderMap, trip: &Trip) {
     }
     edge::put_ids(headers, trip.exchange().id, trip.asked().dialect);
     trip.tried().put(headers);
-    if let Some(model) = &trip.asked().instead
-        && let Ok(value) = HeaderValue::from_str(model.as_str())
-    {
-        headers.insert(name::DOWNGRADED_TO, value);
+    let other_models = [(name::DOWNGRADED_TO, &trip.asked().instead), (name::FALLBACK, &trip.asked().larger)];
+    for (name, model) in other_models {
+        if let Some(Ok(model)) = model.as_ref().map(|model| HeaderValue::from_str(model.as_str())) {
+            headers.insert(name, model);
+        }
     }
     limits::put(headers, &trip.headroom(), trip.asked().dialect, trip.exchange().started);
 }

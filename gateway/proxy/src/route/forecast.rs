@@ -32,7 +32,7 @@ pub fn forecast(
         let open = targets.iter().filter(|target| principal.permits(target) && !is_out(target));
         candidates.extend(open.map(|target| Candidate { target: Arc::clone(target), level, price: None }));
     }
-    let plan = RoutePlan { route: Arc::clone(route), candidates };
+    let plan = RoutePlan::new(route, candidates);
     let (now, mut random) = (Instant::now(), SmallRng::seed_from_u64(0));
     let mut counts: SmallVec<[u32; 4]> = plan.candidates.iter().map(|_| 0).collect();
     for _ in 0..draws {

@@ -14,12 +14,12 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 use tollgate_accounting::price::Price;
-use tollgate_domain::{ModelAlias, UnixMillis};
+use tollgate_domain::{ModelAlias, Money, UnixMillis};
 
 use crate::{
     intake::Envelope,
     rejection::Rejection,
-    snapshot::{Principal, Route, Routes, Target},
+    snapshot::{Hedge, Principal, Route, Routes, Target},
     translate,
 };
 
@@ -31,12 +31,30 @@ pub(crate) use moved::choose;
 pub(crate) struct RoutePlan {
     pub(crate) route: Arc<Route>,
     pub(crate) candidates: SmallVec<[Candidate; 4]>,
+    /// Where a request goes that is too long for these, if the route names such a model and the caller
+    /// may call it.
+    pub(crate) larger: Option<Box<RoutePlan>>,
 }
 
 /// The most output tokens of an answer when neither the client nor the model says how many.
 const DEFAULT_OUTPUT_CAP: u64 = 16_384;
 
 impl RoutePlan {
+    pub(crate) fn new(route: &Arc<Route>, candidates: SmallVec<[Candidate; 4]>) -> Self {
+        Self { route: Arc::clone(route), candidates, larger: None }
+    }
+
+    /// With the plan for the model that the route names for what is too long; `instead` plans for it.
+    pub(crate) fn with_larger(self, instead: impl FnOnce(&ModelAlias) -> Option<Self>) -> Self {
+        let larger = self.route.fallback.as_ref().and_then(instead).map(Box::new);
+        Self { larger, ..self }
+    }
+
+    /// Every plan that the request may come to: this one, and the one for what is too long.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Self> {
+        std::iter::once(self).chain(self.larger.as_deref())
+    }
+
     /// The candidates level by level, each time with the place of the first.
     pub(crate) fn levels(&self) -> impl Iterator<Item = (usize, &[Candidate])> {
         let mut next = 0;
@@ -60,6 +78,14 @@ impl RoutePlan {
         }
     }
 
+    /// True when the call may have a second copy, which costs no more than `worst_case` once more.
+    pub(crate) fn may_hedge(&self, envelope: &Envelope, worst_case: Option<Money>) -> bool {
+        let is_cheap = |hedge: &Hedge| worst_case.is_some_and(|cost| cost <= hedge.max_cost);
+        // What a provider keeps would be kept twice.
+        let is_alone = envelope.head.stores || envelope.pin.is_some() || self.candidates.len() < 2;
+        self.route.hedge.as_ref().is_some_and(is_cheap) && envelope.head.stream && !is_alone
+    }
+
     /// True where one of its targets stands in for another in a drill.
     pub(crate) fn meets_a_drill(&self) -> bool {
         self.candidates.iter().any(|candidate| candidate.target.live.injection.is_some())
@@ -74,7 +100,7 @@ impl RoutePlan {
             return Ok(());
         }
         let mut refused = None;
-        let Self { route, candidates } = self;
+        let Self { route, candidates, .. } = self;
         candidates.retain(|candidate| {
             match translate::request(&candidate.target, route, &asking, cap, false) {
                 Some(Err(why)) => {
@@ -168,7 +194,7 @@ fn along(
         }
     }
     versions::keep(route, &mut candidates);
-    let mut plan = RoutePlan { route: Arc::clone(route), candidates };
+    let mut plan = RoutePlan::new(route, candidates);
     plan.keep_askable(envelope)?;
     Ok(plan)
 }

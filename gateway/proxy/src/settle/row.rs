@@ -198,6 +198,7 @@ fn flags(open: &Open, consumed: &Consumption, reported: &Reported, bill: Option<
     mark(Flags::UNPRICED, bill.is_none());
     mark(Flags::DRILLED, open.ticket.drill.is_some());
     mark(Flags::DOWNGRADED, open.ticket.asked.instead.is_some());
+    mark(Flags::LARGER_CONTEXT, open.ticket.asked.larger.is_some());
     mark(Flags::PRICE_INCOMPLETE, bill.is_some_and(|bill| bill.incomplete));
     mark(Flags::USAGE_INCONSISTENT, reported.flags.usage_inconsistent);
     mark(Flags::REASONING_UNKNOWN, consumed.source == UsageSource::Counted);

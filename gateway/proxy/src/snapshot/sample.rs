@@ -44,6 +44,8 @@ pub(crate) fn route(fleet: &Fleet, alias: &str, balance: Balance, levels: Vec<Ve
         balance,
         max_output_tokens: None,
         may_drop: Box::default(),
+        fallback: None,
+        hedge: None,
         failover_versions: false,
         live: fleet.model(&alias.into()),
         spill_on_saturation: false,

@@ -24,7 +24,7 @@ const STATIONS: [&str; 13] = [
 
 /// What every station may name: the words for no, room for a request, and what outlives one. These hold parts of
 /// stations (a key ring, a breaker, a pool), so they may name stations too.
-const GROUND: [&str; 15] = [
+const GROUND: [&str; 16] = [
     "rejection",
     "limits",
     "series",
@@ -33,6 +33,7 @@ const GROUND: [&str; 15] = [
     "findings",
     "health",
     "live",
+    "me",
     "objectives",
     "overload",
     "probe",

@@ -75,16 +75,17 @@ fn plain_troubles() -> Vec<(&'static str, Trouble, &'static str)> {
     ]
 }
 
-/// Troubles that only a bound on a step ends.
-fn is_silence(outcome: &str) -> bool {
-    matches!(outcome, "timeout" | "ttft")
-}
-
-/// Bounds for a target that says nothing; all others keep the patient ones, so that a busy machine
+/// The bound on the step in which a target says nothing; all others stay patient, so that a busy machine
 /// does not look like a silent upstream.
-fn impatient() -> Timeouts {
-    let short = Duration::from_millis(50);
-    Timeouts { head: short, stream_head: short, ttft: short, ..Timeouts::default() }
+const SHORT: Duration = Duration::from_millis(50);
+
+/// The bounds for a trouble that only a bound ends; the usual ones for any other.
+fn bounds(outcome: &str) -> Timeouts {
+    match outcome {
+        "timeout" => Timeouts { head: SHORT, stream_head: SHORT, ..Timeouts::default() },
+        "ttft" => Timeouts { ttft: SHORT, ..Timeouts::default() },
+        _ => Timeouts::default(),
+    }
 }
 
 #[tokio::test]
@@ -111,9 +112,7 @@ async fn moves_on(name: &str, trouble: Trouble, outcome: &str, ask: Ask) {
         Says(words) => says(words).await,
     };
     let mut setup = Setup::new([first, healthy.addr()]);
-    if is_silence(outcome) {
-        setup.targets[0].timeouts = impatient();
-    }
+    setup.targets[0].timeouts = bounds(outcome);
     let gateway = Gateway::start(setup);
     let answer = gateway.send(&ask).await;
     assert_eq!(answer.status, 200, "{name}: {}", answer.text());

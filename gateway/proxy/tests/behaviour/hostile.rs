@@ -1,6 +1,8 @@
 //! Hostile and mistaken input: the right word in the caller's dialect, nothing reserved, no secret
 //! told.
 
+use std::time::Duration;
+
 use http::Method;
 use tollgate_dialect::Dialect;
 
@@ -244,6 +246,29 @@ async fn a_gibibyte_that_is_only_announced_is_refused_at_once() {
     assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
     assert!(answer.contains("request_too_large"), "{answer}");
     gateway.stop().await.refusal();
+}
+
+#[tokio::test]
+async fn a_body_that_trickles_in_is_not_waited_for_to_its_end() {
+    let provider = provider().await;
+    let mut setup = Setup::new([&provider]);
+    setup.edge.body_grace = Duration::from_millis(200);
+    let gateway = Gateway::start(setup);
+    let mut client = Raw::connect(gateway.address()).await;
+    let head = format!(
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: t\r\nauthorization: {}\r\ncontent-length: 900\r\n\r\n",
+        bearer(KEY)
+    );
+    client.write(head.as_bytes()).await;
+    // Never silent for long, and yet it would last for minutes.
+    for _ in 0..30 {
+        client.write(b" ").await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let said = client.read_to_end().await;
+    assert!(said.starts_with("HTTP/1.1 408 "), "{said}");
+    assert_eq!(provider.book().totals().calls, 0);
+    assert_eq!(gateway.stop().await.open, 0);
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use tokio_postgres::{Client, types::Type};
 use tollgate_accounting::ledger::{Document, StoreError};
 
-use super::{Outcome, count, instant, millis, signed, text};
+use super::{Outcome, count, instant, millis, signed, state::changed, text};
 
 /// Every document of a kind.
 pub(super) async fn all(from: &Client, kind: &str) -> Outcome<Vec<Document>> {
@@ -51,5 +51,5 @@ pub(super) async fn put(to: &Client, document: &Document) -> Outcome<()> {
     if kept == 0 {
         return Err(StoreError::Exists(format!("a revision of {kind} {name} beside {revision}")).into());
     }
-    Ok(())
+    changed(to).await
 }

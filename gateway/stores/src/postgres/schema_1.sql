@@ -125,6 +125,7 @@ CREATE TABLE tollgate.overrides (
     PRIMARY KEY (kind, name)
 );
 
+-- Not used: run-time keys are documents.
 CREATE TABLE tollgate.keys (
     id      text        NOT NULL PRIMARY KEY,
     project text        NOT NULL,
@@ -135,7 +136,7 @@ CREATE TABLE tollgate.keys (
     revoked timestamptz
 );
 
--- One number that changes whenever overrides or keys do.
+-- One number that changes whenever overrides or documents do.
 CREATE TABLE tollgate.revision (number bigint NOT NULL);
 INSERT INTO tollgate.revision VALUES (0);
 

@@ -4,7 +4,7 @@ use rusqlite::{OptionalExtension, Transaction, params};
 use tollgate_accounting::ledger::{Document, StoreError};
 use tollgate_domain::UnixMillis;
 
-use super::{Outcome, count, signed};
+use super::{Outcome, count, signed, state::changed};
 
 /// Every document of a kind.
 pub(super) fn all(from: &Transaction<'_>, kind: &str) -> Outcome<Vec<Document>> {
@@ -37,5 +37,5 @@ pub(super) fn put(to: &Transaction<'_>, document: &Document) -> Outcome<()> {
         "INSERT OR REPLACE INTO documents (kind, name, revision, at, body) VALUES (?, ?, ?, ?, ?)",
         params![document.kind, document.name, signed(document.revision), document.at.get(), document.body],
     )?;
-    Ok(())
+    changed(to)
 }

@@ -66,6 +66,7 @@ CREATE TABLE overrides (
     PRIMARY KEY (kind, name)
 ) STRICT, WITHOUT ROWID;
 
+-- Not used: run-time keys are documents.
 CREATE TABLE keys (
     id      TEXT    NOT NULL PRIMARY KEY,
     project TEXT    NOT NULL,
@@ -76,7 +77,7 @@ CREATE TABLE keys (
     revoked INTEGER
 ) STRICT, WITHOUT ROWID;
 
--- One number that changes whenever overrides or keys do.
+-- One number that changes whenever overrides or documents do.
 CREATE TABLE revision (number INTEGER NOT NULL) STRICT;
 INSERT INTO revision VALUES (0);
 

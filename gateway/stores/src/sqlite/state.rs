@@ -1,7 +1,7 @@
-//! Operators' states and run-time keys.
+//! Operators' states, and the number that tells of changes.
 
 use rusqlite::{ErrorCode, Transaction, params};
-use tollgate_accounting::ledger::{Override, RuntimeKey, StoreError};
+use tollgate_accounting::ledger::{Override, StoreError};
 use tollgate_domain::UnixMillis;
 
 use super::{Failure, Outcome, count};
@@ -11,7 +11,7 @@ pub(super) fn revision(from: &Transaction<'_>) -> Outcome<u64> {
     Ok(count(from.prepare_cached("SELECT number FROM revision")?.query_row([], |row| row.get(0))?))
 }
 
-fn changed(to: &Transaction<'_>) -> Outcome<()> {
+pub(super) fn changed(to: &Transaction<'_>) -> Outcome<()> {
     to.execute("UPDATE revision SET number = number + 1", [])?;
     Ok(())
 }
@@ -58,51 +58,6 @@ pub(super) fn clear_override(to: &Transaction<'_>, kind: &str, name: &str) -> Ou
     let removed = to.execute("DELETE FROM overrides WHERE kind = ? AND name = ?", [kind, name])?;
     changed(to)?;
     Ok(removed > 0)
-}
-
-/// Every key.
-pub(super) fn keys(from: &Transaction<'_>) -> Outcome<Vec<RuntimeKey>> {
-    let mut select = from.prepare_cached(
-        "SELECT id, project, name, digest, created, expires, revoked FROM keys ORDER BY created, id",
-    )?;
-    let keys = select.query_map([], |row| {
-        Ok(RuntimeKey {
-            id: row.get(0)?,
-            project: row.get(1)?,
-            name: row.get(2)?,
-            digest: row.get(3)?,
-            created: UnixMillis::new(row.get(4)?),
-            expires: row.get::<_, Option<i64>>(5)?.map(UnixMillis::new),
-            revoked: row.get::<_, Option<i64>>(6)?.map(UnixMillis::new),
-        })
-    })?;
-    Ok(keys.collect::<Result<_, _>>()?)
-}
-
-/// Keeps a new key.
-pub(super) fn put_key(to: &Transaction<'_>, key: &RuntimeKey) -> Outcome<()> {
-    let inserted = to.execute(
-        "INSERT INTO keys (id, project, name, digest, created, expires, revoked) VALUES (?, ?, ?, ?, ?, ?, ?)",
-        params![
-            key.id,
-            key.project,
-            key.name,
-            key.digest,
-            key.created.get(),
-            key.expires.map(UnixMillis::get),
-            key.revoked.map(UnixMillis::get)
-        ],
-    );
-    inserted.map_err(|error| exists_or(error, || format!("key {}", key.id)))?;
-    changed(to)
-}
-
-/// Revokes a key.
-pub(super) fn revoke_key(to: &Transaction<'_>, id: &str, at: UnixMillis) -> Outcome<bool> {
-    let found =
-        to.execute("UPDATE keys SET revoked = coalesce(revoked, ?) WHERE id = ?", params![at.get(), id])?;
-    changed(to)?;
-    Ok(found > 0)
 }
 
 /// Tells a taken identity from a store in trouble.

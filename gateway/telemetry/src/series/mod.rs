@@ -25,8 +25,8 @@ pub use objective::BurnRateSeries;
 pub use overload::{HeldSeries, ShedSeries};
 pub use request::{OverheadSeries, RequestFacts, RequestLabels, RequestSeries};
 pub use upstream::{
-    BreakerSeries, BreakerState, CredentialSeries, RetrySeries, UpstreamSeries, breaker_changed, failed_over,
-    probed, residency_violated, served_model_changed,
+    BreakerSeries, BreakerState, CredentialSeries, HedgeSeries, RetrySeries, UpstreamSeries, breaker_changed,
+    failed_over, probed, residency_violated, served_model_changed,
 };
 
 use metrics::Label;

@@ -6,8 +6,8 @@ use metrics::{Gauge, Label};
 
 use super::{counters::Counters, labels};
 use crate::catalogue::{
-    ATTEMPTS, BREAKER_CHANGES, BREAKER_STATE, CREDENTIAL_REFRESHES, CREDENTIAL_USABLE, FAILOVERS, HOLD,
-    INFLIGHT, PROBES, RESIDENCY_VIOLATIONS, RETRIES, SERVED_MODEL_CHANGES, WAITING,
+    ATTEMPTS, BREAKER_CHANGES, BREAKER_STATE, CREDENTIAL_REFRESHES, CREDENTIAL_USABLE, FAILOVERS, HEDGES,
+    HOLD, INFLIGHT, PROBES, RESIDENCY_VIOLATIONS, RETRIES, SERVED_MODEL_CHANGES, WAITING,
 };
 
 /// The metrics of one upstream.
@@ -160,6 +160,28 @@ impl RetrySeries {
         self.0.count((reason, result), || {
             vec![Label::from_static_parts("reason", reason), Label::from_static_parts("result", result)]
         });
+    }
+}
+
+/// Second copies of streams.
+pub struct HedgeSeries(Counters<&'static str>);
+
+impl HedgeSeries {
+    /// Resolves the series.
+    #[must_use]
+    pub fn new() -> Self {
+        Self(Counters::new(&HEDGES, Vec::new()))
+    }
+
+    /// A copy was `sent`, has `won`, or was `wasted`.
+    pub fn record(&self, result: &'static str) {
+        self.0.count(result, || vec![Label::from_static_parts("result", result)]);
+    }
+}
+
+impl Default for HedgeSeries {
+    fn default() -> Self {
+        Self::new()
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use tollgate_domain::Money;
+
 use crate::config::{
     file::{Balance, Model},
     problem::Path,
@@ -17,8 +19,11 @@ impl Check<'_> {
         for (index, model) in file.models.iter().enumerate() {
             let here = models.index(index);
             self.model_name(here.field("name"), &model.name);
-            if model.fallback.is_some() {
-                self.later(here.field("fallback"), "`fallback`");
+            self.fallback(here.field("fallback"), model);
+            if let Some(hedge) = &model.hedge
+                && hedge.max_cost <= Money::ZERO
+            {
+                self.error(here.field("hedge").field("max_cost"), "must be more than zero");
             }
             if model.sensitivity.is_some() && model.balance != Balance::Latency {
                 self.error(here.field("sensitivity"), "only `balance: latency` has a sensitivity");
@@ -32,6 +37,15 @@ impl Check<'_> {
             self.targets(&here.field("targets"), model);
         }
         self.deployments(&models);
+    }
+
+    fn fallback(&mut self, here: Path, model: &Model) {
+        let Some(fallback) = &model.fallback else { return };
+        if *fallback == model.name {
+            return self.error(here, "a model is no fallback of its own");
+        }
+        let known = self.file.models.iter().map(|model| model.name.as_str());
+        self.reference(here, "model", fallback, known);
     }
 
     fn targets(&mut self, list: &Path, model: &Model) {

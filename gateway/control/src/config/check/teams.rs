@@ -88,7 +88,7 @@ impl Check<'_> {
         }
     }
 
-    fn key(&mut self, here: &Path, team: &Team, project: &Project, key: &Key) {
+    pub(super) fn key(&mut self, here: &Path, team: &Team, project: &Project, key: &Key) {
         self.name(here.field("name"), &key.name);
         self.former_names(here, &key.renamed_from, project.keys.iter().map(|key| key.name.as_str()));
         self.limits(&here.field("limits"), &key.limits);

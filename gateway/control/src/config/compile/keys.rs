@@ -1,6 +1,6 @@
 //! Keys: who may call, with the limits of key, project and team.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use sha2::{Digest, Sha256};
 use tollgate_accounting::{
@@ -8,23 +8,36 @@ use tollgate_accounting::{
     quota::{self, Quotas, Scope, ScopeId, ScopeKind, ScopeRules, Weight},
 };
 use tollgate_domain::{Name, UnixMillis};
-use tollgate_proxy::{Crowd, KeyRing, Live, Principal, Priority, Standing};
+use tollgate_proxy::{Crowd, KeyRing, Live, Principal, Priority, ProjectLoad, Standing};
 
-use crate::config::file::{self, ConfigFile, Key, Project, Team};
+use crate::{
+    config::file::{self, ConfigFile, Key, Project, Team},
+    keys::{Issued, mark},
+};
 
 /// What a refusal by a budget answers, unless the key says otherwise.
 const REFUSAL_STATUS: u16 = 429;
 
 /// All keys, and every scope with its rules.
-pub(super) struct Keys {
-    pub(super) ring: KeyRing,
-    pub(super) scopes: Vec<Arc<Scope>>,
+pub(crate) struct Keys {
+    pub(crate) ring: KeyRing,
+    pub(crate) scopes: Vec<Arc<Scope>>,
+    /// Run-time keys that are not as meant, in words.
+    pub(crate) strays: Vec<String>,
 }
 
-pub(super) fn compile(file: &ConfigFile, instance: &Name, pepper: [u8; 32], live: &Live) -> Keys {
-    let (quotas, crowd) = (&live.quotas, crowd(file));
+pub(super) fn compile(
+    file: &ConfigFile,
+    instance: &Name,
+    pepper: [u8; 32],
+    issued: &[Arc<Issued>],
+    live: &Live,
+) -> Keys {
+    let (quotas, crowd) = (&live.quotas, crowd(file, issued));
     carry_over(file, quotas);
-    let mut keys = Keys { ring: KeyRing::new(pepper), scopes: Vec::new() };
+    let mut keys = Keys { ring: KeyRing::new(pepper), scopes: Vec::new(), strays: Vec::new() };
+    let mark = mark(pepper);
+    let mut issued = ByProject::of(issued);
     for team in &file.teams {
         let team_scope =
             keys.scope(quotas, ScopeKind::Team, team.name.as_str().into(), &team.limits, &team.budget);
@@ -32,24 +45,141 @@ pub(super) fn compile(file: &ConfigFile, instance: &Name, pepper: [u8; 32], live
             let name: Name = format!("{}/{}", team.name, project.name).into();
             let project_scope =
                 keys.scope(quotas, ScopeKind::Project, name.clone(), &project.limits, &project.budget);
-            let load = live.gate.project(&name);
+            let place = Place {
+                file,
+                instance,
+                owner: (team, project),
+                above: [project_scope, Arc::clone(&team_scope)],
+                load: live.gate.project(&name),
+                crowd,
+                name,
+            };
+            let mut known = HashMap::new();
             for key in &project.keys {
-                let priority = priority(key.priority.unwrap_or(project.priority));
-                let standing = Standing { priority, project: Arc::clone(&load), crowd };
-                let name = format!("{name}/{}", key.name).into();
-                let key_scope = keys.scope(quotas, ScopeKind::Key, name, &key.limits, &key.budget);
-                let scopes = vec![key_scope, Arc::clone(&project_scope), Arc::clone(&team_scope)];
-                let principal = principal(file, instance, (team, project, key), scopes, standing);
-                let principal = Arc::new(principal);
+                let principal = Arc::new(place.principal(&mut keys, quotas, key, &mut known));
                 let mut fresh = keys.ring.insert(&digest(key), Arc::clone(&principal));
                 if let (Some(id), Some(secret)) = (&key.access_key_id, &key.secret) {
                     fresh &= keys.ring.insert_pair(id.as_str(), secret.0.clone(), principal);
                 }
                 debug_assert!(fresh, "equal secrets and ids were refused by the check");
             }
+            for key in issued.take(team, project) {
+                place.issued(&mut keys, quotas, key, &mark, &mut known);
+            }
         }
     }
+    let lost = issued.rest().map(|key| {
+        format!("the key {} ({}) opens nothing: its project is not configured", key.id, key.scope())
+    });
+    keys.strays.extend(lost);
     keys
+}
+
+/// Run-time keys by `team/project`, as they were named when the key was made.
+struct ByProject<'i>(HashMap<String, Vec<&'i Issued>>);
+
+impl<'i> ByProject<'i> {
+    fn of(issued: &'i [Arc<Issued>]) -> Self {
+        let mut by_project: HashMap<_, Vec<_>> = HashMap::new();
+        for key in issued {
+            by_project.entry(format!("{}/{}", key.team, key.project)).or_default().push(&**key);
+        }
+        Self(by_project)
+    }
+
+    /// Takes out those of a project, by all its names.
+    fn take(&mut self, team: &Team, project: &Project) -> Vec<&'i Issued> {
+        if self.0.is_empty() {
+            return Vec::new();
+        }
+        let teams = team.renamed_from.iter().chain([&team.name]);
+        let projects = || project.renamed_from.iter().chain([&project.name]);
+        let names = teams.flat_map(|team| projects().map(move |project| format!("{team}/{project}")));
+        names.filter_map(|name| self.0.remove(&name)).flatten().collect()
+    }
+
+    /// Those of no project that could still be used.
+    fn rest(self) -> impl Iterator<Item = &'i Issued> {
+        self.0.into_values().flatten().filter(|key| key.revoked.is_none())
+    }
+}
+
+/// A project among its team, where keys are put.
+struct Place<'a> {
+    file: &'a ConfigFile,
+    instance: &'a Name,
+    owner: (&'a Team, &'a Project),
+    /// The scopes of project and team.
+    above: [Arc<Scope>; 2],
+    load: Arc<ProjectLoad>,
+    crowd: Crowd,
+    /// `team/project`.
+    name: Name,
+}
+
+impl Place<'_> {
+    fn principal(
+        &self,
+        keys: &mut Keys,
+        quotas: &Quotas,
+        key: &Key,
+        known: &mut HashMap<String, Arc<Scope>>,
+    ) -> Principal {
+        let scope = known.entry(key.name.clone()).or_insert_with(|| {
+            let name = format!("{}/{}", self.name, key.name).into();
+            keys.scope(quotas, ScopeKind::Key, name, &key.limits, &key.budget)
+        });
+        let [project, team] = &self.above;
+        let scopes = vec![Arc::clone(scope), Arc::clone(project), Arc::clone(team)];
+        principal(self.file, self.instance, (self.owner.0, self.owner.1, key), scopes, self.standing(key))
+    }
+
+    fn standing(&self, key: &Key) -> Standing {
+        let priority = priority(key.priority.unwrap_or(self.owner.1.priority));
+        Standing { priority, project: Arc::clone(&self.load), crowd: self.crowd }
+    }
+
+    /// Puts a key in that was made at run time. Two of one name share their limits and their budget.
+    fn issued(
+        &self,
+        keys: &mut Keys,
+        quotas: &Quotas,
+        issued: &Issued,
+        mark: &str,
+        known: &mut HashMap<String, Arc<Scope>>,
+    ) {
+        let Some(digest) = issued.digest(mark) else {
+            keys.strays.push(format!(
+                "the key {} ({}) opens nothing here: it was made with another `pepper` than that of this data folder",
+                issued.id,
+                issued.scope()
+            ));
+            return;
+        };
+        let (_, project) = self.owner;
+        let mut key = issued.as_key();
+        if project.keys.iter().any(|configured| configured.name == key.name) && issued.revoked.is_none() {
+            keys.strays.push(format!(
+                "the key {} has the name of the configured key {}/{}: they share its limits and budget",
+                issued.id, self.name, key.name
+            ));
+        }
+        // What the project has lost since, its keys have lost too.
+        if let Some(models) = &mut key.models {
+            models.retain(|model| project.models.contains(model));
+        }
+        let principal = if issued.revoked.is_some() {
+            // Refused before anything of it is asked; its name may be another key's by now.
+            let owner = (self.owner.0, self.owner.1, &key);
+            let principal = principal(self.file, self.instance, owner, Vec::new(), self.standing(&key));
+            Principal { revoked: true, ..principal }
+        } else {
+            self.principal(keys, quotas, &key, known)
+        };
+        if !keys.ring.insert_digest(digest, Arc::new(principal)) {
+            keys.strays.push(format!("the key {} has the secret of another one", issued.id));
+        }
+    }
 }
 
 impl Keys {
@@ -114,14 +244,15 @@ fn principal(
 }
 
 /// Who shares the gateway's slots.
-fn crowd(file: &ConfigFile) -> Crowd {
+fn crowd(file: &ConfigFile, issued: &[Arc<Issued>]) -> Crowd {
     let projects = || file.teams.iter().flat_map(|team| &team.projects);
+    let is_interactive = |priority| priority == file::Priority::Interactive;
+    // A run-time key that says nothing is as its project.
+    let made = issued.iter().filter_map(|key| key.policy.priority).any(is_interactive)
+        || (!issued.is_empty() && projects().any(|project| is_interactive(project.priority)));
     let mut priorities = projects()
         .flat_map(|project| project.keys.iter().map(|key| key.priority.unwrap_or(project.priority)));
-    Crowd {
-        interactive: priorities.any(|priority| priority == file::Priority::Interactive),
-        several: projects().nth(1).is_some(),
-    }
+    Crowd { interactive: made || priorities.any(is_interactive), several: projects().nth(1).is_some() }
 }
 
 const fn priority(given: file::Priority) -> Priority {

@@ -1,10 +1,10 @@
 //! Routes: which targets serve an alias, in levels.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use tollgate_accounting::{ledger::Place, price::PriceBook};
 use tollgate_domain::{ModelAlias, ModelVersion, Name, UpstreamModel, ZoneName};
-use tollgate_proxy::{Balance, Live, Prepared, Route, Routes, Target};
+use tollgate_proxy::{Balance, Hedge, Live, Prepared, Route, Routes, Target};
 
 use crate::config::file::{self, ConfigFile};
 
@@ -12,6 +12,8 @@ use super::upstreams::{Endpoint, Upstreams};
 
 /// Hundredths by which a target may be slower than the fastest one, where nothing else is said.
 const SENSITIVITY: u32 = 20;
+/// Before which no stream gets a second copy, where nothing else is said.
+const HEDGE_AFTER: Duration = Duration::from_secs(1);
 
 pub(super) fn compile(file: &ConfigFile, upstreams: &Upstreams, prices: &PriceBook, live: &Live) -> Routes {
     let mut routes = Routes::default();
@@ -33,6 +35,11 @@ pub(super) fn compile(file: &ConfigFile, upstreams: &Upstreams, prices: &PriceBo
             spill_on_saturation: model.spill_on_saturation,
             max_output_tokens: model.max_output_tokens,
             may_drop: model.may_drop.iter().map(|name| name.as_str().into()).collect(),
+            hedge: model.hedge.as_ref().map(|hedge| Hedge {
+                max_cost: hedge.max_cost,
+                after: hedge.after.map_or(HEDGE_AFTER, |span| span.0),
+            }),
+            fallback: model.fallback.as_deref().map(Into::into),
             failover_versions: model.failover_versions,
             group: live.fleet.group(alias.name()),
             live: live.fleet.model(&alias),

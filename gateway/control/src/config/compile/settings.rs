@@ -151,8 +151,14 @@ fn certificates(document: &Document) -> Vec<CertificateEnd> {
 
 fn journal(document: &Document) -> JournalOptions {
     let usual = JournalOptions::default();
-    let segment = document.file.ledger.journal.segment;
-    JournalOptions { segment_bytes: segment.map_or(usual.segment_bytes, |size| size.0), ..usual }
+    let given = &document.file.ledger.journal;
+    let slow_sync = given.slow_sync.map_or(usual.slow_sync, |span| span.0);
+    JournalOptions {
+        segment_bytes: given.segment.map_or(usual.segment_bytes, |size| size.0),
+        slow_sync,
+        stalled_sync: slow_sync * 5,
+        ..usual
+    }
 }
 
 /// The configured name, else the host's.

@@ -1,7 +1,7 @@
 //! How much this process takes on at once, and who goes first.
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::Size;
 
@@ -21,7 +21,7 @@ pub struct AdmissionSection {
 }
 
 /// How urgent requests are: when there is not room for all, the lowest are refused first.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Priority {
     /// Somebody waits for the answer: a fifth of the slots is kept for these.

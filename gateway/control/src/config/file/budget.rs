@@ -1,11 +1,11 @@
 //! Budgets: how much money, for how long, and what happens on the way to its end.
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tollgate_domain::Money;
 
 /// Money for a period.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Budget {
     /// How much, in the configuration's currency, as a decimal text. Example: `"500.00"`.
@@ -33,7 +33,7 @@ pub struct Budget {
 }
 
 /// What happens from a share of a budget on. Give `model` or `refuse`.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct BudgetAction {
     /// From which percentage of the amount on. Example: `80`.
@@ -46,7 +46,7 @@ pub struct BudgetAction {
 }
 
 /// A calendar period.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Period {
     /// From midnight.
@@ -64,7 +64,7 @@ pub enum Period {
 }
 
 /// What happens when a budget is spent.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum BudgetMode {
     /// Calls that could exceed it are refused.
@@ -77,7 +77,7 @@ pub enum BudgetMode {
 }
 
 /// What is reserved for a call before its cost is known.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reserve {
     /// The most that it can cost.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::Size;
+use super::{Size, Span};
 
 /// The files in which every request is recorded before its answer ends. A change needs a restart.
 #[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq)]
@@ -17,4 +17,7 @@ pub struct JournalSection {
     /// Size of the files that are reserved ahead, three or more at a time; from `256KiB` to `1GiB`.
     /// Default: `16MiB`.
     pub segment: Option<Size>,
+    /// While the disk takes longer than this to confirm what was written, new requests are refused; five
+    /// times as long, and the gateway is not ready. Default: `2s`.
+    pub slow_sync: Option<Span>,
 }

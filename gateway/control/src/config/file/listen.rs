@@ -122,6 +122,9 @@ pub struct Edge {
     pub max_in_flight: Option<u32>,
     /// Longest silence while a body is being sent; after it the answer is 408. Default: `15s`.
     pub body_idle: Option<Span>,
+    /// A body that takes longer than this to come has to have come at 1 KiB a second at least, on the
+    /// whole; else the answer is 408. Default: `10s`.
+    pub body_grace: Option<Span>,
 }
 
 fn data() -> Listener {

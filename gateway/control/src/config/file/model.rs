@@ -3,7 +3,9 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Later, Objectives};
+use tollgate_domain::Money;
+
+use super::{Objectives, Span};
 
 /// What clients ask for, and what serves it.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -44,8 +46,25 @@ pub struct Model {
     pub failover_versions: bool,
     /// What is promised to all who call it. Default: nothing.
     pub objectives: Option<Objectives>,
-    /// Model to use instead. Not available yet.
-    pub fallback: Option<Later>,
+    /// The model that a call goes to, once, when this one says that it is too long for its context; for
+    /// keys that may call that one too. Default: none. Example: `gpt-5-long`.
+    pub fallback: Option<String>,
+    /// A stream that nobody begins to answer is asked for a second time elsewhere, and the first content
+    /// wins; what the other copy has cost is waste. Default: never.
+    pub hedge: Option<Hedge>,
+}
+
+/// When a stream gets a second copy elsewhere.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Hedge {
+    /// Only for calls that cost no more than this in the worst case, in the configuration's currency, as a
+    /// decimal text: both copies may be billed. Example: `"0.02"`.
+    #[schemars(schema_with = "super::decimal_schema")]
+    pub max_cost: Money,
+    /// Not before this; later where 95 in a hundred of the newest answers take longer to begin. Default:
+    /// `1s`.
+    pub after: Option<Span>,
 }
 
 /// An upstream and what it calls the model.

@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr, time::Duration};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{
-    Deserialize, Deserializer,
+    Deserialize, Deserializer, Serialize, Serializer,
     de::{Error as _, Visitor},
 };
 
@@ -162,6 +162,18 @@ impl<'de> Deserialize<'de> for Size {
 impl<'de> Deserialize<'de> for Share {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(Written(std::marker::PhantomData))
+    }
+}
+
+impl Serialize for Share {
+    /// As a decimal text.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let (whole, places) = (self.millionths / 1_000_000, self.millionths % 1_000_000);
+        let text = match places {
+            0 => whole.to_string(),
+            _ => format!("{whole}.{}", format!("{places:06}").trim_end_matches('0')),
+        };
+        serializer.serialize_str(&text)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Budget, Instant, Objectives, Priority, SecretText, Share};
 
@@ -115,25 +115,34 @@ pub struct Key {
 }
 
 /// Limits of a team, a project or a key. Absent means no limit.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Limits {
     /// Requests in a second.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub requests_per_second: Option<u32>,
     /// Requests in a minute.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub requests_per_minute: Option<u32>,
     /// Input and output tokens in a minute.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub tokens_per_minute: Option<u64>,
     /// Input tokens in a minute.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub input_tokens_per_minute: Option<u64>,
     /// Output tokens in a minute.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub output_tokens_per_minute: Option<u64>,
     /// Input and output tokens in a calendar day.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub tokens_per_day: Option<u64>,
     /// Input and output tokens in a calendar month.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub tokens_per_month: Option<u64>,
     /// Requests at the same time.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub concurrent_requests: Option<u32>,
     /// Share of cached input tokens that counts against token limits. Default: 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub cached_input_weight: Option<Share>,
 }

@@ -177,6 +177,11 @@ fn read_media(part: &mut Object<'_>) -> Result<Option<HubBlock>, Untranslatable>
     Ok(None)
 }
 
+/// What can stand in a part: pictures, sound and documents.
+pub(super) fn is_kind_of_content(media_type: &str) -> bool {
+    matches!(media_type.split('/').next(), Some("image" | "audio" | "application" | "text"))
+}
+
 fn of_kind(media_type: &str, media: HubMedia) -> HubBlock {
     match media_type.split('/').next().unwrap_or_default() {
         "image" => HubBlock::Image(media),

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde::Serialize;
 use serde_json::{Value, json, value::RawValue};
 
-use super::write_request::TARGET;
+use super::{read_parts::is_kind_of_content, write_request::TARGET};
 use crate::{
     hub::{HubBlock, HubMedia, HubRequest, HubRole, HubSource, HubTurn, Untranslatable, arguments},
     wire::Family,
@@ -251,6 +251,9 @@ fn foreign(at: &str, kind: &str) -> Untranslatable {
 fn media(media: &HubMedia) -> Result<Part<'_>, Untranslatable> {
     let refused = |why: &str| Err(Untranslatable::unsupported(&*media.at, TARGET, why));
     match &media.source {
+        HubSource::Inline { media_type, .. } if !is_kind_of_content(media_type) => {
+            Err(foreign(&media.at, media_type))
+        }
         HubSource::Inline { media_type, base64 } => {
             let mime_type = if media_type == "image/jpg" { "image/jpeg" } else { media_type };
             let data = InlineData { mime_type, data: base64 };
@@ -258,10 +261,12 @@ fn media(media: &HubMedia) -> Result<Part<'_>, Untranslatable> {
         }
         HubSource::Text(text) => Ok(Part::of_text(text)),
         HubSource::Url(url) if FOLLOWED.iter().any(|place| url.starts_with(place)) => {
-            let mut data = json!({"fileUri": url});
-            if let Some(media_type) = media_type_of(url) {
-                data["mimeType"] = json!(media_type);
-            }
+            let Some(media_type) = media_type_of(url) else {
+                return refused(
+                    "it has to be told what a URL leads to, which its ending does not; send the content",
+                );
+            };
+            let data = json!({"fileUri": url, "mimeType": media_type});
             Ok(Part { file_data: Some(data), ..Part::default() })
         }
         HubSource::Url(_) => refused("it follows only URLs of Google's storage; send the content"),

@@ -105,7 +105,7 @@ impl Gateway {
                 candidates.push(Candidate { target: Arc::clone(target), level, price: None });
             }
         }
-        RoutePlan { route: Arc::clone(route), candidates }
+        RoutePlan::new(route, candidates)
     }
 
     /// True where a target stands in the first level of some route.

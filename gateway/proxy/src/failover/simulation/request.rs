@@ -166,11 +166,11 @@ impl World {
         let target = &plan.candidates[place].target;
         let seat = match seat {
             Ok(seat) => seat,
-            Err(failure) => return self.take_in(id, place, Failed::at_the_door(failure)),
+            Err(failure) => return self.take_in(id, Failed::at_the_door(place, failure)),
         };
         let Some(stay) = Stay::enter(&plan.route, target, (seat, way), now) else {
             self.note("refused at the door", id, place);
-            return self.take_in(id, place, Failed::at_the_door(Failure::of(Class::Saturated)));
+            return self.take_in(id, Failed::at_the_door(place, Failure::of(Class::Saturated)));
         };
         let is_stream = request.is_stream;
         self.may_be_asked(request, target, way);
@@ -197,15 +197,15 @@ impl World {
     }
 
     /// True when the request has ended by it.
-    fn take_in(&mut self, id: u64, place: usize, failed: Failed) -> bool {
+    fn take_in(&mut self, id: u64, failed: Failed) -> bool {
         let now = self.instant();
         let request = self.requests.get_mut(&id).expect("it has just failed");
         request.state = State::Deciding;
         let plan = Arc::clone(&request.plan);
-        let (class, retry) = (failed.failure.class, failed.failure.retry());
+        let (place, class, retry) = (failed.place, failed.failure.class, failed.failure.retry());
         let overflows = plan.candidates[place].target.is_provisioned && failed.failure.is_throttle();
         let moves = request.course.has_elsewhere(&plan, place);
-        let (grant, end) = request.course.take_in(&plan, place, failed, now);
+        let (grant, end) = request.course.take_in(&plan, failed, now);
         self.has_failed(id, (&class, retry, overflows), moves, grant);
         match end {
             Some(last_word) => {
@@ -292,7 +292,7 @@ impl World {
                 drop(stay);
                 self.is_held(gateway, &target, &failure, before);
                 self.note(what, id, place);
-                if !self.take_in(id, place, Failed { failure, ejected }) {
+                if !self.take_in(id, Failed { place, failure, ejected }) {
                     self.go_on(id);
                 }
             }

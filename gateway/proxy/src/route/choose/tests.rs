@@ -44,7 +44,7 @@ impl House {
             levels[given.level].push(Arc::clone(&target));
             candidates.push(Candidate { target, level: given.level, price: None });
         }
-        let plan = RoutePlan { route: Arc::new(sample::route(&fleet, "chat", balance, levels)), candidates };
+        let plan = RoutePlan::new(&Arc::new(sample::route(&fleet, "chat", balance, levels)), candidates);
         Self { plan, now: Instant::now(), random: 0x2545_f491_4f6c_dd1d }
     }
 

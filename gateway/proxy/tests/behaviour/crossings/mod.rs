@@ -33,23 +33,24 @@ fn crossings() -> impl Iterator<Item = [(Dialect, Apis); 2]> {
 struct Trouble {
     script: Script,
     outcome: &'static str,
-    /// Only a bound on a step ends it.
-    is_silence: bool,
+    /// Only this bound on a step ends it.
+    bound: Option<fn(&mut Timeouts)>,
 }
 
 fn troubles(stream: bool) -> Vec<Trouble> {
     let fault = |fault| Script::usual().then(fault);
-    let loud = |script, outcome| Trouble { script, outcome, is_silence: false };
-    let silent = |at, outcome| Trouble { script: fault(Fault::Stall(at)), outcome, is_silence: true };
+    let loud = |script, outcome| Trouble { script, outcome, bound: None };
+    let silent =
+        |at, outcome, bound| Trouble { script: fault(Fault::Stall(at)), outcome, bound: Some(bound) };
     let mut troubles = vec![
         loud(Script::refusal(Refusal::ServerError), "server_error"),
         loud(fault(Fault::Reset(At::Byte(0))), "reset"),
     ];
     if stream {
-        troubles.push(silent(At::Chunk(0), "ttft"));
+        troubles.push(silent(At::Chunk(0), "ttft", |bounds| bounds.ttft = SHORT));
         troubles.push(loud(fault(Fault::EndEarly(0)), "truncated"));
     } else {
-        troubles.push(silent(At::Byte(0), "timeout"));
+        troubles.push(silent(At::Byte(0), "timeout", |bounds| bounds.head = SHORT));
         troubles.push(loud(fault(Fault::ShortBody), "truncated"));
     }
     troubles
@@ -59,19 +60,16 @@ fn speaking((dialect, apis): (Dialect, Apis), simulator: &Simulator) -> TargetSe
     TargetSetup { dialect, apis, ..simulator.into() }
 }
 
-/// Bounds for a target that says nothing; all others keep the patient ones.
-fn impatient() -> Timeouts {
-    let short = Duration::from_millis(50);
-    Timeouts { head: short, stream_head: short, ttft: short, ..Timeouts::default() }
-}
+/// The bound on the step in which a target says nothing; all others stay patient.
+const SHORT: Duration = Duration::from_millis(50);
 
 async fn fails_over(client: Client, stream: bool, [first, second]: [(Dialect, Apis); 2], trouble: Trouble) {
-    let Trouble { script, outcome, is_silence } = trouble;
+    let Trouble { script, outcome, bound } = trouble;
     let case = format!("{client:?} stream {stream}, {outcome}: {first:?} then {second:?}");
     let (failing, answering) = (scripted(script).await, provider().await);
     let mut targets = vec![speaking(first, &failing), speaking(second, &answering)];
-    if is_silence {
-        targets[0].timeouts = impatient();
+    if let Some(bound) = bound {
+        bound(&mut targets[0].timeouts);
     }
     let gateway = Gateway::start(Setup { mixed: true, ..Setup::new(targets) });
     let answer = gateway.send(&client.ask(stream)).await;

@@ -11,7 +11,7 @@ use tollgate_accounting::{
 use tollgate_dialect::{Apis, Dialect};
 use tollgate_domain::{ModelAlias, ModelVersion, Secret, UnixMillis, UpstreamName};
 use tollgate_proxy::{
-    Balance, ByName, Credential, Crowd, Durability, EdgeLimits, Failback, InjectUsage, KeyRing, Live,
+    Balance, ByName, Credential, Crowd, Durability, EdgeLimits, Failback, Hedge, InjectUsage, KeyRing, Live,
     OperatorState, Origin, Prepared, Presentation, Principal, Priority, Route, Routes, Scheme, Snapshot,
     Standing, Target, Timeouts, Upstream, Waste,
 };
@@ -74,6 +74,9 @@ pub(crate) struct Setup {
     pub(crate) may_drop: Vec<&'static str>,
     /// A failing call may be moved to another version.
     pub(crate) failover_versions: bool,
+    /// An alias, and the one that takes what is too long for it.
+    pub(crate) hedge: Option<Hedge>,
+    pub(crate) fallback: Option<(&'static str, &'static str)>,
     /// More keys: secret, project, priority.
     pub(crate) keys: Vec<(String, String, Priority)>,
     pub(crate) crowd: Crowd,
@@ -193,6 +196,8 @@ impl Setup {
             prompts: Vec::new(),
             may_drop: Vec::new(),
             failover_versions: false,
+            hedge: None,
+            fallback: None,
             keys: Vec::new(),
             crowd: Crowd::default(),
         }
@@ -305,6 +310,8 @@ impl Setup {
             balance: self.balance,
             max_output_tokens: self.max_output_tokens,
             may_drop: self.may_drop.iter().map(|name| (*name).into()).collect(),
+            hedge: self.hedge,
+            fallback: self.fallback.filter(|(of, _)| *of == alias).map(|(_, to)| to.into()),
             failover_versions: self.failover_versions,
             spill_on_saturation: self.spill_on_saturation,
             group: live.fleet.group(&alias.into()),

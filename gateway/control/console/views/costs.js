@@ -1,0 +1,138 @@
+// Costs: where the money goes, by day and by whom, and a file of exactly what is shown.
+import { html, useMemo, useState } from '../preact.js';
+import { query as q, useApi } from '../api.js';
+import { count, shortDay, tenths } from '../format.js';
+import { amount, compare, drawn, isZero, minus, permille, picos, placesFor, rounded, sum } from '../money.js';
+import { refine } from '../route.js';
+import { t } from '../text.js';
+import { Figure, Legend, Stack } from '../ui/charts.js';
+import { Head, Icon, Link, Money, Panel, Select, Tile } from '../ui/parts.js';
+import { Range, period } from '../ui/range.js';
+import { Empty, Loaded, Partial } from '../ui/states.js';
+import { Table, csv, download } from '../ui/table.js';
+
+const words = t.costs;
+const DIMENSIONS = ['team', 'project', 'model', 'region', 'upstream', 'key', 'zone', 'end_user'];
+const RANGES = ['24h', '7d', '30d', 'month', 'last'];
+const SERIES = 7;
+const known = (name, usual) => (DIMENSIONS.includes(name) ? name : usual);
+const options = DIMENSIONS.map((name) => [name, t.fields[name]]);
+const named = (value) => value || t.unattributed;
+
+export function Costs({ me, query }) {
+  const by = known(query.by, 'team');
+  const rows = known(query.rows, by);
+  const then = query.then && query.then !== rows ? known(query.then, '') : '';
+  const asked = { ...period(query, 'month'), team: query.team, project: query.project };
+  const byDay = useApi('/usage' + q({ by: 'day,' + by, ...asked }));
+  const table = useApi('/usage' + q({ by: [rows, then].filter(Boolean).join(','), ...asked }));
+  const others = table.data && table.data.total.other_costs;
+
+  return html`
+    <${Head} title=${t.views.costs} lead=${words.lead}>
+      <${Select} label=${words.by} value=${by} options=${options} onChange=${(value) => refine({ by: value === 'team' ? null : value })} />
+      <${Range} query=${query} usual="month" ranges=${RANGES} />
+    <//>
+    ${(query.team || query.project) && html`<p class="chips">${['team', 'project'].map((name) => query[name] && html`<button key=${name} type="button" class="chip" onClick=${() => refine({ [name]: null })}>${t.fields[name]}: ${query[name]}<span aria-hidden="true"> ×</span><span class="sr"> ${t.requests.clear}</span></button>`)}</p>`}
+    ${others && html`<${Partial} what=${words.otherCurrencies + ': ' + others.map((other) => other.cost + ' ' + other.currency).join(', ')} />`}
+    <${Loaded} of=${table} rows=${2}>${(data) => html`<${Tiles} total=${data.total} query=${query} asked=${asked} me=${me} />`}<//>
+    <${Panel} title=${words.chart} id="by-day"><${Loaded} of=${byDay} rows=${6} isEmpty=${(data) => !data.items.length} empty=${html`<${Empty} title=${words.empty} text=${words.emptyText} />`}>${(data) => html`<${ByDay} items=${data.items} by=${by} currency=${data.total.currency} />`}<//><//>
+    <${Pivot} of=${table} rows=${rows} then=${then} query=${query} asked=${asked} me=${me} />`;
+}
+
+function Tiles({ total, query, asked, me }) {
+  const budgets = useApi('/budgets');
+  const isMonth = !query.range || query.range === 'month';
+  // The same days of the month before; other periods have nothing of the same length that a reader would expect.
+  const before = useApi(isMonth ? '/usage' + q({ ...asked, from: 'last-month', to: sameTimeLastMonth() }) : null);
+  const places = placesFor([total.cost]);
+  const forecasts = budgets.data ? budgets.data.items.filter((budget) => budget.forecast != null && budget.period === 'month' && budget.scope === 'team') : [];
+  const change = before.data && permille(minus(total.cost, before.data.total.cost), before.data.total.cost);
+  return html`<dl class="tiles">
+    <${Tile} label=${words.spent} value=${html`<${Money} value=${total.cost} currency=${total.currency} places=${places} />`} note=${total.unpriced_requests ? words.unpriced(count(total.unpriced_requests)) : count(total.requests) + ' ' + words.requests.toLowerCase()} />
+    ${isMonth && before.data && html`<${Tile} label=${words.versus} value=${html`<${Money} value=${before.data.total.cost} currency=${total.currency} places=${placesFor([before.data.total.cost])} />`} note=${change == null ? t.none : (change > 0 ? '+' : '') + tenths(change)} />`}
+    <${Tile} label=${words.requests} value=${count(total.requests)} note=${count(total.refusals) + ' ' + t.fields.refusals.toLowerCase()} />
+    ${me.permissions.includes('read_spend') && html`<${Tile} label=${words.forecast} value=${forecasts.length ? html`<${Money} value=${sum(forecasts.map((budget) => budget.forecast))} currency=${total.currency} />` : t.none} note=${forecasts.length ? words.forecastNote(forecasts.map((budget) => budget.team).join(', '), rounded(sum(forecasts.map((budget) => budget.forecast_p90)), 2)) : words.noForecast} />`}
+  </dl>`;
+}
+
+function sameTimeLastMonth() {
+  const now = new Date();
+  const last = new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth(), 0));
+  const day = Math.min(now.getUTCDate(), last.getUTCDate());
+  return new Date(Date.UTC(last.getUTCFullYear(), last.getUTCMonth(), day, now.getUTCHours(), now.getUTCMinutes())).toISOString();
+}
+
+/** From the first day to the last one, those without a cost too. */
+function everyDay(known) {
+  const days = [...new Set(known)].sort();
+  if (days.length < 2) return days;
+  const all = [];
+  for (let at = Date.parse(days[0]); at <= Date.parse(days[days.length - 1]) && all.length < 1000; at += 86400000) all.push(new Date(at).toISOString().slice(0, 10));
+  return all;
+}
+
+/** The largest few have a colour of their own; the others are drawn together and stay apart in the table. */
+function ByDay({ items, by, currency }) {
+  const { days, series, bars } = useMemo(() => {
+    const own = items.filter((item) => item.currency === currency);
+    const totals = new Map();
+    for (const item of own) totals.set(named(item[by]), (totals.get(named(item[by])) || 0n) + picos(item.cost));
+    const largest = [...totals].sort((a, b) => (b[1] > a[1] ? 1 : b[1] < a[1] ? -1 : 0)).map(([name]) => name);
+    const series = largest.length > SERIES + 1 ? [...largest.slice(0, SERIES), t.other] : largest;
+    const place = new Map(largest.map((name, i) => [name, Math.min(i, series.length - 1)]));
+    const days = everyDay(own.map((item) => item.day));
+    const sums = new Map(days.map((day) => [day, series.map(() => 0n)]));
+    for (const item of own) sums.get(item.day)[place.get(named(item[by]))] += picos(item.cost);
+    const bars = days.map((day) => {
+      const parts = sums.get(day).map(amount);
+      const title = [day + ': ' + sum(parts) + ' ' + currency, ...parts.map((part, i) => series[i] + ' ' + part).filter((_, i) => !isZero(parts[i]))].join('\n');
+      return { key: day, label: shortDay(day), parts: parts.map(drawn), exact: parts, title };
+    });
+    return { days, series, bars };
+  }, [items, by, currency]);
+  const places = placesFor(bars.flatMap((bar) => bar.exact));
+  const columns = [
+    { key: 'day', title: t.fields.day, render: (bar) => bar.key },
+    ...series.map((name, i) => ({ key: name, title: name, num: true, render: (bar) => html`<${Money} value=${bar.exact[i]} places=${places} />` })),
+    { key: 'total', title: t.total, num: true, render: (bar) => html`<strong><${Money} value=${sum(bar.exact)} places=${places} /></strong>` },
+  ];
+  return html`<${Figure} label=${words.chart} legend=${html`<${Legend} series=${series} />`} chart=${html`<${Stack} label=${words.chart + ', ' + days.length} bars=${bars} series=${series} unit=${currency} height=${240} />`} table=${html`<${Table} label=${words.chart} columns=${columns} rows=${bars} rowKey=${(bar) => bar.key} />`} />`;
+}
+
+function Pivot({ of, rows, then, query, asked, me }) {
+  const [sorted, setSorted] = useState({ key: 'cost', down: true });
+  const dimensions = [rows, then].filter(Boolean);
+  const total = of.data && of.data.total;
+  const items = useMemo(() => {
+    const list = of.data ? [...of.data.items] : [];
+    const value = (item) => (sorted.key === 'perRequest' || sorted.key === 'share' ? item.cost : item[sorted.key]);
+    const order = (a, b) => (sorted.key === 'cost' || sorted.key === 'share' ? compare(a.cost, b.cost) : typeof value(a) === 'number' ? value(a) - value(b) : String(value(a)).localeCompare(String(value(b))));
+    return list.sort((a, b) => (sorted.down ? order(b, a) : order(a, b)));
+  }, [of.data, sorted]);
+  const places = placesFor(items.map((item) => item.cost));
+  const onSort = (key) => setSorted({ key, down: sorted.key === key ? !sorted.down : !dimensions.includes(key) });
+  const drill = (item, name) => (name === 'team' || name === 'project' ? html`<${Link} view="costs" query=${{ ...query, [name]: item[name], rows: name === 'team' ? 'project' : 'model', by: name === 'team' ? 'project' : 'model', then: null }}>${named(item[name])}<//>` : named(item[name]));
+  const columns = [
+    ...dimensions.map((name, i) => ({ key: name, title: t.fields[name], sort: true, render: (item) => drill(item, name), foot: () => (i ? '' : html`<strong>${t.total}</strong>`) })),
+    ...[['requests', t.fields.requests], ['input_tokens', t.fields.input], ['cached_input_tokens', t.fields.cached], ['output_tokens', t.fields.output]].map(([key, title]) => ({ key, title, minor: key !== 'requests', num: true, sort: true, render: (item) => count(item[key]), foot: (total) => count(total[key]) })),
+    { key: 'share', title: t.fields.share, num: true, sort: true, render: (item) => html`<${Share} permille=${item.currency === total.currency ? permille(item.cost, total.cost) : null} />` },
+    { key: 'cost', title: t.fields.cost, num: true, sort: true, render: (item) => html`<${Money} value=${item.cost} currency=${item.currency === total.currency ? '' : item.currency} places=${places} />`, foot: (total) => html`<strong><${Money} value=${total.cost} currency=${total.currency} places=${places} /></strong>` },
+    { key: 'perRequest', title: t.fields.perRequest, num: true, render: (item) => html`<${Money} value=${item.requests ? amount(picos(item.cost) / BigInt(item.requests)) : null} places=${6} />` },
+  ];
+  const exportShown = () => {
+    const plain = [...dimensions, 'requests', 'refusals', 'input_tokens', 'cached_input_tokens', 'output_tokens', 'reasoning_tokens', 'unpriced_requests', 'cost', 'currency'];
+    const line = (item) => plain.map((key) => item[key] ?? '');
+    download(`tollgate-costs-${dimensions.join('-')}.csv`, csv(plain, [...items.map(line), line({ ...total, [rows]: t.total })]));
+  };
+  const select = (name, value, others) => html`<${Select} label=${name} value=${value} options=${others} onChange=${(value) => refine(name === words.rows ? { rows: value } : { then: value || null })} />`;
+  const action = html`<div class="view-tools">${select(words.rows, rows, options)}${select(words.then, then, [['', words.nothing], ...options])}
+    <button type="button" class="button" disabled=${!items.length} onClick=${exportShown}><${Icon} name="down" />${words.exportShown}</button></div>`;
+  return html`<${Panel} title=${words.table} action=${action} flush id="pivot">
+    <${Loaded} of=${of} rows=${6} isEmpty=${(data) => !data.items.length} empty=${html`<${Empty} title=${words.empty} text=${words.emptyText} />`}>${() => html`
+      <${Table} label=${words.table} columns=${columns} rows=${items} foot=${total} sorted=${sorted} onSort=${onSort} />`}<//>
+    ${me.permissions.includes('export') && html`<div class="table-end"><span class="faint">${words.exports}</span>${[['csv', words.ledgerCsv], ['xlsx', words.xlsx], ['focus', words.focus], ['parquet', words.parquet]].map(([form, name]) => html`<a key=${form} class="button quiet" href=${'/api/v1/export/' + form + q({ from: asked.from, to: asked.to || 'now' })} download>${name}</a>`)}</div>`}
+  <//>`;
+}
+
+const Share = ({ permille }) => (permille == null ? html`<span class="faint">${t.none}</span>` : html`<span class="share"><i style=${{ width: Math.min(100, permille / 10) + '%' }}></i><span>${tenths(permille)}</span></span>`);

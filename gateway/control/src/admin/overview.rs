@@ -1,0 +1,133 @@
+//! `GET /overview`: how things stand, in one call from memory; no store is asked.
+
+use std::sync::Arc;
+
+use axum::{Extension, Json, extract::State};
+use serde_json::{Value, json};
+use tollgate_accounting::{ledger::rfc3339, quota::BudgetStatus};
+use tollgate_proxy::OperatorState;
+
+use super::{
+    AdminState,
+    access::{Caller, Permission},
+    problem::Problem,
+};
+use crate::{config::LedgerPlace, feed::Sums};
+
+/// Minutes that are shown one by one.
+const MINUTES: usize = 60;
+/// Budgets that are shown: those of which least is left.
+const TIGHTEST: usize = 5;
+
+pub(super) async fn overview(
+    State(state): State<Arc<AdminState>>,
+    Extension(caller): Extension<Caller>,
+) -> Result<Json<Value>, Problem> {
+    state.overview(&caller).map(Json)
+}
+
+impl AdminState {
+    /// What the caller may see of how things stand.
+    pub(super) fn overview(&self, caller: &Caller) -> Result<Value, Problem> {
+        let (now, running) = (self.now().wall, self.reloader.running());
+        let teams = caller.narrow(None)?;
+        let minutes = self.feed.minutes(&teams, MINUTES, now);
+        let (mut hour, mut shown) = (Sums::default(), Vec::new());
+        for (at, sums) in &minutes {
+            hour.add(sums);
+            shown.push(json!({ "at": rfc3339(*at), "sums": sums }));
+        }
+        // The minute that runs is not whole.
+        let last_minute = minutes.iter().rev().nth(1).map(|(_, sums)| *sums).unwrap_or_default();
+        let sees_fleet = caller.may(Permission::ReadFleet).is_ok();
+        Ok(json!({
+            "at": rfc3339(now),
+            "organization": &*running.settings.organization,
+            "instance": &*running.settings.instance,
+            "currency": running.document.file.currency,
+            // Of this process alone: others on the same ledger have their own.
+            "partial": matches!(running.settings.ledger, LedgerPlace::Server { .. }),
+            "last_minute": last_minute,
+            "last_hour": hour,
+            "minutes": shown,
+            "budgets": self.budgets_at_a_glance(caller),
+            "fleet": sees_fleet.then(|| self.fleet_at_a_glance()),
+            "config": caller.may(Permission::ReadConfig).is_ok().then(|| json!({
+                "version": running.version.number,
+                "hash": running.version.hash,
+                "since": rfc3339(running.version.at),
+                "refused": self.reloader.last_error().is_some(),
+                "warnings": running.warnings.len() + running.strays.len(),
+            })),
+            "not_ready": (self.readiness)()
+                .into_iter()
+                .filter_map(|check| Some(json!({ "check": check.name, "problem": check.problem? })))
+                .collect::<Vec<_>>(),
+        }))
+    }
+
+    fn budgets_at_a_glance(&self, caller: &Caller) -> Value {
+        let scopes: Vec<_> = self.reloader.running().scopes.clone();
+        let team_of = |name: &str| name.split('/').next().unwrap_or_default().to_owned();
+        let seen: Vec<_> =
+            scopes.into_iter().filter(|scope| caller.sees(&team_of(&scope.id().name))).collect();
+        let mut statuses = self.live.quotas.statuses(&seen, self.now().wall);
+        let exceeded = statuses.iter().filter(|status| status.spent >= status.amount).count();
+        let count = statuses.len();
+        // The part that is left, compared without dividing: a/b < c/d where a·d < c·b.
+        statuses.sort_by(|a, b| share(a, b).cmp(&share(b, a)));
+        let tightest: Vec<Value> = statuses
+            .iter()
+            .take(TIGHTEST)
+            .map(|status| {
+                json!({
+                    "scope": status.scope.kind.as_str(),
+                    "name": &*status.scope.name,
+                    "amount": status.amount,
+                    "spent": status.spent,
+                    "remaining": status.remaining,
+                    "mode": status.mode.as_str(),
+                    "period": status.period.as_str(),
+                })
+            })
+            .collect();
+        json!({ "count": count, "exceeded": exceeded, "tightest": tightest })
+    }
+
+    fn fleet_at_a_glance(&self) -> Value {
+        let (snapshot, now) = (self.snapshot(), self.now());
+        let in_flight: u64 = snapshot
+            .upstreams
+            .iter()
+            .map(|upstream| u64::from(upstream.live.in_flight.load(std::sync::atomic::Ordering::Relaxed)))
+            .sum();
+        let regions: Vec<Value> = snapshot
+            .regions
+            .iter()
+            .map(|region| {
+                let state = region.operator.state(OperatorState::default());
+                let in_flight = region.in_flight.load(std::sync::atomic::Ordering::Relaxed);
+                json!({ "name": region.name, "state": state.as_str(), "in_flight": in_flight })
+            })
+            .collect();
+        let mut troubled = Vec::new();
+        let mut targets = 0_usize;
+        for target in snapshot.targets() {
+            targets += 1;
+            let standing = crate::chronicle::Standing::of(target, now.mono);
+            if let Some(why) = standing.words() {
+                troubled.push(json!({
+                    "target": &*target.live.name,
+                    "region": target.upstream.region,
+                    "why": why,
+                }));
+            }
+        }
+        json!({ "in_flight": in_flight, "regions": regions, "targets": targets, "troubled": troubled })
+    }
+}
+
+/// What is left of one budget, weighed by the amount of the other.
+fn share(one: &BudgetStatus, other: &BudgetStatus) -> i128 {
+    one.remaining.pico().saturating_mul(other.amount.pico().max(1))
+}
