@@ -34,6 +34,10 @@ fn reads(dialect: Dialect, hub: &'static dyn HubCodec) -> impl Iterator<Item = O
 pub(crate) fn request(client: Dialect, bytes: &[u8]) {
     let Some(hub) = client.codec().hub() else { return };
     for operation in reads(client, hub) {
+        // What the gateway refuses unread comes no further.
+        if client.codec().peek(operation, bytes).is_err() {
+            continue;
+        }
         let request = match hub.read_request(operation, bytes) {
             Ok(request) => request,
             Err(fault) => {

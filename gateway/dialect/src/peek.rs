@@ -64,6 +64,11 @@ pub(crate) fn members(
     }
 }
 
+/// True for a JSON object that every parser reads, and all alike.
+pub(crate) fn is_sound(object: &[u8]) -> bool {
+    members(object, |_, _| Ok(())).is_ok()
+}
+
 /// Calls `visit` with the range of each element of an array, in order, until it says to stop. What is no
 /// array has no elements.
 pub(crate) fn elements(array: &[u8], mut visit: impl FnMut(Range<usize>) -> ControlFlow<()>) {

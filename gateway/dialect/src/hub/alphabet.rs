@@ -15,7 +15,7 @@ const IS_LETTER: [bool; 256] = {
 
 /// True for text that some bytes were written as base64 into, in either alphabet, padded or not; blanks may
 /// stand in it.
-pub(crate) fn is_base64(text: &str) -> bool {
+fn is_base64(text: &str) -> bool {
     let (mut letters, mut padding) = (0_usize, 0_usize);
     for &byte in text.as_bytes() {
         if IS_LETTER[usize::from(byte)] && padding == 0 {

@@ -9,6 +9,7 @@
 mod alphabet;
 mod arguments;
 mod codec;
+mod content;
 mod embedding;
 mod event;
 mod names;
@@ -19,7 +20,7 @@ mod seal;
 mod translation;
 mod waiting;
 
-pub(crate) use alphabet::{into_standard_base64, is_base64, standard_base64};
+pub(crate) use alphabet::{into_standard_base64, standard_base64};
 pub(crate) use arguments::{arguments, arguments_or_raw};
 pub(crate) use embedding::{from_base64, to_base64};
 pub(crate) use object::{Items, Object, Rules, as_text};

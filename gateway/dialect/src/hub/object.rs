@@ -271,6 +271,8 @@ fn camel_case(name: &str) -> Option<String> {
 }
 
 fn join(at: &str, name: &str) -> String {
+    // A member without a name has a place too.
+    let name = if name.is_empty() { "\"\"" } else { name };
     if at.is_empty() { name.to_owned() } else { format!("{at}.{name}") }
 }
 

@@ -4,7 +4,11 @@
 //! Off unless a route asks for it, and only for calls that cost little at most, since both copies may be
 //! billed: what the lost one has cost is waste.
 
-use std::{rc::Rc, sync::Arc, time::Instant};
+use std::{
+    rc::Rc,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use futures_util::future::{Either, select};
 use tokio::time::timeout;
@@ -27,7 +31,7 @@ type Outcome = Option<Result<Reply, Failure>>;
 
 impl Tries<'_> {
     /// After how long this attempt gets a second copy beside it, if it may get one.
-    pub(super) fn copies_after(&self, trip: &Trip, now: Instant) -> Option<std::time::Duration> {
+    pub(super) fn copies_after(&self, trip: &Trip, now: Instant) -> Option<Duration> {
         let (hedge, group) = (self.plan.route.hedge?, &self.plan.route.group);
         let holds = self.plan.candidates.iter().flat_map(|candidate| candidate.target.holds());
         let may = self.course.is_first()
@@ -46,7 +50,7 @@ impl Tries<'_> {
         &mut self,
         trip: &mut Trip,
         first: Leg,
-        delay: std::time::Duration,
+        delay: Duration,
     ) -> Result<Answer, Failed> {
         let (worker, principal) = (Rc::clone(trip.worker()), trip.principal_for_good());
         let road = Road {

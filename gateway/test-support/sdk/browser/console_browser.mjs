@@ -55,6 +55,8 @@ export async function open(page, path) {
 export async function settle(page) {
   await page.locator("main h1, .sign-in h1").first().waitFor();
   await page.waitForFunction(() => !document.querySelector(".skeleton"));
+  const first = await page.locator("main :is(h1, h2, h3), .sign-in h1").first().evaluate((heading) => heading.tagName);
+  assert.equal(first, "H1", "a view begins with its title");
 }
 
 /** No finding of axe that is serious or critical. */

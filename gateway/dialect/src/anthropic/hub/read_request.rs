@@ -4,7 +4,7 @@ use serde_json::value::RawValue;
 
 use crate::hub::{
     Given, HubBlock, HubChoice, HubEffort, HubFormat, HubMedia, HubRequest, HubRole, HubSource, HubThinking,
-    HubTool, HubTurn, Items, Object, Sealed, Untranslatable, as_text, is_base64,
+    HubTool, HubTurn, Items, Object, Sealed, Untranslatable, as_text,
 };
 
 pub(super) fn read(bytes: &[u8]) -> Result<HubRequest, Untranslatable> {
@@ -141,10 +141,7 @@ fn source(block: &mut Object<'_>) -> Result<HubSource, Untranslatable> {
         "base64" => {
             let media_type = source.needed_text("media_type")?;
             let base64 = source.needed_text("data")?;
-            if !is_base64(&base64) {
-                return Err(Untranslatable::malformed(source.path("data"), "is no base64"));
-            }
-            HubSource::Inline { media_type, base64 }
+            HubSource::inline((&media_type, source.path("media_type")), (base64, source.path("data")))?
         }
         "text" => HubSource::Text(source.needed_text("data")?),
         "url" => HubSource::Url(source.needed_text("url")?),

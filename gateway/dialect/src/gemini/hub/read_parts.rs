@@ -4,7 +4,7 @@
 
 use super::seal::{self, Signature};
 use crate::hub::{
-    Given, HubBlock, HubMedia, HubSource, Object, Sealed, Untranslatable, into_standard_base64,
+    Given, HubBlock, HubMedia, HubSource, Object, Sealed, Untranslatable,
 };
 
 /// Where files that a client stored at Google are found; they are known to nobody else.
@@ -159,11 +159,10 @@ fn read_media(part: &mut Object<'_>) -> Result<Option<HubBlock>, Untranslatable>
     let at: Box<str> = part.at().into();
     if let Some(mut data) = part.object("inlineData")? {
         let media_type = data.needed_text("mimeType")?.to_ascii_lowercase();
-        let path = data.path("data");
-        let base64 = into_standard_base64(data.needed_text("data")?)
-            .ok_or_else(|| Untranslatable::malformed(path, "is no base64"))?;
+        let base64 = data.needed_text("data")?;
         let name = data.text("displayName")?;
-        let source = HubSource::Inline { media_type: media_type.clone(), base64 };
+        let source =
+            HubSource::inline((&media_type, data.path("mimeType")), (base64, data.path("data")))?;
         return Ok(Some(of_kind(&media_type, HubMedia { at, source, name })));
     }
     if let Some(mut file) = part.object("fileData")? {

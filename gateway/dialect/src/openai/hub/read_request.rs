@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 use super::HINTS;
 use crate::hub::{
     Given, HubBlock, HubChoice, HubEffort, HubFormat, HubMedia, HubRequest, HubRole, HubSource, HubThinking,
-    HubTool, HubTurn, Items, Object, Sealed, Untranslatable, as_text, is_base64,
+    HubTool, HubTurn, Items, Object, Sealed, Untranslatable, as_text,
 };
 use crate::wire::Family;
 
@@ -211,13 +211,7 @@ fn read_part(mut part: Object<'_>, blocks: &mut Vec<HubBlock>) -> Result<(), Unt
         }
         "input_audio" => {
             let mut audio = part.object("input_audio")?.ok_or_else(|| missing(&at, "input_audio"))?;
-            let media_type = format!("audio/{}", audio.needed_text("format")?);
-            let base64 = audio.needed_text("data")?;
-            if !is_base64(&base64) {
-                return Err(Untranslatable::malformed(audio.path("data"), "is no base64"));
-            }
-            let source = HubSource::Inline { media_type, base64 };
-            HubBlock::Audio(HubMedia { at, source, name: None })
+            HubBlock::Audio(HubMedia { at, source: sound(&mut audio)?, name: None })
         }
         "file" => {
             let mut file = part.object("file")?.ok_or_else(|| missing(&at, "file"))?;
@@ -243,17 +237,17 @@ pub(super) fn source(mut url: String, at: &str) -> Result<HubSource, Untranslata
     let broken = || Untranslatable::malformed(at, "is no data URL with base64 content");
     let (head, base64) = data.split_once(',').ok_or_else(broken)?;
     let media_type = head.strip_suffix(";base64").ok_or_else(broken)?;
-    let media_type = media_type.split(';').next().unwrap_or_default().to_ascii_lowercase();
-    if media_type.is_empty() || !is_base64(base64) {
-        return Err(broken());
-    }
-    let has_blanks = base64.as_bytes().iter().any(u8::is_ascii_whitespace);
+    let media_type = media_type.to_owned();
     // In place: a large picture is not held twice for the few letters before it.
     url.drain(..url.len() - base64.len());
-    if has_blanks {
-        url.retain(|letter| !letter.is_ascii_whitespace());
-    }
-    Ok(HubSource::Inline { media_type, base64: url })
+    HubSource::inline((&media_type, at), (url, at)).map_err(|_| broken())
+}
+
+/// Sound with the name of its format.
+pub(super) fn sound(audio: &mut Object<'_>) -> Result<HubSource, Untranslatable> {
+    let media_type = format!("audio/{}", audio.needed_text("format")?);
+    let base64 = audio.needed_text("data")?;
+    HubSource::inline((&media_type, audio.path("format")), (base64, audio.path("data")))
 }
 
 fn read_calls(message: &mut Object<'_>, blocks: &mut Vec<HubBlock>) -> Result<(), Untranslatable> {

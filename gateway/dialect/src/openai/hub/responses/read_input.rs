@@ -7,7 +7,7 @@ use crate::{
         Given, HubBlock, HubMedia, HubRequest, HubRole, HubSource, HubTurn, Items, Object, Sealed,
         Untranslatable, as_text,
     },
-    openai::hub::read_request::source,
+    openai::hub::read_request::{sound, source},
     wire::Family,
 };
 
@@ -155,9 +155,7 @@ fn read_part(
         }
         "input_audio" => {
             let mut audio = part.object("input_audio")?.ok_or_else(|| missing(&part, "input_audio"))?;
-            let media_type = format!("audio/{}", audio.needed_text("format")?);
-            let source = HubSource::Inline { media_type, base64: audio.needed_text("data")? };
-            HubBlock::Audio(HubMedia { at, source, name: None })
+            HubBlock::Audio(HubMedia { at, source: sound(&mut audio)?, name: None })
         }
         _ => {
             blocks.push(HubBlock::Foreign(Given::new(at, kind.into())));
