@@ -1,7 +1,8 @@
 //! The prober: looks at upstreams that nobody asks, and at those that are left alone.
 //!
 //! Runs on a thread of its own, beside requests. One look per upstream answers for all of its targets;
-//! two that pass in a row count. Each look is a row of the ledger, and costs nothing.
+//! two that pass in a row count. Each look is a row of the ledger, and costs nothing unless the
+//! configuration has it ask a model.
 
 use std::{
     borrow::Cow,
@@ -12,9 +13,9 @@ use std::{
 
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use rand::{Rng, SeedableRng, rngs::SmallRng};
-use tollgate_accounting::ledger::{End, Entry, Identity, Kind, SHARED, posted_id};
-use tollgate_domain::{Name, UnixMillis, UpstreamName};
-use tollgate_proxy::{Attention, Probed, Probes, Snapshot, Target, probe};
+use tollgate_accounting::ledger::{End, Entry, Flags, Identity, Kind, SHARED, posted_id};
+use tollgate_domain::{Name, UnixMillis, UpstreamName, Usage};
+use tollgate_proxy::{Attention, Look, Probed, Probes, Snapshot, Target, probe};
 
 /// How often it is looked for what is due, and for the word to end.
 const TICK: Duration = Duration::from_millis(200);
@@ -46,9 +47,12 @@ struct Standing {
     passes: u32,
 }
 
-/// The upstream of some targets, that is to be looked at.
-struct Look {
+/// An upstream that was looked at.
+struct Seen {
     targets: Vec<Arc<Target>>,
+    /// The target that was asked.
+    asked: Option<Arc<Target>>,
+    look: Look,
     began: UnixMillis,
     took: Duration,
     probed: Probed,
@@ -81,14 +85,14 @@ where
                     let Some(settings) = settings(&targets) else { continue };
                     let jitter = random.next_u32() % 401;
                     if begin(&mut known, &name, &targets, &settings, jitter, Instant::now()) {
-                        asked.push(look(targets, settings.timeout, (prober.clock)()));
+                        asked.push(look(targets, settings, (prober.clock)()));
                     }
                 }
             }
-            Some(look) = asked.next() => {
+            Some(seen) = asked.next() => {
                 let snapshot = (prober.snapshot)();
-                (prober.record)(row(&look, &prober.organization, &prober.instance, &snapshot));
-                take(&mut known, &look, Instant::now());
+                (prober.record)(row(&seen, &prober.organization, &prober.instance, &snapshot));
+                take(&mut known, &seen, Instant::now());
             }
         }
     }
@@ -107,7 +111,7 @@ fn by_upstream(snapshot: &Snapshot) -> HashMap<UpstreamName, Vec<Arc<Target>>> {
 }
 
 fn settings(targets: &[Arc<Target>]) -> Option<Probes> {
-    targets.first().and_then(|target| target.upstream.probes)
+    targets.first().and_then(|target| target.upstream.probes.clone())
 }
 
 /// True when the upstream is to be looked at now. `jitter`, 0 to 400, moves the next look by up to a fifth
@@ -149,38 +153,44 @@ fn begin(
     true
 }
 
-async fn look(targets: Vec<Arc<Target>>, patience: Duration, began: UnixMillis) -> Look {
+async fn look(targets: Vec<Arc<Target>>, settings: Probes, began: UnixMillis) -> Seen {
     let from = Instant::now();
-    let probed = match targets.first() {
-        Some(target) => probe(target, patience, began).await,
+    let (asked, look) = match &settings.generate {
+        Some(model) => (targets.iter().find(|target| target.model == *model), Look::Generation),
+        None => (targets.first(), Look::List),
+    };
+    let probed = match asked {
+        Some(target) => probe(target, look, settings.timeout, began).await,
+        // An operator has taken it out.
         None => Probed::failed("no_target"),
     };
-    Look { targets, began, took: from.elapsed(), probed }
+    let asked = asked.cloned();
+    Seen { targets, asked, look, began, took: from.elapsed(), probed }
 }
 
-fn take(known: &mut HashMap<UpstreamName, Standing>, look: &Look, now: Instant) {
-    let Some(first) = look.targets.first() else { return };
-    let name = &first.upstream.name;
-    tollgate_telemetry::probed(name.as_str(), look.probed.outcome);
+fn take(known: &mut HashMap<UpstreamName, Standing>, seen: &Seen, now: Instant) {
+    let Some(first) = seen.targets.first() else { return };
+    let (name, probed) = (&first.upstream.name, &seen.probed);
+    tollgate_telemetry::probed(name.as_str(), probed.outcome);
     let Some(standing) = known.get_mut(name) else { return };
     standing.asking = false;
-    if !look.probed.is_alive {
+    if !probed.is_alive {
         standing.passes = 0;
-        tracing::debug!(upstream = %name, outcome = look.probed.outcome, "a probe failed");
+        tracing::debug!(upstream = %name, outcome = probed.outcome, "a probe failed");
         return;
     }
     standing.passes += 1;
     if standing.passes >= ENOUGH && standing.attention == Attention::Open {
         standing.passes = 0;
-        for target in &look.targets {
-            look.probed.relieves(target, now);
+        for target in &seen.targets {
+            probed.relieves(target, now);
         }
         tracing::info!(upstream = %name, "probes passed; a request may try");
     }
 }
 
-/// The row of a look: nobody's, and free.
-fn row(look: &Look, organization: &Name, instance: &Name, snapshot: &Snapshot) -> Entry {
+/// The row of a look: nobody's, and free unless a model was asked.
+fn row(seen: &Seen, organization: &Name, instance: &Name, snapshot: &Snapshot) -> Entry {
     let identity = Identity {
         organization: organization.clone(),
         instance: instance.clone(),
@@ -190,21 +200,50 @@ fn row(look: &Look, organization: &Name, instance: &Name, snapshot: &Snapshot) -
         cost_center: None,
         tags: Vec::new(),
     };
-    let target = look.targets.first();
+    let (probed, began) = (&seen.probed, seen.began);
+    let target = seen.asked.as_ref().or(seen.targets.first());
     let (upstream, model) =
         target.map_or(("", ""), |target| (target.upstream.name.as_str(), target.model.as_str()));
-    let id = posted_id(look.began, &[b"probe", instance.as_bytes(), upstream.as_bytes()]);
-    let took = u32::try_from(look.took.as_millis()).unwrap_or(u32::MAX);
-    Entry {
-        ended_at: look.began.plus(i64::from(took)),
+    let took = u32::try_from(seen.took.as_millis()).unwrap_or(u32::MAX);
+    let id = posted_id(began, &[b"probe", instance.as_bytes(), upstream.as_bytes()]);
+    let mut row = Entry {
+        ended_at: began.plus(i64::from(took)),
         place: target.map(|target| Arc::clone(&target.place)),
         dialect: Cow::Borrowed(target.map_or("", |target| target.upstream.dialect.as_str())),
-        operation: Cow::Borrowed("list_models"),
-        status: look.probed.status.unwrap_or_default(),
-        error_code: (!look.probed.is_alive).then_some(Cow::Borrowed(look.probed.outcome)),
-        end: Some(if look.probed.is_alive { End::Completed } else { End::UpstreamFailed }),
+        operation: Cow::Borrowed(operation(seen)),
+        status: probed.status.unwrap_or_default(),
+        error_code: (!probed.is_alive).then_some(Cow::Borrowed(probed.outcome)),
+        end: Some(if probed.is_alive { End::Completed } else { End::UpstreamFailed }),
         duration_ms: took,
         config_version: snapshot.version,
         ..Entry::new(Kind::Probe, id, Arc::new(identity), model.into(), snapshot.currency.clone())
+    };
+    if let (Some(usage), Some(target)) = (probed.usage, &seen.asked) {
+        charge(&mut row, usage, target);
+    }
+    row
+}
+
+fn operation(seen: &Seen) -> &'static str {
+    let hub = seen.asked.as_ref().and_then(|target| target.upstream.dialect.codec().hub());
+    match (seen.look, hub) {
+        (Look::Generation, Some(hub)) => hub.operation().as_str(),
+        _ => "list_models",
+    }
+}
+
+/// What the few tokens have cost, at the price of the target that gave them.
+fn charge(row: &mut Entry, usage: Usage, target: &Target) {
+    row.usage = usage;
+    let bill = target.price.as_ref().and_then(|line| line.at(row.started_at)).map(|price| price.bill(&usage));
+    row.cost = bill.as_ref().map(|bill| bill.cost);
+    match bill {
+        Some(bill) => {
+            row.meters = bill.meters;
+            if bill.incomplete {
+                row.flags.insert(Flags::PRICE_INCOMPLETE);
+            }
+        }
+        None => row.flags.insert(Flags::UNPRICED),
     }
 }

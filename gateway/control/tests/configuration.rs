@@ -240,6 +240,21 @@ fn semantic_faults_are_found_at_the_value_at_fault() {
             with("https://api.contoso.com/v1", "http://10.0.0.5/v1"),
             "7:15: upstreams[0].base_url: a private or loopback address needs `allow_private: true`",
         ),
+        (
+            with("    dialect: openai\n", "    dialect: openai\n    probes: { generate: gpt-4 }\n"),
+            "6:25: upstreams[0].probes.generate: no target of this upstream has the model `gpt-4`; name one that a model of `models` uses",
+        ),
+        (
+            with("    dialect: openai\n", "    dialect: cohere\n    probes: { generate: gpt-5 }\n"),
+            "6:25: upstreams[0].probes.generate: this dialect has no conversations to ask for; leave it out",
+        ),
+        (
+            with(
+                "    dialect: openai\n",
+                "    dialect: openai\n    http2: true\n    probes: { generate: gpt-5 }\n",
+            ),
+            "7:25: upstreams[0].probes.generate: looks speak HTTP/1.1 and this upstream is spoken to by `http2`; leave it out",
+        ),
         (with("https://api.contoso.com/v1", "ftp://a"), "7:15: upstreams[0].base_url: expected an address"),
         (
             with("dialect: openai", "dialect: opnai"),

@@ -17,15 +17,22 @@ use tollgate_control::{
 };
 use tollgate_domain::{Money, UnixMillis};
 use tollgate_proxy::{BreakerState, Defect, Entered, Live, Sample, Snapshot, Target, Way};
-use tollgate_simulator::{Options, Simulator};
+use tollgate_simulator::{Options, Refusal, Script, Simulator};
 
 const NOW: UnixMillis = UnixMillis::new(1_767_225_600_000);
+
+const PRICES: &str = "\
+prices:
+  - { model: simulated-model, from: 2025-01-01, currency: USD, input: \"2\", output: \"10\" }
+";
 
 /// A configuration with one upstream there, and its snapshot.
 fn snapshot(base_url: &str, probes: &str) -> Arc<Snapshot> {
     let folder = tempfile::TempDir::new().expect("a temporary folder");
+    std::fs::write(folder.path().join("prices.yaml"), PRICES).expect("a file");
     let text = format!(
         "\
+prices: [prices.yaml]
 regions:
   - {{ name: here, zone: eu }}
 upstreams:
@@ -98,6 +105,48 @@ async fn two_looks_that_pass_end_a_hold_for_a_credential_and_cost_nothing() {
     }
     assert_eq!(usage.requests, 0, "what the gateway asks by itself is nobody's request");
     assert_eq!(provider.book().totals().calls, 0, "no completion is paid for");
+}
+
+#[tokio::test]
+async fn a_look_that_asks_a_model_is_charged_at_its_price_and_is_no_request() {
+    let provider = Simulator::start(Options::default()).await.expect("a free port");
+    let probes = "{ enabled: true, open: 100ms, timeout: 10s, generate: simulated-model }";
+    let snapshot = snapshot(&format!("http://{}/v1", provider.addr()), probes);
+    let target = target(&snapshot);
+    open(&target);
+    target.live.hold.defective(Defect::Credential, Duration::from_secs(300), Instant::now());
+    let rows = looks_until(&snapshot, |_| !target.live.hold.is_defect()).await;
+    assert_eq!(target.live.breaker(|breaker| breaker.state(Instant::now())), BreakerState::HalfOpen);
+    let totals = provider.book().totals();
+    assert_eq!((rows.len() as u64, totals.calls), (2, 2));
+    let mut usage = UsageGroup::empty(Vec::new(), "USD".into());
+    for row in &rows {
+        assert_eq!((row.kind, row.status, &*row.operation), (Kind::Probe, 200, "chat_completions"));
+        assert!((1..=16).contains(&row.usage.output_tokens()), "{:?}", row.usage);
+        let millionths = row.usage.input_tokens() * 2 + row.usage.output_tokens() * 10;
+        assert_eq!(row.cost, Some(Money::from_pico(i128::from(millionths) * 1_000_000)));
+        assert_eq!(row.meters.iter().map(|meter| meter.cost).sum::<Money>(), row.cost.unwrap_or_default());
+        usage.count(row);
+    }
+    assert_eq!((usage.requests, usage.output_tokens), (0, totals.told.output_tokens));
+}
+
+#[tokio::test]
+async fn a_model_that_does_not_answer_keeps_its_upstream_left_alone_though_it_can_be_reached() {
+    let provider = Simulator::start(Options::default()).await.expect("a free port");
+    provider.always(Some(Script::refusal(Refusal::ServerError)));
+    let probes = "{ enabled: true, open: 100ms, timeout: 10s, generate: simulated-model }";
+    let snapshot = snapshot(&format!("http://{}/v1", provider.addr()), probes);
+    let target = target(&snapshot);
+    open(&target);
+    let rows = looks_until(&snapshot, |rows| rows.len() >= 3).await;
+    assert_eq!(target.live.breaker(|breaker| breaker.state(Instant::now())), BreakerState::Open);
+    for row in &rows {
+        assert_eq!(
+            (row.status, row.error_code.as_deref(), row.cost),
+            (500, Some("error"), Some(Money::ZERO))
+        );
+    }
 }
 
 #[tokio::test]

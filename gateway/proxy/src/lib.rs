@@ -58,7 +58,7 @@ pub use live::{
 };
 pub use objectives::{Aim, Counts, Objective, Objectives, Review, Subject, View, Window};
 pub use overload::{Crowd, Gate, Mark, Memory, Priority, ProjectLoad, Shed, Standing};
-pub use probe::{Attention, Probed, probe};
+pub use probe::{Attention, Look, Probed, probe};
 pub use rejection::{Advice, Rejection, UpstreamCode};
 pub use route::{Share, forecast};
 pub use server::{DataPlane, Listen, StartError};

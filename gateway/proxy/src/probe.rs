@@ -3,14 +3,17 @@
 //!
 //! A connection, TLS, and the call that lists its models, with the upstream's own credential. Nobody is
 //! billed for any of it. That a list comes says nothing about generation: it lets a request try earlier,
-//! and closes no breaker.
+//! and closes no breaker. Where the configuration asks for it, a model is asked for a few tokens instead,
+//! which the provider bills.
+
+mod generation;
 
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use tollgate_dialect::Operation;
-use tollgate_domain::UnixMillis;
+use tollgate_domain::{UnixMillis, Usage};
 
 use crate::{
     health::{BreakerState, Defect},
@@ -33,6 +36,8 @@ pub struct Probed {
     pub is_alive: bool,
     /// It takes the credential.
     knows_us: bool,
+    /// What was consumed, where the look was paid for and the upstream says it.
+    pub usage: Option<Usage>,
     /// What it lists.
     list: Bytes,
 }
@@ -41,7 +46,7 @@ impl Probed {
     /// A look that has found nothing good.
     #[must_use]
     pub const fn failed(outcome: &'static str) -> Self {
-        Self { outcome, status: None, is_alive: false, knows_us: false, list: Bytes::new() }
+        Self { outcome, status: None, is_alive: false, knows_us: false, usage: None, list: Bytes::new() }
     }
 
     fn answered(status: StatusCode, list: Bytes) -> Self {
@@ -52,7 +57,8 @@ impl Probed {
             404 | 405 | 429 | 501 => ("no_list", true),
             _ => ("error", false),
         };
-        Self { outcome, status: Some(status.as_u16()), is_alive, knows_us: status.is_success(), list }
+        let (status, knows_us) = (Some(status.as_u16()), status.is_success());
+        Self { outcome, status, is_alive, knows_us, usage: None, list }
     }
 
     /// True when the list has the model, by its name in quotes.
@@ -76,14 +82,43 @@ impl Probed {
     }
 }
 
-/// Asks the upstream of this target for the list of its models. All of it takes `patience` at most.
+/// How an upstream is looked at.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Look {
+    /// By the list of its models, for nothing.
+    List,
+    /// By a few tokens of this target's model, which are paid for.
+    Generation,
+}
+
+/// Looks at the upstream of this target. All of it takes `patience` at most.
 ///
 /// # Cancel safety
 /// Dropping the future closes the connection.
-pub async fn probe(target: &Target, patience: Duration, now: UnixMillis) -> Probed {
-    match tokio::time::timeout(patience, ask(target, now)).await {
+pub async fn probe(target: &Target, look: Look, patience: Duration, now: UnixMillis) -> Probed {
+    let asked = async {
+        match look {
+            Look::List => ask(target, now).await,
+            Look::Generation => generate(target, now).await,
+        }
+    };
+    match tokio::time::timeout(patience, asked).await {
         Ok(probed) => probed,
         Err(_) => Probed::failed("timeout"),
+    }
+}
+
+async fn generate(target: &Target, now: UnixMillis) -> Probed {
+    let upstream = &target.upstream;
+    let Some(proof) = upstream.credential.proof() else { return Probed::failed("no_credential") };
+    let mut headers = HeaderMap::new();
+    let request = generation::question(target, &mut headers)
+        .and_then(|question| upstream::build(question, target, proof, now));
+    let Some(request) = request else { return Probed::failed("protocol") };
+    match upstream::fetch(&upstream.origin, upstream.tls.as_ref(), request, LARGEST_LIST).await {
+        Ok(answer) => generation::answered(target, answer.status, &answer.body),
+        Err(PostError::Connect(_)) => Probed::failed("connect"),
+        Err(PostError::Broken) => Probed::failed("protocol"),
     }
 }
 

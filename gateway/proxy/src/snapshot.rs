@@ -332,7 +332,7 @@ pub struct Upstream {
 }
 
 /// When an upstream is looked at although nobody asks it.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Probes {
     /// After so much silence, and again after as much.
     pub idle: Duration,
@@ -340,11 +340,18 @@ pub struct Probes {
     pub open: Duration,
     /// How long a look may take.
     pub timeout: Duration,
+    /// The model that is asked for a few tokens, which are paid for; without it the list of models is.
+    pub generate: Option<UpstreamModel>,
 }
 
 impl Default for Probes {
     fn default() -> Self {
-        Self { idle: Duration::from_secs(30), open: Duration::from_secs(5), timeout: Duration::from_secs(2) }
+        Self {
+            idle: Duration::from_secs(30),
+            open: Duration::from_secs(5),
+            timeout: Duration::from_secs(2),
+            generate: None,
+        }
     }
 }
 

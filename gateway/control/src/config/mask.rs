@@ -293,16 +293,14 @@ teams:
         assert_eq!(masks.put_back(&format!("token: {mark}\n"), &parts), "token: a-secret-of-the-file\n");
         let flow = format!("keys: [{{ name: x, secret: {mark} }}]\n");
         assert!(masks.put_back(&flow, &parts).contains("secret: a-secret-of-the-file }]"));
-        for text in
-            [
-                format!("token: {mark}\nregion: {mark}\n"),
-                format!("\"{mark}\": 1\n"),
-                format!("[ {mark}"),
-                format!("base_url: https://{mark}@host.example/v1\n"),
-                format!("base_url: https://me:{mark}@{mark}.example/v1\n"),
-                format!("base_url: https://host.example/me:{mark}@v1\n"),
-            ]
-        {
+        for text in [
+            format!("token: {mark}\nregion: {mark}\n"),
+            format!("\"{mark}\": 1\n"),
+            format!("[ {mark}"),
+            format!("base_url: https://{mark}@host.example/v1\n"),
+            format!("base_url: https://me:{mark}@{mark}.example/v1\n"),
+            format!("base_url: https://host.example/me:{mark}@v1\n"),
+        ] {
             assert_eq!(masks.put_back(&text, &parts), text);
         }
     }

@@ -84,9 +84,8 @@ mod tests {
             HubSource::inline((media_type, "a.type"), (base64.to_owned(), "a.data"))
                 .map_err(|fault| fault.param().to_owned())
         };
-        let inline = |base64: &str| {
-            Ok(HubSource::Inline { media_type: "image/png".into(), base64: base64.into() })
-        };
+        let inline =
+            |base64: &str| Ok(HubSource::Inline { media_type: "image/png".into(), base64: base64.into() });
         assert_eq!(read("image/png", "QUJD"), inline("QUJD"));
         assert_eq!(read("image/png", "QQ"), inline("QQ=="));
         assert_eq!(read("image/png", "-_\n-_"), inline("+/+/"));

@@ -8,6 +8,7 @@ use std::{
 use url::{Host, Url};
 
 use crate::config::{
+    compile::dialect_of,
     file::{Dialect, Upstream},
     problem::Path,
 };
@@ -109,6 +110,24 @@ impl Check<'_> {
             if span.is_some_and(|span| span.0 < SHORTEST_PROBE) {
                 self.error(here.field(field), "must be at least 100ms");
             }
+        }
+        self.generating_probe(&here.field("generate"), upstream);
+    }
+
+    /// A look that is paid for can be asked, and has a price.
+    fn generating_probe(&mut self, here: &Path, upstream: &Upstream) {
+        let Some(model) = &upstream.probes.generate else { return };
+        let models = self.file.models.iter().flat_map(|alias| &alias.targets);
+        let mut own = models.filter(|target| target.upstream == upstream.name);
+        if upstream.http2 {
+            self.error(
+                here.clone(),
+                "looks speak HTTP/1.1 and this upstream is spoken to by `http2`; leave it out",
+            );
+        } else if dialect_of(upstream.dialect).codec().hub().is_none() {
+            self.error(here.clone(), "this dialect has no conversations to ask for; leave it out");
+        } else if !own.any(|target| target.model == *model) {
+            self.error(here.clone(), format!("no target of this upstream has the model `{model}`; name one that a model of `models` uses"));
         }
     }
 

@@ -193,6 +193,7 @@ fn probes(given: &file::Probes) -> Option<Probes> {
         idle: given.idle.map_or(default.idle, |span| span.0),
         open: given.open.map_or(default.open, |span| span.0),
         timeout: given.timeout.map_or(default.timeout, |span| span.0),
+        generate: given.generate.as_deref().map(Into::into),
     })
 }
 

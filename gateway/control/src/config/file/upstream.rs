@@ -183,7 +183,8 @@ pub struct Timeouts {
     pub keep_alive: Option<Span>,
 }
 
-/// When an upstream is looked at although nobody asks it. Nobody is billed for that.
+/// When an upstream is looked at although nobody asks it. Nobody is billed for that, unless `generate` asks
+/// for it.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Probes {
@@ -196,6 +197,10 @@ pub struct Probes {
     pub open: Option<Span>,
     /// How long a look may take. Default: `2s`.
     pub timeout: Option<Span>,
+    /// The model, as one of this upstream's targets names it, that a look asks for 16 tokens at most. The
+    /// provider bills them; the row has their cost. Default: none, the list of models is asked for, which
+    /// is free.
+    pub generate: Option<String>,
 }
 
 /// Certificates toward an upstream.

@@ -3,9 +3,7 @@
 //! Calls of this dialect need no id: a result without one answers the oldest open call of its name.
 
 use super::seal::{self, Signature};
-use crate::hub::{
-    Given, HubBlock, HubMedia, HubSource, Object, Sealed, Untranslatable,
-};
+use crate::hub::{Given, HubBlock, HubMedia, HubSource, Object, Sealed, Untranslatable};
 
 /// Where files that a client stored at Google are found; they are known to nobody else.
 const STORED: &[&str] = &["gs://", "https://generativelanguage.googleapis.com/"];
@@ -161,8 +159,7 @@ fn read_media(part: &mut Object<'_>) -> Result<Option<HubBlock>, Untranslatable>
         let media_type = data.needed_text("mimeType")?.to_ascii_lowercase();
         let base64 = data.needed_text("data")?;
         let name = data.text("displayName")?;
-        let source =
-            HubSource::inline((&media_type, data.path("mimeType")), (base64, data.path("data")))?;
+        let source = HubSource::inline((&media_type, data.path("mimeType")), (base64, data.path("data")))?;
         return Ok(Some(of_kind(&media_type, HubMedia { at, source, name })));
     }
     if let Some(mut file) = part.object("fileData")? {
