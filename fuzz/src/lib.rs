@@ -22,6 +22,7 @@ mod request;
 mod row;
 mod split;
 mod stream;
+mod trace;
 
 pub use mutate::{Dictionary, Mutations};
 pub use target::Target;

@@ -3,7 +3,7 @@
 use tollgate_dialect::{Dialect, Framing};
 use tollgate_finance::reconcile::Format;
 
-use crate::{form, hub, invoice, known, path, price_list, reply, request, row, split, stream};
+use crate::{form, hub, invoice, known, path, price_list, reply, request, row, split, stream, trace};
 
 /// A parser with the laws that hold for it.
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +35,8 @@ enum Parser {
     Invoice(Format),
     /// A row of the journal.
     Row,
+    /// A caller's place in a trace.
+    TraceContext,
 }
 
 impl Target {
@@ -43,7 +45,7 @@ impl Target {
     pub fn all() -> Vec<Self> {
         use Parser::{
             Form, HubReply, HubRequest, HubStream, Invoice, Path, PriceList, Reply, Request, Row, Split,
-            Stream,
+            Stream, TraceContext,
         };
         let of_dialects = Dialect::ALL.into_iter().flat_map(|dialect| {
             let plain = [Request, Reply].map(|parser| parser(dialect));
@@ -56,7 +58,7 @@ impl Target {
             .into_iter()
             .map(Split)
             .chain(of_dialects)
-            .chain([Path, Form, PriceList, Row])
+            .chain([Path, Form, PriceList, Row, TraceContext])
             .chain(Format::ALL.into_iter().map(Invoice))
             .map(Self)
             .collect()
@@ -84,6 +86,7 @@ impl Target {
             Parser::PriceList => "price-list".to_owned(),
             Parser::Invoice(format) => format!("invoice-{}", format.as_str()),
             Parser::Row => "row".to_owned(),
+            Parser::TraceContext => "trace-context".to_owned(),
         }
     }
 
@@ -129,6 +132,7 @@ impl Target {
             Parser::PriceList => price_list::check(bytes),
             Parser::Invoice(format) => invoice::check(format, bytes),
             Parser::Row => row::check(bytes),
+            Parser::TraceContext => trace::check(bytes),
         }
     }
 }

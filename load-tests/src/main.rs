@@ -6,6 +6,7 @@
 //! - `streams` holds many slow streams open and checks each chunk.
 //! - `compare` runs nginx and the gateway side by side over a simulated provider.
 //! - `outage` has providers fail in every way and tells what clients noticed.
+//! - `observers` has nobody take the gateway's records and tells what clients noticed.
 //! - `export` makes a ledger of millions of rows and has the gateway export it.
 
 mod check;
@@ -16,6 +17,7 @@ mod export;
 mod gateway;
 mod histogram;
 mod inquire;
+mod observers;
 mod open;
 mod outage;
 mod process;
@@ -50,6 +52,8 @@ enum Command {
     Compare(compare::Compare),
     /// Providers fail in every way behind a gateway under load: what clients notice, in one table.
     Outage(outage::Outage),
+    /// Gateways whose OTLP collector is dead beside one that has none: p99, in interleaved rounds.
+    Observers(observers::Observers),
     /// A ledger of millions of rows, exported: time and peak memory.
     Export(export::Export),
     /// A simulated provider, as `compare` and `outage` start it.
@@ -64,6 +68,7 @@ fn main() -> ExitCode {
         Command::Streams(streams) => streams.run(),
         Command::Compare(compare) => compare.run(),
         Command::Outage(outage) => outage.run(),
+        Command::Observers(observers) => observers.run(),
         Command::Export(export) => export.run(),
         Command::Simulator(serve) => serve.run(),
     };

@@ -95,7 +95,8 @@ pub(crate) struct Schedule {
 }
 
 impl Schedule {
-    fn tally(self) -> Result<Tally> {
+    /// Sends all and adds up the answers.
+    pub(crate) fn tally(self) -> Result<Tally> {
         let tally = Rc::new(RefCell::new(Tally::default()));
         let all = tally.clone();
         self.run(move |_, answer| all.borrow_mut().take(&answer), std::future::pending())?;

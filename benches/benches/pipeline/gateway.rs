@@ -43,6 +43,7 @@ impl Gateway {
             durability: Durability::Process,
             ready: Arc::new(|| true),
             responses: Arc::new(SqliteResponses::open(Path::new(":memory:")).expect("a memory")),
+            spans: None,
             trap: None,
         });
         let listen = Listen { address: SocketAddr::from(([127, 0, 0, 1], 0)), shared: false, tls: None };
@@ -170,6 +171,7 @@ fn upstream(live: &Live, provider: SocketAddr) -> Upstream {
         headers: Vec::new(),
         apis: Apis::Both,
         api_version: None,
+        hears_of_traces: true,
         http2: false,
         inject_usage: InjectUsage::Always,
         timeouts: Timeouts::default(),

@@ -30,19 +30,20 @@ use arc_swap::ArcSwap;
 use tollgate_control::{
     alerts::{Alerts, Foresight},
     chronicle::Chronicle,
-    config::{self, Document, Errors, Settings, Sources},
+    config::{self, Document, Errors, Settings, Sources, file::Rotate},
     drills::Drills,
     feed::Feed,
     history::{History, Source},
     keys::Keys,
     operate::Operators,
+    otlp,
     raises::Raises,
     reload::{ChangeError, Outcome, Reloader, Watch},
 };
 use tollgate_domain::UnixMillis;
-use tollgate_proxy::{DataPlane, Listen, ListenerTls, Live, Shared};
+use tollgate_proxy::{DataPlane, Listen, ListenerTls, Live, Shared, Traced};
 use tollgate_telemetry::{
-    AccessLog, ConfigSeries, Destination, Drained, Exposition, LogFormat, ReloadResult,
+    AccessLog, ConfigSeries, Destination, Drained, Exposition, LogFormat, Outbox, ReloadResult, Rotation,
 };
 
 use admin::AdminListeners;
@@ -134,11 +135,13 @@ impl Gateway {
         let stewards = Stewards::take_up(&books, &live, &reloader, keys, &settings)?;
         let stopping = Arc::new(AtomicBool::new(false));
         let access = open_access_log(&settings)?;
-        let shared = share(&reloader, &live, &books, &stopping, &settings);
+        let (spans, requests) = otlp::queue();
+        let shared = share(&reloader, &live, &books, (&stopping, spans), &settings);
         let plane = start_plane(&shared, &settings, &tls, access.as_ref())?;
         let admin =
             AdminListeners::start(&settings, &reloader, &live, &books, &stewards, &exposition, &stopping)?;
-        let background = Background::start(&mut books, exposition, &reloader, &live, &stewards)?;
+        let told = (exposition, requests);
+        let background = Background::start(&mut books, told, &reloader, &live, &stewards)?;
         let watch = Watch::start(Arc::clone(&reloader)).context("cannot watch the configuration")?;
         for warning in &reloader.running().warnings {
             tracing::warn!("{warning}");
@@ -178,13 +181,13 @@ impl Gateway {
 
     /// Serves until a signal, then drains and closes the books.
     pub(crate) fn run(self, signals: &Signals) {
-        signals.wait_for_stop(|| {
+        let reopen = || self.access.iter().for_each(AccessLog::reopen);
+        let reload = || {
             service_manager::reloading();
             self.watch.reload_soon(Source::Signal, "SIGHUP", || service_manager::ready("takes requests"));
-            if let Some(access) = &self.access {
-                access.reopen();
-            }
-        });
+            reopen();
+        };
+        signals.wait_for_stop(reload, reopen);
         self.stop(signals);
     }
 
@@ -322,7 +325,7 @@ fn share(
     reloader: &Reloader,
     live: &Arc<Live>,
     books: &Books,
-    stopping: &Arc<AtomicBool>,
+    (stopping, spans): (&Arc<AtomicBool>, Outbox<Box<Traced>>),
     settings: &Settings,
 ) -> Arc<Shared> {
     let (stopping, journal) = (Arc::clone(stopping), books.journal());
@@ -339,6 +342,7 @@ fn share(
         journal,
         durability: settings.durability,
         ready: Arc::new(ready),
+        spans: Some(spans),
         trap: None,
     })
 }
@@ -368,9 +372,13 @@ fn open_access_log(settings: &Settings) -> anyhow::Result<Option<AccessLog>> {
         "off" => return Ok(None),
         "stdout" => Destination::Stdout,
         "stderr" => Destination::Stderr,
-        file => Destination::File(file.into()),
+        file => Destination::File(file.into(), settings.access_log.rotate.map(rotation)),
     };
     AccessLog::open(destination).map(Some).context("access log")
+}
+
+fn rotation(rotate: Rotate) -> Rotation {
+    Rotation { size: rotate.size.map(|size| size.0), age: rotate.age.map(|age| age.0), keep: rotate.keep }
 }
 
 fn url(address: SocketAddr, tls: bool) -> String {

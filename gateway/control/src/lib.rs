@@ -1,5 +1,5 @@
 //! Configuration, reload, credentials that end, operators' states, run-time keys, drills, alerts, raised budgets,
-//! the admin API and the console.
+//! observers outside, the admin API and the console.
 
 pub mod admin;
 pub mod alerts;
@@ -17,6 +17,7 @@ pub mod history;
 pub mod import;
 pub mod keys;
 pub mod operate;
+pub mod otlp;
 pub mod probes;
 pub mod raises;
 pub mod reload;

@@ -730,3 +730,63 @@ proptest! {
         let _ = Document::parse(Path::new("main.yaml"), text, &Sources::fixed("/nonexistent", VARIABLES));
     }
 }
+
+#[test]
+fn faults_of_what_observers_are_told_are_found_at_their_places() {
+    let line = BASE.lines().count() + 1;
+    let telemetry = |rest: &str| format!("telemetry: {{ {rest} }}");
+    let otlp =
+        |rest: &str| format!("telemetry: {{ otlp: {{ endpoint: \"http://127.0.0.1:4318\", {rest} }} }}");
+    let log = |rest: &str| format!("access_log: {{ {rest} }}");
+    let cases = [
+        (
+            telemetry("trace_context: trust"),
+            "29: telemetry.trace_context: must be one of: trusted, link, ignore",
+        ),
+        (
+            telemetry("genai_semconv: v1.40"),
+            "29: telemetry.genai_semconv: must be one of: v1.41, latest, both",
+        ),
+        (telemetry("otlp: {}"), "20: telemetry.otlp: the field `endpoint` is missing"),
+        (
+            telemetry("resource: { service.name: x }"),
+            "telemetry.resource.service.name: the gateway sets this",
+        ),
+        (
+            telemetry("otlp: { endpoint: \"collector:4318\" }"),
+            "32: telemetry.otlp.endpoint: expected an address",
+        ),
+        (
+            telemetry("otlp: { endpoint: \"http://c:4318/v1/traces\" }"),
+            "32: telemetry.otlp.endpoint: leave `/v1/traces` out",
+        ),
+        (telemetry("otlp: { endpoint: \"http://a:b@c:4318\" }"), "an address has no user, no password"),
+        (telemetry("otlp: { endpoint: \"http://127.0.0.1:4317\" }"), "4317 is usually the port of gRPC"),
+        (telemetry("otlp: { endpoint: \"http://c.example.org\" }"), "use https outside of one's own network"),
+        (otlp("sample: 1.5"), "telemetry.otlp.sample: expected a share from 0 to 1"),
+        (otlp("timeout: 10m"), "telemetry.otlp.timeout: expected 100ms to 60s"),
+        (otlp("metrics_interval: 10ms"), "telemetry.otlp.metrics_interval: expected 1s to 1h"),
+        (otlp("traces: false"), "telemetry.otlp: neither traces nor metrics are sent there"),
+        (otlp("headers: { host: x }"), "telemetry.otlp.headers.host: the gateway sets this header itself"),
+        (otlp("headers: { \"a b\": x }"), "this is not the name of a header"),
+        (
+            otlp("headers: { x-team: hunter2 }"),
+            "telemetry.otlp.headers.x-team: this secret stands in the file",
+        ),
+        (otlp("tls: { cert: a.pem }"), "telemetry.otlp.tls: a client certificate needs both"),
+        (log("to: stdout, rotate: { size: 10MiB }"), "access_log.rotate: only a file can be put aside"),
+        (log("to: a.log, rotate: {}"), "access_log.rotate: expected `size`, `age` or both"),
+        (log("to: a.log, rotate: { size: 10KiB }"), "access_log.rotate.size: expected at least 1MiB"),
+        (log("to: a.log, rotate: { age: 1s }"), "access_log.rotate.age: expected at least 1m"),
+        (log("to: a.log, rotate: { age: 1d, keep: 4000 }"), "access_log.rotate.keep: expected 0 to 1000"),
+    ];
+    for (section, wanted) in cases {
+        let told = problems(&[("main.yaml", &format!("{BASE}{section}\n"))]);
+        let here = format!("main.yaml:{line}:");
+        assert!(told.iter().any(|one| one.contains(&here) && one.contains(wanted)), "{section}: {told:?}");
+        assert!(!told.concat().contains("hunter2"), "{told:?}");
+    }
+    let fine = otlp("headers: { authorization: \"${env:OPENAI_API_KEY}\" }, sample: 0.01, metrics: true");
+    let told = problems(&[("main.yaml", &format!("{BASE}{fine}\n"))]);
+    assert!(!told.concat().contains("telemetry"), "{told:?}");
+}

@@ -54,7 +54,7 @@ pub use hub::{
 };
 pub use json_array::ElementSplitter;
 pub use openai::{form_head::peek_form, media::spoken_tokens};
-pub use path::{Call, Recognised, recognise};
+pub use path::{Call, Recognised, path_template, recognise};
 pub use places::{Area, Told, same_place, told_by_address, told_by_model};
 pub use prefix::{Prefix, prompt_prefix};
 pub use reader::{Seen, SeenKind, StreamReader};

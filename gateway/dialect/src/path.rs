@@ -8,12 +8,15 @@
 pub(crate) mod bedrock;
 pub(crate) mod cohere;
 pub(crate) mod gemini;
+mod template;
 
 use std::borrow::Cow;
 
 use smallvec::SmallVec;
 
 use crate::wire::{Dialect, Family, Operation};
+
+pub use template::path_template;
 
 /// What a request line means.
 #[derive(Clone, Debug, Eq, PartialEq)]

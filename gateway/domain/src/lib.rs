@@ -9,6 +9,7 @@ mod money;
 mod names;
 mod secret;
 mod time;
+mod trace;
 mod usage;
 mod version;
 
@@ -21,5 +22,6 @@ pub use names::{
 };
 pub use secret::Secret;
 pub use time::UnixMillis;
+pub use trace::{SpanId, TraceId, TraceParent, TraceState};
 pub use usage::{Units, Usage, UsageSource};
 pub use version::ModelVersion;

@@ -1,8 +1,10 @@
 //! What a request says about who and what is behind it, for the ledger's attribution columns.
 
+use std::sync::Arc;
+
 use tollgate_domain::Name;
 
-use crate::{edge::Said, snapshot::Principal};
+use crate::{edge::Said, snapshot::Principal, trace::Trace};
 
 /// Longest text taken from a header into a row, in bytes.
 const LONGEST: usize = 256;
@@ -15,12 +17,12 @@ pub(crate) struct Caller {
     pub(crate) end_user: Option<Box<str>>,
     pub(crate) session: Option<Box<str>>,
     pub(crate) client: Option<Box<str>>,
-    pub(crate) trace_id: Option<Box<str>>,
+    pub(crate) trace: Option<Arc<Trace>>,
 }
 
 impl Caller {
     /// Reads the fields that say so.
-    pub(crate) fn of(said: &Said<'_>, principal: &Principal) -> Self {
+    pub(crate) fn of(said: &Said<'_>, principal: &Principal, trace: Option<Arc<Trace>>) -> Self {
         let text = Said::text;
         let tags = said.tags.and_then(text).map(|list| permitted_tags(list, &principal.request_tags));
         let session = said.session.and_then(text).or_else(|| said.claude_code_session.and_then(text));
@@ -29,7 +31,7 @@ impl Caller {
             end_user: said.user.and_then(text).map(short),
             session: session.map(short),
             client: said.user_agent.and_then(text).map(short),
-            trace_id: said.traceparent.and_then(text).and_then(trace_id).map(Into::into),
+            trace,
         }
     }
 
@@ -55,15 +57,6 @@ fn permitted_tags(list: &str, permitted: &[Name]) -> Vec<(Name, Name)> {
         .collect()
 }
 
-/// The trace id of a W3C `traceparent` (Trace Context, section 3.2).
-fn trace_id(traceparent: &str) -> Option<&str> {
-    let id = traceparent.split('-').nth(1)?;
-    let valid = id.len() == 32
-        && id.bytes().all(|byte| byte.is_ascii_hexdigit())
-        && id.bytes().any(|byte| byte != b'0');
-    valid.then_some(id)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -72,13 +65,5 @@ mod tests {
     fn only_permitted_tags_are_taken() {
         let tags = permitted_tags("feature=search, owner=me,broken", &["feature".into()]);
         assert_eq!(tags, [("feature".into(), "search".into())]);
-    }
-
-    #[test]
-    fn a_trace_id_is_taken_from_a_valid_traceparent() {
-        let id = "4bf92f3577b34da6a3ce929d0e0e4736";
-        assert_eq!(trace_id(&format!("00-{id}-00f067aa0ba902b7-01")), Some(id));
-        assert_eq!(trace_id("00-00000000000000000000000000000000-00f067aa0ba902b7-01"), None);
-        assert_eq!(trace_id("nonsense"), None);
     }
 }

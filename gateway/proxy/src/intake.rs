@@ -8,6 +8,7 @@ mod patience;
 
 use std::{
     rc::Rc,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -23,6 +24,7 @@ use crate::{
     overload::{Held, SMALL_BODY, Shed},
     rejection::Rejection,
     snapshot::EdgeLimits,
+    trace::Trace,
     translate::{Asking, HubForm},
 };
 
@@ -47,6 +49,8 @@ pub(crate) struct Envelope {
     /// The zone that the client narrows its own call to; it can never widen what the project permits.
     pub(crate) zone: Option<Box<str>>,
     pub(crate) body: Bytes,
+    /// Where it stands in a trace.
+    pub(crate) trace: Option<Arc<Trace>>,
     /// When all of it was there.
     pub(crate) read_at: Instant,
     /// The body's bytes among all that the process holds.
@@ -202,6 +206,7 @@ pub(crate) fn open(
         query,
         zone,
         body,
+        trace: None,
         read_at: Instant::now(),
         held,
         hub: HubForm::default(),

@@ -15,6 +15,7 @@ mod caller;
 mod intake;
 mod route;
 mod stored;
+mod trace;
 
 mod admission;
 mod failover;
@@ -62,10 +63,12 @@ pub use probe::{Attention, Look, Probed, probe};
 pub use rejection::{Advice, Rejection, UpstreamCode};
 pub use route::{Share, forecast};
 pub use server::{DataPlane, Listen, StartError};
+pub use settle::{Traced, TracedLeg};
 pub use snapshot::{
-    Balance, ByName, EdgeLimits, Failback, Hedge, InjectUsage, Prepared, Principal, Probes, Route, Routes,
-    Snapshot, Target, Timeouts, Upstream, Waste,
+    Balance, ByName, CallersTrace, EdgeLimits, Failback, Hedge, InjectUsage, Prepared, Principal, Probes,
+    Route, Routes, Snapshot, Target, Timeouts, Tracing, Upstream, Waste,
 };
+pub use trace::Trace;
 pub use upstream::{
     ConnectError, Credential, CredentialCell, CredentialState, CredentialView, Fetched, Issued, Origin,
     PostError, Presentation, Scheme, UnsendableCredential, client_tls, fetch, post,

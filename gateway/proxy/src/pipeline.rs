@@ -35,6 +35,7 @@ use crate::{
     settle::{self, Asked, RefusedCall, Stamp, Ticket},
     snapshot::{Principal, Snapshot},
     stored,
+    trace::Trace,
     worker::Worker,
 };
 
@@ -158,6 +159,8 @@ struct Passage {
     query: Option<String>,
     /// The zone that the client narrows its call to.
     zone: Option<Box<str>>,
+    /// Where it stands in a trace.
+    trace: Option<Arc<Trace>>,
     /// The request's place in the process, until it is admitted.
     presence: Option<Presence>,
     /// Its body's bytes among those that the process holds.
@@ -282,7 +285,8 @@ fn identify(
     if is_bodiless {
         return Received::Answered(own(models(&snapshot, &principal, &call, exchange)));
     }
-    let known = Known { caller: Caller::of(&said, &principal), ..Known::default() };
+    let trace = Trace::of(&snapshot.tracing, &said, &parts.headers, || worker.random());
+    let known = Known { caller: Caller::of(&said, &principal, trace.clone()), ..Known::default() };
     let zone = said.zone.and_then(Said::text).map(Into::into);
     let mut passage = Box::new(Passage {
         worker: Rc::clone(worker),
@@ -294,6 +298,7 @@ fn identify(
         headers: parts.headers,
         query: parts.uri.query().map(str::to_owned),
         zone,
+        trace,
         presence: None,
         held: None,
         is_http2: parts.version == Version::HTTP_2,
@@ -344,9 +349,8 @@ impl Passage {
                         principal,
                         caller: std::mem::take(&mut known.caller),
                         model: known.model.clone().unwrap_or_else(|| "".into()),
-                        dialect: call.dialect.as_str(),
-                        operation: Cow::Borrowed(call.operation.as_str()),
-                        method: call.operation.method(),
+                        dialect: call.dialect,
+                        operation: call.operation,
                         stream: known.stream,
                         stamp: stamp(snapshot),
                         rejection,
@@ -381,8 +385,20 @@ struct Known {
 
 /// The way through the stations.
 async fn travel(passage: &mut Passage, fate: &Rc<Fate>) -> Result<Response<Body>, Rejection> {
-    let Passage { worker, exchange, snapshot, principal, claimed, call, headers, query, zone, known, .. } =
-        passage;
+    let Passage {
+        worker,
+        exchange,
+        snapshot,
+        principal,
+        claimed,
+        call,
+        headers,
+        query,
+        zone,
+        trace,
+        known,
+        ..
+    } = passage;
     const ONCE: &str = "a call travels once";
     let (body, held) = (passage.body.take().expect(ONCE), passage.held.take().expect(ONCE));
     let body = intake::body(headers, body, &snapshot.edge, held, |shed| worker.overloaded(shed)).await?;
@@ -396,6 +412,7 @@ async fn travel(passage: &mut Passage, fate: &Rc<Fate>) -> Result<Response<Body>
         passage.presence = Some(place.map_err(|shed| worker.overloaded(shed))?);
     }
     let mut envelope = intake::open(call, std::mem::take(headers), query.take(), zone.take(), body)?;
+    envelope.trace.clone_from(trace);
     known.stream = envelope.head.stream;
     if let Some(kept) = envelope.names_kept() {
         known.model = envelope.head.model.as_ref().map(|model| model.value.as_str().into());
@@ -442,7 +459,8 @@ async fn travel(passage: &mut Passage, fate: &Rc<Fate>) -> Result<Response<Body>
     let admitted = admission::admit(worker, principal, ticket, &plan, &envelope, presence).await;
     // The ticket is gone with the refusal, and the refusal's row tells who was behind it.
     let mut trip = admitted.inspect_err(|_| {
-        known.caller = Caller::of(&Said::by(&envelope.headers), principal).or_end_user(end_user);
+        let trace = envelope.trace.clone();
+        known.caller = Caller::of(&Said::by(&envelope.headers), principal, trace).or_end_user(end_user);
     })?;
     known.admitted = true;
     worker.trap("admitted");
@@ -464,7 +482,12 @@ async fn travel(passage: &mut Passage, fate: &Rc<Fate>) -> Result<Response<Body>
 }
 
 fn stamp(snapshot: &Snapshot) -> Stamp {
-    Stamp { currency: snapshot.currency.clone(), config_version: snapshot.version, waste: snapshot.waste }
+    Stamp {
+        currency: snapshot.currency.clone(),
+        config_version: snapshot.version,
+        waste: snapshot.waste,
+        tells_spans: snapshot.tracing.sampled_millionths.is_some(),
+    }
 }
 
 /// The models that this key may call, in the dialect of the caller; from memory, no provider is asked.

@@ -141,6 +141,7 @@ async fn ask(target: &Target, now: UnixMillis) -> Probed {
         query: None,
         needed: codec.hub().map_or(&[], |hub| hub.needed_headers()),
         body: Bytes::new(),
+        trace: None,
     };
     let Some(request) = upstream::build(outgoing, target, proof, now) else {
         return Probed::failed("protocol");

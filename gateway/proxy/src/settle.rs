@@ -8,8 +8,9 @@
 mod progress;
 mod row;
 mod shown;
+mod spans;
 
-use std::{borrow::Cow, rc::Rc, sync::Arc, time::Instant};
+use std::{rc::Rc, sync::Arc, time::Instant};
 
 use smallvec::SmallVec;
 use tollgate_accounting::{
@@ -33,6 +34,9 @@ use crate::{
 
 pub(crate) use progress::Progress;
 pub(crate) use row::{refused, unknown_caller};
+pub use spans::{Traced, TracedLeg};
+
+use spans::Spans;
 
 /// What every row of one configuration has in common.
 #[derive(Clone)]
@@ -40,6 +44,8 @@ pub(crate) struct Stamp {
     pub(crate) currency: Name,
     pub(crate) config_version: u64,
     pub(crate) waste: Waste,
+    /// Somebody is told of the spans of recorded traces.
+    pub(crate) tells_spans: bool,
 }
 
 /// What is asked, as far as rows tell it.
@@ -133,6 +139,8 @@ struct Open {
     /// The answer's status, once it is known.
     status: Option<u16>,
     ttft_ms: Option<u32>,
+    /// Of a request whose trace is recorded.
+    spans: Option<Box<Spans>>,
     _presence: Presence,
 }
 
@@ -161,6 +169,7 @@ impl Trip {
         (input_estimate, input_is_lower_bound): (u64, bool),
         presence: Presence,
     ) -> Self {
+        let spans = Spans::of(ticket.caller.trace.as_ref(), ticket.stamp.tells_spans);
         Self(Some(Box::new(Open {
             worker: Rc::clone(worker),
             principal: Arc::clone(principal),
@@ -175,6 +184,7 @@ impl Trip {
             may_hedge: false,
             status: None,
             ttft_ms: None,
+            spans,
             _presence: presence,
         })))
     }
@@ -218,9 +228,13 @@ impl Trip {
         self.open_mut().ticket.asked.larger = Some(larger.clone());
     }
 
-    /// This target is tried now. Whoever sends it the request says so: from then on it may bill.
-    pub(crate) fn tries(&mut self, server: Server) -> Rc<Progress> {
+    /// This target is tried now, as the `n`th. Whoever sends it the request says so: from then on it may bill.
+    pub(crate) fn tries(&mut self, server: Server, n: u16, now: Instant) -> Rc<Progress> {
         let open = self.open_mut();
+        let after = now.duration_since(open.ticket.exchange.began);
+        if let Some(spans) = &mut open.spans {
+            spans.begins(n, &server.target, open.beside.is_some(), after);
+        }
         open.server = Some(server);
         open.progress = Rc::default();
         Rc::clone(&open.progress)
@@ -378,6 +392,7 @@ impl Open {
     ) -> (W, Option<Money>) {
         let now = self.ticket.exchange.now();
         self.lose_beside(|beside| beside.cancelled(now.mono));
+        let trace = self.ticket.caller.trace.clone();
         let (entry, named) = row::entry(&mut self, exit, now.wall);
         let written = write(&self.worker, &entry);
         if let Some(drill) = self.ticket.drill.take() {
@@ -390,12 +405,18 @@ impl Open {
             cost: entry.cost.unwrap_or_default(),
         };
         self.reservation.settle(&actual, now);
-        row::publish(&self.worker, &entry, self.ticket.exchange, self.ticket.asked.operation.method());
+        let told = (self.ticket.asked.operation.method(), trace.as_deref());
+        row::publish(&self.worker, &entry, self.ticket.exchange, told);
         self.worker.shared.live.objectives.record(&entry);
         if let Some(server) = &self.server {
             shown::tell(&self.worker, &server.target, &entry, named.as_deref());
         }
-        (written, entry.cost)
+        let cost = entry.cost;
+        if let Some(spans) = self.spans.take() {
+            let asked = (self.ticket.asked.dialect, self.ticket.asked.operation);
+            spans.tell(&self.worker, entry, asked, self.ticket.exchange, now.mono);
+        }
+        (written, cost)
     }
 
     fn waste(&mut self, mut attempt: Attempt, is_unbilled: bool) {
@@ -442,9 +463,8 @@ pub(crate) struct RefusedCall<'a> {
     pub(crate) principal: &'a Principal,
     pub(crate) caller: Caller,
     pub(crate) model: ModelAlias,
-    pub(crate) dialect: &'static str,
-    pub(crate) operation: Cow<'static, str>,
-    pub(crate) method: &'static str,
+    pub(crate) dialect: Dialect,
+    pub(crate) operation: Operation,
     pub(crate) stream: bool,
     pub(crate) stamp: Stamp,
     pub(crate) rejection: &'a Rejection,

@@ -49,6 +49,30 @@ pub struct Snapshot {
     pub edge: EdgeLimits,
     /// Who bears what attempts without an answer have cost.
     pub waste: Waste,
+    /// What becomes of traces.
+    pub tracing: Tracing,
+}
+
+/// What becomes of the traces that requests stand in.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Tracing {
+    /// What a caller's own trace is worth.
+    pub callers: CallersTrace,
+    /// Of a million traces that begin here, so many are recorded; `None` where nobody is told of spans, and no
+    /// trace begins here.
+    pub sampled_millionths: Option<u32>,
+}
+
+/// What the trace is worth that a caller says its request belongs to.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum CallersTrace {
+    /// It goes on here, recorded or not as the caller has decided.
+    #[default]
+    Trusted,
+    /// Another one begins here, with a link to it.
+    Linked,
+    /// Nothing.
+    Ignored,
 }
 
 /// Who bears what attempts without an answer have cost.
@@ -307,6 +331,8 @@ pub struct Upstream {
     pub headers: Vec<(http::HeaderName, http::HeaderValue)>,
     /// Azure's `api-version` for calls that bring none.
     pub api_version: Option<String>,
+    /// It is told of the trace that a request belongs to.
+    pub hears_of_traces: bool,
     /// One multiplexed HTTP/2 connection instead of pooled HTTP/1.1 ones.
     pub http2: bool,
     /// Whether `stream_options.include_usage` may be added.
@@ -428,6 +454,7 @@ impl Snapshot {
             upstreams: Vec::new(),
             edge: EdgeLimits::default(),
             waste: Waste::default(),
+            tracing: Tracing::default(),
         }
     }
 
@@ -443,6 +470,7 @@ impl Snapshot {
             upstreams: self.upstreams.clone(),
             edge: self.edge,
             waste: self.waste,
+            tracing: self.tracing,
         }
     }
 

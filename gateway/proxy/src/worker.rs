@@ -18,13 +18,14 @@ use tokio_util::task::TaskTracker;
 use tollgate_accounting::ledger::{Appended, Entry, Journal, JournalError, Start, Writer};
 use tollgate_accounting::stored::StoredResponses;
 use tollgate_domain::{RequestId, UnixMillis};
-use tollgate_telemetry::{AccessLine, AccessWriter};
+use tollgate_telemetry::{AccessLine, AccessWriter, Outbox};
 
 use crate::{
     live::Live,
     overload::{ProjectLoad, Shed},
     rejection::Rejection,
     series::{Nobody, SeriesCache},
+    settle::Traced,
     snapshot::Snapshot,
     upstream::Pools,
 };
@@ -58,6 +59,8 @@ pub struct Shared {
     pub durability: Durability,
     /// Answers of `/readyz`.
     pub ready: Arc<dyn Fn() -> bool + Send + Sync>,
+    /// Where requests of recorded traces are told, once they are over; nobody is told without it.
+    pub spans: Option<Outbox<Box<Traced>>>,
     /// Called at named points of a request's way, so that tests can make a handler panic there.
     pub trap: Option<fn(&str)>,
 }

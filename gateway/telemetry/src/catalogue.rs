@@ -25,6 +25,8 @@ pub(crate) enum Kind {
     Gauge,
     /// Seconds, with the upper bounds of its buckets.
     Histogram(&'static [f64]),
+    /// Whole numbers of something, with the upper bounds of its buckets.
+    Counts(&'static [f64]),
 }
 
 impl Metric {
@@ -77,6 +79,8 @@ catalogue! {
         "From a request's last byte to its first attempt, where it waited for no slot: what the gateway adds.";
     TOKENS = "tollgate_tokens_total" { team project model type }, Kind::Counter,
         "Tokens by type; input holds the cached ones, output holds reasoning, as in the ledger.";
+    REQUEST_TOKENS = "tollgate_request_tokens" { model upstream region operation type }, Kind::Counts(TOKEN_COUNTS),
+        "Tokens of a request, of those that consumed some: input holds the cached ones, output holds reasoning.";
     COST = "tollgate_cost_total" { team project model currency }, Kind::FractionalCounter,
         "Cost in units of currency, rounded to a float; the ledger is exact.";
     ATTEMPTS = "tollgate_attempts_total" { upstream outcome }, Kind::Counter, "Tries on an upstream, by outcome.";
@@ -163,7 +167,7 @@ catalogue! {
     OVERFLOW = "tollgate_metrics_overflow_total" { metric }, Kind::Counter,
         "Label sets beyond a metric's limit that were folded into `other`, counted each time one is resolved.";
     DROPPED = "tollgate_telemetry_dropped_total" { signal }, Kind::Counter,
-        "Access-log lines that were lost because their destination was slow or failing.";
+        "Access-log lines, spans and figures that were lost because their destination was slow or failing.";
 }
 
 /// The doubling buckets of the OpenTelemetry GenAI conventions, and longer ones for agents.
@@ -176,6 +180,24 @@ const REQUEST_SECONDS: &[f64] = &[
 const FIRST_TOKEN_SECONDS: &[f64] = &[
     0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0, 15.0, 20.0,
     30.0, 45.0, 60.0,
+];
+
+/// The powers of four of the OpenTelemetry GenAI conventions.
+const TOKEN_COUNTS: &[f64] = &[
+    1.0,
+    4.0,
+    16.0,
+    64.0,
+    256.0,
+    1_024.0,
+    4_096.0,
+    16_384.0,
+    65_536.0,
+    262_144.0,
+    1_048_576.0,
+    4_194_304.0,
+    16_777_216.0,
+    67_108_864.0,
 ];
 
 /// Tens of microseconds when nothing waits; translation of a long body takes milliseconds.

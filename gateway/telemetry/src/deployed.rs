@@ -46,7 +46,7 @@ impl Known {
             match metric.kind {
                 Kind::Counter | Kind::FractionalCounter => known.add(metric.name, metric.labels, true),
                 Kind::Gauge => known.add(metric.name, metric.labels, false),
-                Kind::Histogram(_) => {
+                Kind::Histogram(_) | Kind::Counts(_) => {
                     for part in ["_sum", "_count"] {
                         known.add(&format!("{}{part}", metric.name), metric.labels, true);
                     }

@@ -3,6 +3,7 @@
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Label, Metadata, Recorder, SharedString, Unit};
@@ -26,6 +27,7 @@ const OTHER: &str = "other";
 pub struct Exposition {
     recorder: Arc<GuardedRecorder>,
     handle: PrometheusHandle,
+    started: u64,
 }
 
 /// Makes an exposition the one that series of every thread belong to from now on.
@@ -50,7 +52,9 @@ impl Exposition {
         let recorder = prometheus_recorder();
         let handle = recorder.handle();
         let recorder = Arc::new(GuardedRecorder { inner: recorder, known: Mutex::default() });
-        let exposition = Self { recorder, handle };
+        let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let started = u64::try_from(started.as_nanos()).unwrap_or(u64::MAX);
+        let exposition = Self { recorder, handle, started };
         exposition.scope(describe);
         exposition.scope(begin_at_zero);
         exposition
@@ -60,6 +64,11 @@ impl Exposition {
     /// label value that is first met while recording is a new series too.
     pub fn scope<T>(&self, resolve: impl FnOnce() -> T) -> T {
         metrics::with_local_recorder(&self.recorder, resolve)
+    }
+
+    /// Since when is counted, in nanoseconds since 1970.
+    pub(crate) fn started(&self) -> u64 {
+        self.started
     }
 
     /// The text format 0.0.4 of Prometheus. Takes a snapshot; blocks no recording.
@@ -93,7 +102,7 @@ impl Default for Exposition {
 fn prometheus_recorder() -> PrometheusRecorder {
     let mut builder = PrometheusBuilder::new();
     for metric in ALL {
-        if let Kind::Histogram(buckets) = metric.kind {
+        if let Kind::Histogram(buckets) | Kind::Counts(buckets) = metric.kind {
             builder = builder
                 .set_buckets_for_metric(Matcher::Full(metric.name.to_owned()), buckets)
                 .expect("the catalogue's bucket lists are not empty");
@@ -119,6 +128,7 @@ fn describe() {
                 Kind::Counter => recorder.describe_counter(name, None, help),
                 Kind::FractionalCounter | Kind::Gauge => recorder.describe_gauge(name, None, help),
                 Kind::Histogram(_) => recorder.describe_histogram(name, Some(Unit::Seconds), help),
+                Kind::Counts(_) => recorder.describe_histogram(name, None, help),
             }
         }
     });

@@ -9,11 +9,14 @@ mod catalogue;
 #[cfg(test)]
 mod deployed;
 mod exposition;
+pub mod otlp;
+mod outbox;
 mod process_log;
 mod series;
 
-pub use access_log::{AccessLine, AccessLog, AccessLogError, AccessWriter, Destination, Drained};
+pub use access_log::{AccessLine, AccessLog, AccessLogError, AccessWriter, Destination, Drained, Rotation};
 pub use exposition::{AlreadyInstalled, Exposition, install};
+pub use outbox::{Inbox, Losses, Outbox, outbox};
 pub use process_log::{LogFormat, ProcessLogError, init_process_log};
 pub use series::{
     BreakerSeries, BreakerState, BudgetSeries, BurnRateSeries, ConfigSeries, CredentialSeries, HedgeSeries,

@@ -9,8 +9,9 @@ use super::scenario::{PASSED, TRANSLATED};
 use crate::gateway::{self, ADMIN_TOKEN, CLIENT_KEY};
 use crate::server::Server;
 
-pub(super) fn start(program: &Path, folder: &Path, upstream: SocketAddr) -> Result<Server> {
-    let config = |folder: &Path, prices: &Path| config(folder, prices, upstream);
+/// Starts it in a folder, with more sections at the end of its configuration.
+pub(crate) fn start(program: &Path, folder: &Path, upstream: SocketAddr, more: &str) -> Result<Server> {
+    let config = |folder: &Path, prices: &Path| config(folder, prices, upstream) + more;
     Ok(gateway::start(program, folder, PRICES, config)?.server)
 }
 

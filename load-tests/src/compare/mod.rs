@@ -12,7 +12,9 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Result, ensure};
+pub(crate) use gateway::start as start_gateway;
 use outcome::{Outcome, Round};
+pub(crate) use scenario::PASSED;
 use scenario::Scenario;
 use serde_json::json;
 
@@ -87,7 +89,7 @@ impl Compare {
         for log in [nginx::AccessLog::Off, nginx::AccessLog::On] {
             targets.push(nginx::start(&self.nginx, folder, provider.addr, log)?);
         }
-        targets.push(gateway::start(gateway, folder, provider.addr)?);
+        targets.push(gateway::start(gateway, folder, provider.addr, "")?);
         Ok(targets)
     }
 

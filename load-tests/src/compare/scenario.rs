@@ -23,7 +23,7 @@ pub(super) struct Scenario {
 }
 
 /// Served in the client's own dialect.
-pub(super) const PASSED: &str = "gpt-5-mini";
+pub(crate) const PASSED: &str = "gpt-5-mini";
 /// Served by an upstream that speaks Anthropic's.
 pub(super) const TRANSLATED: &str = "claude-sonnet-4-5";
 

@@ -21,11 +21,12 @@ use tollgate_control::{
     feed::Feed,
     keys::Keys,
     operate::Operators,
+    otlp::Exporter,
     probes::{self, Prober},
     reload::Reloader,
 };
-use tollgate_proxy::{BreakerState, Live, OperatorState};
-use tollgate_telemetry::{BreakerSeries, LoaderSeries, RegionSeries, RegionState, ReservationSeries};
+use tollgate_proxy::{BreakerState, Live, OperatorState, Traced};
+use tollgate_telemetry::{BreakerSeries, Inbox, LoaderSeries, RegionSeries, RegionState, ReservationSeries};
 
 use super::{
     Metrics, Stewards, books::Books, journal_watch::ConditionGauge, machine_watch::MachineGauge,
@@ -55,7 +56,7 @@ pub(super) struct Background {
 impl Background {
     pub(super) fn start(
         books: &mut Books,
-        metrics: Metrics,
+        (metrics, requests): (Metrics, Inbox<Box<Traced>>),
         reloader: &Arc<Reloader>,
         live: &Arc<Live>,
         stewards: &Stewards,
@@ -97,6 +98,10 @@ impl Background {
         let runtime = runtime.context("runtime of the probes")?;
         let (running, postings) = (Arc::clone(reloader), books.postings());
         background.spawn("probes", move |stop| look_at_upstreams(&running, &postings, runtime, &stop))?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.context("runtime of the exporter")?;
+        let (exposition, running) = (metrics.clone(), Arc::clone(reloader));
+        background.spawn("otlp", move |stop| export(exposition, requests, running, runtime, &stop))?;
         let machine = MachineGauge::new(reloader.running().settings.data_dir.clone());
         let (reloader, live) = (Arc::clone(reloader), Arc::clone(live));
         let operators = Arc::clone(&stewards.operators);
@@ -208,6 +213,21 @@ fn look_at_upstreams(
         seed: std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), ()),
     };
     runtime.block_on(probes::watch(prober, goes_on));
+    runtime.shutdown_background();
+}
+
+/// Tells observers outside of requests and figures.
+fn export(
+    exposition: Metrics,
+    requests: Inbox<Box<Traced>>,
+    reloader: Arc<Reloader>,
+    runtime: tokio::runtime::Runtime,
+    stop: &Receiver<()>,
+) {
+    let goes_on = || matches!(stop.try_recv(), Err(TryRecvError::Empty));
+    let snapshot = reloader.snapshot();
+    let in_force = move || (snapshot.load_full(), reloader.running().settings.clone());
+    runtime.block_on(Exporter { exposition, requests, in_force }.run(goes_on));
     runtime.shutdown_background();
 }
 

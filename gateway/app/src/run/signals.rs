@@ -1,4 +1,5 @@
-//! What the operating system tells the process: stop, stop at once, read the configuration again.
+//! What the operating system tells the process: stop, stop at once, read the configuration again, open the
+//! log again.
 
 use std::{
     io,
@@ -11,7 +12,7 @@ use std::{
 };
 
 use signal_hook::{
-    consts::{SIGHUP, SIGINT, SIGTERM},
+    consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1},
     iterator::Signals as SystemSignals,
 };
 
@@ -24,21 +25,26 @@ pub(crate) struct Signals {
 enum Event {
     Stop,
     Reload,
+    Reopen,
 }
 
 impl Signals {
-    /// Takes SIGTERM, SIGINT and SIGHUP over from the system.
+    /// Takes SIGTERM, SIGINT, SIGHUP and SIGUSR1 over from the system.
     ///
     /// # Errors
     /// The system does not let it.
     pub(crate) fn install() -> io::Result<Self> {
-        let mut system = SystemSignals::new([SIGTERM, SIGINT, SIGHUP])?;
+        let mut system = SystemSignals::new([SIGTERM, SIGINT, SIGHUP, SIGUSR1])?;
         let (send, events) = channel();
         let stops = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&stops);
         std::thread::Builder::new().name("signals".into()).spawn(move || {
             for signal in system.forever() {
-                let event = if signal == SIGHUP { Event::Reload } else { Event::Stop };
+                let event = match signal {
+                    SIGHUP => Event::Reload,
+                    SIGUSR1 => Event::Reopen,
+                    _ => Event::Stop,
+                };
                 if matches!(event, Event::Stop) {
                     counted.fetch_add(1, Ordering::Relaxed);
                 }
@@ -50,12 +56,14 @@ impl Signals {
         Ok(Self { events: Mutex::new(events), stops })
     }
 
-    /// Waits until the process is to stop; `reload` is called for each SIGHUP before.
-    pub(crate) fn wait_for_stop(&self, reload: impl Fn()) {
+    /// Waits until the process is to stop; `reload` is called for each SIGHUP before, `reopen` for each
+    /// SIGUSR1.
+    pub(crate) fn wait_for_stop(&self, reload: impl Fn(), reopen: impl Fn()) {
         let events = self.events.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         while let Ok(event) = events.recv() {
             match event {
                 Event::Reload => reload(),
+                Event::Reopen => reopen(),
                 Event::Stop => return,
             }
         }
@@ -67,7 +75,7 @@ impl Signals {
         let until = Instant::now() + duration;
         while let Some(left) = until.checked_duration_since(Instant::now()) {
             match events.recv_timeout(left) {
-                Ok(Event::Reload) => {}
+                Ok(Event::Reload | Event::Reopen) => {}
                 Ok(Event::Stop) | Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return,
             }
         }

@@ -15,16 +15,17 @@ mod names;
 mod objectives;
 mod secrets;
 mod teams;
+mod telemetry;
 mod upstreams;
 mod versions;
 mod zones;
 
-use std::collections::HashSet;
+use std::{collections::HashSet, time::Duration};
 
 use super::{
     currency::is_currency,
     document::Document,
-    file::{ConfigFile, Key, Listener, Project, Team},
+    file::{ConfigFile, Key, Listener, Project, Rotate, Team},
     prices::PriceFile,
     problem::{Path, Problem, Severity, nearest},
     tree::{Node, Value},
@@ -32,6 +33,11 @@ use super::{
 
 /// Shortest secret that is taken; shorter ones can be guessed.
 const MIN_SECRET_BYTES: usize = 16;
+
+/// Bounds of a log's rotation.
+const LEAST_LOG: u64 = 1 << 20;
+const YOUNGEST_LOG: Duration = Duration::from_secs(60);
+const MOST_LOGS: u32 = 1_000;
 
 /// Everything that is wrong or doubtful, in the order of the sections.
 pub(super) fn check(file: &ConfigFile, prices: &PriceFile, tree: &Node) -> Vec<Problem> {
@@ -48,6 +54,7 @@ pub(super) fn check(file: &ConfigFile, prices: &PriceFile, tree: &Node) -> Vec<P
     check.teams();
     check.pairs();
     check.alerts();
+    check.telemetry();
     check.secrets();
     check.exchange();
     check.allocation();
@@ -150,8 +157,30 @@ impl Check<'_> {
                 "expected stdout, stderr, off or the name of a file",
             );
         }
+        if let Some(rotate) = &file.access_log.rotate {
+            self.rotation(&root.field("access_log"), rotate);
+        }
         if file.fleet.is_some() {
             self.later(root.field("fleet"), "`fleet`");
+        }
+    }
+
+    fn rotation(&mut self, access_log: &Path, rotate: &Rotate) {
+        let here = access_log.field("rotate");
+        if matches!(self.file.access_log.to.as_str(), "stdout" | "stderr" | "off") {
+            self.error(here.clone(), "only a file can be put aside: `to` names none");
+        }
+        if rotate.size.is_none() && rotate.age.is_none() {
+            self.error(here.clone(), "expected `size`, `age` or both");
+        }
+        if rotate.size.is_some_and(|size| size.0 < LEAST_LOG) {
+            self.error(here.field("size"), "expected at least 1MiB");
+        }
+        if rotate.age.is_some_and(|age| age.0 < YOUNGEST_LOG) {
+            self.error(here.field("age"), "expected at least 1m");
+        }
+        if rotate.keep > MOST_LOGS {
+            self.error(here.field("keep"), "expected 0 to 1000");
         }
     }
 

@@ -13,6 +13,7 @@ mod objectives;
 mod quirks;
 mod routes;
 mod settings;
+mod telemetry;
 mod tls;
 mod upstreams;
 
@@ -95,6 +96,7 @@ pub fn compile(
             file::Waste::Platform => Waste::Platform,
             file::Waste::Project => Waste::Project,
         },
+        tracing: telemetry::tracing(&document.file),
     });
     let prices = Arc::new(prices);
     let sources = upstreams.values().filter_map(|endpoint| endpoint.source.clone()).collect();

@@ -18,6 +18,7 @@ mod objectives;
 mod quantities;
 mod secret;
 mod team;
+mod telemetry;
 mod upstream;
 
 use std::path::PathBuf;
@@ -36,12 +37,15 @@ pub use self::{
     exchange::ExchangeRate,
     journal::JournalSection,
     ledger::{Durability, LedgerSection, Store},
-    listen::{AccessLog, AdminSection, AdminToken, Edge, Listen, Listener, Role, ServerTls, TokenScope},
+    listen::{
+        AccessLog, AdminSection, AdminToken, Edge, Listen, Listener, Role, Rotate, ServerTls, TokenScope,
+    },
     model::{Balance, Model, Target},
     objectives::{InTime, Objectives, RecoveryObjectives},
     quantities::{Instant, Percent, Share, Size, Span},
     secret::SecretText,
     team::{Key, Limits, Project, StoredPrompt, Team},
+    telemetry::{GenAiSemconv, OtlpSection, TelemetrySection, TraceContext},
     upstream::{
         Api, Dialect, Failback, InjectStreamUsage, Probes, Region, State, Timeouts, Upstream, UpstreamTls,
     },
@@ -94,6 +98,9 @@ pub struct ConfigFile {
     /// Where the line of each request goes.
     #[serde(default)]
     pub access_log: AccessLog,
+    /// What observers outside are told: traces and metrics.
+    #[serde(default)]
+    pub telemetry: TelemetrySection,
     /// What a client may send.
     #[serde(default)]
     pub edge: Edge,

@@ -166,6 +166,10 @@ enum Place {
     Secret,
     /// Among headers.
     Headers,
+    /// Below `otlp`.
+    Otlp,
+    /// Among the headers there, whose values are secrets whatever their names.
+    SecretHeaders,
 }
 
 /// Shows every text below a node, with where it stands. A field's name is a text in the open.
@@ -180,6 +184,9 @@ fn visit(node: &Node, place: Place, see: &mut impl FnMut(&Node, &str, Place)) {
                 let below = match place {
                     Place::Headers if is_header() => Place::Secret,
                     Place::Headers => Place::Open,
+                    Place::Otlp if name == "headers" => Place::SecretHeaders,
+                    Place::SecretHeaders => Place::Secret,
+                    _ if name == "otlp" => Place::Otlp,
                     _ if name == "headers" => Place::Headers,
                     // A credential in parts: its parts say which of them are secrets.
                     _ if matches!(value.value, Value::Map(_)) => Place::Open,
@@ -236,6 +243,8 @@ upstreams:
     credential: "tab\tinside"
   - name: abc
     credential: "${env:KEY:-fallback-secret}"
+telemetry:
+  otlp: { endpoint: "http://c:4318", headers: { x-our-team: "header-secret-2" } }
 ledger:
   url: postgres://tollgate:hunter22@db/ledger
 teams:

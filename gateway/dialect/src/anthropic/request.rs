@@ -113,8 +113,6 @@ pub(crate) fn forwards_header(name: &str) -> bool {
             | "anthropic-version"
             | "content-type"
             | "idempotency-key"
-            | "traceparent"
-            | "tracestate"
             | "user-agent"
             | "x-app"
     ) || name.starts_with("x-stainless-")

@@ -177,7 +177,7 @@ pub(crate) fn path(operation: Operation, base_path: &str, model: &UpstreamModel)
 /// What a Bedrock upstream may see of the client's headers: what shapes the answer, and nothing of
 /// its signature.
 pub(crate) fn forwards_header(name: &str) -> bool {
-    matches!(name, "accept" | "content-type" | "traceparent" | "tracestate" | "user-agent")
+    matches!(name, "accept" | "content-type" | "user-agent")
         || ["x-amzn-bedrock-", "x-stainless-"].iter().any(|prefix| name.starts_with(prefix))
 }
 

@@ -34,8 +34,7 @@ pub(crate) fn path(operation: Operation, base_path: &str, query: Option<&str>) -
 
 /// What an upstream may see of the client's headers.
 pub(crate) fn forwards_header(name: &str) -> bool {
-    matches!(name, "accept" | "content-type" | "traceparent" | "tracestate" | "user-agent" | "x-client-name")
-        || name.starts_with("x-fern-")
+    matches!(name, "accept" | "content-type" | "user-agent" | "x-client-name") || name.starts_with("x-fern-")
 }
 
 #[cfg(test)]

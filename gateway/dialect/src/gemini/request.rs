@@ -261,16 +261,7 @@ pub(crate) fn client_framing(operation: Operation, query: Option<&str>) -> Frami
 /// What a Google upstream may see of the client's headers. The project that a client names for its
 /// quota belongs to its own account, and a field mask would hide the usage.
 pub(crate) fn forwards_header(name: &str) -> bool {
-    matches!(
-        name,
-        "accept"
-            | "content-type"
-            | "traceparent"
-            | "tracestate"
-            | "user-agent"
-            | "x-goog-api-client"
-            | "x-server-timeout"
-    )
+    matches!(name, "accept" | "content-type" | "user-agent" | "x-goog-api-client" | "x-server-timeout")
 }
 
 #[cfg(test)]

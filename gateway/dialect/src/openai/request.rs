@@ -286,8 +286,6 @@ pub(crate) fn forwards_header(name: &str) -> bool {
             | "content-type"
             | "idempotency-key"
             | "openai-beta"
-            | "traceparent"
-            | "tracestate"
             | "user-agent"
             | "x-client-request-id"
             | "x-ms-client-request-id"

@@ -18,6 +18,10 @@ pub(crate) struct Said<'a> {
     pub(crate) claude_code_session: Option<&'a HeaderValue>,
     pub(crate) user_agent: Option<&'a HeaderValue>,
     pub(crate) traceparent: Option<&'a HeaderValue>,
+    /// More than one, of which nobody knows which is meant.
+    pub(crate) has_many_traceparents: bool,
+    /// Several fields are one list; they are read from the head itself.
+    pub(crate) has_tracestate: bool,
     pub(crate) zone: Option<&'a HeaderValue>,
 }
 
@@ -36,7 +40,14 @@ impl<'a> Said<'a> {
                 "x-tollgate-session" => &mut said.session,
                 "x-claude-code-session-id" => &mut said.claude_code_session,
                 "user-agent" => &mut said.user_agent,
-                "traceparent" => &mut said.traceparent,
+                "traceparent" => {
+                    said.has_many_traceparents |= said.traceparent.is_some();
+                    &mut said.traceparent
+                }
+                "tracestate" => {
+                    said.has_tracestate = true;
+                    continue;
+                }
                 "x-tollgate-zone" => &mut said.zone,
                 _ => continue,
             };

@@ -108,7 +108,7 @@ pub(super) async fn run(
     candidate: &Candidate,
     envelope: &Envelope,
     (principal, call): (&Principal, edge::Exchange),
-    progress: &Progress,
+    (progress, n): (&Progress, u16),
 ) -> Result<Reply, Failure> {
     let target = &*candidate.target;
     let asks_usage = asks_usage(target, envelope);
@@ -130,6 +130,7 @@ pub(super) async fn run(
         query,
         needed,
         body,
+        trace: envelope.trace.as_deref().map(|trace| (trace, n)),
     };
     let request =
         upstream::build(outgoing, target, proof, wall_clock()).ok_or_else(|| Failure::of(Class::Protocol))?;

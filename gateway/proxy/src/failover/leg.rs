@@ -41,7 +41,8 @@ impl Leg {
         let Road { worker, plan, envelope, principal, call, deadline } = road;
         let candidate = &plan.candidates[self.place];
         // Pinned first: a timer around the future itself would move all of it once more.
-        let run = pin!(attempt::run(worker, plan, candidate, envelope, (principal, call), &self.progress));
+        let told = (&*self.progress, self.n);
+        let run = pin!(attempt::run(worker, plan, candidate, envelope, (principal, call), told));
         let run = pin!(self.visit.unless_cut(run));
         worker.within(deadline, self.visit.began(), run).await
     }

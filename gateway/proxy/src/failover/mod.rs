@@ -227,11 +227,12 @@ impl<'a> Tries<'a> {
                 .overhead()
                 .sent_after(now.duration_since(self.envelope.read_at));
         }
-        let progress = trip.tries(Server {
+        let server = Server {
             target: Arc::clone(&candidate.target),
             price: candidate.price.clone(),
             upstream_request_id: None,
-        });
+        };
+        let progress = trip.tries(server, n, now);
         Some(Leg { place, n, visit, progress })
     }
 }

@@ -11,8 +11,10 @@ use tollgate_dialect::{Operation, Reported, spoken_tokens};
 use tollgate_domain::{ModelAlias, Money, UnixMillis, Usage, UsageSource};
 use tollgate_telemetry::{AccessLine, RequestFacts, failed_over};
 
-use super::{Asked, Exit, Open, Progress, Reading, RefusedCall, Ticket, shown};
-use crate::{edge::Exchange, rejection::Rejection, series::Labels, snapshot::Waste, worker::Worker};
+use super::{Asked, Exit, Open, Progress, Reading, RefusedCall, Spans, Ticket, shown};
+use crate::{
+    edge::Exchange, rejection::Rejection, series::Labels, snapshot::Waste, trace::Trace, worker::Worker,
+};
 
 /// What nginx logs when a client closes before its answer; no client ever sees it.
 const CLIENT_CLOSED: u16 = 499;
@@ -145,7 +147,7 @@ pub(super) fn entry(open: &mut Open, exit: Exit, ended_at: UnixMillis) -> (Entry
         waste_cost,
         attempts,
         upstream_request_id: server.and_then(|server| server.upstream_request_id.take()),
-        trace_id: caller.trace_id,
+        trace_id: caller.trace.map(|trace| trace.id.to_string().into()),
         ttft_ms: open.ttft_ms,
         duration_ms: u32::try_from(ended_at.since(exchange.started)).unwrap_or(u32::MAX),
         config_version: stamp.config_version,
@@ -212,7 +214,7 @@ fn flags(open: &Open, consumed: &Consumption, reported: &Reported, bill: Option<
 }
 
 /// Metrics and the access line of a row.
-pub(super) fn publish(worker: &Worker, entry: &Entry, exchange: Exchange, method: &'static str) {
+pub(super) fn publish(worker: &Worker, entry: &Entry, exchange: Exchange, told: Told<'_>) {
     record(worker, entry, &entry.model);
     if entry.flags.contains(Flags::UNPRICED) {
         warn_unpriced(worker, entry);
@@ -224,8 +226,11 @@ pub(super) fn publish(worker: &Worker, entry: &Entry, exchange: Exchange, method
             failed_over(one.region.as_str(), next.region.as_str(), &one.outcome);
         }
     }
-    write_line(worker, entry, exchange, method);
+    write_line(worker, entry, exchange, told);
 }
+
+/// What an access line tells beside the row: the method, and where the request stands in a trace.
+type Told<'a> = (&'static str, Option<&'a Trace>);
 
 fn warn_unpriced(worker: &Worker, entry: &Entry) {
     let upstream = entry.place.as_ref().map_or("", |place| place.upstream.as_str());
@@ -268,13 +273,15 @@ fn operation_label(entry: &Entry) -> &'static str {
     }
 }
 
-fn write_line(worker: &Worker, entry: &Entry, exchange: Exchange, method: &'static str) {
+fn write_line(worker: &Worker, entry: &Entry, exchange: Exchange, (method, trace): Told<'_>) {
+    let span = trace.map(|trace| trace.span.to_string());
     let place = entry.place.as_deref();
     let identity = &entry.identity;
     worker.log_access(&AccessLine {
         ts: entry.ended_at,
         request_id: entry.id,
         trace_id: entry.trace_id.as_deref(),
+        span_id: span.as_deref(),
         method,
         path: &entry.operation,
         dialect: Some(&entry.dialect),
@@ -313,7 +320,9 @@ pub(crate) fn refused(worker: &Rc<Worker>, call: RefusedCall<'_>) {
         worker.series.borrow_mut().quota(&identity.team, &identity.project).refused(refused.limit.as_str());
     }
     let keep = worker.keeps_refusal(&call.principal.standing.project, call.at);
-    let (exchange, method) = (call.exchange, call.method);
+    let (exchange, asked, now) = (call.exchange, (call.dialect, call.operation), call.exchange.now().mono);
+    let trace = call.caller.trace.clone();
+    let spans = Spans::of(trace.as_ref(), call.stamp.tells_spans);
     // A name that a client made up is never a label.
     let is_known = !matches!(
         call.rejection,
@@ -332,7 +341,10 @@ pub(crate) fn refused(worker: &Rc<Worker>, call: RefusedCall<'_>) {
     }
     worker.shared.live.objectives.record(&entry);
     record(worker, &entry, if is_known { &entry.model } else { &worker.nobody.model });
-    write_line(worker, &entry, exchange, method);
+    write_line(worker, &entry, exchange, (asked.1.method(), trace.as_deref()));
+    if let Some(spans) = spans {
+        spans.tell(worker, entry, asked, exchange, now);
+    }
 }
 
 fn refusal_entry(call: RefusedCall<'_>) -> Entry {
@@ -350,8 +362,8 @@ fn refusal_entry(call: RefusedCall<'_>) -> Entry {
         model: call.model,
         place: None,
         served_model: None,
-        dialect: Cow::Borrowed(call.dialect),
-        operation: call.operation,
+        dialect: Cow::Borrowed(call.dialect.as_str()),
+        operation: Cow::Borrowed(call.operation.as_str()),
         stream: call.stream,
         status: call.status,
         error_code: Some(Cow::Borrowed(call.rejection.code())),
@@ -367,7 +379,7 @@ fn refusal_entry(call: RefusedCall<'_>) -> Entry {
         waste_cost: Money::ZERO,
         attempts: SmallVec::new(),
         upstream_request_id: None,
-        trace_id: call.caller.trace_id,
+        trace_id: call.caller.trace.map(|trace| trace.id.to_string().into()),
         ttft_ms: None,
         duration_ms: u32::try_from(call.at.since(call.exchange.started)).unwrap_or(u32::MAX),
         config_version: call.stamp.config_version,
@@ -409,6 +421,7 @@ pub(crate) fn unknown_caller(
         ts: now.wall,
         request_id: exchange.id,
         trace_id: None,
+        span_id: None,
         method: "",
         path: operation,
         dialect: None,

@@ -72,6 +72,7 @@ fn upstream(fleet: &Fleet, name: &str, max_concurrency: Option<u32>) -> Upstream
         credential: Credential::new(&secret, Presentation::Bearer).expect("sendable"),
         headers: Vec::new(),
         api_version: None,
+        hears_of_traces: true,
         http2: false,
         inject_usage: InjectUsage::Always,
         timeouts: Timeouts::default(),

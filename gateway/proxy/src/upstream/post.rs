@@ -5,10 +5,10 @@
 //! redirects are not followed, and of the answer no more is read than the caller asks for, so that a
 //! receiver can hold up nothing and fill nothing.
 
-use std::{pin::pin, sync::Arc};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::{Request, StatusCode};
+use http::{Request, StatusCode, header::RETRY_AFTER};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -73,6 +73,8 @@ pub(crate) async fn reach(
 pub struct Fetched {
     /// Its status.
     pub status: StatusCode,
+    /// When to come back, where it says so in seconds.
+    pub retry_after: Option<Duration>,
     /// Its body. It may hold secrets, and it has no `Debug` for that reason.
     pub body: Bytes,
 }
@@ -98,7 +100,9 @@ async fn converse(
                 whole.map_err(|_| PostError::Broken)?.to_bytes()
             }
         };
-        Ok(Fetched { status: head.status, body })
+        let seconds =
+            head.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
+        Ok(Fetched { status: head.status, retry_after: seconds.map(Duration::from_secs), body })
     });
     tokio::select! {
         biased;

@@ -9,7 +9,7 @@ use tollgate_domain::UnixMillis;
 use tollgate_sigv4::{Field, KeyPair, Line, Scope, Signed, sign};
 
 use super::{connection::RequestBody, credential::Proof};
-use crate::snapshot::Target;
+use crate::{snapshot::Target, trace::Trace};
 
 /// What the client sent, as far as upstreams may see it.
 pub(crate) struct UpstreamRequest<'a> {
@@ -23,12 +23,14 @@ pub(crate) struct UpstreamRequest<'a> {
     pub(crate) needed: &'static [(&'static str, &'static str)],
     /// The body, edited or translated.
     pub(crate) body: Bytes,
+    /// Where it stands in a trace, and the number of this attempt.
+    pub(crate) trace: Option<(&'a Trace, u16)>,
 }
 
 /// Builds the request for one target.
 ///
-/// Headers go by the allow-list of the upstream's dialect; the client's credential, cookies and
-/// hop-by-hop fields are on none. The answer is asked for without content coding, so that its usage
+/// Headers go by the allow-list of the upstream's dialect; the client's credential, cookies, place in a
+/// trace, baggage and hop-by-hop fields are on none. Of a trace an upstream hears from us alone, if it is to. The answer is asked for without content coding, so that its usage
 /// can be read. A signature is made last, over what is sent, at the time of this attempt.
 pub(crate) fn build(
     request: UpstreamRequest<'_>,
@@ -55,6 +57,9 @@ pub(crate) fn build(
         headers.entry(*name).or_insert(HeaderValue::from_static(value));
     }
     headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    if let Some((trace, n)) = request.trace.filter(|_| upstream.hears_of_traces) {
+        trace.put(n, headers);
+    }
     for (name, value) in &upstream.headers {
         headers.insert(name.clone(), value.clone());
     }
@@ -133,6 +138,9 @@ fn is_never_forwarded(name: &HeaderName) -> bool {
                 | "api-key"
                 | "x-goog-api-key"
                 | "keep-alive"
+                | "traceparent"
+                | "tracestate"
+                | "baggage"
                 | "openai-organization"
                 | "openai-project"
         )

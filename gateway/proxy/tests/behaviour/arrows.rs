@@ -6,10 +6,11 @@ use std::{collections::BTreeSet, fs, path::Path};
 /// The stations in the order in which a request meets them. `settle` stands where its ticket is
 /// made: admission gives a trip, and whoever has it owes the settlement. `edge` comes before `listen`,
 /// which begins an exchange for each request.
-const STATIONS: [&str; 13] = [
+const STATIONS: [&str; 14] = [
     "edge",
     "listen",
     "auth",
+    "trace",
     "caller",
     "translate",
     "intake",

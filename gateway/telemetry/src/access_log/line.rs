@@ -24,6 +24,8 @@ pub struct AccessLine<'a> {
     pub request_id: RequestId,
     /// The W3C trace the request belongs to.
     pub trace_id: Option<&'a str>,
+    /// Its own span in that trace.
+    pub span_id: Option<&'a str>,
     /// The HTTP method.
     pub method: &'a str,
     /// The path's template, such as `/v1/chat/completions`; never the path as received.
@@ -107,6 +109,7 @@ impl AccessLine<'_> {
 
     fn write_call(&self, object: &mut Object<'_>) {
         object.optional_text(r#","trace_id":""#, self.trace_id.map(cut));
+        object.optional_text(r#","span_id":""#, self.span_id.map(cut));
         object.text(r#","method":""#, cut(self.method));
         object.text(r#","path":""#, cut(self.path));
         object.optional_text(r#","dialect":""#, self.dialect.map(cut));
@@ -191,6 +194,7 @@ pub(super) mod tests {
         };
         let line = AccessLine {
             trace_id: Some("4bf92f3577b34da6a3ce929d0e0e4736"),
+            span_id: Some("00f067aa0ba902b7"),
             user: Some("u-1"),
             session: Some("s-1"),
             ttft_ms: Some(120),
@@ -204,7 +208,7 @@ pub(super) mod tests {
         let expected = json!({
             "ts": "2026-09-21T14:13:20.007Z", "level": "info", "msg": "request",
             "request_id": RequestId::new(ENDED, 1).to_string(),
-            "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736",
+            "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736", "span_id": "00f067aa0ba902b7",
             "method": "POST", "path": "/v1/chat/completions", "dialect": "openai",
             "operation": "chat_completions", "status": 200, "end": "completed",
             "team": "retail", "project": "search", "key": "prod", "user": "u-1", "session": "s-1",
@@ -261,6 +265,7 @@ pub(super) mod tests {
             ts: ENDED,
             request_id: RequestId::new(ENDED, 1),
             trace_id: None,
+            span_id: None,
             method: "POST",
             path: "/v1/chat/completions",
             dialect: Some("openai"),

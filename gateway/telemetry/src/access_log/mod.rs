@@ -6,10 +6,12 @@
 
 mod json;
 mod line;
+mod rotation;
 mod sink;
 mod writer;
 
 pub use line::AccessLine;
+pub use rotation::Rotation;
 pub use sink::{AccessLogError, Destination};
 pub use writer::AccessWriter;
 
@@ -165,7 +167,7 @@ mod tests {
     fn lines_of_all_writers_reach_the_file() {
         let folder = tempfile::tempdir().expect("a folder for the log");
         let path = folder.path().join("access.log");
-        let log = AccessLog::open(Destination::File(path.clone())).expect("opens");
+        let log = AccessLog::open(Destination::File(path.clone(), None)).expect("opens");
         thread::scope(|cores| {
             for _ in 0..2 {
                 let mut writer = log.writer();
@@ -181,7 +183,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder for the log");
         let (path, moved) = (folder.path().join("access.log"), folder.path().join("access.log.1"));
         fs::write(&path, "from an earlier run\n").expect("writes");
-        let log = AccessLog::open(Destination::File(path.clone())).expect("opens");
+        let log = AccessLog::open(Destination::File(path.clone(), None)).expect("opens");
         fs::rename(&path, &moved).expect("moves");
         log.reopen();
         let mut writer = log.writer();
@@ -193,9 +195,22 @@ mod tests {
 
     #[test]
     fn a_file_that_cannot_be_opened_is_named() {
-        let error = AccessLog::open(Destination::File("/nonexistent/access.log".into())).err();
+        let error = AccessLog::open(Destination::File("/nonexistent/access.log".into(), None)).err();
         let told = error.expect("refused").to_string();
         assert!(told.starts_with("access log /nonexistent/access.log: "), "{told}");
+    }
+
+    #[test]
+    fn a_full_disk_costs_lines_which_are_counted_and_nothing_else() {
+        // A device that is always full.
+        let exposition = Exposition::new();
+        let destination = Destination::File("/dev/full".into(), None);
+        let log = exposition.scope(|| AccessLog::open(destination)).expect("opens");
+        let mut writer = log.writer();
+        (0..3).for_each(|_| writer.write(&plain()));
+        drop(writer);
+        assert_eq!(log.shutdown(PATIENCE), Drained::Yes);
+        assert_eq!(dropped(&exposition), 3);
     }
 
     #[test]

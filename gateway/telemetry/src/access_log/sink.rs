@@ -1,10 +1,12 @@
 //! Where access lines end up.
 
 use std::{
-    fs::{File, OpenOptions},
     io::{self, Write},
-    path::{Path, PathBuf},
+    path::PathBuf,
+    time::SystemTime,
 };
+
+use super::rotation::{LogFile, Rotation};
 
 /// Where to write access lines.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -14,8 +16,8 @@ pub enum Destination {
     Stdout,
     /// Standard error.
     Stderr,
-    /// The end of a file, made when it does not exist.
-    File(PathBuf),
+    /// The end of a file, made when it does not exist, and put aside now and then if that is wanted.
+    File(PathBuf, Option<Rotation>),
 }
 
 /// Why the access log cannot begin.
@@ -37,9 +39,13 @@ pub enum AccessLogError {
 /// An open destination. A failing one is told of once, and again when it has recovered; it is
 /// tried with every buffer, since a full disk may be emptied.
 pub(super) struct Sink {
-    writer: Box<dyn Write + Send>,
-    path: Option<PathBuf>,
+    to: To,
     failing: bool,
+}
+
+enum To {
+    Stream(Box<dyn Write + Send>),
+    File(LogFile),
 }
 
 impl Sink {
@@ -47,29 +53,31 @@ impl Sink {
         Ok(match destination {
             Destination::Stdout => Self::to(Box::new(io::stdout())),
             Destination::Stderr => Self::to(Box::new(io::stderr())),
-            Destination::File(path) => match append_to(&path) {
-                Ok(file) => Self { path: Some(path), ..Self::to(Box::new(file)) },
+            Destination::File(path, rotation) => match LogFile::open(path.clone(), rotation) {
+                Ok(file) => Self { to: To::File(file), failing: false },
                 Err(source) => return Err(AccessLogError::Open { path, source }),
             },
         })
     }
 
     pub(super) fn to(writer: Box<dyn Write + Send>) -> Self {
-        Self { writer, path: None, failing: false }
+        Self { to: To::Stream(writer), failing: false }
     }
 
     /// Opens a file anew by its name; keeps the old one when that fails.
     pub(super) fn reopen(&mut self) {
-        let Some(path) = &self.path else { return };
-        match append_to(path) {
-            Ok(file) => self.writer = Box::new(file),
-            Err(error) => tracing::warn!(path = %path.display(), %error, "access log is not reopened"),
+        let To::File(file) = &mut self.to else { return };
+        if let Err(error) = file.reopen() {
+            tracing::warn!(path = %file.path().display(), %error, "access log is not reopened");
         }
     }
 
     /// Writes all of `bytes` through to the system; false when it does not take them.
     pub(super) fn write(&mut self, bytes: &[u8]) -> bool {
-        let result = self.writer.write_all(bytes).and_then(|()| self.writer.flush());
+        let result = match &mut self.to {
+            To::Stream(writer) => writer.write_all(bytes).and_then(|()| writer.flush()),
+            To::File(file) => file.write(bytes, SystemTime::now()),
+        };
         match &result {
             Err(error) if !self.failing => tracing::warn!(%error, "access log loses lines"),
             Ok(()) if self.failing => tracing::info!("access log writes again"),
@@ -78,8 +86,4 @@ impl Sink {
         self.failing = result.is_err();
         !self.failing
     }
-}
-
-fn append_to(path: &Path) -> io::Result<File> {
-    OpenOptions::new().append(true).create(true).open(path)
 }

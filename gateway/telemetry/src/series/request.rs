@@ -7,7 +7,7 @@ use tollgate_domain::{Money, Usage, UsageSource};
 
 use super::{approximate, counters::Counters, labels};
 use crate::catalogue::{
-    COST, OVERHEAD, REQUEST_DURATION, REQUESTS, TIME_TO_FIRST_TOKEN, TOKENS, USAGE_RECORDS,
+    COST, OVERHEAD, REQUEST_DURATION, REQUEST_TOKENS, REQUESTS, TIME_TO_FIRST_TOKEN, TOKENS, USAGE_RECORDS,
 };
 
 /// Who asked for what, and who answered. Configured names only, never a text that a client chose:
@@ -57,6 +57,8 @@ pub struct RequestSeries {
     requests: Counters<(u16, &'static str)>,
     duration: Histogram,
     ttft: Histogram,
+    /// Of input and of output.
+    tokens: [Histogram; 2],
     sources: [(UsageSource, Counter); 3],
     consumption: Option<Consumption>,
 }
@@ -113,6 +115,10 @@ impl RequestSeries {
         ]);
         Self {
             requests,
+            tokens: ["input", "output"].map(|kind| match served {
+                true => REQUEST_TOKENS.histogram([place.clone(), labels([("type", kind)])].concat()),
+                false => Histogram::noop(),
+            }),
             ttft: if served { TIME_TO_FIRST_TOKEN.histogram(place.clone()) } else { Histogram::noop() },
             duration: REQUEST_DURATION.histogram(place),
             sources: SOURCES
@@ -128,6 +134,13 @@ impl RequestSeries {
         self.duration.record(facts.duration);
         if let Some(ttft) = facts.ttft {
             self.ttft.record(ttft);
+        }
+        for (histogram, tokens) in
+            self.tokens.iter().zip([facts.usage.input_tokens(), facts.usage.output_tokens()])
+        {
+            if tokens > 0 {
+                histogram.record(tokens as f64);
+            }
         }
         for (source, counter) in &self.sources {
             if facts.usage_source == Some(*source) {

@@ -13,12 +13,13 @@ use crate::{
         file::{self, AccessLog, AdminToken, ConfigFile, Listener, SecretText},
         problem::{Path, Problem},
     },
+    otlp::Receiver,
 };
 
 use super::{
     alerts,
     ledger::{self, LedgerPlace},
-    objectives, tls,
+    objectives, telemetry, tls,
 };
 
 /// Settings of the process around the data plane.
@@ -66,6 +67,8 @@ pub struct Settings {
     pub certificates: Vec<CertificateEnd>,
     /// Who is told of alerts.
     pub webhooks: Vec<Arc<Webhook>>,
+    /// Who is told of requests and figures.
+    pub otlp: Option<Arc<Receiver>>,
 }
 
 /// A certificate of the gateway's own.
@@ -126,6 +129,7 @@ pub(super) fn compile(document: &Document, problems: &mut Vec<Problem>) -> Setti
         objectives: objectives::compile(file),
         certificates: certificates(document),
         webhooks: alerts::compile(document, problems),
+        otlp: telemetry::receiver(document, &instance(file), problems),
     }
 }
 
@@ -187,7 +191,7 @@ pub fn restart_only(running: &ConfigFile, next: &Document) -> Vec<Problem> {
         (root.field("calendar").field("timezone"), running.calendar.timezone != file.calendar.timezone),
         (root.field("data_dir"), running.data_dir != file.data_dir),
         (root.field("workers"), running.workers != file.workers),
-        (root.field("access_log").field("to"), running.access_log != file.access_log),
+        (root.field("access_log"), running.access_log != file.access_log),
         (ledger.field("durability"), running.ledger.durability != file.ledger.durability),
         (ledger.field("journal"), running.ledger.journal != file.ledger.journal),
         (ledger.field("store"), running.ledger.store != file.ledger.store),

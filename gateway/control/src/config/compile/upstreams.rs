@@ -107,6 +107,7 @@ fn endpoint(
             Some(given) => apis(given),
         },
         api_version: given.api_version.clone(),
+        hears_of_traces: given.propagate_trace.unwrap_or(given.allow_private),
         http2: given.http2,
         inject_usage: match given.inject_stream_usage {
             InjectStreamUsage::Auto => known.inject_usage,

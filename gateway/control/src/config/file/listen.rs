@@ -103,13 +103,38 @@ pub struct TokenScope {
 #[serde(deny_unknown_fields)]
 pub struct AccessLog {
     /// `stdout`, `stderr`, `off` or a file. Default: `stdout`. A change needs a restart.
+    #[serde(default = "stdout")]
     pub to: String,
+    /// When the file is put aside and a new one begun. Default: never; SIGUSR1 and SIGHUP open it anew by its
+    /// name. A change needs a restart.
+    pub rotate: Option<Rotate>,
+}
+
+/// When a file is put aside, under its name with `.1` behind it, and how many are kept.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct Rotate {
+    /// Before it grows beyond this, at least 1MiB. Default: it may grow. Example: `100MiB`.
+    pub size: Option<Size>,
+    /// When it is so old, at least 1m. Default: it may be of any age. Example: `1d`.
+    pub age: Option<Span>,
+    /// So many are kept beside the one that is written, 0 to 1000. Default: 7.
+    #[serde(default = "week")]
+    pub keep: u32,
+}
+
+const fn week() -> u32 {
+    7
 }
 
 impl Default for AccessLog {
     fn default() -> Self {
-        Self { to: "stdout".into() }
+        Self { to: stdout(), rotate: None }
     }
+}
+
+fn stdout() -> String {
+    "stdout".into()
 }
 
 /// What a client may send.

@@ -69,6 +69,10 @@ pub struct Upstream {
     /// Private and loopback addresses may be called. Default: `false`.
     #[serde(default)]
     pub allow_private: bool,
+    /// Whether it is told of the trace that a request belongs to (`traceparent` and `tracestate`, with a span
+    /// of its own for each attempt). Default: as `allow_private`, so that servers of one's own are told and
+    /// providers are not.
+    pub propagate_trace: Option<bool>,
     /// Azure's `api-version` for calls that bring none, or the version in Gemini's paths where the
     /// address has none. Example: `2024-10-21`.
     pub api_version: Option<String>,

@@ -50,6 +50,7 @@ impl Gateway {
             journal: Arc::clone(&journal),
             durability: setup.durability,
             ready: Arc::new(|| true),
+            spans: None,
             trap: setup.trap,
         });
         let listen = Listen { address: SocketAddr::from(([127, 0, 0, 1], 0)), shared: false, tls: setup.tls };

@@ -372,6 +372,7 @@ fn upstream(setup: &TargetSetup, live: &Live) -> Upstream {
         }),
         headers: Vec::new(),
         api_version: None,
+        hears_of_traces: true,
         http2: setup.http2,
         inject_usage: setup.inject_usage,
         timeouts: setup.timeouts,
