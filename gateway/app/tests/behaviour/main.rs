@@ -25,6 +25,7 @@ mod keys;
 mod ledger_file;
 mod load;
 mod metrics;
+mod mistakes;
 mod mixed;
 mod monitoring;
 mod operations;
