@@ -158,7 +158,7 @@ fn credential<'a>(said: &Said<'a>, uri: &'a Uri) -> Result<Cow<'a, [u8]>, Reject
         match &found {
             None => found = Some((place, value)),
             Some((_, first)) if bool::from(first.ct_eq(&value)) => {}
-            Some((first_place, _)) => return Err(Rejection::DifferingKeys(*first_place, place)),
+            Some((first_place, _)) => return Err(Rejection::DifferingKeys(first_place, place)),
         }
     }
     found.map(|(_, value)| value).ok_or(Rejection::MissingKey)
