@@ -29,6 +29,9 @@ const PROMTOOL: Tool =
 /// Judges the unit in `deploy/`.
 const SYSTEMD: Tool =
     Tool { program: "systemd-analyze", version_flag: "--version", oldest: None, packages: &["systemd"] };
+/// Gives the command line a terminal.
+const SCRIPT: Tool =
+    Tool { program: "script", version_flag: "--version", oldest: None, packages: &["bsdutils"] };
 const CHROMIUM: Tool =
     Tool { program: "chromium", version_flag: "--version", oldest: None, packages: &["chromium"] };
 const NGINX: Tool = Tool { program: "nginx", version_flag: "-v", oldest: None, packages: &["nginx-light"] };
@@ -88,7 +91,7 @@ fn prepare_environments(workspace: &Workspace, steps: &mut Steps) {
 
 fn require_tools(workspace: &Workspace, long: bool) -> Result<()> {
     environment::require_rust_components(workspace)?;
-    for tool in [&COMPILER, &PYTHON, &NODE, &NPM, &CURL, &PROMTOOL, &SYSTEMD, &CHROMIUM] {
+    for tool in [&COMPILER, &PYTHON, &NODE, &NPM, &CURL, &PROMTOOL, &SYSTEMD, &SCRIPT, &CHROMIUM] {
         environment::require(workspace, tool)?;
     }
     environment::prepare_postgres(workspace)?;

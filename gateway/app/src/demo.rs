@@ -21,6 +21,7 @@ use tollgate_telemetry::LogFormat;
 use crate::{
     cli::DemoArgs,
     run::{Gateway, Signals},
+    say::say,
 };
 
 const CONFIG: &str = include_str!("demo/tollgate.yaml");
@@ -33,7 +34,7 @@ pub(crate) fn demo(args: DemoArgs) -> ExitCode {
     match run(args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("tollgate: {error:#}");
+            say!("tollgate: {error:#}");
             ExitCode::FAILURE
         }
     }
@@ -48,7 +49,7 @@ fn run(args: DemoArgs) -> anyhow::Result<()> {
     let gateway = Gateway::start(document)?;
     let (data, admin) = (gateway.data_url(), gateway.admin_url());
     let console = gateway.first_sign_in().unwrap_or_else(|| admin.clone());
-    eprintln!("ready data={data} admin={admin}");
+    say!("ready data={data} admin={admin}");
     // A reader who closes the pipe does not end the demo.
     let _ = std::io::stdout().write_all(paste::lines(&data, &admin, &console).as_bytes());
     gateway.run(&signals);

@@ -3,6 +3,7 @@
 mod cli;
 mod demo;
 mod run;
+mod say;
 
 /// Requests allocate many small things; the system's allocator costs a tenth of a request more.
 #[global_allocator]

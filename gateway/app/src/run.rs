@@ -46,6 +46,8 @@ use tollgate_telemetry::{
     AccessLog, ConfigSeries, Destination, Drained, Exposition, LogFormat, Outbox, ReloadResult, Rotation,
 };
 
+use crate::say::say;
+
 use admin::AdminListeners;
 use background::Background;
 use books::Books;
@@ -61,7 +63,7 @@ const LAST_LINES: Duration = Duration::from_secs(2);
 /// Runs the gateway until it is told to stop.
 pub(crate) fn serve(path: &Path) -> ExitCode {
     if let Err(error) = tollgate_telemetry::init_process_log(LogFormat::Auto, "info") {
-        eprintln!("{error}");
+        say!("{error}");
     }
     let document = match Document::load(path, &Sources::process()) {
         Ok(document) => document,
@@ -73,10 +75,10 @@ pub(crate) fn serve(path: &Path) -> ExitCode {
     };
     match Gateway::start(document) {
         Ok(gateway) => {
-            eprintln!("ready data={} admin={}", gateway.data_url(), gateway.admin_url());
+            say!("ready data={} admin={}", gateway.data_url(), gateway.admin_url());
             service_manager::ready("takes requests");
             if let Some(link) = gateway.first_sign_in() {
-                eprintln!("sign in to the console, once and within 15 minutes: {link}");
+                say!("sign in to the console, once and within 15 minutes: {link}");
             }
             gateway.run(&signals);
             ExitCode::SUCCESS
@@ -89,12 +91,12 @@ pub(crate) fn serve(path: &Path) -> ExitCode {
 }
 
 fn refuse_config(errors: &Errors) -> ExitCode {
-    eprintln!("{errors}");
+    say!("{errors}");
     ExitCode::from(BAD_CONFIG)
 }
 
 fn fail(error: &anyhow::Error) -> ExitCode {
-    eprintln!("tollgate: {error:#}");
+    say!("tollgate: {error:#}");
     ExitCode::FAILURE
 }
 

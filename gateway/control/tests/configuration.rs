@@ -122,7 +122,11 @@ fn text_and_type_faults_are_found_at_their_place() {
             "did you mean `process`?",
         ),
         ("regions:\n  - name: a\n", "main.yaml:2:5: regions[0]: ", "the field `zone` is missing"),
-        ("listen: { data: { address: here } }\n", "main.yaml:1:28: listen.data.address: ", "socket address"),
+        (
+            "listen: { data: { address: here } }\n",
+            "main.yaml:1:28: listen.data.address: ",
+            "an IP address and a port",
+        ),
         ("prices: [none.yaml]\n", "main.yaml:1:10: prices[0]: ", "cannot read none.yaml"),
         ("- 1\n", "main.yaml:1:1: ", "expected a group of fields, found a list"),
     ];
@@ -629,7 +633,7 @@ fn price_files_name_their_own_places() {
         ),
         (
             "prices:\n  - { model: m, from: 2025-01-01, currency: EUR }\n",
-            "p.yaml:2:5: prices[0].currency: a price in EUR needs an `fx` entry that counts on its date",
+            "p.yaml:2:45: prices[0].currency: a price in EUR needs an `fx` entry that counts on its date",
         ),
         (
             "prices:\n  - { model: m, from: 2025-01-01, discount: 12.5 }\n",
@@ -641,7 +645,7 @@ fn price_files_name_their_own_places() {
         ),
         (
             "prices:\n  - { model: m, region: eastsu, from: 2025-01-01 }\n",
-            "p.yaml:2:5: prices[0].region: there is no region `eastsu`; did you mean `eastus`?",
+            "p.yaml:2:25: prices[0].region: there is no region `eastsu`; did you mean `eastus`?",
         ),
         (
             "prices:\n  - { model: m, upstream: openai, region: eastus, from: 2025-01-01 }\n",
@@ -649,7 +653,7 @@ fn price_files_name_their_own_places() {
         ),
         (
             "prices:\n  - { model: m, upstream: opena, from: 2025-01-01 }\n",
-            "p.yaml:2:5: prices[0].upstream: there is no upstream `opena`; did you mean `openai`?",
+            "p.yaml:2:27: prices[0].upstream: there is no upstream `opena`; did you mean `openai`?",
         ),
     ];
     for (prices, want) in cases {

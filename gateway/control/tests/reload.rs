@@ -433,7 +433,10 @@ fn contradictory_prices_and_unusable_certificates_are_found_at_their_place() {
         .err()
         .expect("refused")
         .to_string();
-    assert!(errors.contains("prices.yaml:3:5: prices[1]: entry 0 has the same model"), "{errors}");
+    assert!(
+        errors.contains("prices.yaml:3:5: prices[1]: the entry at prices.yaml:2:5 has the same model"),
+        "{errors}"
+    );
     assert!(errors.contains("main.yaml:2:48: listen.data.tls: c.pem and k.pem cannot be served"), "{errors}");
 }
 

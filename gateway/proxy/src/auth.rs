@@ -9,10 +9,11 @@
 
 mod pair;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{borrow::Cow, collections::HashMap, sync::Arc};
 
 use hmac::{Hmac, KeyInit, Mac};
 use http::{HeaderValue, Uri, request::Parts};
+use percent_encoding::percent_decode_str;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq;
 use tollgate_domain::{KeyShape, Secret, UnixMillis};
@@ -129,7 +130,7 @@ pub(crate) fn identify(
         return Claimed::by(&keys.pairs, &claim?, head, now).map(Box::new).map(Identified::Claimed);
     }
     let secret = credential(said, &head.uri)?;
-    let principal = keys.find(secret).ok_or_else(|| match KeyShape::of(secret) {
+    let principal = keys.find(&secret).ok_or_else(|| match KeyShape::of(&secret) {
         KeyShape::Mistyped => Rejection::MistypedKey,
         KeyShape::Foreign | KeyShape::Whole(_) => Rejection::UnknownKey,
     })?;
@@ -149,13 +150,14 @@ fn refuse_ended(principal: &Principal, now: UnixMillis) -> Result<(), Rejection>
 
 /// The credential of a request. Clients of every dialect are taken in: the same value may stand in
 /// several places (a coding agent's key helper fills two headers), differing values are refused.
-fn credential<'a>(said: &Said<'a>, uri: &'a Uri) -> Result<&'a [u8], Rejection> {
+fn credential<'a>(said: &Said<'a>, uri: &'a Uri) -> Result<Cow<'a, [u8]>, Rejection> {
     let bearer = said.authorization.and_then(|value| bearer_token(value.as_bytes()));
-    let mut found: Option<(&'static str, &[u8])> = bearer.map(|token| ("authorization", token));
+    let mut found: Option<(&'static str, Cow<'a, [u8]>)> =
+        bearer.map(|token| ("authorization", Cow::Borrowed(token)));
     for (place, value) in beside_authorization(said, uri) {
-        match found {
+        match &found {
             None => found = Some((place, value)),
-            Some((_, first)) if bool::from(first.ct_eq(value)) => {}
+            Some((_, first)) if bool::from(first.ct_eq(&value)) => {}
             Some((first_place, _)) => return Err(Rejection::DifferingKeys(first_place, place)),
         }
     }
@@ -163,11 +165,14 @@ fn credential<'a>(said: &Said<'a>, uri: &'a Uri) -> Result<&'a [u8], Rejection> 
 }
 
 /// What stands in the other places of a credential.
-fn beside_authorization<'a>(said: &Said<'a>, uri: &'a Uri) -> impl Iterator<Item = (&'static str, &'a [u8])> {
+fn beside_authorization<'a>(
+    said: &Said<'a>,
+    uri: &'a Uri,
+) -> impl Iterator<Item = (&'static str, Cow<'a, [u8]>)> {
     let places = [
-        ("x-api-key", said.x_api_key.and_then(key)),
-        ("api-key", said.api_key.and_then(key)),
-        ("x-goog-api-key", said.x_goog_api_key.and_then(key)),
+        ("x-api-key", said.x_api_key.and_then(key).map(Cow::Borrowed)),
+        ("api-key", said.api_key.and_then(key).map(Cow::Borrowed)),
+        ("x-goog-api-key", said.x_goog_api_key.and_then(key).map(Cow::Borrowed)),
         ("key", query_key(uri)),
     ];
     places.into_iter().filter_map(|(place, value)| Some((place, value?)))
@@ -182,13 +187,11 @@ fn bearer_token(value: &[u8]) -> Option<&[u8]> {
     scheme.eq_ignore_ascii_case(b"bearer ").then(|| token.trim_ascii()).filter(|token| !token.is_empty())
 }
 
-fn query_key(uri: &Uri) -> Option<&[u8]> {
-    let query = uri.query()?;
-    query
-        .split('&')
-        .find_map(|pair| pair.strip_prefix("key="))
-        .map(str::as_bytes)
-        .filter(|key| !key.is_empty())
+/// Clients write what is not a letter or a digit as `%2F`. A plus sign is one: keys have no spaces, and who
+/// pastes a key into an address does not encode it.
+fn query_key(uri: &Uri) -> Option<Cow<'_, [u8]>> {
+    let key = uri.query()?.split('&').find_map(|pair| pair.strip_prefix("key="))?;
+    Some(percent_decode_str(key).into()).filter(|key: &Cow<'_, [u8]>| !key.is_empty())
 }
 
 #[cfg(test)]
@@ -203,20 +206,21 @@ mod tests {
 
     fn read(pairs: &[(&'static str, &str)], uri: &str) -> Result<Vec<u8>, String> {
         credential(&Said::by(&headers(pairs)), &uri.parse().unwrap())
-            .map(<[u8]>::to_vec)
+            .map(Cow::into_owned)
             .map_err(|e| e.to_string())
     }
 
     #[test]
     fn a_credential_is_found_wherever_a_client_puts_it() {
         type Pairs = &'static [(&'static str, &'static str)];
-        let cases: [(Pairs, &str); 6] = [
+        let cases: [(Pairs, &str); 7] = [
             (&[("authorization", "Bearer s3cret")], "/"),
             (&[("authorization", "bearer  s3cret ")], "/"),
             (&[("x-api-key", "s3cret")], "/"),
             (&[("api-key", "s3cret")], "/"),
             (&[("x-goog-api-key", "s3cret")], "/"),
             (&[], "/v1beta/models?alt=sse&key=s3cret"),
+            (&[], "/v1beta/models?key=s%33cret"),
         ];
         for (pairs, uri) in cases {
             assert_eq!(read(pairs, uri).as_deref(), Ok(&b"s3cret"[..]), "{pairs:?} {uri}");
@@ -231,5 +235,6 @@ mod tests {
         assert!(differing.contains("authorization") && differing.contains("x-api-key"), "{differing}");
         assert!(read(&[("authorization", "Basic abc")], "/").is_err());
         assert!(read(&[], "/?key=").is_err());
+        assert_eq!(read(&[], "/?key=a+b%2B%2F%3D").as_deref(), Ok(&b"a+b+/="[..]));
     }
 }

@@ -1,5 +1,7 @@
 //! What a scrape of `/metrics` sees, and the guard against metrics without bound.
 
+mod sums;
+
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
@@ -10,8 +12,10 @@ use metrics::{Counter, Gauge, Histogram, Key, KeyName, Label, Metadata, Recorder
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 use parking_lot::Mutex;
 
+use sums::Sums;
+
 use crate::{
-    catalogue::{ALL, Kind, OVERFLOW},
+    catalogue::{ALL, Kind, Metric, OVERFLOW},
     series::{
         HeldSeries, JournalDiskSeries, JournalSeries, LoaderSeries, OverheadSeries, ReservationSeries,
         recovered_requests,
@@ -51,7 +55,8 @@ impl Exposition {
     pub fn new() -> Self {
         let recorder = prometheus_recorder();
         let handle = recorder.handle();
-        let recorder = Arc::new(GuardedRecorder { inner: recorder, known: Mutex::default() });
+        let recorder =
+            Arc::new(GuardedRecorder { inner: recorder, known: Mutex::default(), sums: Sums::default() });
         let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let started = u64::try_from(started.as_nanos()).unwrap_or(u64::MAX);
         let exposition = Self { recorder, handle, started };
@@ -138,6 +143,7 @@ fn describe() {
 struct GuardedRecorder {
     inner: PrometheusRecorder,
     known: Mutex<HashMap<String, HashSet<Key>>>,
+    sums: Sums,
 }
 
 impl GuardedRecorder {
@@ -183,7 +189,11 @@ impl Recorder for GuardedRecorder {
     }
 
     fn register_gauge(&self, key: &Key, metadata: &Metadata<'_>) -> Gauge {
-        self.inner.register_gauge(&self.admit(key, metadata), metadata)
+        let key = self.admit(key, metadata);
+        let shown = || self.inner.register_gauge(&key, metadata);
+        let is_sum =
+            |metric: &Metric| metric.name == key.name() && matches!(metric.kind, Kind::FractionalCounter);
+        if ALL.iter().any(is_sum) { self.sums.resolve(&key, shown) } else { shown() }
     }
 
     fn register_histogram(&self, key: &Key, metadata: &Metadata<'_>) -> Histogram {
@@ -319,6 +329,28 @@ mod tests {
         ] {
             assert!(has_line(&text, &expected), "{expected} is not in:\n{text}");
         }
+    }
+
+    #[test]
+    fn a_million_small_costs_are_their_sum_to_the_last_part() {
+        let exposition = Exposition::new();
+        // Two targets of one project and model share their cost's series.
+        let [first, second] = exposition.scope(|| {
+            [LABELS, RequestLabels { upstream: "aoai-sweden", ..LABELS }].map(|of| RequestSeries::new(&of))
+        });
+        let (usage, mut sum) = (Usage::default(), 0_i128);
+        for number in 0..100_000_i64 {
+            let cost = 1 + number * 7_919 % 99_991;
+            sum += i128::from(cost);
+            let series = if number % 3 == 0 { &first } else { &second };
+            let cost = Money::from_pico(cost.into());
+            exposition.scope(|| series.record(&RequestFacts { cost, ..facts(&usage) }));
+        }
+        let text = exposition.render();
+        let shown = text.lines().find_map(|line| line.strip_prefix("tollgate_cost_total{")).expect("a cost");
+        let shown: f64 = shown.rsplit(' ').next().expect("a value").parse().expect("a number");
+        assert_eq!((shown * 1e12).round() as i128, sum);
+        assert_eq!(shown, sum as f64 / 1e12, "not the float that is nearest to the sum");
     }
 
     #[test]

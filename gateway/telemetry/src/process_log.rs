@@ -26,7 +26,8 @@ pub fn init_process_log(format: LogFormat, filter: &str) -> Result<(), ProcessLo
         filter: filter.to_owned(),
         reason: source.to_string(),
     })?;
-    let lines = fmt().with_env_filter(filter).with_writer(io::stderr);
+    // A line that cannot be written is lost: to say so on the same closed stream would be a panic.
+    let lines = fmt().with_env_filter(filter).with_writer(io::stderr).log_internal_errors(false);
     let json = match format {
         LogFormat::Auto => !io::stderr().is_terminal(),
         LogFormat::Text => false,

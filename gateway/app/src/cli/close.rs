@@ -11,6 +11,8 @@ use serde_json::{Value, json};
 use tollgate_finance::{Month, close, reconcile::Format};
 use tollgate_stores::SqliteStore;
 
+use crate::say::say;
+
 use super::{
     client::{Client, ServerArgs},
     output::{self, OutputArgs},
@@ -69,7 +71,7 @@ pub(super) fn close(args: &CloseArgs) -> Result<ExitCode> {
     output::rows(&sealed, &["id", "team", "hash"], None, args.output.output)?;
     for total in closed["totals"].as_array().into_iter().flatten() {
         let text = |name: &str| total[name].as_str().unwrap_or_default();
-        eprintln!(
+        say!(
             "{month} is closed: {} {} charged, exactly {}, {} rows",
             text("amount"),
             text("currency"),

@@ -10,6 +10,8 @@ use tollgate_control::{
     operate::Span,
 };
 
+use crate::say::say;
+
 use super::{
     client::{Client, ServerArgs},
     output::{self, OutputArgs},
@@ -209,7 +211,7 @@ fn report(document: &Value, out: Option<PathBuf>, output: OutputArgs) -> Result<
     }
     show(document, output)?;
     if is_over {
-        eprintln!("the content is what was sealed: sha256 {}", evidence.sha256.unwrap_or_default());
+        say!("the content is what was sealed: sha256 {}", evidence.sha256.unwrap_or_default());
     }
     Ok(())
 }

@@ -29,7 +29,10 @@ pub(super) fn explain(args: &ExplainArgs) -> Result<()> {
         return explain_request(id, args);
     }
     let code = codes::find(&args.subject).ok_or_else(|| unknown(&args.subject))?;
-    output::write(code_text(code).as_bytes())
+    match args.output.output {
+        Format::Table => output::write(code_text(code).as_bytes()),
+        format => output::record(&code_record(code), format),
+    }
 }
 
 /// What became of the request, in sentences; the row itself in the other forms.
@@ -80,6 +83,16 @@ fn code_text(code: &ErrorCode) -> String {
     }
     write!(text, "\n  {}\n  What to do: {}\n", code.meaning, code.remedy).expect("a String takes everything");
     text
+}
+
+/// The same for programs. A code without a status comes inside a stream that has begun.
+fn code_record(code: &ErrorCode) -> Value {
+    serde_json::json!({
+        "code": code.code,
+        "status": (code.status != 0).then_some(code.status),
+        "meaning": code.meaning,
+        "remedy": code.remedy,
+    })
 }
 
 fn unknown(subject: &str) -> anyhow::Error {

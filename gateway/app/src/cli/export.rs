@@ -16,6 +16,8 @@ use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use tempfile::NamedTempFile;
 
+use crate::say::say;
+
 use super::client::{Client, ServerArgs};
 
 /// A finance file's form.
@@ -123,7 +125,7 @@ pub(super) fn export(args: &ExportArgs) -> Result<()> {
     bar.finish_and_clear();
     let bytes = copied.with_context(cannot_write)?;
     target.keep(file).with_context(cannot_write)?;
-    eprintln!("{}: {bytes} bytes", file.display());
+    say!("{}: {bytes} bytes", file.display());
     Ok(())
 }
 

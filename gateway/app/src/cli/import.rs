@@ -14,6 +14,8 @@ use tollgate_control::import::{
     litellm::{self, File, Sources},
 };
 
+use crate::say::say;
+
 use super::output;
 
 #[derive(Args, Debug)]
@@ -83,10 +85,10 @@ pub(super) fn import(args: &ImportArgs) -> Result<()> {
 
 fn tell(imported: &Imported) {
     for note in &imported.notes {
-        eprintln!("{note}");
+        say!("{note}");
     }
     let count = |outcome: Outcome| imported.notes.iter().filter(|note| note.outcome == outcome).count();
-    eprintln!(
+    say!(
         "{} to do, {} changed, {} not mapped; `tollgate check` tells what is left",
         count(Outcome::ToDo),
         count(Outcome::Changed),

@@ -4,6 +4,8 @@ use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
+use crate::say::say;
+
 use super::{
     client::{Client, ServerArgs},
     output::{self, Format, OutputArgs},
@@ -148,7 +150,7 @@ fn all(client: &Client, filters: &[(&str, &str)]) -> Result<Value> {
 
 /// Shows a key with its secret, and says that nobody will see it again.
 fn fresh(key: &Value, format: Format) -> Result<()> {
-    eprintln!("the secret is shown this once: keep it now");
+    say!("the secret is shown this once: keep it now");
     output::record(key, format)
 }
 

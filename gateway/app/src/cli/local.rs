@@ -1,28 +1,71 @@
 //! Commands that need no gateway: `check`, `schema`, `version`, `completions`.
 
-use std::{path::Path, process::ExitCode};
+use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::CommandFactory;
-use tollgate_control::config::{self, Sources};
+use clap::{Args, CommandFactory};
+use serde_json::{Value, json};
+use tollgate_control::config::{self, Problem, Severity, Sources};
 
-use super::{Cli, output};
+use crate::say::say;
 
-/// Tells every fault at its place on stderr, as compilers do; exit code 1 when there is one.
-pub(super) fn check(file: &Path) -> Result<ExitCode> {
-    match config::check(file, &Sources::process()) {
+use super::{
+    Cli, ConfigFile,
+    output::{self, Format, OutputArgs},
+};
+
+const COLUMNS: [&str; 7] = ["file", "line", "column", "severity", "path", "message", "suggestion"];
+
+#[derive(Args, Debug)]
+pub(super) struct CheckArgs {
+    #[command(flatten)]
+    config: ConfigFile,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+/// Tells every fault at its place, as compilers do on stderr or as rows on stdout; exit code 1 when there
+/// is one.
+pub(super) fn check(args: &CheckArgs) -> Result<ExitCode> {
+    let file = args.config.path();
+    match config::check(&file, &Sources::process()) {
         Ok(warnings) => {
-            warnings.iter().for_each(|warning| eprintln!("{warning}"));
-            eprintln!("{}: fine{}", file.display(), count(warnings.len(), "warning"));
+            tell(&warnings, args.output.output)?;
+            say!("{}: fine{}", file.display(), count(warnings.len(), "warning"));
             Ok(ExitCode::SUCCESS)
         }
         Err(errors) => {
-            errors.0.iter().for_each(|problem| eprintln!("{problem}"));
+            tell(&errors.0, args.output.output)?;
             let faults = errors.0.iter().filter(|problem| problem.is_error()).count();
-            eprintln!("{}: refused{}", file.display(), count(faults, "error"));
+            say!("{}: refused{}", file.display(), count(faults, "error"));
             Ok(ExitCode::FAILURE)
         }
     }
+}
+
+fn tell(problems: &[Problem], format: Format) -> Result<()> {
+    if format == Format::Table {
+        problems.iter().for_each(|problem| say!("{problem}"));
+        return Ok(());
+    }
+    let items: Vec<Value> = problems.iter().map(row).collect();
+    output::rows(&json!({ "items": items }), &COLUMNS, None, format)
+}
+
+fn row(problem: &Problem) -> Value {
+    let place = problem.place.as_ref();
+    json!({
+        "file": place.map(|place| &*place.file),
+        "line": place.map(|place| place.line),
+        "column": place.map(|place| place.column),
+        "severity": match problem.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+        },
+        "path": problem.path.to_string(),
+        "message": problem.message,
+        "suggestion": problem.suggestion,
+    })
 }
 
 fn count(number: usize, what: &str) -> String {
@@ -37,7 +80,10 @@ pub(super) fn schema() -> Result<()> {
     output::write(config::schema().as_bytes())
 }
 
-pub(super) fn version() -> Result<()> {
+pub(super) fn version(args: OutputArgs) -> Result<()> {
+    if args.output == Format::Json {
+        return output::record(&json!({ "version": env!("CARGO_PKG_VERSION") }), args.output);
+    }
     output::write(concat!("tollgate ", env!("CARGO_PKG_VERSION"), "\n").as_bytes())
 }
 
@@ -58,7 +104,12 @@ mod tests {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let file = folder.path().join("tollgate.yaml");
         fs::write(&file, "version: 1\nteems: []\n").expect("it is ours");
-        assert_eq!(check(&file).expect("it was looked at"), ExitCode::FAILURE);
-        assert_eq!(check(&folder.path().join("absent.yaml")).expect("it was looked for"), ExitCode::FAILURE);
+        let check = |file| {
+            let config = ConfigFile { file: Some(file) };
+            check(&CheckArgs { config, output: OutputArgs { output: Format::Table } })
+        };
+        assert_eq!(check(file).expect("it was looked at"), ExitCode::FAILURE);
+        let absent = folder.path().join("absent.yaml");
+        assert_eq!(check(absent).expect("it was looked for"), ExitCode::FAILURE);
     }
 }

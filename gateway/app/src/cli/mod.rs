@@ -35,7 +35,7 @@ use std::{
 use clap::{Args, Parser, Subcommand};
 use tollgate_control::operate::Kind;
 
-use crate::{demo, run};
+use crate::{demo, run, say::say};
 
 /// An AI gateway: authenticates, limits, routes, meters and prices calls to model providers.
 #[derive(Debug, Parser)]
@@ -52,7 +52,7 @@ enum Command {
     /// Run a gateway with simulated providers; needs no keys and no network.
     Demo(DemoArgs),
     /// Validate a configuration without starting anything.
-    Check(ConfigFile),
+    Check(local::CheckArgs),
     /// Print the JSON Schema of the configuration.
     Schema,
     /// Show usage and cost from the ledger.
@@ -84,7 +84,7 @@ enum Command {
     /// Ask whether a gateway is ready; exit code 1 when it is not.
     Health(health::HealthArgs),
     /// Print the version.
-    Version,
+    Version(output::OutputArgs),
     /// Print completions for a shell.
     Completions {
         /// The shell.
@@ -160,7 +160,7 @@ fn execute(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Serve(config) => return Ok(run::serve(&config.path())),
         Command::Demo(args) => return Ok(demo::demo(args)),
-        Command::Check(config) => return local::check(&config.path()),
+        Command::Check(args) => return local::check(&args),
         Command::Verify(args) => return verify::verify(&args),
         Command::Config(args) => return config::config(&args),
         Command::Health(args) => return health::health(&args),
@@ -168,7 +168,7 @@ fn execute(command: Command) -> anyhow::Result<ExitCode> {
         Command::Close(args) => return close::close(&args),
         Command::Reconcile(args) => return reconcile::reconcile(&args),
         Command::Schema => local::schema()?,
-        Command::Version => local::version()?,
+        Command::Version(output) => local::version(output)?,
         Command::Completions { shell } => local::completions(shell)?,
         Command::Usage(args) => usage::usage(&args)?,
         Command::Export(args) => export::export(&args)?,
@@ -195,7 +195,7 @@ fn finish(result: anyhow::Result<ExitCode>) -> ExitCode {
         Ok(code) => code,
         Err(error) if error.is::<output::ReaderLeft>() => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            say!("error: {error:#}");
             ExitCode::FAILURE
         }
     }

@@ -14,6 +14,8 @@ use tollgate_control::config::{Document, Errors, PriceFile, PriceItem, Sources, 
 use tollgate_domain::{Name, UnixMillis};
 use tollgate_finance::price_list::{self, Import, ImportOptions};
 
+use crate::say::say;
+
 use super::{
     ConfigFile,
     client::{Client, ServerArgs},
@@ -155,16 +157,16 @@ fn read(from: From) -> Option<(PriceFile, Name)> {
 }
 
 fn tell(errors: Errors) {
-    errors.0.iter().for_each(|problem| eprintln!("{problem}"));
+    errors.0.iter().for_each(|problem| say!("{problem}"));
 }
 
 fn check(args: CheckArgs) -> ExitCode {
     let Some((prices, _)) = read(args.from) else {
-        eprintln!("the prices are refused");
+        say!("the prices are refused");
         return ExitCode::FAILURE;
     };
     let models: BTreeSet<&str> = prices.items.iter().map(|item| item.model.as_str()).collect();
-    eprintln!("{} prices of {} models: fine", prices.items.len(), models.len());
+    say!("{} prices of {} models: fine", prices.items.len(), models.len());
     ExitCode::SUCCESS
 }
 
@@ -235,9 +237,9 @@ fn import(args: &ImportArgs) -> Result<ExitCode> {
     let text = std::fs::read(&args.list).with_context(|| format!("cannot read {}", args.list.display()))?;
     let import =
         price_list::import(&text, &present, &options).with_context(|| args.list.display().to_string())?;
-    import.refused.iter().for_each(|refusal| eprintln!("left out: {refusal}"));
+    import.refused.iter().for_each(|refusal| say!("left out: {refusal}"));
     let Import { entries, unchanged, skipped, refused } = &import;
-    eprintln!(
+    say!(
         "{} prices to add, {unchanged} unchanged, {} left out, {skipped} models not priced by tokens or not asked for",
         entries.len(),
         refused.len()
@@ -258,7 +260,7 @@ fn rerate(args: &RerateArgs) -> Result<ExitCode> {
     let found = Client::new(&args.server)?.post(&["prices", "rerate"], &asked)?;
     output::rows(&found, &CHANGES, None, args.output.output)?;
     let count = |name: &str| found[name].as_u64().unwrap_or_default();
-    eprintln!(
+    say!(
         "{} rows looked at, {} cost something else, {} corrections posted, {} without a price, {} left as they are",
         count("rows"),
         count("differing"),

@@ -10,6 +10,8 @@ use clap::Args;
 use serde_json::{Value, json};
 use tollgate_finance::reconcile::{Format, Tolerance};
 
+use crate::say::say;
+
 use super::{
     client::{Client, ServerArgs},
     output::{self, OutputArgs},
@@ -110,7 +112,7 @@ pub(super) fn show(report: &Value, form: OutputArgs) -> Result<()> {
     output::rows(report, &COLUMNS, None, form.output)?;
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     for sums in report["totals"].as_array().into_iter().flatten() {
-        eprintln!(
+        say!(
             "the provider says {} {}, the ledger {}: a difference of {}",
             text(&sums["theirs"]),
             text(&sums["currency"]),
@@ -118,10 +120,13 @@ pub(super) fn show(report: &Value, form: OutputArgs) -> Result<()> {
             text(&sums["difference"])
         );
     }
-    eprintln!(
+    say!(
         "{} lines compared with {} requests; {} lines of other days, {} of other services",
-        report["lines"], report["requests"], report["lines_outside"], report["other_lines"]
+        report["lines"],
+        report["requests"],
+        report["lines_outside"],
+        report["other_lines"]
     );
-    eprintln!("{}", if report["within_tolerance"] == true { "within tolerance" } else { "beyond tolerance" });
+    say!("{}", if report["within_tolerance"] == true { "within tolerance" } else { "beyond tolerance" });
     Ok(())
 }

@@ -12,7 +12,7 @@ use tollgate_accounting::ledger::{self, LedgerStore, Report};
 use tollgate_control::config::{Document, LedgerPlace, Sources};
 use tollgate_stores::{PostgresStore, SqliteStore};
 
-use super::output;
+use super::output::{self, Format, OutputArgs};
 use crate::run::first_look;
 
 #[derive(Args, Debug)]
@@ -24,9 +24,11 @@ pub(super) struct VerifyArgs {
     /// ledger is on a PostgreSQL server.
     #[arg(short, long, conflicts_with = "dir", value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Print the report as JSON.
-    #[arg(long)]
+    /// The same as `-o json`.
+    #[arg(long, hide = true)]
     json: bool,
+    #[command(flatten)]
+    output: OutputArgs,
 }
 
 pub(super) fn verify(args: &VerifyArgs) -> Result<ExitCode> {
@@ -34,9 +36,11 @@ pub(super) fn verify(args: &VerifyArgs) -> Result<ExitCode> {
         Some(config) => audit_configured(config)?,
         None => audit(&args.dir)?,
     };
-    let mut text = if args.json { serde_json::to_string_pretty(&report)? } else { report.to_string() };
-    text.push('\n');
-    output::write(text.as_bytes())?;
+    let format = if args.json { Format::Json } else { args.output.output };
+    match format {
+        Format::Table => output::write(format!("{report}\n").as_bytes())?,
+        format => output::record(&serde_json::to_value(&report)?, format)?,
+    }
     Ok(if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

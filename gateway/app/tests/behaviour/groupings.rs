@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
-use tollgate_domain::Money;
 use tollgate_simulator::Keep;
 
 use crate::{
+    figures::Figures,
     ledger_file::{self, Row},
     mixed::{Mixed, scenario::Dice},
     stage::short_or_long,
@@ -125,68 +125,5 @@ fn of(row: &Row, dimension: &str) -> String {
             let tags: Value = serde_json::from_str(&row.tags).unwrap_or_default();
             tags["feature"].as_str().unwrap_or_default().to_owned()
         }
-    }
-}
-
-#[derive(Debug, Default, Eq, PartialEq)]
-struct Figures {
-    requests: u64,
-    refusals: u64,
-    unpriced: u64,
-    tokens: [u64; 5],
-    cost: Money,
-}
-
-impl Figures {
-    const TOKENS: [&str; 5] =
-        ["input_tokens", "cached_input_tokens", "cache_write_tokens", "output_tokens", "reasoning_tokens"];
-
-    fn add(&mut self, row: &Row) -> Result<()> {
-        if row.kind == "refusal" {
-            self.refusals += 1;
-            return Ok(());
-        }
-        let cost = row.cost()?;
-        self.join(&Self {
-            requests: 1,
-            refusals: 0,
-            unpriced: u64::from(cost.is_none()),
-            tokens: [
-                row.input_tokens,
-                row.cached_input_tokens,
-                row.cache_write_tokens,
-                row.output_tokens,
-                row.reasoning_tokens,
-            ],
-            cost: cost.unwrap_or_default(),
-        });
-        Ok(())
-    }
-
-    fn join(&mut self, other: &Self) {
-        self.requests += other.requests;
-        self.refusals += other.refusals;
-        self.unpriced += other.unpriced;
-        for (sum, tokens) in self.tokens.iter_mut().zip(other.tokens) {
-            *sum += tokens;
-        }
-        self.cost += other.cost;
-    }
-
-    fn read(item: &Value) -> Result<Self> {
-        let count = |name: &str| item[name].as_u64().with_context(|| format!("no {name} in {item}"));
-        Ok(Self {
-            requests: count("requests")?,
-            refusals: count("refusals")?,
-            unpriced: count("unpriced_requests")?,
-            tokens: [
-                count(Self::TOKENS[0])?,
-                count(Self::TOKENS[1])?,
-                count(Self::TOKENS[2])?,
-                count(Self::TOKENS[3])?,
-                count(Self::TOKENS[4])?,
-            ],
-            cost: item["cost"].as_str().context("no cost")?.parse()?,
-        })
     }
 }

@@ -14,7 +14,7 @@ use tollgate_test_support::ConfigText;
 use crate::stage::{Stage, chat, text};
 
 /// Runs Prometheus' own tool to its end, with `input` at its standard input, and gives what it said.
-fn promtool(arguments: &[&str], input: &[u8]) -> Result<String> {
+pub(crate) fn promtool(arguments: &[&str], input: &[u8]) -> Result<String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/prometheus");
     let mut tool = Command::new("promtool")
         .args(arguments)

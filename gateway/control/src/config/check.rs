@@ -39,9 +39,10 @@ const LEAST_LOG: u64 = 1 << 20;
 const YOUNGEST_LOG: Duration = Duration::from_secs(60);
 const MOST_LOGS: u32 = 1_000;
 
-/// Everything that is wrong or doubtful, in the order of the sections.
-pub(super) fn check(file: &ConfigFile, prices: &PriceFile, tree: &Node) -> Vec<Problem> {
-    let mut check = Check { file, prices, tree, problems: Vec::new() };
+/// Everything that is wrong or doubtful, in the order of the sections. `is_sound` says that nothing has been
+/// found wrong before.
+pub(super) fn check(file: &ConfigFile, prices: &PriceFile, tree: &Node, is_sound: bool) -> Vec<Problem> {
+    let mut check = Check { file, prices, tree, problems: Vec::new(), doubts: Vec::new() };
     check.general();
     check.admission();
     check.ledger();
@@ -59,14 +60,18 @@ pub(super) fn check(file: &ConfigFile, prices: &PriceFile, tree: &Node) -> Vec<P
     check.exchange();
     check.allocation();
     check.price_entries();
-    check.problems
+    let Check { mut problems, doubts, .. } = check;
+    if is_sound && !problems.iter().any(Problem::is_error) {
+        problems.extend(doubts);
+    }
+    problems
 }
 
 /// Everything that is wrong or doubtful about a key that is to be added to a project of a sound
 /// configuration; paths begin at `key`.
 pub(super) fn key(document: &Document, (team, project): (&Team, &Project), key: &Key) -> Vec<Problem> {
     let Document { file, prices, tree, .. } = document;
-    let mut check = Check { file, prices, tree, problems: Vec::new() };
+    let mut check = Check { file, prices, tree, problems: Vec::new(), doubts: Vec::new() };
     check.key(&Path::default().field("key"), team, project, key);
     check.problems
 }
@@ -77,6 +82,8 @@ struct Check<'a> {
     prices: &'a PriceFile,
     tree: &'a Node,
     problems: Vec<Problem>,
+    /// Warnings that a mistake elsewhere may be the reason of: they are told once there is none.
+    doubts: Vec<Problem>,
 }
 
 impl Check<'_> {
@@ -100,9 +107,15 @@ impl Check<'_> {
         self.report(Severity::Warning, path, message.into(), None);
     }
 
+    /// Warns of what may only follow from a mistake elsewhere, such as a model that has no price.
+    fn doubt(&mut self, path: Path, message: impl Into<String>) {
+        self.warn(path, message);
+        self.doubts.extend(self.problems.pop());
+    }
+
     /// A field or value whose part of the gateway is not built yet.
     fn later(&mut self, path: Path, what: &str) {
-        self.error(path, format!("{what} is not available yet"));
+        self.error(path, format!("{what} is not available yet: take it out"));
     }
 
     /// A name that must be one of the given ones.
@@ -116,8 +129,9 @@ impl Check<'_> {
         if known.clone().any(|known| known == name) {
             return;
         }
-        let suggestion = nearest(name, known);
-        self.report(Severity::Error, path, format!("there is no {what} `{name}`"), suggestion);
+        let suggestion = nearest(name, known.clone());
+        let choice = if suggestion.is_none() { choice(known) } else { String::new() };
+        self.report(Severity::Error, path, format!("there is no {what} `{name}`{choice}"), suggestion);
     }
 
     fn general(&mut self) {
@@ -141,7 +155,10 @@ impl Check<'_> {
             );
         }
         if jiff::tz::TimeZone::get(&file.calendar.timezone).is_err() {
-            let message = format!("there is no time zone `{}`", file.calendar.timezone);
+            let message = format!(
+                "there is no time zone `{}`: use a name of the IANA database, such as Europe/Berlin",
+                file.calendar.timezone
+            );
             self.error(root.field("calendar").field("timezone"), message);
         }
         if file.workers == Some(0) {
@@ -197,26 +214,28 @@ impl Check<'_> {
             let Some(Listener { address, .. }) = listener else { continue };
             // Port 0 asks for any free port and never collides.
             if address.port() != 0 && !seen.insert(*address) {
-                self.error(listen.field(name).field("address"), "this address is taken by another listener");
+                self.error(
+                    listen.field(name).field("address"),
+                    "this address is taken by another listener: give each its own port",
+                );
             }
         }
         let admin = &file.listen.admin;
         if !admin.address.ip().is_loopback() && admin.tls.is_none() {
-            let message =
-                "the admin API can be reached from other machines, and its tokens travel in clear text";
+            let message = "the admin API can be reached from other machines, and its tokens travel in clear text: give it `tls`, or listen on 127.0.0.1";
             self.warn(listen.field("admin").field("address"), message);
         }
     }
 
     fn price_entries(&mut self) {
         let mut ids = HashSet::new();
-        for (item, (place, path)) in self.prices.items.iter().zip(&self.prices.spots) {
+        for (item, spot) in self.prices.items.iter().zip(&self.prices.spots) {
             let mut push = |field: &str, message: String, suggestion| {
-                let path = path.field(field);
-                self.problems.push(Problem { path, suggestion, ..Problem::at(Some(place.clone()), message) });
+                self.problems.push(Problem { suggestion, ..spot.problem(field, message) });
             };
             if let Some(currency) = &item.currency
                 && *currency != self.file.currency
+                && is_currency(&self.file.currency)
                 && !self.file.fx.iter().any(|rate| rate.currency == *currency && rate.from <= item.from)
             {
                 let message = format!(
@@ -229,21 +248,40 @@ impl Check<'_> {
                 && !self.file.regions.iter().any(|known| known.name == *region)
             {
                 let suggestion = nearest(region, self.file.regions.iter().map(|known| known.name.as_str()));
-                push("region", format!("there is no region `{region}`"), suggestion);
+                let known = self.file.regions.iter().map(|known| known.name.as_str());
+                let choice = if suggestion.is_none() { choice(known) } else { String::new() };
+                push("region", format!("there is no region `{region}`{choice}"), suggestion);
             }
             if let Some(upstream) = &item.upstream
                 && !self.file.upstreams.iter().any(|known| known.name == *upstream)
             {
                 let suggestion =
                     nearest(upstream, self.file.upstreams.iter().map(|known| known.name.as_str()));
-                push("upstream", format!("there is no upstream `{upstream}`"), suggestion);
+                let known = self.file.upstreams.iter().map(|known| known.name.as_str());
+                let choice = if suggestion.is_none() { choice(known) } else { String::new() };
+                push("upstream", format!("there is no upstream `{upstream}`{choice}"), suggestion);
             }
             // Entries of one id are the same price at several dates.
             if let Some(id) = &item.id
                 && !ids.insert((id, item.from))
             {
-                push("id", format!("the price `{id}` is given twice for the same date"), None);
+                push(
+                    "id",
+                    format!("the price `{id}` is given twice for the same date: change one's `id` or `from`"),
+                    None,
+                );
             }
         }
+    }
+}
+
+/// What there is to choose from, where no name is near; of long lists, their beginning.
+fn choice<'n>(known: impl Iterator<Item = &'n str> + Clone) -> String {
+    const SHOWN: usize = 8;
+    let shown: Vec<&str> = known.clone().take(SHOWN).collect();
+    match (shown.len(), known.count()) {
+        (0, _) => ": none is configured".to_owned(),
+        (few, all) if all > few => format!(": there are {} and {} more", shown.join(", "), all - few),
+        _ => format!(": there are {}", shown.join(", ")),
     }
 }

@@ -75,7 +75,9 @@ impl Document {
         };
         let prices = read_prices(&file, &tree, sources, &mut parts, &mut problems);
         watched.extend(file.prices.iter().map(|path| sources.resolve(path)));
-        problems.extend(check::check(&file, &prices, &tree));
+        let is_sound = problems.is_empty();
+        problems.extend(check::check(&file, &prices, &tree, is_sound));
+        by_place(&mut problems, path);
         if problems.iter().any(Problem::is_error) {
             return Err(Errors(problems));
         }
@@ -163,15 +165,27 @@ pub(super) fn shown(path: &FilePath) -> Arc<str> {
 
 pub(super) fn read_text(path: &FilePath, sources: &Sources) -> Result<String, Problem> {
     let bytes = std::fs::read(sources.resolve(path))
-        .map_err(|error| Problem::at(None, format!("cannot read {}: {error}", path.display())))?;
+        .map_err(|error| Problem::at(None, sources.cannot_read(path, &error)))?;
     String::from_utf8(bytes).map_err(|error| {
         let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
         let line = 1 + valid.iter().filter(|byte| **byte == b'\n').count();
         let column = 1 + valid.iter().rev().take_while(|byte| **byte != b'\n').count();
         let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
         let place = Place { file: shown(path), line: number(line), column: number(column) };
-        Problem::at(Some(place), "this is not UTF-8 text")
+        Problem::at(Some(place), "this is not UTF-8 text: save the file as UTF-8")
     })
+}
+
+/// As somebody reads the files: the main one from its beginning, then the others.
+fn by_place(problems: &mut [Problem], main: &FilePath) {
+    let main = shown(main);
+    problems.sort_by(|a, b| {
+        let key = |problem: &Problem| {
+            let place = problem.place.clone()?;
+            Some((place.file != main, place.file, place.line, place.column))
+        };
+        key(a).cmp(&key(b))
+    });
 }
 
 /// Merges every included file into the tree.
@@ -228,7 +242,7 @@ fn merge(into: &mut Node, part: Node, path: &Path, problems: &mut Vec<Problem>) 
             for (key, value) in added {
                 let path = path.field(&key.name);
                 if path.steps().len() == 1 && key.name == "include" {
-                    let message = "only the main file may include others";
+                    let message = "only the main file may include others: name this one's there";
                     problems.push(Problem { path, ..Problem::at(Some(key.place), message) });
                     continue;
                 }
@@ -241,7 +255,7 @@ fn merge(into: &mut Node, part: Node, path: &Path, problems: &mut Vec<Problem>) 
         (Value::List(items), Value::List(added)) => items.extend(added),
         (Value::Null, value) => into.value = value,
         _ => {
-            let message = format!("already given at {}", into.place);
+            let message = format!("already given at {}: keep it in one place", into.place);
             problems.push(Problem {
                 severity: Severity::Error,
                 path: path.clone(),
@@ -255,7 +269,10 @@ fn merge(into: &mut Node, part: Node, path: &Path, problems: &mut Vec<Problem>) 
 /// a file's name, not for folders.
 fn matching(pattern: &FilePath, sources: &Sources) -> Result<Vec<PathBuf>, String> {
     let folder = pattern.parent().unwrap_or(FilePath::new(""));
-    let name = pattern.file_name().and_then(|name| name.to_str()).ok_or("expected the name of a file")?;
+    let name = pattern
+        .file_name()
+        .and_then(|name| name.to_str())
+        .ok_or("expected the name of a file, such as config/teams/*.yaml")?;
     if folder.to_string_lossy().contains(['*', '?']) {
         return Err("`*` and `?` may stand in the last part of a path only".into());
     }

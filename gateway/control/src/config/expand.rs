@@ -94,15 +94,16 @@ impl Expander<'_> {
         match (value.filter(|value| default.is_none() || !value.is_empty()), default) {
             (Some(value), _) => Ok(value),
             (None, Some(default)) => Ok(default.to_owned()),
-            (None, None) => Err(format!("the environment variable {name} is not set")),
+            (None, None) => Err(format!(
+                "the environment variable {name} is not set: set it, or give a default as in ${{env:{name}:-…}}"
+            )),
         }
     }
 
     fn file(&mut self, path: &FilePath) -> Result<String, String> {
         let full = self.sources.resolve(path);
         self.watched.push(full.clone());
-        let text = std::fs::read_to_string(full)
-            .map_err(|error| format!("cannot read the file {}: {error}", path.display()))?;
+        let text = std::fs::read_to_string(full).map_err(|error| self.sources.cannot_read(path, &error))?;
         Ok(text.trim_end_matches(['\r', '\n']).to_owned())
     }
 }

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use serde::Deserialize;
-use tollgate_accounting::price::{PriceBook, PriceEntry, PriceError, Rates, TierEntry};
+use tollgate_accounting::price::{PriceBook, PriceEntry, PriceError, PriceFault, Rates, TierEntry};
 use tollgate_domain::{Money, Name, RegionName, UnixMillis, UpstreamName};
 
 use super::{
@@ -21,8 +21,34 @@ use super::{
 pub struct PriceFile {
     /// Entries in the order of the files.
     pub items: Vec<PriceItem>,
-    /// Where each of them stands: its place, and its path in its own file.
-    pub(super) spots: Vec<(Place, Path)>,
+    /// Where each of them stands.
+    pub(super) spots: Vec<Spot>,
+}
+
+/// Where an entry stands in its own file.
+#[derive(Clone)]
+pub(super) struct Spot {
+    tree: Arc<Node>,
+    path: Path,
+}
+
+impl Spot {
+    /// An error at one of its fields, or at the entry where it has no such field.
+    pub(super) fn problem(&self, field: &str, message: impl Into<String>) -> Problem {
+        let path = self.path.field(field);
+        let place = self.tree.place_of(&path).clone();
+        Problem { path, ..Problem::at(Some(place), message) }
+    }
+
+    fn place(&self) -> &Place {
+        self.tree.place_of(&self.path)
+    }
+}
+
+impl std::fmt::Debug for Spot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.place(), self.path)
+    }
 }
 
 /// What one file says.
@@ -242,8 +268,22 @@ impl PriceFile {
 
     /// An entry that the price book refuses, at its place.
     pub(super) fn problem(&self, error: &PriceError) -> Problem {
-        let (place, path) = self.spots[error.index].clone();
-        Problem { path, ..Problem::at(Some(place), error.fault.to_string()) }
+        let spot = &self.spots[error.index];
+        let message = match &error.fault {
+            PriceFault::Duplicate { other } => format!(
+                "the entry at {} has the same model, upstream, region and date: give one a later `from`, or an `upstream`",
+                self.spots[*other].place()
+            ),
+            PriceFault::DuplicateId { other, id } => format!(
+                "the entry at {} has the same id `{id}` and date: change one's `id` or `from`",
+                self.spots[*other].place()
+            ),
+            PriceFault::Empty => {
+                "no price at all: give `input` and `output`, or one such as `per_request`".to_owned()
+            }
+            fault => fault.to_string(),
+        };
+        Problem { path: spot.path.clone(), ..Problem::at(Some(spot.place().clone()), message) }
     }
 
     /// The entries as the price book takes them, in the same order. Those without a currency are in the
@@ -257,10 +297,10 @@ impl PriceFile {
 /// Adds the entries of one file; what is wrong with it is reported.
 pub(super) fn read(file: &Arc<str>, text: &str, into: &mut PriceFile, problems: &mut Vec<Problem>) {
     let tree = match Node::parse(file, text) {
-        Ok(tree) => tree,
+        Ok(tree) => Arc::new(tree),
         Err(problem) => return problems.push(problem),
     };
-    let items = match typed::read::<OneFile>(&mut tree.clone()) {
+    let items = match typed::read::<OneFile>(&mut (*tree).clone()) {
         Ok(one) => one.prices,
         Err(more) => return problems.extend(more),
     };
@@ -273,7 +313,7 @@ pub(super) fn read(file: &Arc<str>, text: &str, into: &mut PriceFile, problems: 
         for (name, _) in
             item.amounts().iter().filter(|(_, amount)| amount.is_some_and(|amount| amount < Money::ZERO))
         {
-            refuse(here.field(name), "a price cannot be negative");
+            refuse(here.field(name), "a price cannot be negative: expected 0 or more");
         }
         if item.discount.is_some_and(|discount| discount.millionths >= 1_000_000) {
             refuse(here.field("discount"), "must be below 100%");
@@ -287,7 +327,7 @@ pub(super) fn read(file: &Arc<str>, text: &str, into: &mut PriceFile, problems: 
         if item.currency.as_deref().is_some_and(|code| !is_currency(code)) {
             refuse(here.field("currency"), "not a currency: use a code of ISO 4217, such as USD");
         }
-        into.spots.push((tree.place_of(&here).clone(), here));
+        into.spots.push(Spot { tree: Arc::clone(&tree), path: here });
         into.items.push(item);
     }
 }

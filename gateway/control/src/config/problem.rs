@@ -52,6 +52,11 @@ impl Path {
         Self(steps)
     }
 
+    /// Whether this is the path of a field of the value at the other one.
+    pub(super) fn is_field_of(&self, other: &Self) -> bool {
+        matches!(self.0.split_last(), Some((Step::Field(_), way)) if way == other.0)
+    }
+
     pub(super) fn steps(&self) -> &[Step] {
         &self.0
     }

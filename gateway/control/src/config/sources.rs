@@ -43,6 +43,17 @@ impl Sources {
         self.folder.join(path)
     }
 
+    /// Why a file cannot be read, and where it was looked for.
+    pub(super) fn cannot_read(&self, path: &Path, error: &std::io::Error) -> String {
+        let looked_for = match std::path::absolute(self.resolve(path)) {
+            Ok(full) if path.is_relative() => {
+                format!("; looked for at {}: paths begin at the working directory", full.display())
+            }
+            _ => String::new(),
+        };
+        format!("cannot read {}: {error}{looked_for}", path.display())
+    }
+
     /// A variable's value, if it is set and is text.
     #[must_use]
     pub fn variable(&self, name: &str) -> Option<String> {

@@ -69,7 +69,7 @@ impl Node {
         let parsed: Result<Spanned<Raw>, _> = serde_saphyr::from_str_with_options(source, options);
         match parsed {
             Ok(raw) => Ok(raw_to_node(raw, file, source)),
-            Err(error) => Err(syntax_problem(&error, file)),
+            Err(error) => Err(syntax_problem(&error, file, source)),
         }
     }
 
@@ -146,15 +146,77 @@ impl Node {
     }
 }
 
-fn syntax_problem(error: &serde_saphyr::Error, file: &Arc<str>) -> Problem {
+fn syntax_problem(error: &serde_saphyr::Error, file: &Arc<str>, source: &str) -> Problem {
     let place = error.location().map(|location| place_at(location, file));
     let mut message = error.without_snippet().render_with_formatter(&serde_saphyr::UserMessageFormatter);
     // The place stands before every message; the library's own mention of it is left out.
     if let Some(cut) = message.find(" at line ") {
         message.truncate(cut);
     }
-    Problem::at(place, message.lines().next().unwrap_or("this is no YAML").trim_end_matches('.'))
+    let message = message.lines().next().unwrap_or("this is no YAML").trim_end_matches('.');
+    let is_block_in_brackets = IN_BRACKETS.iter().any(|fault| message.contains(fault));
+    if is_block_in_brackets
+        && let Some((bracket, line, column)) = place.as_ref().and_then(|place| open_bracket(source, place))
+    {
+        let message = format!(
+            "{message}: the `{bracket}` of line {line}, column {column} is still open here; close it"
+        );
+        return Problem::at(place, message);
+    }
+    match ADVICE.iter().find(|(fault, _)| message.contains(fault)) {
+        Some((_, advice)) => Problem::at(place, format!("{message}: {advice}")),
+        None => Problem::at(place, message),
+    }
 }
+
+/// What the parser says where brackets are open, and lines go on as if they were not.
+const IN_BRACKETS: [&str; 2] = ["illegal placement of ':'", "only valid inside a block"];
+
+/// The innermost bracket that is open at a place, if an earlier line has opened it.
+fn open_bracket(source: &str, place: &Place) -> Option<(char, usize, usize)> {
+    let mut open = Vec::new();
+    let mut quote = None;
+    for (number, line) in (1..place.line as usize).zip(source.lines()) {
+        let mut before = ' ';
+        for (column, letter) in (1..).zip(line.chars()) {
+            match (quote, letter) {
+                (Some(mark), _) if mark == letter => quote = None,
+                (Some(_), _) => {}
+                (None, '#') if before.is_whitespace() => break,
+                // An apostrophe in a plain text is no quote.
+                (None, '"' | '\'') if !before.is_alphanumeric() => quote = Some(letter),
+                (None, '[' | '{') => open.push((letter, number, column)),
+                (None, ']' | '}') => drop(open.pop()),
+                _ => {}
+            }
+            before = letter;
+        }
+    }
+    open.pop()
+}
+
+/// What helps against what the parser says. It speaks of its grammar; people want to know what to type.
+const ADVICE: [(&str, &str); 19] = [
+    ("tabs disallowed", "indent with spaces"),
+    ("unclosed quote", "close it, or take it out"),
+    ("invalid trailing content", "close the quote before it, or write a quote in a text twice, or otherwise"),
+    ("only valid inside a block", "close the bracket before it"),
+    ("unclosed bracket", "close it with `]` or `}`"),
+    ("misplaced bracket", "there is one too many here, or one too few before"),
+    ("illegal placement of ':'", "close the bracket before it, or put a text that has `: ` in it in quotes"),
+    ("mapping values are not allowed", "put a text that has `: ` in it in quotes"),
+    ("duplicate mapping key", "give it once"),
+    ("reference to unknown value", "define it before as &NAME, or put a text that begins with `*` in quotes"),
+    ("Recursive reference", "a value cannot hold itself"),
+    ("unexpected character", "put the text in quotes"),
+    ("unknown escape character", "write `\\\\` for a backslash, or use single quotes"),
+    ("simple key expected ':'", "write a field as `name: value`"),
+    ("only single YAML document", "take out the `---`, or use `include` for more files"),
+    ("block sequence entries are not allowed", "begin the list on a line of its own, or put it in brackets"),
+    ("block scalar", "begin the text on the next line"),
+    ("did not find expected '-'", "indent alike what belongs together"),
+    ("did not find expected", "indent alike what belongs together"),
+];
 
 fn place_at(location: Location, file: &Arc<str>) -> Place {
     let number = |value: u64| u32::try_from(value).unwrap_or(u32::MAX).max(1);

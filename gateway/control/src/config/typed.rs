@@ -35,7 +35,12 @@ pub(super) fn read<T: DeserializeOwned>(tree: &mut Node) -> Result<T, Vec<Proble
         };
         let at = fault.path.clone();
         // A required field that was itself refused is no news.
-        let follows = fault.missing.is_some_and(|name| refused.contains(&at.field(name)));
+        // Nor is one that was written otherwise.
+        let follows = fault.missing.is_some_and(|name| {
+            let meant =
+                |known: &Problem| known.suggestion.as_deref() == Some(name) && known.path.is_field_of(&at);
+            refused.contains(&at.field(name)) || problems.iter().any(meant)
+        });
         if !follows {
             problems.push(fault.into_problem(tree));
         }
@@ -122,7 +127,11 @@ impl de::Error for Fault {
 
     fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {
         let suggestion = nearest(field, expected.iter().copied());
-        Self { suggestion, ..Self::new(format!("there is no field `{field}` here")) }
+        let choice = match suggestion {
+            Some(_) => String::new(),
+            None => format!(": there are {}", expected.join(", ")),
+        };
+        Self { suggestion, ..Self::new(format!("there is no field `{field}` here{choice}")) }
     }
 
     fn missing_field(field: &'static str) -> Self {
@@ -137,10 +146,13 @@ impl de::Error for Fault {
 impl Reader<'_> {
     fn mismatch(&self, expected: &str) -> Fault {
         let found = self.node.kind();
-        let advice = match self.node.value {
-            Value::Int(_) | Value::Decimal(_) | Value::Bool(_) if expected == "a text" => {
-                ": put it in quotes"
+        let advice = match (&self.node.value, expected) {
+            (Value::Int(_) | Value::Decimal(_) | Value::Bool(_), "a text") => ": put it in quotes",
+            (Value::Text(text), "a whole number") if text.text.parse::<u64>().is_ok() => {
+                ": leave out its quotes"
             }
+            (Value::Text(_) | Value::Int(_), "a list") => ": put it in brackets, as in [a, b]",
+            (Value::Text(_), "a group of fields") => ": write fields with their values, as in { a: 1, b: 2 }",
             _ => "",
         };
         Fault::new(format!("expected {expected}, found {found}{advice}")).claim(&self.path)

@@ -4,9 +4,12 @@ use http::Method;
 use serde_json::{Value, json};
 use tollgate_accounting::quota::{Limits, ScopeRules};
 
-use crate::harness::{
-    Ask, Gateway, Setup, provider,
-    setup::{KEY, Rules},
+use crate::{
+    harness::{
+        Ask, Gateway, Setup, provider,
+        setup::{KEY, Rules},
+    },
+    signatures,
 };
 
 fn me() -> Ask {
@@ -44,7 +47,37 @@ async fn a_key_learns_what_it_may_do_in_whatever_form_it_is_shown() {
         assert!(about["team"].is_string() && about["project"].is_string() && about["key"].is_string());
         assert!(!answer.header("x-request-id").is_empty() && answer.header("cache-control") == "no-store");
     }
+    let spelt: String = KEY.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    for key in [KEY, &spelt] {
+        let path: &'static str = format!("/tollgate/v1/me?alt=json&key={key}").leak();
+        let answer = gateway.send(&Ask { path, ..me() }.without("authorization")).await;
+        assert_eq!(answer.status, 200, "{path}: {}", answer.text());
+        assert!(!answer.text().contains(KEY), "{}", answer.text());
+    }
     assert_eq!(provider.book().totals().calls, 0);
+    let ledger = gateway.stop().await;
+    assert!(ledger.rows.is_empty(), "a question is no request");
+}
+
+#[tokio::test]
+async fn a_key_that_signs_learns_the_same_and_only_by_its_own_signature() {
+    let provider = provider().await;
+    let gateway = Gateway::start(Setup { rules: limited(), ..Setup::new([&provider]) });
+    let plain = gateway.send(&me()).await.json();
+    let answer = gateway.send(&signatures::right(me().without("authorization"))).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let signed = answer.json();
+    assert_eq!(signed["models"], plain["models"]);
+    assert_eq!(limit(&signed, "tokens_per_day")["amount"], 90_000);
+    // What was signed is this path and no other, and the signature stands alone.
+    let elsewhere = Ask { path: "/tollgate/v1/me?key=", ..signatures::right(me().without("authorization")) };
+    let beside: &'static str = format!("/tollgate/v1/me?key={KEY}").leak();
+    let beside = Ask { path: beside, ..signatures::right(me().without("authorization")) };
+    for (ask, code) in [(elsewhere, "invalid_signature"), (beside, "invalid_api_key")] {
+        let answer = gateway.send(&ask).await;
+        assert!(matches!(answer.status, 401 | 403), "{}", answer.status);
+        assert_eq!(answer.header("x-tollgate-error"), code, "{}", answer.text());
+    }
     let ledger = gateway.stop().await;
     assert!(ledger.rows.is_empty(), "a question is no request");
 }

@@ -42,7 +42,8 @@ fn signed(ask: Ask, (id, secret): (&str, &str), host: &str, at: UnixMillis) -> A
 /// The host that the tests' client calls over HTTP/1.1.
 const HOST: &str = "tollgate.test";
 
-fn right(ask: Ask) -> Ask {
+/// Signed as it should be.
+pub(crate) fn right(ask: Ask) -> Ask {
     signed(ask, PAIR, HOST, now())
 }
 

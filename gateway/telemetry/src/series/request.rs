@@ -123,7 +123,8 @@ impl RequestSeries {
             duration: REQUEST_DURATION.histogram(place),
             sources: SOURCES
                 .map(|source| (source, USAGE_RECORDS.counter(labels([("source", source.as_str())])))),
-            consumption: (!of.project.is_empty()).then(|| Consumption::new(of)),
+            // Who reached nobody has consumed nothing: series that stay at zero tell nothing.
+            consumption: (served && !of.project.is_empty()).then(|| Consumption::new(of)),
         }
     }
 

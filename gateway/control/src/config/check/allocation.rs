@@ -18,8 +18,11 @@ impl Check<'_> {
     fn allocation_rule(&mut self, here: &Path, rule: &AllocationRule) {
         let shares = here.field("shares");
         match (rule.method == AllocationMethod::Shares, rule.shares.is_empty()) {
-            (true, true) => self.error(here.field("method"), "`shares` needs the teams' `shares`"),
-            (false, false) => self.error(shares.clone(), "are for the method `shares`"),
+            (true, true) => self
+                .error(here.field("method"), "`shares` needs the teams' `shares`, such as { retail: 60% }"),
+            (false, false) => {
+                self.error(shares.clone(), "are for the method `shares`: leave them out, or choose it")
+            }
             _ => {}
         }
         for team in rule.shares.keys() {

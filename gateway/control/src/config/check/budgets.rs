@@ -53,18 +53,22 @@ impl Check<'_> {
     pub(super) fn budget(&mut self, here: &Path, budget: Option<&Budget>, bound: &Bound<'_>) {
         let Some(budget) = budget else { return };
         if budget.amount < Money::ZERO {
-            self.error(here.field("amount"), "a budget cannot be negative");
+            self.error(here.field("amount"), "a budget cannot be negative: expected 0 or more");
         }
         self.percentages(&here.field("alerts"), budget.alerts.as_deref().unwrap_or_default());
         self.percentages(&here.field("forecast_alerts"), &budget.forecast_alerts);
         if budget.period == Period::Total && !budget.forecast_alerts.is_empty() {
-            let message = "the period `total` has no end to forecast";
+            let message =
+                "the period `total` has no end to forecast: leave them out, or choose another period";
             self.error(here.field("forecast_alerts"), message);
         }
         self.actions(&here.field("actions"), budget, bound);
         for (what, parent) in bound.above() {
             if parent.period == budget.period && parent.amount < budget.amount {
-                self.warn(here.field("amount"), format!("is above the {what}'s budget of {}", parent.amount));
+                self.doubt(
+                    here.field("amount"),
+                    format!("is above the {what}'s budget of {}, which is reached first", parent.amount),
+                );
             }
         }
     }
@@ -101,9 +105,12 @@ impl Check<'_> {
             let earlier = &budget.actions[..index];
             let alike = |other: &BudgetAction| other.refuse == action.refuse;
             if action.refuse && earlier.iter().any(alike) {
-                self.error(path, "a budget refuses from one percentage on");
+                self.error(path, "a budget refuses from one percentage on: leave one of the two");
             } else if earlier.iter().filter(|other| alike(other)).any(|other| other.at == action.at) {
-                self.error(path.field("at"), "two models are given for this percentage");
+                self.error(
+                    path.field("at"),
+                    "two models are given for this percentage: leave one of the two",
+                );
             }
         }
     }

@@ -44,7 +44,10 @@ impl Check<'_> {
         };
         match served.iter().filter(hourly).count() {
             1 if served.len() == 1 => {}
-            0 => self.error(billing, "none of the upstream's models has a price with `per_hour`"),
+            0 => self.error(
+                billing,
+                "none of the upstream's models has a price with `per_hour`: add one to a price file",
+            ),
             _ => self.error(
                 billing,
                 "an hour of reserved capacity is one model's: give each deployment an upstream of its own",

@@ -65,7 +65,14 @@ impl Check<'_> {
             return;
         };
         if !fits(table.r#type, upstream.dialect) {
-            return self.error(here.field("type"), "upstreams of this dialect take no such credential");
+            let known: Vec<&str> = KINDS
+                .into_iter()
+                .filter(|(kind, _)| fits(*kind, upstream.dialect))
+                .map(|(_, name)| name)
+                .collect();
+            let message =
+                format!("upstreams of this dialect take no such credential, but: {}", known.join(", "));
+            return self.error(here.field("type"), message);
         }
         let way = |way: &&Fields| way.kind == table.r#type && way.source == table.source;
         let Some(way) = WAYS.iter().find(way) else {
@@ -76,7 +83,7 @@ impl Check<'_> {
                 .collect();
             let path = if table.source.is_some() { here.field("source") } else { here.clone() };
             let message = match known[..] {
-                [] => "this type has no `source`".to_owned(),
+                [] => "this type has no `source`: leave it out".to_owned(),
                 _ => format!("this type needs a `source`, one of: {}", known.join(", ")),
             };
             return self.error(path, message);
@@ -86,11 +93,25 @@ impl Check<'_> {
             if way.needed.contains(&field) && !given {
                 self.error(here.clone(), format!("the field `{field}` is missing"));
             } else if given && !way.needed.contains(&field) && !way.possible.contains(&field) {
-                self.error(path, "this type and source have no such field");
+                let known = [way.needed, way.possible].concat().join(", ");
+                let message = match known.as_str() {
+                    "" => "this type and source have no such field: leave it out".to_owned(),
+                    _ => format!("this type and source have no such field, but: {known}"),
+                };
+                self.error(path, message);
             }
         }
     }
 }
+
+/// The types, and their names in the file.
+const KINDS: [(Type, &str); 5] = [
+    (Type::ApiKey, "api_key"),
+    (Type::Bearer, "bearer"),
+    (Type::Entra, "entra"),
+    (Type::Aws, "aws"),
+    (Type::Gcp, "gcp"),
+];
 
 /// Whether upstreams of a dialect can be shown such a credential.
 fn fits(kind: Type, dialect: Dialect) -> bool {

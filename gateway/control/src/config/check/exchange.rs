@@ -17,7 +17,7 @@ impl Check<'_> {
             if !is_currency(&given.currency) {
                 self.error(here.field("currency"), "not a currency: use a code of ISO 4217, such as EUR");
             } else if given.currency == self.file.currency {
-                self.error(here.field("currency"), "this is the configuration's own currency");
+                self.error(here.field("currency"), "this is the configuration's own currency: leave it out");
             }
             if Rate::from_decimal(given.rate).is_none() {
                 self.error(
@@ -27,7 +27,10 @@ impl Check<'_> {
             }
             if let Some(earlier) = first.get(&(&given.currency, given.from)) {
                 let earlier = self.tree.place_of(&list.index(*earlier)).clone();
-                let message = format!("`{}` has a rate for this date already, at {earlier}", given.currency);
+                let message = format!(
+                    "`{}` has a rate for this date already, at {earlier}: change the date of one",
+                    given.currency
+                );
                 self.error(here.field("from"), message);
             } else {
                 first.insert((&given.currency, given.from), index);

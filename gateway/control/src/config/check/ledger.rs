@@ -19,7 +19,10 @@ impl Check<'_> {
         let section = &self.file.ledger;
         match (section.store, &section.url) {
             (Store::Sqlite, None) => {}
-            (Store::Sqlite, Some(_)) => self.error(here.field("url"), "is for the store `postgres`"),
+            (Store::Sqlite, Some(_)) => self.error(
+                here.field("url"),
+                "is for the store `postgres`: leave it out, or say `store: postgres`",
+            ),
             (Store::Postgres, None) => self.error(here.field("store"), "the store `postgres` needs a `url`"),
             (Store::Postgres, Some(url)) => match ServerUrl::parse(url.0.expose()) {
                 Ok(_) => self.literal(&here.field("url")),

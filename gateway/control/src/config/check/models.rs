@@ -26,7 +26,10 @@ impl Check<'_> {
                 self.error(here.field("hedge").field("max_cost"), "must be more than zero");
             }
             if model.sensitivity.is_some() && model.balance != Balance::Latency {
-                self.error(here.field("sensitivity"), "only `balance: latency` has a sensitivity");
+                self.error(
+                    here.field("sensitivity"),
+                    "only `balance: latency` has a sensitivity: choose that, or leave it out",
+                );
             }
             if model.sensitivity.is_some_and(|percent| percent > 1_000) {
                 self.error(here.field("sensitivity"), "must be at most 1000 percent");
@@ -42,15 +45,43 @@ impl Check<'_> {
     fn fallback(&mut self, here: Path, model: &Model) {
         let Some(fallback) = &model.fallback else { return };
         if *fallback == model.name {
-            return self.error(here, "a model is no fallback of its own");
+            return self.error(here, "a model is no fallback of its own: name a larger one, or leave it out");
         }
         let known = self.file.models.iter().map(|model| model.name.as_str());
-        self.reference(here, "model", fallback, known);
+        self.reference(here.clone(), "model", fallback, known);
+        self.fallback_circle(here, model);
+    }
+
+    /// Each of a circle would have to be larger than all others. It is told once, at the first of them.
+    fn fallback_circle(&mut self, here: Path, model: &Model) {
+        let models = &self.file.models;
+        let next = |name: &str| models.iter().position(|model| model.name == name);
+        let Some(first) = next(&model.name) else { return };
+        let mut way = vec![model.name.as_str()];
+        let mut at = model;
+        while let Some(position) = at.fallback.as_deref().and_then(next) {
+            at = &models[position];
+            if at.name == model.name {
+                let message = format!(
+                    "fallbacks go in a circle ({}): the largest of them has none",
+                    [way.as_slice(), &[at.name.as_str()]].concat().join(", ")
+                );
+                return self.warn(here, message);
+            }
+            // A circle that begins later is told there, and one with an earlier model was told there.
+            if position < first || way.contains(&at.name.as_str()) {
+                return;
+            }
+            way.push(&at.name);
+        }
     }
 
     fn targets(&mut self, list: &Path, model: &Model) {
         if model.targets.is_empty() {
-            self.error(list.clone(), "a model needs at least one target");
+            self.error(
+                list.clone(),
+                "a model needs at least one target, such as { upstream: NAME, model: NAME }",
+            );
         }
         for (index, target) in model.targets.iter().enumerate() {
             let here = list.index(index);
@@ -69,7 +100,10 @@ impl Check<'_> {
             if model.targets[..index].iter().any(|other| same(&other)) {
                 self.error(
                     here,
-                    format!("`{}` at `{}` is a target of this model already", target.model, target.upstream),
+                    format!(
+                        "`{}` at `{}` is a target of this model already: take one out, and use `weight` for a larger part",
+                        target.model, target.upstream
+                    ),
                 );
             } else if let Some(price) = &target.price {
                 let known = self.prices.items.iter().filter_map(|item| item.id.as_deref());
@@ -92,7 +126,9 @@ impl Check<'_> {
                     Some(other) if other == model.name && *deployment == model.name => {}
                     Some(other) => self.error(
                         here,
-                        format!("the deployment `{deployment}` already leads to the model `{other}`"),
+                        format!(
+                            "the deployment `{deployment}` already leads to the model `{other}`: it can lead to one only"
+                        ),
                     ),
                 }
             }

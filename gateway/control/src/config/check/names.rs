@@ -24,7 +24,7 @@ impl Check<'_> {
         } else if name.contains(char::is_control) || name.trim() != name || name.starts_with('.') {
             "a name cannot start with a dot, have control characters, or spaces at its ends"
         } else if name == SHARED {
-            "this name is kept for costs that nobody of the teams has caused"
+            "this name is kept for costs that nobody of the teams has caused: choose another"
         } else {
             return;
         };
@@ -57,7 +57,9 @@ impl Check<'_> {
         for (index, name) in names.enumerate() {
             if let Some(earlier) = first.get(name) {
                 let earlier = self.tree.place_of(&list.index(*earlier).field(field)).clone();
-                let message = format!("the {what} `{name}` is given twice, first at {earlier}");
+                let message = format!(
+                    "the {what} `{name}` is given twice, first at {earlier}: rename or take out one of them"
+                );
                 self.error(list.index(index).field(field), message);
             } else {
                 first.insert(name, index);

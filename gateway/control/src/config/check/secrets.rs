@@ -22,6 +22,8 @@ const SAMPLES: [&str; 9] = [
     "your_api_key",
 ];
 
+const SAMPLE: &str = "this is a sample, not a secret: make one, for example with `openssl rand -hex 24`";
+
 impl Check<'_> {
     pub(super) fn secrets(&mut self) {
         let file = self.file;
@@ -92,7 +94,7 @@ impl Check<'_> {
             return None;
         }
         if is_sample(secret.expose()) {
-            self.error(path, "this is a sample, not a secret");
+            self.error(path, SAMPLE);
             return None;
         }
         self.literal(&path);
@@ -103,9 +105,9 @@ impl Check<'_> {
         if secret.is_empty() {
             self.error(path, "the credential is empty; leave it out for a server that asks for none");
         } else if is_sample(secret.expose()) {
-            self.error(path, "this is a sample, not a secret");
+            self.error(path, SAMPLE);
         } else if http::HeaderValue::from_str(secret.expose()).is_err() {
-            self.error(path, "the credential has characters that cannot stand in a header");
+            self.error(path, "the credential has characters that cannot stand in a header: look for a line break or a space in it");
         } else {
             self.literal(&path);
         }
@@ -122,7 +124,10 @@ impl Check<'_> {
     fn twice(&mut self, path: Path, digest: [u8; 32], known: &mut HashMap<[u8; 32], Path>) {
         match known.get(&digest) {
             Some(first) => {
-                let message = format!("the same secret is given at {}", self.tree.place_of(first));
+                let message = format!(
+                    "the same secret is given at {}: each needs one of its own",
+                    self.tree.place_of(first)
+                );
                 self.error(path, message);
             }
             None => {

@@ -80,7 +80,7 @@ impl Check<'_> {
             let has_responses = upstream.apis.as_ref().is_none_or(|apis| apis.contains(&Api::Responses));
             if !is_family || !has_responses {
                 let message = format!(
-                    "the upstream `{}` has no responses, which fill in stored prompts",
+                    "the upstream `{}` has no responses, which fill in stored prompts: name one of OpenAI's family",
                     upstream.name
                 );
                 self.error(path, message);
@@ -96,7 +96,9 @@ impl Check<'_> {
         for (index, model) in key.models.iter().flatten().enumerate() {
             if !project.models.contains(model) {
                 let suggestion = nearest(model, project.models.iter().map(String::as_str));
-                let message = format!("the project may not call a model `{model}`");
+                let message = format!(
+                    "the project may not call a model `{model}`: add it to the project's `models`, or take it out here"
+                );
                 let path = here.field("models").index(index);
                 self.report(crate::config::problem::Severity::Error, path, message, suggestion);
             }
@@ -138,7 +140,7 @@ impl Check<'_> {
                         && !known.insert(id)
                     {
                         let path = keys.index(index).field("access_key_id");
-                        self.error(path, format!("another key has the id `{id}`"));
+                        self.error(path, format!("another key has the id `{id}`: give each its own"));
                     }
                 }
             }
@@ -184,16 +186,16 @@ impl Check<'_> {
             if targets.is_empty() && !model.targets.is_empty() {
                 let zones = project.zones.iter().flatten().map(String::as_str).collect::<Vec<_>>().join(", ");
                 let message = format!(
-                    "no target of `{name}` is processed in zones of the project `{}` only ({zones}): every call is refused as zone_not_permitted",
+                    "no target of `{name}` is processed in zones of the project `{}` only ({zones}): every call is refused as zone_not_permitted; add a target there, or a zone here",
                     project.name
                 );
-                self.warn(path, message);
+                self.doubt(path, message);
             } else if hard && let Some(target) = targets.into_iter().find(|target| !priced(target)) {
                 let message = format!(
-                    "`{}` at `{}` has no price: under a budget that refuses its calls are refused as model_unpriced",
+                    "`{}` at `{}` has no price: under a budget that refuses its calls are refused as model_unpriced; add one to a price file",
                     target.model, target.upstream
                 );
-                self.warn(path, message);
+                self.doubt(path, message);
             }
         }
     }
@@ -210,7 +212,9 @@ impl Check<'_> {
         let current: HashSet<&str> = current.collect();
         for (index, name) in former.iter().enumerate() {
             if current.contains(name.as_str()) {
-                let message = format!("`{name}` is still in use: its counters cannot be carried over");
+                let message = format!(
+                    "`{name}` is still in use: its counters cannot be carried over; name one that is gone"
+                );
                 self.error(here.field("renamed_from").index(index), message);
             }
         }

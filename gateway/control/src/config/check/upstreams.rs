@@ -69,7 +69,13 @@ impl Check<'_> {
                 .flat_map(|model| &model.targets)
                 .any(|target| target.upstream == upstream.name);
             if !used {
-                self.warn(here.field("name"), format!("no model has a target at `{}`", upstream.name));
+                self.doubt(
+                    here.field("name"),
+                    format!(
+                        "no model has a target at `{}`: add one, or take the upstream out",
+                        upstream.name
+                    ),
+                );
             }
         }
     }
@@ -135,7 +141,7 @@ impl Check<'_> {
         let Some(apis) = &upstream.apis else { return };
         let here = here.field("apis");
         if !matches!(upstream.dialect, Dialect::Openai | Dialect::AzureOpenai) {
-            self.error(here, "only `openai` and `azure-openai` have several ways to converse");
+            self.error(here, "only `openai` and `azure-openai` have several ways to converse: leave it out");
         } else if apis.is_empty() {
             self.error(here, "expected `chat_completions`, `responses` or both; leave it out for both");
         }
@@ -178,11 +184,14 @@ impl Check<'_> {
             let here = path.field(name);
             let lower = name.to_ascii_lowercase();
             if http::HeaderName::from_bytes(lower.as_bytes()).is_err() {
-                self.error(here, "this is not the name of a header");
+                self.error(here, "this is not the name of a header: use letters, digits and `-`");
             } else if OWN_HEADERS.contains(&lower.as_str()) || lower.starts_with("x-tollgate-") {
-                self.error(here, "the gateway sets this header itself");
+                self.error(here, "the gateway sets this header itself: leave it out");
             } else if http::HeaderValue::from_str(value).is_err() {
-                self.error(here, "the value has characters that cannot stand in a header");
+                self.error(
+                    here,
+                    "the value has characters that cannot stand in a header: use printable ASCII",
+                );
             }
         }
     }

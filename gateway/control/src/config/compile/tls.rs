@@ -88,8 +88,12 @@ pub(super) fn system_roots() -> &'static RootCertStore {
 
 fn identity(cert: &FilePath, key: &FilePath, sources: &Sources) -> Result<Identity, String> {
     let chain = certificates(cert, sources)?;
-    let secret = PrivateKeyDer::from_pem_slice(&read(key, sources)?)
-        .map_err(|_| format!("{} has no private key in PEM form", key.display()))?;
+    let secret = PrivateKeyDer::from_pem_slice(&read(key, sources)?).map_err(|_| {
+        format!(
+            "{} has no private key in PEM form: its text begins with -----BEGIN PRIVATE KEY-----",
+            key.display()
+        )
+    })?;
     Ok((chain, secret))
 }
 
@@ -98,7 +102,10 @@ fn certificates(path: &FilePath, sources: &Sources) -> Result<Vec<CertificateDer
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
     let chain = chain.map_err(|error| format!("{}: {error}", path.display()))?;
     if chain.is_empty() {
-        return Err(format!("{} has no certificate in PEM form", path.display()));
+        return Err(format!(
+            "{} has no certificate in PEM form: its text begins with -----BEGIN CERTIFICATE-----",
+            path.display()
+        ));
     }
     Ok(chain)
 }
@@ -112,5 +119,5 @@ pub(super) fn ends(path: &FilePath, sources: &Sources) -> Option<u64> {
 }
 
 fn read(path: &FilePath, sources: &Sources) -> Result<Vec<u8>, String> {
-    std::fs::read(sources.resolve(path)).map_err(|error| format!("cannot read {}: {error}", path.display()))
+    std::fs::read(sources.resolve(path)).map_err(|error| sources.cannot_read(path, &error))
 }

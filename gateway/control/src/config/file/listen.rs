@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{SecretText, Size, Span};
+use super::{SecretText, Size, Span, quantities::socket_address};
 
 /// Addresses to listen on. A change needs a restart.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -38,6 +38,7 @@ impl Default for Listen {
 pub struct Listener {
     /// IP address and port. Example: `"0.0.0.0:8080"`.
     #[schemars(with = "String")]
+    #[serde(deserialize_with = "socket_address")]
     pub address: SocketAddr,
     /// Certificate to serve TLS with. Default: clear text.
     pub tls: Option<ServerTls>,

@@ -1,6 +1,6 @@
 //! Durations, sizes, shares and dates as people write them.
 
-use std::{fmt, str::FromStr, time::Duration};
+use std::{fmt, net::SocketAddr, str::FromStr, time::Duration};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{
@@ -125,6 +125,24 @@ impl FromStr for Instant {
         let midnight = jiff::tz::TimeZone::UTC.to_timestamp(date.at(0, 0, 0, 0)).map_err(|_| WRONG)?;
         Ok(Self { millis: midnight.as_millisecond() })
     }
+}
+
+/// An IP address and a port.
+struct Address(SocketAddr);
+
+impl FromStr for Address {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        const WRONG: &str =
+            "expected an IP address and a port, such as 127.0.0.1:8080; names are not looked up here";
+        text.parse().map(Self).map_err(|_| WRONG)
+    }
+}
+
+/// Reads an address to listen on.
+pub(super) fn socket_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
+    deserializer.deserialize_any(Written(std::marker::PhantomData)).map(|Address(address)| address)
 }
 
 /// Reads a text, or a number by the text it was written as.
