@@ -136,8 +136,8 @@ impl Gateway {
         let access = open_access_log(&settings)?;
         let shared = share(&reloader, &live, &books, &stopping, &settings);
         let plane = start_plane(&shared, &settings, &tls, access.as_ref())?;
-        let admin =
-            AdminListeners::start(&settings, &reloader, &live, &books, &stewards, &exposition, &stopping)?;
+        let told = (&stopping, plane.address());
+        let admin = AdminListeners::start(&settings, &reloader, &live, &books, &stewards, &exposition, told)?;
         let background = Background::start(&mut books, exposition, &reloader, &live, &stewards)?;
         let watch = Watch::start(Arc::clone(&reloader)).context("cannot watch the configuration")?;
         for warning in &reloader.running().warnings {
@@ -262,7 +262,12 @@ impl Stewards {
         let (organization, instance) = (settings.organization.clone(), settings.instance.clone());
         let alerts = Alerts::open(books.store(), organization, instance).context("alerts")?;
         let (keys, alerts) = (Arc::new(keys), Arc::new(alerts));
-        let (chronicle, feed, foresight) = (Arc::default(), Arc::default(), Arc::default());
+        let (chronicle, foresight) = (Arc::default(), Arc::default());
+        let feed = Arc::new(Feed::new(wall_clock()));
+        // A view of the last minutes is worth no failed start.
+        if let Err(error) = feed.recall(&*books.store(), &settings.instance) {
+            tracing::warn!(%error, "the last hour is not remembered");
+        }
         Ok(Self { operators, drills, raises, keys, chronicle, feed, alerts, foresight })
     }
 }

@@ -21,3 +21,4 @@ pub mod probes;
 pub mod raises;
 pub mod reload;
 pub mod sessions;
+pub mod trial;

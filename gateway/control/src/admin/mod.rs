@@ -29,9 +29,11 @@ mod rerate;
 mod routes;
 mod session;
 mod stream;
+mod trial;
 mod usage;
 
 use std::{
+    net::SocketAddr,
     sync::Arc,
     time::{Instant, SystemTime, UNIX_EPOCH},
 };
@@ -51,6 +53,7 @@ use tollgate_proxy::{Live, Snapshot};
 
 pub use health::Check;
 pub use stream::Streams;
+pub use trial::Trials;
 
 use self::problem::Problem;
 use crate::{
@@ -93,6 +96,10 @@ pub struct AdminState {
     pub feed: Arc<Feed>,
     /// Room for live views.
     pub streams: Streams,
+    /// Where the data port listens.
+    pub data: SocketAddr,
+    /// Room for keys that are tried out.
+    pub trials: Trials,
     /// Who has signed in to the console.
     pub sessions: Sessions,
     /// Renders the metrics in the Prometheus text format.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::{Extension, Json, extract::State};
 use serde_json::{Value, json};
 use tollgate_accounting::{ledger::rfc3339, quota::BudgetStatus};
+use tollgate_domain::{TeamName, UnixMillis};
 use tollgate_proxy::OperatorState;
 
 use super::{
@@ -16,6 +17,8 @@ use crate::{config::LedgerPlace, feed::Sums};
 
 /// Minutes that are shown one by one.
 const MINUTES: usize = 60;
+/// Whole minutes that are summed as what was lately, beside the one that runs.
+const LATELY: usize = 15;
 /// Budgets that are shown: those of which least is left.
 const TIGHTEST: usize = 5;
 
@@ -49,6 +52,8 @@ impl AdminState {
             "partial": matches!(running.settings.ledger, LedgerPlace::Server { .. }),
             "last_minute": last_minute,
             "last_hour": hour,
+            "lately": self.lately(&teams, &minutes, now),
+            "since": rfc3339(self.feed.since()),
             "minutes": shown,
             "budgets": self.budgets_at_a_glance(caller),
             "fleet": sees_fleet.then(|| self.fleet_at_a_glance()),
@@ -64,6 +69,21 @@ impl AdminState {
                 .filter_map(|check| Some(json!({ "check": check.name, "problem": check.problem? })))
                 .collect::<Vec<_>>(),
         }))
+    }
+
+    /// The last quarter of an hour, or as much of it as is known.
+    fn lately(&self, teams: &[TeamName], minutes: &[(UnixMillis, Sums)], now: UnixMillis) -> Value {
+        let mut sums = Sums::default();
+        let last = &minutes[minutes.len().saturating_sub(LATELY + 1)..];
+        last.iter().for_each(|(_, minute)| sums.add(minute));
+        let begin = last.first().map_or(now, |(at, _)| *at).max(self.feed.since());
+        let lately = self.feed.lately(teams, now);
+        json!({
+            "seconds": (now.since(begin) / 1_000).max(1),
+            "sums": sums,
+            "ttft_p95_ms": lately.ttft_p95_ms,
+            "failures": lately.failures,
+        })
     }
 
     fn budgets_at_a_glance(&self, caller: &Caller) -> Value {

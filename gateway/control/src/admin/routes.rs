@@ -21,7 +21,7 @@ use super::{
     alerts, allocation, audit, budgets, changes, close, config, drills, explain, export, fleet, health, keys,
     objectives, openapi, overview,
     problem::Problem,
-    reconcile, requests, rerate, session, stream, usage,
+    reconcile, requests, rerate, session, stream, trial, usage,
 };
 use crate::{
     console,
@@ -174,6 +174,7 @@ fn key_rules() -> Vec<Rule> {
     vec![
         get("/keys", Permission::ReadKeys, keys::list),
         post("/keys", Permission::ManageKeys, keys::create),
+        post("/keys/test", Permission::ReadSpend, trial::run),
         post("/keys/{id}/revoke", Permission::ManageKeys, keys::revoke),
         post("/keys/{id}/rotate", Permission::ManageKeys, keys::rotate),
     ]

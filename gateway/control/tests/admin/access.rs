@@ -43,6 +43,7 @@ const ROUTES: &[(&[&str], Scope, &[&str])] = &[
             "GET /explain/{code}",
             "GET /openapi.json",
             "GET /me",
+            "POST /keys/test",
             "DELETE /session",
         ],
     ),

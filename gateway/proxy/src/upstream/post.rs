@@ -8,7 +8,7 @@
 use std::{pin::pin, sync::Arc};
 
 use bytes::Bytes;
-use http::{Request, StatusCode};
+use http::{HeaderMap, Request, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -73,6 +73,8 @@ pub(crate) async fn reach(
 pub struct Fetched {
     /// Its status.
     pub status: StatusCode,
+    /// Its headers.
+    pub headers: HeaderMap,
     /// Its body. It may hold secrets, and it has no `Debug` for that reason.
     pub body: Bytes,
 }
@@ -98,7 +100,7 @@ async fn converse(
                 whole.map_err(|_| PostError::Broken)?.to_bytes()
             }
         };
-        Ok(Fetched { status: head.status, body })
+        Ok(Fetched { status: head.status, headers: head.headers, body })
     });
     tokio::select! {
         biased;
