@@ -45,6 +45,18 @@ export const t = {
     empty: 'Nothing here yet',
     notBuilt: 'This gateway does not have it yet',
   },
+  live: {
+    live: 'Live', connecting: 'Connecting', paused: 'Not live',
+    stale: (why, every) => `Not live: ${why}. It is asked every ${every} seconds meanwhile, and the live view is tried again.`,
+    ended: 'the connection ended', silent: 'nothing was heard any more', tooLarge: 'an event was too large',
+    missed: (count) => `${count} more came at once and are not shown one by one; the list is read again.`,
+  },
+  trial: {
+    title: 'Test', lead: 'Sends one small request with this key, as an application would. It is charged to the key.', key: 'Key', keyHint: 'used for this and not kept', prompt: 'What to say',
+    usual: 'Say hello in one short sentence.', run: 'Test', running: 'Waiting for the answer', compare: 'Compare with', alone: 'nothing', answered: 'Answered', refused: (status) => (status ? 'HTTP ' + status : 'No answer'), saidNothing: 'The model said nothing.',
+    by: (upstream, region) => `${upstream} in ${region}`, tries: (count) => (count === 1 ? '1 try' : count + ' tries'), tokens: (input, output) => `${input} → ${output} tokens`, request: 'Open the request', result: (model) => 'What ' + model + ' answered', notPriced: 'not priced',
+    source: { gateway: 'The gateway refused it', upstream: 'The upstream refused it' },
+  },
   problem: {
     status: (status) => 'The gateway answered ' + status,
     unreachable: 'The gateway cannot be reached. Is it running, and are you still on its network?',
@@ -84,7 +96,8 @@ export const t = {
     cost: 'Cost this hour', costNote: (day) => `${day} in 24 hours`,
     inFlight: 'In flight now', inFlightNote: (regions) => `in ${regions} regions`,
     refused: (count) => `${count} refused by limits or rights`,
-    sampled: 'more than 1,000 requests in 15 minutes; rates are of the newest 1,000.',
+    partial: 'this gateway alone; others on the same ledger have their own.',
+    recent: (time) => 'rates count from ' + time + ', when this gateway began to watch.',
     grid: 'Where requests can go', gridNote: 'By region and upstream. Open one to see its targets.',
     well: (count) => `${count} healthy`,
     traffic: 'Requests by the hour', trafficNote: 'last 24 hours',
@@ -150,7 +163,7 @@ export const t = {
   },
   costs: {
     lead: 'Where the money goes.', by: 'Stacked by', rows: 'Rows', then: 'then by', nothing: 'nothing',
-    spent: 'Spent in this period', versus: 'Same days last month', change: 'Change', forecast: 'Forecast, teams with a budget', forecastNote: (teams, high) => `${teams}; 90 in 100 months end below ${high}`,
+    spent: 'Spent in this period', versus: 'Same days last month', versusBefore: 'The time before', versusDay: 'The day before', change: 'Change', budgetLeft: 'Budget left', ahead: 'At the end', upTo: '90 % below', teams: (n) => n + ' teams', openDay: (day) => 'Only ' + day, forecast: 'Forecast, teams with a budget', forecastNote: (teams, high) => `${teams}; 90 in 100 months end below ${high}`,
     noForecast: 'No budget has a forecast yet', requests: 'Requests', unpriced: (count) => `${count} requests have no price and cost nothing here`,
     otherCurrencies: 'costs in other currencies are not in these totals', exportShown: 'Export this table (CSV)', exports: 'Ledger exports',
     chart: 'Cost by day', table: 'Breakdown', ledgerCsv: 'CSV, every row', focus: 'FOCUS 1.4', xlsx: 'Excel', parquet: 'Parquet', empty: 'Nothing was spent in this period',

@@ -35,11 +35,11 @@ export function Keys({ me }) {
     <${Head} title=${t.views.keys} lead=${words.lead}>${mayManage && html`<button type="button" class="button primary" onClick=${() => setDialog({ kind: 'create' })}>${words.create}</button>`}<//>
     <${Panel} flush><${Loaded} of=${keys} rows=${4} isEmpty=${(data) => !data.items.length} empty=${html`<${Empty} title=${words.empty} text=${words.emptyText} />`}>${(data) => html`<${Table} label=${t.views.keys} columns=${columns} rows=${data.items} rowKey=${rowKey} />`}<//><//>
     <${Panel} title=${words.snippets} id="snippets"><${SnippetBox} gateway=${me.gateway} models=${names} /><//>
-    ${dialog && dialog.kind === 'create' && html`<${CreateDialog} me=${me} models=${names} onClose=${close} />`}
-    ${dialog && dialog.kind !== 'create' && html`<${ChangeDialog} me=${me} models=${names} change=${dialog.kind} of=${dialog.key} onClose=${close} />`}`;
+    ${dialog && dialog.kind === 'create' && html`<${CreateDialog} me=${me} onClose=${close} />`}
+    ${dialog && dialog.kind !== 'create' && html`<${ChangeDialog} me=${me} change=${dialog.kind} of=${dialog.key} onClose=${close} />`}`;
 }
 
-function CreateDialog({ me, models, onClose }) {
+function CreateDialog({ me, onClose }) {
   const [order, setOrder] = useState({ project: '', name: '', expires: '', models: '', reason: '' });
   const [made, setMade] = useState(null);
   const [problem, setProblem] = useState(null);
@@ -57,7 +57,7 @@ function CreateDialog({ me, models, onClose }) {
       setProblem(problem);
     }
   };
-  if (made) return html`<${Made} me=${me} models=${order.models ? order.models.split(',').map((name) => name.trim()) : models} made=${made} onClose=${onClose} />`;
+  if (made) return html`<${Made} me=${me} made=${made} onClose=${onClose} />`;
   return html`<${Dialog} title=${words.create} onClose=${onClose}>
     <form class="form" onSubmit=${submit}>
       <${Field} label=${words.project} hint=${words.projectHint}><input value=${order.project} onInput=${set('project')} required autocomplete="off" /><//>
@@ -71,8 +71,8 @@ function CreateDialog({ me, models, onClose }) {
 }
 
 /** A secret, this once. */
-function Made({ me, models, made, onClose }) {
-  const { secret } = made;
+function Made({ me, made, onClose }) {
+  const { secret, usable_models: models } = made;
   return html`<${Dialog} title=${words.created} onClose=${onClose} side>
     <${Note} tone="warn" icon="keys">${words.once}<//>
     <p class="secret"><code>${secret}</code><${Copy} text=${secret} /></p>
@@ -81,7 +81,7 @@ function Made({ me, models, made, onClose }) {
   <//>`;
 }
 
-function ChangeDialog({ me, models, change, of, onClose }) {
+function ChangeDialog({ me, change, of, onClose }) {
   const [reason, setReason] = useState('');
   const [made, setMade] = useState(null);
   const [problem, setProblem] = useState(null);
@@ -96,7 +96,7 @@ function ChangeDialog({ me, models, change, of, onClose }) {
       return setProblem(problem);
     }
   };
-  if (made) return html`<${Made} me=${me} models=${models} made=${made} onClose=${onClose} />`;
+  if (made) return html`<${Made} me=${me} made=${made} onClose=${onClose} />`;
   return html`<${Dialog} title=${change === 'rotate' ? words.rotate : words.revoke} onClose=${onClose}>
     <form class="form" onSubmit=${submit}>
       <p>${change === 'rotate' ? words.sureRotate(of.name) : words.sure(of.name)}</p>

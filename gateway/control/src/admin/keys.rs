@@ -149,7 +149,16 @@ pub(super) async fn revoke(
 fn with_secret(state: &AdminState, fresh: &Fresh, now: UnixMillis) -> Value {
     let mut shown = json!(state.key_view(&state.reloader.running(), &fresh.key, now));
     shown["secret"] = json!(fresh.secret.expose());
+    shown["usable_models"] = json!(usable_models(&state.reloader.running(), &fresh.key));
     shown
+}
+
+/// What may be asked with a key: the models of its project, or those of them that it is narrowed to.
+fn usable_models<'r>(running: &'r Running, key: &Issued) -> Vec<&'r str> {
+    let project = keys::owner(running, key).map(|(_, project)| project);
+    let of_project = project.into_iter().flat_map(|project| &project.models);
+    let own = key.policy.models.as_ref();
+    of_project.filter(|model| own.is_none_or(|own| own.contains(model))).map(String::as_str).collect()
 }
 
 impl AdminState {
