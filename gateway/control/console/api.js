@@ -71,9 +71,10 @@ export async function open(path, signal) {
 
 /**
  * What a path answers, asked again every `every` milliseconds while the page is seen. States: `loading`, `ready`,
- * `stale` (there is an answer, and the latest try failed), `error`, `forbidden`.
+ * `stale` (there is an answer, and the latest try failed), `error`, `forbidden`. With `keeps` the answer to a former
+ * path is shown, marked `isOld`, until the next one is there.
  */
-export function useApi(path, { every = 0 } = {}) {
+export function useApi(path, { every = 0, keeps = false } = {}) {
   const [state, setState] = useState({ status: 'loading', data: null });
   const [turn, setTurn] = useState(0);
   const shown = useRef(null);
@@ -86,7 +87,7 @@ export function useApi(path, { every = 0 } = {}) {
     const control = new AbortController();
     let timer = 0;
     let isAsking = false;
-    if (shown.current !== path) setState({ status: 'loading', data: null });
+    if (shown.current !== path) setState((former) => (keeps && former.data != null ? { ...former, isOld: true } : { status: 'loading', data: null }));
     const ask = async (isFirst) => {
       const asked = Date.now();
       isAsking = true;

@@ -169,6 +169,10 @@ export const t = {
     chart: 'Cost by day', table: 'Breakdown', ledgerCsv: 'CSV, every row', focus: 'FOCUS 1.4', xlsx: 'Excel', parquet: 'Parquet', empty: 'Nothing was spent in this period',
     emptyText: 'Choose a longer period, or make a first request.', against: (range) => 'compared with ' + range, drill: (name) => 'Open ' + name, sort: (name) => 'Sort by ' + name,
   },
+  months: {
+    title: 'Closed months', note: 'what was sealed for each team; a statement never changes', empty: 'No month is closed yet.', close: 'Close a month', closed: (month) => month + ' is closed', closedAt: 'Closed', rows: 'Rows', statement: 'Statement', download: 'Download', take: (month, team) => `Download the statement of ${team} for ${month}`,
+    what: 'Its rows become final, and each team gets a statement. Later corrections are rows of their own.', invoices: 'Invoices of providers', invoicesHint: 'held against the month, line by line; differences are named before anything is closed', accept: 'Why differences are right', acceptHint: 'empty: the month stays open while there are any', without: 'Why there is no invoice', withoutHint: 'kept with the statements',
+  },
   budgets: {
     lead: 'What may be spent, has been, and will be.', scope: 'Budget', used: 'Used', period: 'Period', spent: 'Spent', reserved: 'Reserved', left: 'Left', amount: 'Of', forecast: 'At the end',
     states: { ok: 'Within', alert: 'Near its end', exceeded: 'Spent' }, modes: { hard: 'Hard: refuses', soft: 'Soft: warns', observe: 'Observes' },
@@ -184,6 +188,7 @@ export const t = {
   },
   keys: {
     lead: 'Credentials of applications.', create: 'Create a key', empty: 'No keys made at run time', emptyText: 'Keys of the configuration file stand there. Create one here to hand it out at once.',
+    find: 'Find a key', noneFits: 'No key has this name',
     name: 'Name', nameHint: 'where it is used, such as prod', project: 'Project', projectHint: 'team/project', expires: 'Expires', expiresHint: 'empty: never', models: 'Models', modelsHint: 'empty: all of the project', submit: 'Create', created: 'Key created', once: 'This is shown once. Copy it now; afterwards only its id is known.',
     revoke: 'Revoke', rotate: 'Rotate', revoked: 'Revoked', sure: (name) => `Revoke ${name}? Requests with it are refused at once.`, sureRotate: (name) => `Make a new secret for ${name}?`, id: 'Id', madeAt: 'Created', by: 'By', state: 'State', done: 'Done', reason: 'Reason',
     snippets: 'Snippets', baseUrl: 'Address of the data port', model: 'Model', client: 'Client', secretHere: 'YOUR_KEY', inFile: 'in the configuration', modelsAll: 'all of the project', states: { active: 'Active', revoked: 'Revoked', expired: 'Expired', stray: 'Project gone', sealed_elsewhere: 'Sealed elsewhere' },

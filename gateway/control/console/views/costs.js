@@ -11,6 +11,7 @@ import { Range, hoursAgo, period } from '../ui/range.js';
 import { Empty, Loaded, Partial } from '../ui/states.js';
 import { Table, csv, download } from '../ui/table.js';
 import { BudgetState } from './budgets.js';
+import { Months } from './months.js';
 
 const words = t.costs;
 const DIMENSIONS = ['team', 'project', 'model', 'region', 'upstream', 'key', 'zone', 'end_user'];
@@ -41,7 +42,8 @@ export function Costs({ me, query }) {
     ${others && html`<${Partial} what=${words.otherCurrencies + ': ' + others.map((other) => other.cost + ' ' + other.currency).join(', ')} />`}
     <${Loaded} of=${table} rows=${2}>${(data) => html`<${Tiles} total=${data.total} former=${former} before=${before.data} />`}<//>
     <${Panel} title=${words.chart} id="by-day"><${Loaded} of=${byDay} rows=${6} isEmpty=${(data) => !data.items.length} empty=${html`<${Empty} title=${words.empty} text=${words.emptyText} />`}>${(data) => html`<${ByDay} items=${data.items} by=${by} currency=${data.total.currency} />`}<//><//>
-    <${Pivot} of=${table} before=${before.data} former=${former} rows=${rows} then=${then} query=${query} asked=${asked} me=${me} />`;
+    <${Pivot} of=${table} before=${before.data} former=${former} rows=${rows} then=${then} query=${query} asked=${asked} me=${me} />
+    ${me.permissions.includes('read_statements') && html`<${Months} me=${me} />`}`;
 }
 
 function Tiles({ total, former, before }) {

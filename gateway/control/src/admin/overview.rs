@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use axum::{Extension, Json, extract::State};
 use serde_json::{Value, json};
-use tollgate_accounting::{ledger::rfc3339, quota::BudgetStatus};
+use tollgate_accounting::ledger::rfc3339;
 use tollgate_domain::{TeamName, UnixMillis};
 use tollgate_proxy::OperatorState;
 
 use super::{
     AdminState,
     access::{Caller, Permission},
+    budgets::least_left,
     problem::Problem,
 };
 use crate::{config::LedgerPlace, feed::Sums};
@@ -94,8 +95,7 @@ impl AdminState {
         let mut statuses = self.live.quotas.statuses(&seen, self.now().wall);
         let exceeded = statuses.iter().filter(|status| status.spent >= status.amount).count();
         let count = statuses.len();
-        // The part that is left, compared without dividing: a/b < c/d where a·d < c·b.
-        statuses.sort_by(|a, b| share(a, b).cmp(&share(b, a)));
+        statuses.sort_by(least_left);
         let tightest: Vec<Value> = statuses
             .iter()
             .take(TIGHTEST)
@@ -145,9 +145,4 @@ impl AdminState {
         }
         json!({ "in_flight": in_flight, "regions": regions, "targets": targets, "troubled": troubled })
     }
-}
-
-/// What is left of one budget, weighed by the amount of the other.
-fn share(one: &BudgetStatus, other: &BudgetStatus) -> i128 {
-    one.remaining.pico().saturating_mul(other.amount.pico().max(1))
 }

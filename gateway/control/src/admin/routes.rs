@@ -18,10 +18,10 @@ use tollgate_accounting::quota::ScopeKind;
 use super::{
     AdminState,
     access::{self, Access, Caller, Permission},
-    alerts, allocation, audit, budgets, changes, close, config, drills, explain, export, fleet, health, keys,
+    alerts, allocation, audit, budget_page, budgets, changes, close, config, drills, explain, export, fleet, health, keys,
     objectives, openapi, overview,
     problem::Problem,
-    reconcile, requests, rerate, session, stream, trial, usage,
+    projects, reconcile, requests, rerate, session, stream, trial, usage,
 };
 use crate::{
     console,
@@ -82,7 +82,8 @@ fn spend_rules() -> Vec<Rule> {
         get("/changes", Permission::ReadAudit, changes::list),
         get("/requests", Permission::ReadSpend, requests::list),
         get("/requests/{id}", Permission::ReadSpend, requests::one),
-        get("/budgets", Permission::ReadSpend, budgets::list),
+        get("/budgets", Permission::ReadSpend, budget_page::list),
+        get("/projects", Permission::ReadSpend, projects::list),
         get("/alerts", Permission::ReadSpend, alerts::list),
         get("/export/csv", Permission::Export, export::csv),
         get("/export/focus", Permission::Export, export::focus),

@@ -36,6 +36,7 @@ const ROUTES: &[(&[&str], Scope, &[&str])] = &[
             "GET /requests",
             "GET /requests/{id}",
             "GET /budgets",
+            "GET /projects",
             "GET /alerts",
             "GET /overview",
             "GET /stream",
