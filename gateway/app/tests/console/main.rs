@@ -95,7 +95,13 @@ async fn live_views_follow_what_happens_and_say_when_they_do_not() -> Result<()>
     let stage = Stage::set()?;
     assess(
         &stage.browse("live", &[("DATA", stage.gateway.data_url()), ("KEY", "key-of-retail-search")]).await?,
-        &["rows_come_by_themselves", "figures_move", "stale_and_back", "one_stream_for_the_page", "hidden_page_is_silent"],
+        &[
+            "rows_come_by_themselves",
+            "figures_move",
+            "stale_and_back",
+            "one_stream_for_the_page",
+            "hidden_page_is_silent",
+        ],
     )
 }
 

@@ -18,8 +18,8 @@ use tollgate_accounting::quota::ScopeKind;
 use super::{
     AdminState,
     access::{self, Access, Caller, Permission},
-    alerts, allocation, audit, budget_page, budgets, changes, close, config, drills, explain, export, fleet, health, keys,
-    objectives, openapi, overview,
+    alerts, allocation, audit, budget_page, budgets, changes, close, config, drills, explain, export, fleet,
+    health, keys, objectives, openapi, overview,
     problem::Problem,
     projects, reconcile, requests, rerate, session, stream, trial, usage,
 };

@@ -70,7 +70,10 @@ async fn what_a_key_gets_is_told_with_its_story_to_who_sees_the_team() {
     assert_eq!((path.as_str(), credential.as_str()), ("/v1/chat/completions", "Bearer key-of-retail-0123"));
     assert_eq!((&sent["model"], sent.get("max_tokens")), (&json!("gpt"), None));
     let audit = format!("{:?}", gateway.store.audit.lock());
-    assert!(!told.to_string().contains("0123") && !audit.contains("key-of-retail"), "the secret is kept nowhere");
+    assert!(
+        !told.to_string().contains("0123") && !audit.contains("key-of-retail"),
+        "the secret is kept nowhere"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
