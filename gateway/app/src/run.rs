@@ -140,8 +140,8 @@ impl Gateway {
         let (spans, requests) = otlp::queue();
         let shared = share(&reloader, &live, &books, (&stopping, spans), &settings);
         let plane = start_plane(&shared, &settings, &tls, access.as_ref())?;
-        let admin =
-            AdminListeners::start(&settings, &reloader, &live, &books, &stewards, &exposition, &stopping)?;
+        let told = (&stopping, plane.address());
+        let admin = AdminListeners::start(&settings, &reloader, &live, &books, &stewards, &exposition, told)?;
         let told = (exposition, requests);
         let background = Background::start(&mut books, told, &reloader, &live, &stewards)?;
         let watch = Watch::start(Arc::clone(&reloader)).context("cannot watch the configuration")?;
@@ -267,7 +267,12 @@ impl Stewards {
         let (organization, instance) = (settings.organization.clone(), settings.instance.clone());
         let alerts = Alerts::open(books.store(), organization, instance).context("alerts")?;
         let (keys, alerts) = (Arc::new(keys), Arc::new(alerts));
-        let (chronicle, feed, foresight) = (Arc::default(), Arc::default(), Arc::default());
+        let (chronicle, foresight) = (Arc::default(), Arc::default());
+        let feed = Arc::new(Feed::new(wall_clock()));
+        // A view of the last minutes is worth no failed start.
+        if let Err(error) = feed.recall(&*books.store(), &settings.instance) {
+            tracing::warn!(%error, "the last hour is not remembered");
+        }
         Ok(Self { operators, drills, raises, keys, chronicle, feed, alerts, foresight })
     }
 }

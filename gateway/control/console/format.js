@@ -27,17 +27,28 @@ export function millis(ms) {
 export const percent = (share, places = 1) => (share == null ? '–' : (share * 100).toFixed(places) + ' %');
 export const tenths = (permille) => (permille == null ? '–' : (permille / 10).toFixed(1) + ' %');
 
-const parts = (options) => new Intl.DateTimeFormat('en-GB', { timeZone: zone, hourCycle: 'h23', ...options });
+const CLOCK = { hour: '2-digit', minute: '2-digit' };
+const FORMS = {
+  instant: ['en-GB', { year: 'numeric', month: 'short', day: '2-digit', ...CLOCK, second: '2-digit' }],
+  clock: ['en-GB', { ...CLOCK, second: '2-digit' }],
+  hour: ['en-GB', CLOCK],
+  day: ['en-CA', { year: 'numeric', month: '2-digit', day: '2-digit' }],
+};
+const made = new Map();
 
-export function instant(text) {
-  if (!text) return '–';
-  return parts({ year: 'numeric', month: 'short', day: '2-digit', hour: '2-digit', minute: '2-digit', second: '2-digit' })
-    .format(new Date(text));
+/** Browsers take long to make a format, and a table has hundreds of times: each is made once for a zone. */
+function form(name) {
+  const key = name + zone;
+  if (!made.has(key)) {
+    const [language, options] = FORMS[name];
+    made.set(key, new Intl.DateTimeFormat(language, { timeZone: zone, hourCycle: 'h23', ...options }));
+  }
+  return made.get(key);
 }
 
-export const clock = (at) =>
-  parts({ hour: '2-digit', minute: '2-digit', second: '2-digit' }).format(new Date(at));
-export const hour = (at) => parts({ hour: '2-digit', minute: '2-digit' }).format(new Date(at));
+export const instant = (text) => (text ? form('instant').format(new Date(text)) : '–');
+export const clock = (at) => form('clock').format(new Date(at));
+export const hour = (at) => form('hour').format(new Date(at));
 
 /** The time of day, with the day where it is another one than today. */
 export function moment(at) {
@@ -46,14 +57,15 @@ export function moment(at) {
 }
 
 /** A day as `2026-11-30` in the gateway's zone, as the API groups by. */
-export const day = (at) =>
-  new Intl.DateTimeFormat('en-CA', { timeZone: zone, year: 'numeric', month: '2-digit', day: '2-digit' }).format(new Date(at));
+export const day = (at) => form('day').format(new Date(at));
+
+const SHORT = new Intl.DateTimeFormat('en-GB', { timeZone: 'UTC', day: 'numeric', month: 'short' });
 
 /** `30 Nov`, of a text such as `2026-11-30`. */
 export function shortDay(text) {
   const [year, month, date] = text.split('-').map(Number);
   if (!date) return text;
-  return new Intl.DateTimeFormat('en-GB', { timeZone: 'UTC', day: 'numeric', month: 'short' }).format(Date.UTC(year, month - 1, date));
+  return SHORT.format(Date.UTC(year, month - 1, date));
 }
 
 /** How long ago, or how long until. */
@@ -63,10 +75,4 @@ export function ago(text, now = Date.now()) {
   const size = Math.abs(seconds);
   const told = size < 60 ? size + ' s' : size < 3600 ? Math.round(size / 60) + ' min' : size < 172800 ? Math.round(size / 3600) + ' h' : Math.round(size / 86400) + ' d';
   return seconds >= 0 ? told + ' ago' : 'in ' + told;
-}
-
-/** The value below which so many in a hundred lie. */
-export function percentile(values, hundredths) {
-  const known = values.filter((value) => value != null).sort((a, b) => a - b);
-  return known.length ? known[Math.min(known.length - 1, Math.ceil((known.length * hundredths) / 100) - 1)] : null;
 }

@@ -45,6 +45,18 @@ export const t = {
     empty: 'Nothing here yet',
     notBuilt: 'This gateway does not have it yet',
   },
+  live: {
+    live: 'Live', connecting: 'Connecting', paused: 'Not live',
+    stale: (why, every) => `Not live: ${why}. It is asked every ${every} seconds meanwhile, and the live view is tried again.`,
+    ended: 'the connection ended', silent: 'nothing was heard any more', tooLarge: 'an event was too large',
+    missed: (count) => `${count} more came at once and are not shown one by one; the list is read again.`,
+  },
+  trial: {
+    title: 'Test', lead: 'Sends one small request with this key, as an application would. It is charged to the key.', key: 'Key', keyHint: 'used for this and not kept', prompt: 'What to say',
+    usual: 'Say hello in one short sentence.', run: 'Test', running: 'Waiting for the answer', compare: 'Compare with', alone: 'nothing', answered: 'Answered', refused: (status) => (status ? 'HTTP ' + status : 'No answer'), saidNothing: 'The model said nothing.',
+    by: (upstream, region) => `${upstream} in ${region}`, tries: (count) => (count === 1 ? '1 try' : count + ' tries'), tokens: (input, output) => `${input} → ${output} tokens`, request: 'Open the request', result: (model) => 'What ' + model + ' answered', notPriced: 'not priced',
+    source: { gateway: 'The gateway refused it', upstream: 'The upstream refused it' },
+  },
   problem: {
     status: (status) => 'The gateway answered ' + status,
     unreachable: 'The gateway cannot be reached. Is it running, and are you still on its network?',
@@ -84,7 +96,8 @@ export const t = {
     cost: 'Cost this hour', costNote: (day) => `${day} in 24 hours`,
     inFlight: 'In flight now', inFlightNote: (regions) => `in ${regions} regions`,
     refused: (count) => `${count} refused by limits or rights`,
-    sampled: 'more than 1,000 requests in 15 minutes; rates are of the newest 1,000.',
+    partial: 'this gateway alone; others on the same ledger have their own.',
+    recent: (time) => 'rates count from ' + time + ', when this gateway began to watch.',
     grid: 'Where requests can go', gridNote: 'By region and upstream. Open one to see its targets.',
     well: (count) => `${count} healthy`,
     traffic: 'Requests by the hour', trafficNote: 'last 24 hours',
@@ -150,11 +163,15 @@ export const t = {
   },
   costs: {
     lead: 'Where the money goes.', by: 'Stacked by', rows: 'Rows', then: 'then by', nothing: 'nothing',
-    spent: 'Spent in this period', versus: 'Same days last month', change: 'Change', forecast: 'Forecast, teams with a budget', forecastNote: (teams, high) => `${teams}; 90 in 100 months end below ${high}`,
+    spent: 'Spent in this period', versus: 'Same days last month', versusBefore: 'The time before', versusDay: 'The day before', change: 'Change', budgetLeft: 'Budget left', ahead: 'At the end', upTo: '90 % below', teams: (n) => n + ' teams', openDay: (day) => 'Only ' + day, forecast: 'Forecast, teams with a budget', forecastNote: (teams, high) => `${teams}; 90 in 100 months end below ${high}`,
     noForecast: 'No budget has a forecast yet', requests: 'Requests', unpriced: (count) => `${count} requests have no price and cost nothing here`,
     otherCurrencies: 'costs in other currencies are not in these totals', exportShown: 'Export this table (CSV)', exports: 'Ledger exports',
     chart: 'Cost by day', table: 'Breakdown', ledgerCsv: 'CSV, every row', focus: 'FOCUS 1.4', xlsx: 'Excel', parquet: 'Parquet', empty: 'Nothing was spent in this period',
     emptyText: 'Choose a longer period, or make a first request.', against: (range) => 'compared with ' + range, drill: (name) => 'Open ' + name, sort: (name) => 'Sort by ' + name,
+  },
+  months: {
+    title: 'Closed months', note: 'what was sealed for each team; a statement never changes', empty: 'No month is closed yet.', close: 'Close a month', closed: (month) => month + ' is closed', closedAt: 'Closed', rows: 'Rows', statement: 'Statement', download: 'Download', take: (month, team) => `Download the statement of ${team} for ${month}`,
+    what: 'Its rows become final, and each team gets a statement. Later corrections are rows of their own.', invoices: 'Invoices of providers', invoicesHint: 'held against the month, line by line; differences are named before anything is closed', accept: 'Why differences are right', acceptHint: 'empty: the month stays open while there are any', without: 'Why there is no invoice', withoutHint: 'kept with the statements',
   },
   budgets: {
     lead: 'What may be spent, has been, and will be.', scope: 'Budget', used: 'Used', period: 'Period', spent: 'Spent', reserved: 'Reserved', left: 'Left', amount: 'Of', forecast: 'At the end',
@@ -171,6 +188,7 @@ export const t = {
   },
   keys: {
     lead: 'Credentials of applications.', create: 'Create a key', empty: 'No keys made at run time', emptyText: 'Keys of the configuration file stand there. Create one here to hand it out at once.',
+    find: 'Find a key', noneFits: 'No key has this name',
     name: 'Name', nameHint: 'where it is used, such as prod', project: 'Project', projectHint: 'team/project', expires: 'Expires', expiresHint: 'empty: never', models: 'Models', modelsHint: 'empty: all of the project', submit: 'Create', created: 'Key created', once: 'This is shown once. Copy it now; afterwards only its id is known.',
     revoke: 'Revoke', rotate: 'Rotate', revoked: 'Revoked', sure: (name) => `Revoke ${name}? Requests with it are refused at once.`, sureRotate: (name) => `Make a new secret for ${name}?`, id: 'Id', madeAt: 'Created', by: 'By', state: 'State', done: 'Done', reason: 'Reason',
     snippets: 'Snippets', baseUrl: 'Address of the data port', model: 'Model', client: 'Client', secretHere: 'YOUR_KEY', inFile: 'in the configuration', modelsAll: 'all of the project', states: { active: 'Active', revoked: 'Revoked', expired: 'Expired', stray: 'Project gone', sealed_elsewhere: 'Sealed elsewhere' },
@@ -180,7 +198,7 @@ export const t = {
   },
   config: {
     lead: 'What runs, what ran before, and whether the next one would.', running: 'Running', version: 'Version', hash: 'Hash', source: 'Source', author: 'By', time: 'Since', files: 'Files', warnings: 'Warnings', noWarnings: 'No warnings.', lastError: 'The latest change was refused; the running one is unchanged',
-    history: 'History', diff: 'What changed', noDiff: 'Not shown: a configuration can hold secrets, so this needs the right to change it.', same: 'No difference.', validate: 'Validate', paste: 'Paste a configuration. It is checked as it would be at start; nothing changes.', check: 'Check it', good: 'It would start.', reload: 'Read the files again', reloaded: 'The files were read again', rollback: 'Roll back to this', rolledBack: (n) => `Version ${n} is in force again`, sureRollback: (n) => `Put version ${n} in force again?`, fileManaged: 'Managed by files', errors: (n) => `${n} things are wrong`, current: 'runs now',
+    history: 'History', diff: 'What changed', noDiff: 'Not shown: a configuration can hold secrets, so this needs the right to change it.', same: 'No difference.', oldest: 'The oldest version that is kept: there is none before it.', validate: 'Validate', paste: 'Paste a configuration. It is checked as it would be at start; nothing changes.', check: 'Check it', good: 'It would start.', reload: 'Read the files again', reloaded: 'The files were read again', rollback: 'Roll back to this', rolledBack: (n) => `Version ${n} is in force again`, sureRollback: (n) => `Put version ${n} in force again?`, fileManaged: 'Managed by files', errors: (n) => `${n} things are wrong`, current: 'runs now',
   },
   audit: { lead: 'Who did what, when.', filter: 'Filter by who, what or on what', empty: 'Nothing was done yet', emptyText: 'Every change and every sign-in will stand here.', export: 'Export what is shown (CSV)', list: 'Audit entries', notShown: (n) => `${n} loaded` },
 };

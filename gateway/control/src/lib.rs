@@ -22,3 +22,4 @@ pub mod probes;
 pub mod raises;
 pub mod reload;
 pub mod sessions;
+pub mod trial;

@@ -5,6 +5,7 @@
 
 mod copy;
 mod postgres;
+mod spans;
 mod sqlite;
 mod stored;
 mod sums;

@@ -34,6 +34,8 @@ use tollgate_domain::{RequestId, UnixMillis};
 pub use address::{ServerUrl, UrlError};
 use server::{Server, Work};
 
+use crate::spans::{FIRST, LAST};
+
 /// A ledger in a database of a PostgreSQL server, version 13 or newer, in the schema `tollgate`.
 ///
 /// Every call has an end: a server that is stuck, or a table that somebody has locked, is an error
@@ -201,11 +203,6 @@ impl std::error::Error for Told {}
 
 /// A value of a statement and its type.
 type Bound<'a> = (&'a (dyn ToSql + Sync), Type);
-
-/// The last instant that both sides can write: 9999-12-30T22:00:00Z.
-const LAST: i64 = 253_402_207_200_000;
-/// The first one: 0001-01-01T00:00:00Z.
-const FIRST: i64 = -62_135_596_800_000;
 
 /// An instant as the server takes it; what lies outside the years 1 to 9999 is the nearest inside.
 fn instant(at: UnixMillis) -> SystemTime {

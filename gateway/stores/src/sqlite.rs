@@ -2,7 +2,7 @@
 //!
 //! A row is its time-ordered id and its encoded form, and lies with others in a block: that is what makes
 //! loading cheap. Time ranges are found by the id and filtered in code, the order of loading by the
-//! block's number, and sums come from hourly rollups.
+//! block's number, and sums come from rollups by the hour and the day.
 
 mod blocks;
 mod closings;

@@ -52,7 +52,7 @@ impl AdminListeners {
         books: &Books,
         stewards: &Stewards,
         metrics: &Metrics,
-        stopping: &Arc<AtomicBool>,
+        (stopping, data): (&Arc<AtomicBool>, SocketAddr),
     ) -> anyhow::Result<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(THREADS)
@@ -75,6 +75,8 @@ impl AdminListeners {
             chronicle: Arc::clone(&stewards.chronicle),
             feed: Arc::clone(&stewards.feed),
             streams: admin::Streams::default(),
+            data,
+            trials: admin::Trials::default(),
             sessions: Sessions::default(),
             metrics: Box::new(move || metrics.render()),
             readiness: readiness(books, live, stopping),

@@ -56,6 +56,55 @@ async fn people_do_their_work_with_mouse_and_keyboard() -> Result<()> {
     assess(&stage.browse("work", &[("REQUEST", &request)]).await?, &expected)
 }
 
+/// What people come for, each within so many clicks: with a mouse, by keys alone, and 320 pixels wide.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn people_have_their_answers_within_a_few_clicks() -> Result<()> {
+    let stage = Stage::set()?;
+    stage.send_traffic().await?;
+    let request = stage.request_with_failover().await?;
+    let variables = [("REQUEST", request.as_str()), ("KEY", "key-of-retail-search")];
+    let checks = stage.browse("tasks", &variables).await?;
+    for check in &checks {
+        eprintln!("{}: {}", check.name, check.detail);
+    }
+    let tasks = [
+        "cost_by_team",
+        "cause_of_a_jump",
+        "forecast_by_team",
+        "export_a_period",
+        "close_a_month",
+        "who_is_sick",
+        "drain_and_undo",
+        "breakers_and_error_budget",
+        "what_changed",
+        "why_this_request",
+        "create_a_key",
+        "copy_a_snippet",
+        "own_usage_and_limits",
+        "compare_two_models",
+    ];
+    let names: Vec<String> = ["mouse", "keys", "narrow"]
+        .iter()
+        .flat_map(|form| tasks.iter().map(move |task| format!("{form}.{task}")))
+        .collect();
+    assess(&checks, &names.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn live_views_follow_what_happens_and_say_when_they_do_not() -> Result<()> {
+    let stage = Stage::set()?;
+    assess(
+        &stage.browse("live", &[("DATA", stage.gateway.data_url()), ("KEY", "key-of-retail-search")]).await?,
+        &[
+            "rows_come_by_themselves",
+            "figures_move",
+            "stale_and_back",
+            "one_stream_for_the_page",
+            "hidden_page_is_silent",
+        ],
+    )
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_role_sees_what_it_may_and_nothing_else() -> Result<()> {
     let stage = Stage::set()?;
@@ -78,7 +127,13 @@ async fn foreign_text_is_text_and_foreign_pages_are_kept_out() -> Result<()> {
     stage.send_hostile_traffic().await?;
     assess(
         &stage.browse("hostile", &[]).await?,
-        &["nothing_runs", "no_frame", "no_forged_change", "no_script_from_a_link"],
+        &[
+            "every_text_of_the_api_is_text",
+            "nothing_runs",
+            "no_frame",
+            "no_forged_change",
+            "no_script_from_a_link",
+        ],
     )
 }
 

@@ -44,8 +44,8 @@ export function Figure({ label, chart, table, legend }) {
 
 export const Legend = ({ series }) => html`<ul class="legend">${series.map((name, i) => html`<li key=${name}><i style=${{ background: name === t.other ? 'var(--series-other)' : colour(i) }}></i>${name}</li>`)}</ul>`;
 
-/** `bars`: `{ key, label, parts: [number], title }`; the parts of all bars are those of `series`. */
-export function Stack({ label, bars, series, height = 220, unit }) {
+/** `bars`: `{ key, label, parts: [number], title }`; the parts of all bars are those of `series`. `onPick` opens a bar; the table beside it has the same as a link. */
+export function Stack({ label, bars, series, height = 220, unit, onPick }) {
   const [node, width] = useWidth();
   const totals = bars.map((bar) => bar.parts.reduce((sum, part) => sum + part, 0));
   const lines = steps(Math.max(0, ...totals));
@@ -58,7 +58,7 @@ export function Stack({ label, bars, series, height = 220, unit }) {
   const bar = (bar, i) => {
     let below = 0;
     const size = Math.min(slot * 0.72, 36);
-    return html`<g key=${bar.key}><title>${bar.title}</title>
+    return html`<g key=${bar.key} class=${onPick ? 'pick' : undefined} onClick=${onPick && (() => onPick(bar))}><title>${bar.title}</title>
       <rect class="hover" x=${left + i * slot} y=${head} width=${slot} height=${inner} />
       ${bar.parts.map((part, s) => {
         if (!(part > 0)) return null;

@@ -63,6 +63,17 @@ export const Select = ({ label, value, options, onChange, hidden = false }) => h
       ${options.map(([key, text]) => html`<option key=${key} value=${key} selected=${key === value}>${text}</option>`)}
     </select></label>`;
 
+/** Looks for names as they are typed; tells after a moment without a key. */
+export function Finder({ label, value = '', onFind }) {
+  const [text, setText] = useState(value);
+  useEffect(() => {
+    if (text === value) return undefined;
+    const timer = setTimeout(() => onFind(text.trim()), 200);
+    return () => clearTimeout(timer);
+  }, [text]);
+  return html`<label class="filter"><span class="sr">${label}</span><input type="search" value=${text} placeholder=${label} onInput=${(event) => setText(event.currentTarget.value)} autocomplete="off" spellcheck=${false} /></label>`;
+}
+
 /** One of a few, side by side. */
 export const Tabs = ({ label, value, options, onChange }) => html`
   <div class="tabs" role="group" aria-label=${label}>

@@ -5,14 +5,21 @@ import { refine } from '../route.js';
 import { t } from '../text.js';
 import { Select } from './parts.js';
 
-const FROM = { '15m': '-15m', '1h': '-1h', '6h': '-6h', '24h': '-24h', '7d': '-7d', '30d': '-30d', month: 'this-month' };
+const FROM = { '15m': '-15m', '1h': '-1h', '6h': '-6h', month: 'this-month' };
+const HOUR = 3600000;
+/** Long periods begin with a whole hour: sums by the hour answer them, and no row has to be read. */
+const HOURS = { '24h': 24, '7d': 7 * 24, '30d': 30 * 24 };
+
+/** The beginning of the hour so many hours ago, for the API. */
+export const hoursAgo = (hours) => new Date(Math.floor(Date.now() / HOUR) * HOUR - hours * HOUR).toISOString();
 
 /** `{ from, to }` for the API. */
 export function period(query, usual) {
   const range = query.range || usual;
   if (range === 'custom') return { from: query.from, to: query.to };
   if (range === 'last') return { from: 'last-month', to: 'this-month' };
-  return { from: FROM[range] || FROM[usual] };
+  const hours = HOURS[range] || (FROM[range] ? 0 : HOURS[usual]);
+  return { from: hours ? hoursAgo(hours) : FROM[range] || FROM[usual] };
 }
 
 export function Range({ query, usual, ranges }) {

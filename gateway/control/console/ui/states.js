@@ -2,11 +2,18 @@
 import { html } from '../preact.js';
 import { ago } from '../format.js';
 import { t } from '../text.js';
-import { Icon } from './parts.js';
+import { retry } from '../live.js';
+import { Badge, Icon } from './parts.js';
 
 export const Note = ({ tone = 'info', icon = 'warn', children }) => html`<div class=${'note ' + tone} role=${tone === 'bad' ? 'alert' : 'status'}><${Icon} name=${icon} /><div>${children}</div></div>`;
 
 export const Partial = ({ what }) => html`<${Note} tone="warn" icon="clock">${t.states.partial(what)}<//>`;
+
+/** Whether what is shown comes as it happens. */
+export const LiveMark = ({ of }) => html`<${Badge} tone=${{ live: 'ok', stale: 'warn' }[of.status] || 'idle'} icon=${of.status === 'live' ? 'ok' : 'clock'}>${t.live[of.status] || t.live.paused}<//>`;
+
+/** Says that a live view has become one that is asked for, and how often that is. */
+export const NotLive = ({ of, every }) => of.status === 'stale' && html`<${Note} tone="warn" icon="clock">${t.live.stale(of.why, every / 1000)} <button type="button" class="button" onClick=${retry}>${t.retry}</button><//>`;
 
 /** Nothing to show; `quiet` where that is usual. */
 export const Empty = ({ title = t.states.empty, text, quiet = false, children }) => html`<div class="blank">${quiet ? html`<p>${title}</p>` : html`<h3>${title}</h3>`}${text && html`<p>${text}</p>`}${children}</div>`;

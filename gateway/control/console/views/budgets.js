@@ -1,12 +1,12 @@
 // Budgets: what may be spent, has been, and will be; and a raise for a time.
 import { html, useState } from '../preact.js';
 import { call, query as q, useApi } from '../api.js';
-import { ago, day, instant, shortDay } from '../format.js';
+import { ago, count, day, instant, shortDay } from '../format.js';
 import { drawn, minus, permille, rounded } from '../money.js';
 import { refine } from '../route.js';
 import { t } from '../text.js';
 import { BurnDown, Figure } from '../ui/charts.js';
-import { Badge, Dialog, Field, Head, Money, Panel, toast } from '../ui/parts.js';
+import { Badge, Dialog, Field, Finder, Head, Money, Panel, toast } from '../ui/parts.js';
 import { Empty, Loaded, Note } from '../ui/states.js';
 import { Table } from '../ui/table.js';
 
@@ -26,12 +26,24 @@ export function BudgetBar({ budget }) {
     ${budget.forecast != null && html`<i class="mark" style=${{ left: of(budget.forecast) }}></i>`}</div>`;
 }
 
+/** So many budgets are asked for at first, and more each time; the API gives no more than a thousand. */
+const PAGE = 100;
+const MOST = 1000;
+
+/** The budget that the address names, whether it is among those that are shown or not. */
+function useChosen(id, items) {
+  const [scope, name] = (id || '').split(/:(.*)/);
+  const known = id ? items.find((budget) => idOf(budget) === id) : items[0];
+  const own = useApi(id && !known ? '/budgets' + q({ scope, find: name, limit: PAGE }) : null);
+  return known || (own.data && own.data.items.find((budget) => idOf(budget) === id)) || items[0];
+}
+
 export function Budgets({ me, query }) {
-  const budgets = useApi('/budgets', { every: 10000 });
+  const [most, setMost] = useState(PAGE);
+  const budgets = useApi('/budgets' + q({ order: 'tightest', find: query.find, limit: most }), { every: 10000, keeps: true });
   const [raise, setRaise] = useState(null);
-  const [find, setFind] = useState('');
-  const items = budgets.data ? budgets.data.items.filter((budget) => nameOf(budget).toLowerCase().includes(find.toLowerCase())) : [];
-  const chosen = items.find((budget) => idOf(budget) === query.budget) || items[0];
+  const items = budgets.data ? budgets.data.items : [];
+  const chosen = useChosen(query.budget, items);
   const mayRaise = me.permissions.includes('raise_budgets');
   const money = (key) => (budget) => html`<${Money} value=${budget[key]} />`;
   const columns = [
@@ -47,9 +59,10 @@ export function Budgets({ me, query }) {
   ];
   if (mayRaise) columns.push({ key: 'act', title: '', render: (budget) => html`<button type="button" class="button" aria-label=${words.raiseTitle(nameOf(budget))} onClick=${() => setRaise(budget)}>${words.raise}</button>` });
   return html`
-    <${Head} title=${t.views.budgets} lead=${words.lead}><label class="filter"><span class="sr">${t.projects.search}</span><input type="search" value=${find} placeholder=${t.projects.search} onInput=${(event) => setFind(event.currentTarget.value)} /></label><//>
-    <${Panel} flush><${Loaded} of=${budgets} rows=${6} isEmpty=${() => !items.length} empty=${html`<${Empty} title=${find ? words.noneFits : words.empty} text=${find ? '' : words.emptyText} />`}>${() => html`
-      <${Table} label=${t.views.budgets} columns=${columns} rows=${items} rowKey=${idOf} selected=${(budget) => budget === chosen} onOpen=${(budget) => refine({ budget: idOf(budget) })} />`}<//><//>
+    <${Head} title=${t.views.budgets} lead=${words.lead}><${Finder} label=${t.projects.search} value=${query.find} onFind=${(find) => refine({ find: find || null }, { replace: true })} /><//>
+    <${Panel} flush><${Loaded} of=${budgets} rows=${6} isEmpty=${() => !items.length} empty=${html`<${Empty} title=${query.find ? words.noneFits : words.empty} text=${query.find ? '' : words.emptyText} />`}>${() => html`
+      <${Table} label=${t.views.budgets} columns=${columns} rows=${items} rowKey=${idOf} selected=${(budget) => budget === chosen} onOpen=${(budget) => refine({ budget: idOf(budget) })} />
+      ${budgets.data.count > items.length && html`<div class="table-end"><span class="faint">${t.drawn(count(items.length), count(budgets.data.count))}</span>${most < MOST && html`<button type="button" class="button" onClick=${() => setMost(Math.min(MOST, most + PAGE * 2))}>${t.more}</button>`}</div>`}`}<//><//>
     ${chosen && html`<${Burn} key=${idOf(chosen)} budget=${chosen} />`}
     ${raise && html`<${RaiseDialog} budget=${raise} onClose=${() => setRaise(null)} onDone=${() => { setRaise(null); budgets.again(); }} />`}`;
 }

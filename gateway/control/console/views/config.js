@@ -1,7 +1,7 @@
 // Config: what runs, what ran before, and whether the next one would.
 import { html, useState } from '../preact.js';
-import { call, useApi } from '../api.js';
-import { ago, instant } from '../format.js';
+import { call, query as q, useApi } from '../api.js';
+import { ago, count, instant } from '../format.js';
 import { refine } from '../route.js';
 import { t } from '../text.js';
 import { Badge, Dialog, Field, Head, Icon, Panel, toast } from '../ui/parts.js';
@@ -11,8 +11,8 @@ import { Table } from '../ui/table.js';
 const words = t.config;
 
 export function Config({ me, query }) {
-  const running = useApi('/config', { every: 10000 });
-  const history = useApi('/config/history');
+  const running = useApi('/config?texts=false', { every: 10000 });
+  const history = useApi('/config/history?diff=false');
   const [back, setBack] = useState(null);
   const may = (permission) => me.permissions.includes(permission);
   const reload = async () => {
@@ -39,7 +39,7 @@ export function Config({ me, query }) {
     <${Panel} title=${words.running} id="running"><${Loaded} of=${running}>${(data) => html`<${Running} data=${data} />`}<//><//>
     <${Panel} title=${words.history} flush id="history"><${Loaded} of=${history} isEmpty=${(data) => !data.items.length}>${(data) => html`<${Table} label=${words.history} columns=${columns} rows=${data.items} rowKey=${(version) => version.version} selected=${(version) => version === shown} onOpen=${(version) => refine({ version: version.version })} />`}<//><//>
     ${may('reload') && html`<${Validate} />`}
-    ${shown && html`<${Dialog} title=${words.version + ' ' + shown.version} onClose=${() => refine({ version: null })} side><h3>${words.diff}</h3><${Diff} text=${shown.diff} /><//>`}
+    ${shown && html`<${Dialog} title=${words.version + ' ' + shown.version} onClose=${() => refine({ version: null })} side><h3>${words.diff}</h3><${Changed} may=${may('change_config')} version=${shown} versions=${history.data.items} /><//>`}
     ${back && html`<${Rollback} version=${back} running=${running.data} onClose=${() => { setBack(null); running.again(); history.again(); }} />`}`;
 }
 
@@ -49,7 +49,26 @@ function Running({ data }) {
     ${data.last_error && html`<${Note} tone="bad" icon="bad">${words.lastError} (${data.last_error.author}, ${ago(data.last_error.time)})<ul class="plain">${data.last_error.errors.map((error, i) => html`<li key=${i}><code>${error}</code></li>`)}</ul><//>`}
     <p class="faint"><${Icon} name="lock" /> ${words.fileManaged}</p>
     <dl class="facts">${facts.map(([name, value]) => html`<div key=${name}><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>
-    <h3>${words.warnings}</h3>${data.warnings.length ? html`<ul class="plain">${data.warnings.map((warning, i) => html`<li key=${i}><code>${warning}</code></li>`)}</ul>` : html`<p class="faint">${words.noWarnings}</p>`}`;
+    <h3>${words.warnings}</h3><${Warnings} warnings=${data.warnings} />`;
+}
+
+/** What a version changed of the one before it; asked for when somebody looks. */
+function Changed({ may, version, versions }) {
+  const before = versions[versions.indexOf(version) + 1];
+  const diff = useApi(may && before ? '/config/diff' + q({ from: before.version, to: version.version }) : null);
+  if (!may) return html`<${Diff} text=${null} />`;
+  if (!before) return html`<p class="faint">${words.oldest}</p>`;
+  return html`<${Loaded} of=${diff}>${(data) => html`<${Diff} text=${data.diff} />`}<//>`;
+}
+
+/** So many warnings are drawn at first, and more each time. */
+const DRAWN = 50;
+
+function Warnings({ warnings }) {
+  const [most, setMost] = useState(DRAWN);
+  if (!warnings.length) return html`<p class="faint">${words.noWarnings}</p>`;
+  return html`<ul class="plain">${warnings.slice(0, most).map((warning, i) => html`<li key=${i}><code>${warning}</code></li>`)}</ul>
+    ${warnings.length > most && html`<div class="table-end"><span class="faint">${t.drawn(count(most), count(warnings.length))}</span><button type="button" class="button" onClick=${() => setMost(most + 4 * DRAWN)}>${t.more}</button></div>`}`;
 }
 
 /** A diff by lines. Each kind of line has a sign before it: colour never says it alone. */

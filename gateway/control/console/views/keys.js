@@ -1,21 +1,26 @@
 // Keys: credentials of applications, made at run time. A secret is shown once.
 import { html, useState } from '../preact.js';
-import { call, useApi } from '../api.js';
-import { ago, instant } from '../format.js';
+import { call, query as q, useApi } from '../api.js';
+import { ago, count, instant } from '../format.js';
+import { refine } from '../route.js';
 import { t } from '../text.js';
-import { Badge, Copy, Dialog, Field, Head, Panel, toast } from '../ui/parts.js';
+import { Badge, Copy, Dialog, Field, Finder, Head, Panel, toast } from '../ui/parts.js';
 import { Empty, Loaded, Note } from '../ui/states.js';
 import { Table } from '../ui/table.js';
 import { SnippetBox } from './snippet-box.js';
 
 const words = t.keys;
 const rowKey = (key) => key.id || [key.team, key.project, key.name].join('/');
+/** So many keys are asked for at first, and more each time; the API gives no more than a thousand. */
+const PAGE = 100;
+const MOST = 1000;
 const TONES = { active: 'ok', revoked: 'idle', expired: 'warn' };
 
-export function Keys({ me }) {
-  const keys = useApi('/keys?limit=1000');
+export function Keys({ me, query }) {
+  const [most, setMost] = useState(PAGE);
+  const keys = useApi('/keys' + q({ find: query.find, limit: most }), { keeps: true });
   const models = useApi('/models');
-  const [dialog, setDialog] = useState(null);
+  const [dialog, setDialog] = useState(query.create && me.permissions.includes('manage_keys') ? { kind: 'create' } : null);
   const mayManage = me.permissions.includes('manage_keys');
   const names = models.data ? models.data.items.map((model) => model.name) : [];
   const columns = [
@@ -29,18 +34,20 @@ export function Keys({ me }) {
   if (mayManage) columns.push({ key: 'act', title: '', render: (key) => key.id && key.state === 'active' && html`<div class="row-actions"><button type="button" class="button" onClick=${() => setDialog({ kind: 'rotate', key })}>${words.rotate}</button><button type="button" class="button danger" onClick=${() => setDialog({ kind: 'revoke', key })}>${words.revoke}</button></div>` });
   const close = () => {
     setDialog(null);
+    if (query.create) refine({ create: null }, { replace: true });
     keys.again();
   };
   return html`
-    <${Head} title=${t.views.keys} lead=${words.lead}>${mayManage && html`<button type="button" class="button primary" onClick=${() => setDialog({ kind: 'create' })}>${words.create}</button>`}<//>
-    <${Panel} flush><${Loaded} of=${keys} rows=${4} isEmpty=${(data) => !data.items.length} empty=${html`<${Empty} title=${words.empty} text=${words.emptyText} />`}>${(data) => html`<${Table} label=${t.views.keys} columns=${columns} rows=${data.items} rowKey=${rowKey} />`}<//><//>
+    <${Head} title=${t.views.keys} lead=${words.lead}><${Finder} label=${words.find} value=${query.find} onFind=${(find) => refine({ find: find || null }, { replace: true })} />${mayManage && html`<button type="button" class="button primary" onClick=${() => setDialog({ kind: 'create' })}>${words.create}</button>`}<//>
+    <${Panel} flush><${Loaded} of=${keys} rows=${4} isEmpty=${(data) => !data.items.length} empty=${html`<${Empty} title=${query.find ? words.noneFits : words.empty} text=${query.find ? '' : words.emptyText} />`}>${(data) => html`<${Table} label=${t.views.keys} columns=${columns} rows=${data.items} rowKey=${rowKey} />
+      ${data.count > data.items.length && html`<div class="table-end"><span class="faint">${t.drawn(count(data.items.length), count(data.count))}</span>${most < MOST && html`<button type="button" class="button" onClick=${() => setMost(Math.min(MOST, most + 2 * PAGE))}>${t.more}</button>`}</div>`}`}<//><//>
     <${Panel} title=${words.snippets} id="snippets"><${SnippetBox} gateway=${me.gateway} models=${names} /><//>
-    ${dialog && dialog.kind === 'create' && html`<${CreateDialog} me=${me} models=${names} onClose=${close} />`}
-    ${dialog && dialog.kind !== 'create' && html`<${ChangeDialog} me=${me} models=${names} change=${dialog.kind} of=${dialog.key} onClose=${close} />`}`;
+    ${dialog && dialog.kind === 'create' && html`<${CreateDialog} me=${me} project=${query.create} onClose=${close} />`}
+    ${dialog && dialog.kind !== 'create' && html`<${ChangeDialog} me=${me} change=${dialog.kind} of=${dialog.key} onClose=${close} />`}`;
 }
 
-function CreateDialog({ me, models, onClose }) {
-  const [order, setOrder] = useState({ project: '', name: '', expires: '', models: '', reason: '' });
+function CreateDialog({ me, project = '', onClose }) {
+  const [order, setOrder] = useState({ project, name: '', expires: '', models: '', reason: '' });
   const [made, setMade] = useState(null);
   const [problem, setProblem] = useState(null);
   const set = (name) => (event) => setOrder({ ...order, [name]: event.currentTarget.value });
@@ -57,7 +64,7 @@ function CreateDialog({ me, models, onClose }) {
       setProblem(problem);
     }
   };
-  if (made) return html`<${Made} me=${me} models=${order.models ? order.models.split(',').map((name) => name.trim()) : models} made=${made} onClose=${onClose} />`;
+  if (made) return html`<${Made} me=${me} made=${made} onClose=${onClose} />`;
   return html`<${Dialog} title=${words.create} onClose=${onClose}>
     <form class="form" onSubmit=${submit}>
       <${Field} label=${words.project} hint=${words.projectHint}><input value=${order.project} onInput=${set('project')} required autocomplete="off" /><//>
@@ -71,8 +78,8 @@ function CreateDialog({ me, models, onClose }) {
 }
 
 /** A secret, this once. */
-function Made({ me, models, made, onClose }) {
-  const { secret } = made;
+function Made({ me, made, onClose }) {
+  const { secret, usable_models: models } = made;
   return html`<${Dialog} title=${words.created} onClose=${onClose} side>
     <${Note} tone="warn" icon="keys">${words.once}<//>
     <p class="secret"><code>${secret}</code><${Copy} text=${secret} /></p>
@@ -81,7 +88,7 @@ function Made({ me, models, made, onClose }) {
   <//>`;
 }
 
-function ChangeDialog({ me, models, change, of, onClose }) {
+function ChangeDialog({ me, change, of, onClose }) {
   const [reason, setReason] = useState('');
   const [made, setMade] = useState(null);
   const [problem, setProblem] = useState(null);
@@ -96,7 +103,7 @@ function ChangeDialog({ me, models, change, of, onClose }) {
       return setProblem(problem);
     }
   };
-  if (made) return html`<${Made} me=${me} models=${models} made=${made} onClose=${onClose} />`;
+  if (made) return html`<${Made} me=${me} made=${made} onClose=${onClose} />`;
   return html`<${Dialog} title=${change === 'rotate' ? words.rotate : words.revoke} onClose=${onClose}>
     <form class="form" onSubmit=${submit}>
       <p>${change === 'rotate' ? words.sureRotate(of.name) : words.sure(of.name)}</p>

@@ -1,38 +1,45 @@
 // My project: what is left, what was used, what went wrong. For those who build with the gateway.
-import { html } from '../preact.js';
+import { html, useState } from '../preact.js';
 import { query as q, useApi } from '../api.js';
 import { shortDay } from '../format.js';
 import { drawn, placesFor } from '../money.js';
 import { refine } from '../route.js';
 import { t } from '../text.js';
 import { Figure, Legend, Stack } from '../ui/charts.js';
-import { Head, Money, Panel, Select } from '../ui/parts.js';
+import { Finder, Head, Money, Panel, Select } from '../ui/parts.js';
+import { hoursAgo } from '../ui/range.js';
 import { Empty, Loaded } from '../ui/states.js';
 import { Table } from '../ui/table.js';
-import { BudgetList, Failures, UsageTable, used } from './projects.js';
+import { BudgetList, Failures, UsageTable, used, useBudgetsOf, useModelsOf } from './projects.js';
 import { SnippetBox } from './snippet-box.js';
 
 const words = t.mine;
 
+/** So many projects are offered; more are looked for by name. */
+const OFFERED = 50;
+
 export function MyProject({ me, query }) {
-  const spent = useApi('/usage' + q({ by: 'team,project', from: '-30d' }));
-  const budgets = useApi('/budgets', { every: 15000 });
-  const names = new Set();
-  if (spent.data) for (const item of spent.data.items) if (item.team) names.add(item.team + '/' + item.project);
-  if (budgets.data) for (const budget of budgets.data.items) if (budget.scope === 'project') names.add(budget.team + '/' + budget.project);
-  const list = [...names].sort();
-  const name = list.includes(query.project) ? query.project : list[0];
+  const [find, setFind] = useState('');
+  const projects = useApi('/projects' + q({ find, limit: OFFERED }), { keeps: true });
+  const list = projects.data ? projects.data.items.map((item) => item.team + '/' + item.project) : [];
+  const name = query.project || list[0];
+  const isMany = find || (projects.data && projects.data.count > list.length);
+  const offered = name && !list.includes(name) ? [name, ...list] : list;
   return html`
-    <${Head} title=${t.views['my-project']} lead=${words.lead}>${list.length > 1 && html`<${Select} label=${words.choose} value=${name} options=${list.map((name) => [name, name])} onChange=${(project) => refine({ project })} />`}<//>
-    <${Loaded} of=${spent} rows=${4} isEmpty=${() => !name && budgets.status !== 'loading'} empty=${html`<${Panel}><${Empty} title=${words.empty} text=${words.emptyText} /><${SnippetBox} gateway=${me.gateway} models=${[]} /><//>`}>${() => name && html`<${Mine} key=${name} me=${me} name=${name} budgets=${budgets} />`}<//>`;
+    <${Head} title=${t.views['my-project']} lead=${words.lead}>
+      ${isMany && html`<${Finder} label=${t.projects.search} onFind=${setFind} />`}
+      ${offered.length > 1 && html`<${Select} label=${words.choose} value=${name} options=${offered.map((name) => [name, name])} onChange=${(project) => refine({ project })} />`}<//>
+    <${Loaded} of=${projects} rows=${4} isEmpty=${() => !name} empty=${html`<${Panel}><${Empty} title=${words.empty} text=${words.emptyText} /><${SnippetBox} gateway=${me.gateway} models=${[]} /><//>`}>${() => html`<${Mine} key=${name} me=${me} name=${name} />`}<//>`;
 }
 
-function Mine({ me, name, budgets }) {
+function Mine({ me, name }) {
   const [team, project] = name.split('/');
   const asked = { team, project };
-  const days = useApi('/usage' + q({ by: 'day', from: '-7d', ...asked }));
-  const models = useApi('/usage' + q({ by: 'model', from: '-7d', ...asked }));
-  const own = budgets.data ? budgets.data.items.filter((budget) => budget.team === team && (budget.scope === 'team' || budget.project === project)) : [];
+  const [budgets, own] = useBudgetsOf(asked);
+  const permitted = useModelsOf(asked);
+  const from = hoursAgo(7 * 24);
+  const days = useApi('/usage' + q({ by: 'day', from, ...asked }));
+  const models = useApi('/usage' + q({ by: 'model', from, ...asked }));
   return html`
     <${Panel} title=${words.budgets} id="budgets"><${Loaded} of=${budgets} isEmpty=${() => !own.length} empty=${html`<p class="faint">${t.projects.noBudget}</p>`}>${() => html`<${BudgetList} budgets=${own} />`}<//><//>
     <div class="columns">
@@ -40,7 +47,7 @@ function Mine({ me, name, budgets }) {
       <${Panel} title=${words.models} flush id="models"><${Loaded} of=${models} isEmpty=${(data) => !used(data.items).length}>${(data) => html`<${UsageTable} label=${words.models} by="model" items=${used(data.items)} />`}<//><//>
     </div>
     <${Panel} title=${words.errors} flush id="errors"><${Failures} asked=${asked} from="-7d" none=${words.noErrors} /><//>
-    <${Panel} title=${t.projects.snippets} id="snippets"><${SnippetBox} gateway=${me.gateway} models=${models.data ? used(models.data.items).map((item) => item.model) : []} /><//>`;
+    <${Panel} title=${t.projects.snippets} id="snippets"><${SnippetBox} gateway=${me.gateway} models=${permitted} /><//>`;
 }
 
 function Days({ items, currency }) {

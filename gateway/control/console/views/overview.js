@@ -1,62 +1,69 @@
 // Overview: is it us or them, what does it cost, what has changed.
-import { html, useMemo } from '../preact.js';
+import { html, useMemo, useState } from '../preact.js';
 import { query as q, useApi } from '../api.js';
-import { ago, brief, count, hour, millis, percent, percentile } from '../format.js';
+import { ago, brief, count, hour, instant, millis, percent } from '../format.js';
+import { useLive } from '../live.js';
 import { drawn, placesFor, rounded, sum } from '../money.js';
 import { t } from '../text.js';
 import { Figure, Spark } from '../ui/charts.js';
 import { Line } from '../ui/line.js';
 import { Badge, Head, Icon, Link, Panel, Tile } from '../ui/parts.js';
-import { Empty, Loaded, Partial } from '../ui/states.js';
+import { hoursAgo } from '../ui/range.js';
+import { Empty, LiveMark, Loaded, NotLive, Note, Partial } from '../ui/states.js';
 import { Table } from '../ui/table.js';
 import { stateOf } from './fleet-state.js';
 
-const WINDOW = 15;
-const PAGE = 1000;
+/** How often what is not told live is asked, and what is while nothing is live, in milliseconds. */
+const SLOW = 15000;
+const FAST = 5000;
 const words = t.overview;
-const failed = (row) => row.end !== 'completed' && row.end !== 'client_abort';
 
 export function Overview({ me }) {
-  const rows = useApi('/requests' + q({ from: '-' + WINDOW + 'm', limit: PAGE }), { every: 5000 });
-  const refusals = useApi('/requests' + q({ kind: 'refusal', from: '-' + WINDOW + 'm', limit: PAGE }), { every: 10000 });
-  const hours = useApi('/usage' + q({ by: 'hour', from: '-24h' }), { every: 15000 });
-  const fleet = useApi('/upstreams', { every: 5000 });
+  const [heard, setHeard] = useState(null);
+  const fleet = useApi('/upstreams', { every: SLOW });
+  const changes = useApi(me.permissions.includes('read_audit') ? '/changes' + q({ limit: 8 }) : null, { every: SLOW });
+  const live = useLive((name, data) => {
+    if (name === 'overview') setHeard({ data, at: Date.now() });
+    if (name === 'changes') [fleet, changes].forEach((list) => list.again());
+  });
+  const asked = useApi('/overview', { every: live.status === 'live' ? 0 : FAST });
+  const hours = useApi('/usage' + q({ by: 'hour', from: hoursAgo(23) }), { every: SLOW });
+  const isNewer = heard && live.status === 'live' && heard.at > (asked.at || 0);
+  const now = isNewer ? { ...asked, status: 'ready', data: heard.data } : asked;
   const isNew = hours.data && hours.data.total.requests === 0 && hours.data.total.refusals === 0;
   return html`
-    <${Head} title=${t.views.overview} lead=${words.lead} />
-    ${rows.data && rows.data.next && html`<${Partial} what=${words.sampled} />`}
-    <${Loaded} of=${rows} rows=${2}>${(data) => html`<${Tiles} rows=${data.items} more=${data.next != null} refusals=${refusals.data} hours=${hours.data} fleet=${fleet.data} currency=${me.gateway.currency} />`}<//>
+    <${Head} title=${t.views.overview} lead=${words.lead}><${LiveMark} of=${live} /><//>
+    <${NotLive} of=${live} every=${FAST} />
+    ${now.data && now.data.partial && html`<${Partial} what=${words.partial} />`}
+    ${now.data && now.data.lately.seconds < WINDOW && html`<${Note} icon="clock">${t.states.partial(words.recent(instant(now.data.since)))}<//>`}
+    <${Loaded} of=${now} rows=${2}>${(data) => html`<${Tiles} now=${data} hours=${hours.data} currency=${me.gateway.currency} />`}<//>
     ${isNew && html`<${Panel}><${Empty} title=${words.emptyTitle} text=${words.emptyText}><${Link} view="keys" class="button">${t.keys.snippets}<//><//><//>`}
     <${Panel} title=${words.grid} note=${words.gridNote} id="grid"><${Loaded} of=${fleet}>${(data) => html`<${Grid} upstreams=${data.items} />`}<//><//>
     <div class="columns wide-left">
       <${Panel} title=${words.traffic} note=${words.trafficNote} id="traffic"><${Loaded} of=${hours} rows=${6}>${(data) => html`<${Traffic} hours=${data.items} />`}<//><//>
-      <${Panel} title=${words.errorsBy} note=${words.errorsByNote} id="errors" flush><${Loaded} of=${rows}>${(data) => html`<${Errors} rows=${data.items} refusals=${refusals.data ? refusals.data.items : []} />`}<//><//>
+      <${Panel} title=${words.errorsBy} note=${words.errorsByNote} id="errors" flush><${Loaded} of=${now}>${(data) => html`<${Errors} failures=${data.lately.failures} />`}<//><//>
     </div>
     <div class="columns">
-      <${Objectives} /><${Alerts} /><${Changes} />
+      <${Objectives} /><${Alerts} /><${Changes} of=${changes} />
     </div>`;
 }
 
-function Tiles({ rows, more, refusals, hours, fleet, currency }) {
-  const figures = useMemo(() => {
-    // With more rows than were asked for, the window is the one that the rows span.
-    const oldest = rows.length ? new Date(rows[rows.length - 1].started_at) : 0;
-    const minutes = more ? Math.max(1 / 60, (Date.now() - oldest) / 60000) : WINDOW;
-    const bad = rows.filter(failed).length;
-    return { perMinute: rows.length / minutes, bad, share: rows.length ? bad / rows.length : null, ttft: percentile(rows.map((row) => row.ttft_ms), 95) };
-  }, [rows, more]);
-  const byHour = hours ? everyHour(hours.items.filter((hour) => hour.currency === currency)) : [];
+/** Less than this many seconds are not the whole of the last 15 minutes. */
+const WINDOW = 15 * 60;
+
+function Tiles({ now, hours, currency }) {
+  const { sums, seconds, ttft_p95_ms: ttft } = now.lately;
+  const perMinute = (sums.requests * 60) / seconds;
+  const share = sums.requests ? sums.failed / sums.requests : null;
+  const byHour = useMemo(() => (hours ? everyHour(hours.items.filter((hour) => hour.currency === currency)) : []), [hours, currency]);
   const spentNow = byHour.length ? byHour[byHour.length - 1].cost : '0';
   const places = placesFor([spentNow]);
-  const inFlight = fleet && fleet.items.reduce((all, upstream) => all + upstream.in_flight, 0);
-  const regions = fleet && new Set(fleet.items.map((upstream) => upstream.region)).size;
-  const refused = refusals ? refusals.items.length : 0;
   return html`<dl class="tiles">
-    <${Tile} label=${words.rate} value=${figures.perMinute >= 100 ? brief(figures.perMinute) : figures.perMinute.toFixed(1)} note=${words.rateNote}><${Spark} values=${byHour.map((hour) => hour.requests)} label=${words.traffic} /><//>
-    <${Tile} label=${words.errors} tone=${figures.share > 0.05 ? 'bad' : figures.share > 0.01 ? 'warn' : ''} value=${percent(figures.share)} note=${words.errorsNote(count(figures.bad), count(rows.length)) + (refused ? '; ' + words.refused(count(refused)) : '')} />
-    <${Tile} label=${words.ttft} value=${millis(figures.ttft)} note=${words.ttftNote} />
+    <${Tile} label=${words.rate} value=${perMinute >= 100 ? brief(perMinute) : perMinute.toFixed(1)} note=${words.rateNote}><${Spark} values=${byHour.map((hour) => hour.requests)} label=${words.traffic} /><//>
+    <${Tile} label=${words.errors} tone=${share > 0.05 ? 'bad' : share > 0.01 ? 'warn' : ''} value=${percent(share)} note=${words.errorsNote(count(sums.failed), count(sums.requests)) + (sums.refusals ? '; ' + words.refused(count(sums.refusals)) : '')} />
+    <${Tile} label=${words.ttft} value=${millis(ttft)} note=${words.ttftNote} />
     <${Tile} label=${words.cost} value=${html`<span title=${t.exact(spentNow)}>${rounded(spentNow, places)}<span class="unit"> ${currency}</span></span>`} note=${words.costNote(hours ? rounded(sum(byHour.map((hour) => hour.cost)), placesFor(byHour.map((hour) => hour.cost))) + ' ' + currency : t.none)}><${Spark} values=${byHour.map((hour) => drawn(hour.cost))} label=${t.fields.cost} /><//>
-    ${fleet && html`<${Tile} label=${words.inFlight} value=${count(inFlight)} note=${words.inFlightNote(regions)} />`}
+    ${now.fleet && html`<${Tile} label=${words.inFlight} value=${count(now.fleet.in_flight)} note=${words.inFlightNote(now.fleet.regions.length)} />`}
   </dl>`;
 }
 
@@ -113,24 +120,15 @@ function Traffic({ hours }) {
   return html`<${Figure} label=${words.traffic} legend=${legend} chart=${html`<${Line} label=${words.traffic} times=${times} series=${series} height=${200} />`} table=${html`<${Table} label=${words.traffic} columns=${columns} rows=${all} />`} />`;
 }
 
-function Errors({ rows, refusals }) {
-  const codes = new Map();
-  for (const row of [...rows.filter(failed), ...refusals]) {
-    const code = row.error_code || row.end || t.none;
-    const kind = row.kind;
-    const known = codes.get(kind + code) || { code, isCode: row.error_code != null, kind, count: 0, latest: row.started_at };
-    known.count += 1;
-    if (row.started_at > known.latest) known.latest = row.started_at;
-    codes.set(kind + code, known);
-  }
-  const list = [...codes.values()].sort((a, b) => b.count - a.count).slice(0, 8);
+function Errors({ failures }) {
+  const list = failures.slice(0, 8);
   if (!list.length) return html`<${Empty} quiet title=${words.noErrors} />`;
   const columns = [
-    { key: 'code', title: t.fields.error_code, render: (item) => html`<${Link} view="requests" query=${{ kind: item.kind, [item.isCode ? 'error_code' : 'end']: item.code, range: '1h' }}><code>${item.code}</code><//>` },
+    { key: 'code', title: t.fields.error_code, render: (item) => html`<${Link} view="requests" query=${{ kind: item.kind, ...(item.error_code ? { error_code: item.error_code } : { end: item.end }), range: '1h' }}><code>${item.error_code || item.end || t.none}</code><//>` },
     { key: 'count', title: t.fields.requests, num: true, render: (item) => count(item.count) },
     { key: 'latest', title: t.mine.last, num: true, render: (item) => ago(item.latest) },
   ];
-  return html`<${Table} label=${words.errorsBy} columns=${columns} rows=${list} rowKey=${(item) => item.kind + item.code} />`;
+  return html`<${Table} label=${words.errorsBy} columns=${columns} rows=${list} rowKey=${(item) => item.kind + item.error_code + item.end} />`;
 }
 
 function Objectives() {
@@ -152,8 +150,7 @@ function Alerts() {
     <ol class="rows">${data.items.map((alert, i) => html`<li key=${i}><${Icon} name="warn" /><div><strong>${alert.kind}</strong> ${alert.text}<span class="faint"> ${ago(alert.at)}</span></div></li>`)}</ol>`}<//><//>`;
 }
 
-function Changes() {
-  const audit = useApi('/audit' + q({ limit: 8 }), { every: 15000 });
-  return html`<${Panel} title=${words.changes} id="changes" action=${html`<${Link} view="audit" class="button quiet">${t.all}<//>`}><${Loaded} of=${audit} isEmpty=${(data) => !data.items.length} empty=${html`<${Empty} quiet title=${words.noChanges} />`}>${(data) => html`
-    <ol class="rows">${data.items.map((entry) => html`<li key=${entry.seq}><div><strong>${entry.action}</strong> ${entry.subject}<span class="faint"> ${entry.actor}, ${ago(entry.at)}</span></div></li>`)}</ol>`}<//><//>`;
+function Changes({ of }) {
+  return html`<${Panel} title=${words.changes} id="changes" action=${html`<${Link} view="audit" class="button quiet">${t.all}<//>`}><${Loaded} of=${of} isEmpty=${(data) => !data.items.length} empty=${html`<${Empty} quiet title=${words.noChanges} />`}>${(data) => html`
+    <ol class="rows">${data.items.map((entry, i) => html`<li key=${i}><div><strong>${entry.what}</strong> ${entry.subject}${entry.why && ': ' + entry.why}<span class="faint"> ${entry.actor}, <span title=${instant(entry.at)}>${ago(entry.at)}</span></span></div></li>`)}</ol>`}<//><//>`;
 }

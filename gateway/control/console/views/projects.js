@@ -28,12 +28,14 @@ function known(usage, budgets) {
 }
 
 export function Projects({ me, query }) {
+  return query.project ? html`<${Project} key=${query.project} me=${me} name=${query.project} />` : html`<${All} me=${me} />`;
+}
+
+function All({ me }) {
   const usage = useApi('/usage' + q({ by: 'team,project', from: 'this-month' }));
   const budgets = useApi('/budgets');
   const [find, setFind] = useState('');
   const all = useMemo(() => (usage.data ? known(usage.data.items, budgets.data ? budgets.data.items : []) : []), [usage.data, budgets.data]);
-  const chosen = query.project && all.find((project) => project.name === query.project);
-  if (chosen) return html`<${Project} me=${me} project=${chosen} budgets=${budgets.data ? budgets.data.items : []} />`;
   const shown = all.filter((project) => project.name.toLowerCase().includes(find.toLowerCase()));
   const places = placesFor(all.map((project) => project.cost));
   const columns = [
@@ -49,14 +51,29 @@ export function Projects({ me, query }) {
     <${Panel} flush><${Loaded} of=${usage} rows=${6} isEmpty=${() => !shown.length} empty=${html`<${Empty} title=${words.empty} text=${words.emptyText} />`}>${() => html`<${Table} label=${t.views.projects} columns=${columns} rows=${shown} rowKey=${(project) => project.name} onOpen=${(project) => refine({ project: project.name })} />`}<//><//>`;
 }
 
-function Project({ me, project, budgets }) {
-  const asked = { team: project.team, project: project.project };
+/** The budgets that bind a project: its team's, its own, those of its keys. */
+export function useBudgetsOf({ team, project }) {
+  const budgets = useApi('/budgets' + q({ team }), { every: 15000 });
+  const own = budgets.data ? budgets.data.items.filter((budget) => budget.scope === 'team' || budget.project === project) : [];
+  return [budgets, own];
+}
+
+/** The models that a project may call. */
+export function useModelsOf({ team, project }) {
+  const projects = useApi('/projects' + q({ team, find: team + '/' + project }));
+  const found = projects.data && projects.data.items.find((item) => item.team === team && item.project === project);
+  return found ? found.models : [];
+}
+
+function Project({ me, name }) {
+  const [team, project] = name.split('/');
+  const asked = { team, project };
+  const [, own] = useBudgetsOf(asked);
+  const names = useModelsOf(asked);
   const models = useApi('/usage' + q({ by: 'model', from: 'this-month', ...asked }));
   const keys = useApi('/usage' + q({ by: 'key', from: 'this-month', ...asked }));
-  const own = budgets.filter((budget) => budget.team === project.team && (budget.scope === 'team' || budget.project === project.project));
-  const names = models.data ? used(models.data.items).map((item) => item.model) : [];
   return html`
-    <${Head} title=${project.name} lead=${words.lead}><${Link} view="projects" class="button">${words.back}<//><${Link} view="requests" query=${asked} class="button">${words.seeRequests}<//><//>
+    <${Head} title=${name} lead=${words.lead}>${me.permissions.includes('manage_keys') && html`<${Link} view="keys" query=${{ create: name }} class="button">${t.keys.create}<//>`}<${Link} view="projects" class="button">${words.back}<//><${Link} view="requests" query=${asked} class="button">${words.seeRequests}<//><//>
     <${Panel} title=${words.limits} id="limits">${own.length ? html`<${BudgetList} budgets=${own} />` : html`<p class="faint">${words.noBudget}</p>`}<//>
     <div class="columns">
       <${Panel} title=${words.models} flush id="models"><${Loaded} of=${models} isEmpty=${(data) => !data.items.length}>${(data) => html`<${UsageTable} label=${words.models} by="model" items=${used(data.items)} />`}<//><//>

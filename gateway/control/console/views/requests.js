@@ -2,11 +2,12 @@
 import { html, useEffect, useRef, useState } from '../preact.js';
 import { call, query as q, useApi } from '../api.js';
 import { count, instant, millis, moment } from '../format.js';
+import { useLive } from '../live.js';
 import { refine } from '../route.js';
 import { t } from '../text.js';
 import { Badge, Copy, Head, Money, Panel, Select } from '../ui/parts.js';
 import { Range, period } from '../ui/range.js';
-import { Empty, Loaded, Note } from '../ui/states.js';
+import { Empty, LiveMark, Loaded, NotLive, Note } from '../ui/states.js';
 import { Table } from '../ui/table.js';
 import { RequestDrawer } from './request-drawer.js';
 
@@ -14,34 +15,83 @@ const words = t.requests;
 const FILTERS = ['team', 'project', 'key', 'model', 'error_code'];
 const RANGES = ['15m', '1h', '6h', '24h', '7d', '30d', 'month', 'last'];
 
+/** How often the list is read again, in milliseconds: beside a live stream only to be sure. */
+const SLOW = 30000;
+const FAST = 3000;
+/** Rows that came live, before the list is read again; then they are in it. */
+const MOST_FRESH = 200;
+
 export function Requests({ query }) {
-  const [live, setLive] = useState(true);
+  const [wanted, setWanted] = useState(true);
   const kind = query.kind || 'usage';
-  const asked = { kind, ...Object.fromEntries(FILTERS.map((name) => [name, query[name]])), end: query.end, ...period(query, '24h'), limit: 100 };
-  const address = '/requests' + q(asked);
+  const filters = { ...Object.fromEntries(FILTERS.map((name) => [name, query[name]])), end: query.end };
+  const range = period(query, '24h');
+  const address = '/requests' + q({ kind, ...filters, ...range, limit: 100 });
   const [reading, setReading] = useState(false);
-  const rows = useApi(address, { every: live && !reading && !query.id ? 3000 : 0 });
+  // A period that has ended gets no new rows, and nobody wants the list to move under the eyes.
+  const follows = wanted && !range.to && !query.id;
+  const isMoving = follows && !reading;
+  const fits = (row) => row.kind === kind && Object.entries(filters).every(([name, value]) => !value || row[name] === value);
+  const fresh = useFresh(address, fits, follows, isMoving);
+  const { live } = fresh;
+  const rows = useApi(address, { every: !isMoving ? 0 : live.status === 'live' && !fresh.isBehind ? SLOW : FAST });
   const [older, loadMore] = useOlder(address, rows.data);
-  const all = rows.data ? [...rows.data.items, ...older.items] : [];
+  useEffect(() => fresh.settle(rows.data), [rows.data]);
+  const all = rows.data ? [...fresh.rows.filter(isNotIn(rows.data.items)), ...rows.data.items, ...older.items] : [];
   const shown = query.tries ? all.filter((row) => row.attempt_count > 1) : all;
 
   return html`
     <${Head} title=${t.views.requests} lead=${words.lead}>
-      <label class="check"><input type="checkbox" role="switch" checked=${live} onChange=${(event) => setLive(event.currentTarget.checked)} /> ${words.live}</label>
+      ${follows && html`<${LiveMark} of=${live} />`}
+      <label class="check"><input type="checkbox" role="switch" checked=${wanted} onChange=${(event) => setWanted(event.currentTarget.checked)} /> ${words.live}</label>
       <${Range} query=${query} usual="24h" ranges=${RANGES} />
       <${Copy} text=${`curl -H "authorization: Bearer $TOLLGATE_TOKEN" '${location.origin}/api/v1${address}'`} label=${t.asCurl} />
     <//>
     <${Filters} query=${query} kind=${kind} />
+    ${follows && html`<${NotLive} of=${live} every=${FAST} />`}
     <div onPointerEnter=${() => setReading(true)} onPointerLeave=${() => setReading(false)}>
       <${Panel} flush>
         <${Loaded} of=${rows} rows=${8} isEmpty=${() => !shown.length} empty=${html`<${Empty} title=${words.empty} text=${words.emptyText}><button type="button" class="button" onClick=${clear}>${words.clear}</button><//>`}>${() => html`
           <${Table} label=${words.list} columns=${COLUMNS} rows=${shown} rowKey=${(row) => row.id} selected=${(row) => row.id === query.id} onOpen=${(row) => refine({ id: row.id })} />`}<//>
-        ${shown.length > 0 && html`<div class="table-end"><span class="faint">${words.showing(count(shown.length))}${live && reading ? ' · ' + words.paused : ''}</span>
+        ${shown.length > 0 && html`<div class="table-end"><span class="faint">${words.showing(count(shown.length))}${follows && reading ? ' · ' + words.paused : ''}</span>
           ${older.problem && html`<${Note} tone="bad">${older.problem.message}<//>`}
           ${(older.next || (rows.data && rows.data.next)) && html`<button type="button" class="button" disabled=${older.busy} onClick=${loadMore}>${t.more}</button>`}</div>`}
       <//>
     </div>
     ${query.id && html`<${RequestDrawer} key=${query.id} id=${query.id} onClose=${() => refine({ id: null })} />`}`;
+}
+
+const isNotIn = (items) => {
+  const known = new Set(items.map((row) => row.id));
+  return (row) => !known.has(row.id);
+};
+
+/**
+ * Rows that came live, the newest first. `settle` holds them against a list that was read: what is as old as its
+ * newest row is in it. They are behind where some were not told one by one, or are too many: then the list has
+ * to be read again soon.
+ */
+function useFresh(address, fits, wanted, isMoving) {
+  const nothing = { rows: [], isBehind: false };
+  const [fresh, setFresh] = useState(nothing);
+  useEffect(() => setFresh(nothing), [address]);
+  const live = useLive((name, data) => {
+    if (name === 'gap' || name === 'dropped') return setFresh((former) => ({ ...former, isBehind: true }));
+    if (name !== 'requests') return undefined;
+    const own = data.items.filter(fits);
+    if (!own.length && !data.left_out) return undefined;
+    return setFresh((former) => {
+      if (!isMoving || data.left_out || former.rows.length > MOST_FRESH) return { ...former, isBehind: true };
+      const rows = [...own, ...former.rows.filter(isNotIn(own))].sort((a, b) => (a.id < b.id ? 1 : -1));
+      return { ...former, rows };
+    });
+  }, wanted);
+  const settle = (list) => {
+    if (!list) return;
+    const newest = list.items.length ? list.items[0].id : '';
+    setFresh((former) => ({ rows: former.rows.filter((row) => row.id > newest), isBehind: false }));
+  };
+  return { ...fresh, settle, live };
 }
 
 const clear = () => refine({ ...Object.fromEntries(FILTERS.map((name) => [name, null])), end: null, kind: null, tries: null, range: null, from: null, to: null });

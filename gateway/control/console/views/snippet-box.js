@@ -3,6 +3,7 @@ import { html, useState } from '../preact.js';
 import { t } from '../text.js';
 import { SNIPPETS } from './snippets.js';
 import { Copy, Select } from '../ui/parts.js';
+import { TrialBox } from './trial-box.js';
 
 const KEPT = 'tollgate.base';
 const words = t.keys;
@@ -41,5 +42,6 @@ export function SnippetBox({ gateway, secret, models }) {
       <label class="select"><span class="select-label">${words.baseUrl}</span><input value=${base} onInput=${keep} spellcheck=${false} /></label>
     </div>
     <div class="code"><pre tabindex="0">${text}</pre><${Copy} text=${text} /></div>
+    <h3>${t.trial.title}</h3><${TrialBox} secret=${secret} model=${chosen || models[0] || ''} models=${models} />
   </div>`;
 }

@@ -1,7 +1,6 @@
-//! Budgets: what each team, project and key may spend, has spent, holds reserved and will have spent
-//! at the end; and a raise for a time.
+//! Budgets: how each is shown, and a raise for a time.
 
-use std::sync::Arc;
+use std::{cmp::Ordering, sync::Arc};
 
 use axum::{Extension, Json, extract::State};
 use serde::Deserialize;
@@ -21,20 +20,6 @@ use super::{
     problem::Problem,
 };
 use crate::{config::file::Instant, operate::Span, raises::Raise};
-
-/// `GET /budgets`.
-pub(super) async fn list(
-    State(state): State<Arc<AdminState>>,
-    Extension(caller): Extension<Caller>,
-) -> Result<Json<Value>, Problem> {
-    // A narrowed token without teams is refused, not answered with nothing.
-    caller.narrow(None)?;
-    let mut seen: Vec<Arc<Scope>> = state.reloader.running().scopes.clone();
-    seen.retain(|scope| caller.sees(Names::of(scope.id()).team));
-    seen.sort_by(|a, b| a.id().cmp(b.id()));
-    let items = blocking(move || state.budgets(&seen)).await?;
-    Ok(Json(json!({ "items": items, "next": null })))
-}
 
 /// What `POST /budgets/…/raise` takes.
 #[derive(Default, Deserialize)]
@@ -111,7 +96,7 @@ impl AdminState {
     }
 
     /// The budgets of these scopes as they are shown. Blocks on the store where days are to be read.
-    fn budgets(&self, scopes: &[Arc<Scope>]) -> Vec<Value> {
+    pub(super) fn budgets(&self, scopes: &[Arc<Scope>]) -> Vec<Value> {
         let (now, zone, running) = (self.now().wall, self.time_zone(), self.reloader.running());
         let currency = &running.document.file.currency;
         if let Err(error) = self.foresight.refresh(&*self.store, currency, &zone, now) {
@@ -126,6 +111,14 @@ impl AdminState {
         });
         shown.collect()
     }
+}
+
+/// The one first of which the smaller part is left, compared without dividing: a/b < c/d where a·d < c·b.
+pub(super) fn least_left(one: &BudgetStatus, other: &BudgetStatus) -> Ordering {
+    let share = |one: &BudgetStatus, other: &BudgetStatus| {
+        one.remaining.pico().saturating_mul(other.amount.pico().max(1))
+    };
+    share(one, other).cmp(&share(other, one))
 }
 
 fn item(status: &BudgetStatus, alerts: &[u16], forecast: Option<&Forecast>, raise: Option<&Raise>) -> Value {
@@ -177,14 +170,14 @@ fn state(status: &BudgetStatus, alerts: &[u16]) -> &'static str {
 }
 
 /// The parts of a scope's name, which is `team`, `team/project` or `team/project/key`.
-struct Names<'a> {
-    team: &'a str,
-    project: Option<&'a str>,
+pub(super) struct Names<'a> {
+    pub(super) team: &'a str,
+    pub(super) project: Option<&'a str>,
     key: Option<&'a str>,
 }
 
 impl<'a> Names<'a> {
-    fn of(id: &'a ScopeId) -> Self {
+    pub(super) fn of(id: &'a ScopeId) -> Self {
         let mut parts = id.name.splitn(3, '/');
         Self { team: parts.next().unwrap_or_default(), project: parts.next(), key: parts.next() }
     }

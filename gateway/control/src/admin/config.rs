@@ -25,10 +25,19 @@ use crate::{
     reload::{ChangeError, Running},
 };
 
+/// Parts of an answer that cost time, and that not every reader wants.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Asked {
+    texts: Option<bool>,
+    diff: Option<bool>,
+}
+
 /// What is in force. Its texts are for those who may change them.
 pub(super) async fn show(
     State(state): State<Arc<AdminState>>,
     Extension(caller): Extension<Caller>,
+    Params(asked): Params<Asked>,
 ) -> Response {
     let now_running = state.reloader.running();
     let mut shown = running(&now_running);
@@ -39,7 +48,7 @@ pub(super) async fn show(
         "source": refusal.source.as_str(),
         "errors": lines(&refusal.errors),
     })));
-    if caller.may(Permission::ChangeConfig).is_ok() {
+    if asked.texts.unwrap_or(true) && caller.may(Permission::ChangeConfig).is_ok() {
         shown["texts"] = texts(&state.reloader.shown(&now_running.version.parts));
     }
     tagged(&now_running, shown)
@@ -50,19 +59,27 @@ pub(super) async fn show(
 pub(super) async fn history(
     State(state): State<Arc<AdminState>>,
     Extension(caller): Extension<Caller>,
+    Params(asked): Params<Asked>,
 ) -> Result<Json<Value>, Problem> {
-    let with_diff = caller.may(Permission::ChangeConfig).is_ok();
+    let with_diff = asked.diff.unwrap_or(true) && caller.may(Permission::ChangeConfig).is_ok();
     let items = blocking(move || {
         let versions = state.reloader.history().list().map_err(unreadable)?;
-        let shown = |index: usize| {
-            versions.get(index).map_or_else(Vec::new, |version| state.reloader.shown(&version.parts))
-        };
-        let item = |(index, kept): (usize, &Version)| {
+        let blank = |kept: &Version| {
             let mut item = version(kept);
-            item["diff"] = json!(with_diff.then(|| diff(&shown(index + 1), &shown(index))));
+            item["diff"] = Value::Null;
             item
         };
-        Ok::<_, Problem>(versions.iter().enumerate().map(item).collect::<Vec<_>>())
+        let mut items: Vec<Value> = versions.iter().map(blank).collect();
+        if with_diff {
+            // Each is shown twice: as what was, and as what came of it.
+            let mut before = Vec::new();
+            for (item, kept) in items.iter_mut().zip(&versions).rev() {
+                let after = state.reloader.shown(&kept.parts);
+                item["diff"] = json!(diff(&before, &after));
+                before = after;
+            }
+        }
+        Ok::<_, Problem>(items)
     })
     .await??;
     Ok(Json(json!({ "items": items, "next": null })))

@@ -35,6 +35,7 @@ pub(super) struct Asked {
     team: Option<TeamName>,
     project: Option<String>,
     state: Option<String>,
+    find: Option<String>,
     limit: Option<usize>,
     after: Option<String>,
 }
@@ -83,19 +84,22 @@ pub(super) async fn list(
         return Err(Problem::invalid(format!("limit is 1 to {LONGEST_PAGE}")));
     }
     let teams = caller.narrow(asked.team)?;
+    let find = asked.find.unwrap_or_default().to_lowercase();
     let mut views = state.key_views();
     views.retain(|view| {
         (teams.is_empty() || teams.iter().any(|team| team.as_str() == view.team))
             && asked.project.as_ref().is_none_or(|project| view.project == *project)
             && asked.state.as_ref().is_none_or(|state| view.state == state)
+            && (find.is_empty() || view.position().to_lowercase().contains(&find))
     });
+    let count = views.len();
     views.sort_by_cached_key(View::position);
     if let Some(after) = &asked.after {
         views.retain(|view| view.position() > *after);
     }
     let next = (views.len() > limit).then(|| views[limit - 1].position());
     views.truncate(limit);
-    Ok(Json(json!({ "items": views, "next": next })))
+    Ok(Json(json!({ "items": views, "next": next, "count": count })))
 }
 
 /// `POST /keys`: the only answer that has the secret.
@@ -149,7 +153,16 @@ pub(super) async fn revoke(
 fn with_secret(state: &AdminState, fresh: &Fresh, now: UnixMillis) -> Value {
     let mut shown = json!(state.key_view(&state.reloader.running(), &fresh.key, now));
     shown["secret"] = json!(fresh.secret.expose());
+    shown["usable_models"] = json!(usable_models(&state.reloader.running(), &fresh.key));
     shown
+}
+
+/// What may be asked with a key: the models of its project, or those of them that it is narrowed to.
+fn usable_models<'r>(running: &'r Running, key: &Issued) -> Vec<&'r str> {
+    let project = keys::owner(running, key).map(|(_, project)| project);
+    let of_project = project.into_iter().flat_map(|project| &project.models);
+    let own = key.policy.models.as_ref();
+    of_project.filter(|model| own.is_none_or(|own| own.contains(model))).map(String::as_str).collect()
 }
 
 impl AdminState {

@@ -8,6 +8,7 @@ mod access;
 mod alerts;
 mod allocation;
 mod audit;
+mod budget_page;
 mod budgets;
 mod changes;
 mod close;
@@ -23,15 +24,18 @@ mod openapi;
 mod overview;
 mod params;
 mod problem;
+mod projects;
 mod reconcile;
 mod requests;
 mod rerate;
 mod routes;
 mod session;
 mod stream;
+mod trial;
 mod usage;
 
 use std::{
+    net::SocketAddr,
     sync::Arc,
     time::{Instant, SystemTime, UNIX_EPOCH},
 };
@@ -51,6 +55,7 @@ use tollgate_proxy::{Live, Snapshot};
 
 pub use health::Check;
 pub use stream::Streams;
+pub use trial::Trials;
 
 use self::problem::Problem;
 use crate::{
@@ -93,6 +98,10 @@ pub struct AdminState {
     pub feed: Arc<Feed>,
     /// Room for live views.
     pub streams: Streams,
+    /// Where the data port listens.
+    pub data: SocketAddr,
+    /// Room for keys that are tried out.
+    pub trials: Trials,
     /// Who has signed in to the console.
     pub sessions: Sessions,
     /// Renders the metrics in the Prometheus text format.

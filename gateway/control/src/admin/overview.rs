@@ -4,18 +4,22 @@ use std::sync::Arc;
 
 use axum::{Extension, Json, extract::State};
 use serde_json::{Value, json};
-use tollgate_accounting::{ledger::rfc3339, quota::BudgetStatus};
+use tollgate_accounting::ledger::rfc3339;
+use tollgate_domain::{TeamName, UnixMillis};
 use tollgate_proxy::OperatorState;
 
 use super::{
     AdminState,
     access::{Caller, Permission},
+    budgets::least_left,
     problem::Problem,
 };
 use crate::{config::LedgerPlace, feed::Sums};
 
 /// Minutes that are shown one by one.
 const MINUTES: usize = 60;
+/// Whole minutes that are summed as what was lately, beside the one that runs.
+const LATELY: usize = 15;
 /// Budgets that are shown: those of which least is left.
 const TIGHTEST: usize = 5;
 
@@ -49,6 +53,8 @@ impl AdminState {
             "partial": matches!(running.settings.ledger, LedgerPlace::Server { .. }),
             "last_minute": last_minute,
             "last_hour": hour,
+            "lately": self.lately(&teams, &minutes, now),
+            "since": rfc3339(self.feed.since()),
             "minutes": shown,
             "budgets": self.budgets_at_a_glance(caller),
             "fleet": sees_fleet.then(|| self.fleet_at_a_glance()),
@@ -66,6 +72,21 @@ impl AdminState {
         }))
     }
 
+    /// The last quarter of an hour, or as much of it as is known.
+    fn lately(&self, teams: &[TeamName], minutes: &[(UnixMillis, Sums)], now: UnixMillis) -> Value {
+        let mut sums = Sums::default();
+        let last = &minutes[minutes.len().saturating_sub(LATELY + 1)..];
+        last.iter().for_each(|(_, minute)| sums.add(minute));
+        let begin = last.first().map_or(now, |(at, _)| *at).max(self.feed.since());
+        let lately = self.feed.lately(teams, now);
+        json!({
+            "seconds": (now.since(begin) / 1_000).max(1),
+            "sums": sums,
+            "ttft_p95_ms": lately.ttft_p95_ms,
+            "failures": lately.failures,
+        })
+    }
+
     fn budgets_at_a_glance(&self, caller: &Caller) -> Value {
         let scopes: Vec<_> = self.reloader.running().scopes.clone();
         let team_of = |name: &str| name.split('/').next().unwrap_or_default().to_owned();
@@ -74,8 +95,7 @@ impl AdminState {
         let mut statuses = self.live.quotas.statuses(&seen, self.now().wall);
         let exceeded = statuses.iter().filter(|status| status.spent >= status.amount).count();
         let count = statuses.len();
-        // The part that is left, compared without dividing: a/b < c/d where a·d < c·b.
-        statuses.sort_by(|a, b| share(a, b).cmp(&share(b, a)));
+        statuses.sort_by(least_left);
         let tightest: Vec<Value> = statuses
             .iter()
             .take(TIGHTEST)
@@ -125,9 +145,4 @@ impl AdminState {
         }
         json!({ "in_flight": in_flight, "regions": regions, "targets": targets, "troubled": troubled })
     }
-}
-
-/// What is left of one budget, weighed by the amount of the other.
-fn share(one: &BudgetStatus, other: &BudgetStatus) -> i128 {
-    one.remaining.pico().saturating_mul(other.amount.pico().max(1))
 }

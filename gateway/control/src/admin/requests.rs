@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{Extension, extract::State, response::Response};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use tollgate_accounting::ledger::{End, Kind, Order, Row, RowQuery, UnknownName};
+use tollgate_accounting::ledger::{End, Entry, Kind, Order, Row, RowQuery, UnknownName};
 use tollgate_domain::{KeyName, ModelAlias, ProjectName, RequestId, TeamName};
 use tollgate_finance::TimeRange;
 
@@ -16,7 +16,7 @@ use super::{
     params::{Params, Segment},
     problem::Problem,
 };
-use crate::explain::{Witness, explain};
+use crate::explain::{Explanation, Witness, explain};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -66,6 +66,13 @@ pub(super) async fn one(
     let entry = blocking(move || store.row(id)).await??;
     // A row of a team that the token does not see is answered like one that does not exist.
     let entry = entry.filter(|entry| caller.sees(entry.identity.team.as_str())).ok_or_else(absent)?;
+    let mut row = json!(Row(&entry));
+    row["explanation"] = json!(explained(&entry, &caller, &state));
+    Ok(answer(&row))
+}
+
+/// Why it went where it went, as far as the caller may know.
+pub(super) fn explained(entry: &Entry, caller: &Caller, state: &AdminState) -> Explanation {
     let (running, snapshot) = (state.reloader.running(), state.snapshot());
     let witness = Witness {
         running: &running,
@@ -74,9 +81,7 @@ pub(super) async fn one(
         // The row names where it went; where else it could have gone is the fleet's.
         tells_of_fleet: caller.may(Permission::ReadFleet).is_ok(),
     };
-    let mut row = json!(Row(&entry));
-    row["explanation"] = json!(explain(&entry, &witness));
-    Ok(answer(&row))
+    explain(entry, &witness)
 }
 
 fn query(asked: Asked, caller: &Caller, state: &AdminState) -> Result<RowQuery, Problem> {

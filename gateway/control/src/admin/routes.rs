@@ -18,10 +18,10 @@ use tollgate_accounting::quota::ScopeKind;
 use super::{
     AdminState,
     access::{self, Access, Caller, Permission},
-    alerts, allocation, audit, budgets, changes, close, config, drills, explain, export, fleet, health, keys,
-    objectives, openapi, overview,
+    alerts, allocation, audit, budget_page, budgets, changes, close, config, drills, explain, export, fleet,
+    health, keys, objectives, openapi, overview,
     problem::Problem,
-    reconcile, requests, rerate, session, stream, usage,
+    projects, reconcile, requests, rerate, session, stream, trial, usage,
 };
 use crate::{
     console,
@@ -82,7 +82,8 @@ fn spend_rules() -> Vec<Rule> {
         get("/changes", Permission::ReadAudit, changes::list),
         get("/requests", Permission::ReadSpend, requests::list),
         get("/requests/{id}", Permission::ReadSpend, requests::one),
-        get("/budgets", Permission::ReadSpend, budgets::list),
+        get("/budgets", Permission::ReadSpend, budget_page::list),
+        get("/projects", Permission::ReadSpend, projects::list),
         get("/alerts", Permission::ReadSpend, alerts::list),
         get("/export/csv", Permission::Export, export::csv),
         get("/export/focus", Permission::Export, export::focus),
@@ -174,6 +175,7 @@ fn key_rules() -> Vec<Rule> {
     vec![
         get("/keys", Permission::ReadKeys, keys::list),
         post("/keys", Permission::ManageKeys, keys::create),
+        post("/keys/test", Permission::ReadSpend, trial::run),
         post("/keys/{id}/revoke", Permission::ManageKeys, keys::revoke),
         post("/keys/{id}/rotate", Permission::ManageKeys, keys::rotate),
     ]

@@ -5,8 +5,12 @@
 //! that it tells nothing but whether two secrets are the same; a text with marks can be sent back, and
 //! whoever changes a configuration need not know its secrets.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
+use aho_corasick::{AhoCorasick, MatchKind};
 use sha2::{Digest, Sha256};
 use tollgate_proxy::KeyRing;
 
@@ -66,8 +70,17 @@ impl Masks {
         }
         let literals = parts.iter().filter_map(literals).flatten();
         let known: HashMap<String, String> =
-            literals.flat_map(Literal::lines).map(|line| (self.mark(&line), line)).collect();
-        known.iter().fold(text.to_owned(), |text, (mark, secret)| text.replace(mark, secret))
+            literals.flat_map(|literal| literal.lines()).map(|line| (self.mark(&line), line)).collect();
+        let mut whole = String::with_capacity(text.len());
+        for (index, part) in text.split(MARK).enumerate() {
+            let mark = part.split_once('}').filter(|_| index > 0);
+            match mark.and_then(|(digest, rest)| Some((known.get(&format!("{MARK}{digest}}}"))?, rest))) {
+                Some((secret, rest)) => whole.extend([secret.as_str(), rest]),
+                None if index > 0 => whole.extend([MARK, part]),
+                None => whole.push_str(part),
+            }
+        }
+        whole
     }
 
     fn hidden(&self, part: &Part) -> String {
@@ -78,15 +91,16 @@ impl Masks {
         // The longest first: one secret may be a part of another.
         literals.sort_by_key(|literal| std::cmp::Reverse(literal.text.len()));
         let mut lines: Vec<String> = part.text.split('\n').map(str::to_owned).collect();
+        let everywhere = Everywhere::of(&literals);
+        let known = everywhere.hide(&mut lines, |secret| self.mark(secret));
         for literal in literals {
-            let (place, telling) = (literal.line, literal.text.len() >= TELLING);
+            let place = literal.line;
             let mut found = false;
             for secret in literal.lines() {
-                let mark = self.mark(&secret);
-                let everywhere = telling || secret.len() >= TELLING;
-                let places = lines.iter_mut().enumerate().filter(|(at, _)| everywhere || *at == place);
-                for (_, line) in places.filter(|(_, line)| line.contains(&secret)) {
-                    *line = line.replace(&secret, &mark);
+                found |= known.contains(&secret);
+                // A short one is hidden in its line only: elsewhere it may be any word.
+                if let Some(line) = lines.get_mut(place).filter(|line| line.contains(&secret)) {
+                    *line = line.replace(&secret, &self.mark(&secret));
                     found = true;
                 }
             }
@@ -105,6 +119,61 @@ impl Masks {
     }
 }
 
+/// Secrets that are hidden wherever they stand. All are looked for at once: a large organisation has
+/// thousands of them in a file of thousands of lines.
+struct Everywhere {
+    secrets: Vec<String>,
+    search: Option<AhoCorasick>,
+}
+
+impl Everywhere {
+    fn of(literals: &[Literal]) -> Self {
+        let lines = literals.iter().flat_map(|literal| {
+            let telling = literal.text.len() >= TELLING;
+            literal.lines().into_iter().filter(move |secret| telling || secret.len() >= TELLING)
+        });
+        let secrets: Vec<String> = lines.collect::<HashSet<_>>().into_iter().collect();
+        let search = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(&secrets).ok();
+        Self { secrets, search }
+    }
+
+    /// Hides them, and gives those that were found.
+    fn hide(&self, lines: &mut [String], mark: impl Fn(&str) -> String) -> HashSet<&String> {
+        let mut found = HashSet::new();
+        let Some(search) = &self.search else { return self.hide_one_by_one(lines, mark) };
+        for line in lines {
+            let mut shown = String::new();
+            let mut past = 0;
+            for hit in search.find_iter(line.as_str()) {
+                let Some(secret) = self.secrets.get(hit.pattern().as_usize()) else { continue };
+                shown.push_str(&line[past..hit.start()]);
+                shown.push_str(&mark(secret));
+                past = hit.end();
+                found.insert(secret);
+            }
+            if past > 0 {
+                shown.push_str(&line[past..]);
+                *line = shown;
+            }
+        }
+        found
+    }
+
+    /// Slowly, where so many make no one search.
+    fn hide_one_by_one(&self, lines: &mut [String], mark: impl Fn(&str) -> String) -> HashSet<&String> {
+        let mut longest_first: Vec<&String> = self.secrets.iter().collect();
+        longest_first.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        let mut found = HashSet::new();
+        for secret in longest_first {
+            for line in lines.iter_mut().filter(|line| line.contains(secret)) {
+                *line = line.replace(secret, &mark(secret));
+                found.insert(secret);
+            }
+        }
+        found
+    }
+}
+
 /// A secret that stands in a file.
 struct Literal {
     text: String,
@@ -114,7 +183,7 @@ struct Literal {
 
 impl Literal {
     /// A long one, such as a certificate's key, is written over several lines.
-    fn lines(self) -> Vec<String> {
+    fn lines(&self) -> Vec<String> {
         let lines = self.text.lines().map(str::trim).filter(|line| !line.is_empty());
         lines.map(str::to_owned).collect()
     }

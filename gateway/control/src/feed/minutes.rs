@@ -6,7 +6,8 @@ use serde::Serialize;
 use tollgate_accounting::ledger::{End, Entry, Kind};
 use tollgate_domain::{Money, TeamName, UnixMillis};
 
-const MINUTE: i64 = 60_000;
+/// Milliseconds.
+pub(super) const MINUTE: i64 = 60_000;
 /// How long they are kept.
 const KEPT: i64 = 120;
 
@@ -34,11 +35,7 @@ impl Sums {
             return;
         }
         self.requests += 1;
-        let is_failed = matches!(
-            row.end,
-            Some(End::UpstreamFailed | End::Truncated | End::Stalled | End::Internal | End::Recovered)
-        );
-        self.failed += u64::from(is_failed);
+        self.failed += u64::from(is_failed(row));
         self.input_tokens += row.usage.input_tokens();
         self.output_tokens += row.usage.output_tokens();
         self.cost += row.cost.unwrap_or_default();
@@ -53,6 +50,14 @@ impl Sums {
         self.output_tokens += other.output_tokens;
         self.cost += other.cost;
     }
+}
+
+/// True for what no upstream answered, or whose answer broke.
+pub(super) fn is_failed(row: &Entry) -> bool {
+    matches!(
+        row.end,
+        Some(End::UpstreamFailed | End::Truncated | End::Stalled | End::Internal | End::Recovered)
+    )
 }
 
 /// The last two hours.

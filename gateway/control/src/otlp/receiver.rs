@@ -84,9 +84,9 @@ impl Receiver {
 fn judged(answer: &Fetched) -> Sent {
     match answer.status {
         status if status.is_success() => Sent::Taken { rejected: rejected(&answer.body) },
-        StatusCode::TOO_MANY_REQUESTS => Sent::Later("it is asked too often (429)", answer.retry_after),
+        StatusCode::TOO_MANY_REQUESTS => Sent::Later("it is asked too often (429)", answer.retry_after()),
         StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {
-            Sent::Later("it is not available (502, 503 or 504)", answer.retry_after)
+            Sent::Later("it is not available (502, 503 or 504)", answer.retry_after())
         }
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Sent::Refused("it does not know us (401 or 403)"),
         StatusCode::NOT_FOUND => Sent::Refused("it has no such path (404)"),

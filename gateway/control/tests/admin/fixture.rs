@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    net::TcpListener,
     path::{Path, PathBuf},
     sync::{Arc, atomic::Ordering},
 };
@@ -49,6 +50,8 @@ pub(crate) struct Gateway {
     pub(crate) feed: Arc<Feed>,
     pub(crate) drills: Arc<Drills>,
     pub(crate) checks: Arc<Mutex<Vec<Check>>>,
+    /// Where the data plane would listen: nobody answers there before a test takes it.
+    pub(crate) data_port: Mutex<Option<TcpListener>>,
     state: Arc<AdminState>,
     folder: TempDir,
 }
@@ -133,7 +136,8 @@ impl Gateway {
         let seen = Arc::clone(&checks);
         let journal = Journal::open(&folder.path().join("journal"), JournalOptions::default());
         let postings = Postings::new(Arc::new(journal.expect("opened")), Arc::clone(&store) as _, |_| {});
-        let (chronicle, feed) = (Arc::<Chronicle>::default(), Arc::<Feed>::default());
+        let (chronicle, feed) = (Arc::<Chronicle>::default(), Arc::new(Feed::new(now())));
+        let data_port = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let state = Arc::new(AdminState {
             store: Arc::clone(&store) as _,
             postings: Arc::new(postings),
@@ -147,6 +151,8 @@ impl Gateway {
             chronicle: Arc::clone(&chronicle),
             feed: Arc::clone(&feed),
             streams: admin::Streams::default(),
+            data: data_port.local_addr().expect("it is bound"),
+            trials: admin::Trials::default(),
             sessions: Sessions::default(),
             drills: Arc::clone(&drills),
             metrics: Box::new(|| "tollgate_up 1\n".to_owned()),
@@ -164,6 +170,7 @@ impl Gateway {
             feed,
             drills,
             checks,
+            data_port: Mutex::new(Some(data_port)),
             state,
             folder,
         }

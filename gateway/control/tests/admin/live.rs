@@ -4,6 +4,7 @@ use axum::body::Body;
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use tollgate_accounting::ledger::{End, Kind};
+use tollgate_control::feed::Feed;
 
 use crate::fixture::{Gateway, now};
 
@@ -132,4 +133,55 @@ async fn there_are_only_so_many_live_views() {
         turns += 1;
         assert!(turns < 10_000, "room is not given back");
     }
+}
+
+#[tokio::test]
+async fn an_overview_tells_what_failed_lately_and_how_soon_answers_began() {
+    let gateway = Gateway::new();
+    let at = jiff::Timestamp::now().to_string();
+    for team in ["retail", "retail", "hr", "hr"] {
+        gateway.add_row(team, &at, "1.5");
+    }
+    {
+        let mut rows = gateway.store.rows.lock();
+        (rows[0].ttft_ms, rows[1].ttft_ms) = (Some(20), Some(30));
+        rows[2].end = Some(End::Truncated);
+        (rows[3].kind, rows[3].error_code) = (Kind::Refusal, Some("budget_exceeded".into()));
+        gateway.feed.rows(rows.iter());
+    }
+    let lately = gateway.get("/api/v1/overview", "root").await.json()["lately"].clone();
+    assert_eq!((&lately["sums"]["requests"], &lately["ttft_p95_ms"]), (&json!(3), &json!(30)));
+    assert!(lately["seconds"].as_u64().is_some_and(|seconds| (1..=960).contains(&seconds)), "{lately}");
+    let mut failures: Vec<(String, String, u64)> = Vec::new();
+    for failure in lately["failures"].as_array().expect("a list") {
+        let name = failure["error_code"].as_str().or(failure["end"].as_str()).unwrap_or_default();
+        failures.push((
+            failure["kind"].as_str().unwrap_or_default().to_owned(),
+            name.to_owned(),
+            failure["count"].as_u64().unwrap_or_default(),
+        ));
+    }
+    failures.sort();
+    let want = [("refusal", "budget_exceeded", 1), ("usage", "truncated", 1)];
+    assert_eq!(failures, want.map(|(kind, name, count)| (kind.to_owned(), name.to_owned(), count)));
+
+    let own = gateway.get("/api/v1/overview", "retail-lead").await.json()["lately"].clone();
+    assert_eq!((&own["failures"], &own["sums"]["requests"]), (&json!([]), &json!(2)));
+}
+
+#[tokio::test]
+async fn a_process_that_begins_remembers_the_last_hour_of_its_own_gateway() {
+    let gateway = Gateway::new();
+    let at = |minutes: i64| (jiff::Timestamp::now() - jiff::SignedDuration::from_mins(minutes)).to_string();
+    for minutes in [5, 6, 50, 70] {
+        gateway.add_row("retail", &at(minutes), "1");
+    }
+    let other = Feed::new(now());
+    other.recall(&*gateway.store, "gw-2").expect("the store can be read");
+    let sums = |feed: &Feed| feed.minutes(&[], 60, now()).iter().map(|(_, sums)| sums.requests).sum::<u64>();
+    assert_eq!(sums(&other), 0, "rows of another gateway are not its own");
+    let begun = Feed::new(now());
+    begun.recall(&*gateway.store, "gw-1").expect("the store can be read");
+    assert_eq!(sums(&begun), 3);
+    assert!(now().since(begun.since()) >= 3_600_000);
 }

@@ -16,6 +16,7 @@ mod objectives;
 mod operators;
 mod reconcile;
 mod sessions;
+mod trial;
 
 use std::sync::atomic::Ordering;
 

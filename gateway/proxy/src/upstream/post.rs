@@ -8,7 +8,7 @@
 use std::{pin::pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::{Request, StatusCode, header::RETRY_AFTER};
+use http::{HeaderMap, Request, StatusCode, header::RETRY_AFTER};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -73,10 +73,19 @@ pub(crate) async fn reach(
 pub struct Fetched {
     /// Its status.
     pub status: StatusCode,
-    /// When to come back, where it says so in seconds.
-    pub retry_after: Option<Duration>,
+    /// Its headers.
+    pub headers: HeaderMap,
     /// Its body. It may hold secrets, and it has no `Debug` for that reason.
     pub body: Bytes,
+}
+
+impl Fetched {
+    /// When to come back, where it says so in seconds.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        let seconds = self.headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+        Some(Duration::from_secs(seconds))
+    }
 }
 
 /// `most` is what is read of the body; without it, nothing is.
@@ -100,9 +109,7 @@ async fn converse(
                 whole.map_err(|_| PostError::Broken)?.to_bytes()
             }
         };
-        let seconds =
-            head.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
-        Ok(Fetched { status: head.status, retry_after: seconds.map(Duration::from_secs), body })
+        Ok(Fetched { status: head.status, headers: head.headers, body })
     });
     tokio::select! {
         biased;

@@ -7,11 +7,7 @@ use tollgate_accounting::ledger::{Entry, Kind, UsageGroup};
 use tollgate_domain::{Money, UnixMillis};
 
 use super::{Bound, Outcome, instant, months, text};
-
-/// Milliseconds of an hour.
-pub(super) const HOUR: i64 = 3_600_000;
-/// Milliseconds of a day of UTC.
-pub(super) const DAY: i64 = 24 * HOUR;
+use crate::spans::{DAY, HOUR};
 
 /// What a batch adds.
 #[derive(Default)]

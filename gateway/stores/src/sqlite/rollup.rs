@@ -1,4 +1,4 @@
-//! Sums per hour: gathered in memory for a batch, then added to the table.
+//! Sums per hour and per day: gathered in memory for a batch, then added to the tables.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -7,9 +7,10 @@ use tollgate_accounting::ledger::{Entry, Kind, UsageGroup};
 use tollgate_domain::Money;
 
 use super::{Outcome, signed};
+use crate::spans::{HOUR, Length};
 
-/// Milliseconds of an hour.
-pub(super) const HOUR: i64 = 3_600_000;
+/// Hours of a day of UTC.
+const HOURS: i64 = 24;
 /// Pico-units in a unit of currency.
 const PICO: i128 = 1_000_000_000_000;
 
@@ -54,9 +55,23 @@ impl<'a> Rollups<'a> {
         sums.count(entry);
     }
 
+    /// Adds the sums to both tables.
     pub(super) fn add_to(self, to: &Transaction<'_>) -> Outcome<()> {
-        let mut upsert = to.prepare_cached(UPSERT)?;
-        for (entry, sums) in self.0.into_values() {
+        let mut days = Self::default();
+        for (part, (entry, sums)) in &self.0 {
+            let day = Part { hour: part.hour.div_euclid(HOURS) * HOURS, ..*part };
+            let known = days.0.entry(day);
+            let (_, day) =
+                known.or_insert_with(|| (*entry, UsageGroup::empty(Vec::new(), entry.currency.clone())));
+            day.add(sums);
+        }
+        self.upsert(to, Length::Hour)?;
+        days.upsert(to, Length::Day)
+    }
+
+    fn upsert(self, to: &Transaction<'_>, length: Length) -> Outcome<()> {
+        let mut upsert = to.prepare_cached(&statement(table(length)))?;
+        for (part, (entry, sums)) in self.0 {
             let identity = &entry.identity;
             let (upstream, region, zone) = match entry.place.as_deref() {
                 Some(place) => (place.upstream.as_str(), place.region.as_str(), place.zone.as_str()),
@@ -64,7 +79,7 @@ impl<'a> Rollups<'a> {
             };
             let (units, pico) = split(sums.cost);
             upsert.execute(params![
-                hour(entry),
+                part.hour,
                 entry.kind.as_str(),
                 identity.team.as_str(),
                 identity.project.as_str(),
@@ -90,22 +105,33 @@ impl<'a> Rollups<'a> {
     }
 }
 
-const UPSERT: &str = "
-    INSERT INTO rollups (hour, kind, team, project, key, model, upstream, region, zone, currency,
-        requests, refusals, input_tokens, cached_input_tokens, cache_write_tokens, output_tokens,
-        reasoning_tokens, unpriced_requests, cost_units, cost_pico)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-    ON CONFLICT DO UPDATE SET
-        requests            = requests + excluded.requests,
-        refusals            = refusals + excluded.refusals,
-        input_tokens        = input_tokens + excluded.input_tokens,
-        cached_input_tokens = cached_input_tokens + excluded.cached_input_tokens,
-        cache_write_tokens  = cache_write_tokens + excluded.cache_write_tokens,
-        output_tokens       = output_tokens + excluded.output_tokens,
-        reasoning_tokens    = reasoning_tokens + excluded.reasoning_tokens,
-        unpriced_requests   = unpriced_requests + excluded.unpriced_requests,
-        cost_units = cost_units + excluded.cost_units + (cost_pico + excluded.cost_pico) / 1000000000000,
-        cost_pico  = (cost_pico + excluded.cost_pico) % 1000000000000";
+/// The table that has sums of this length.
+pub(super) const fn table(length: Length) -> &'static str {
+    match length {
+        Length::Hour => "rollups",
+        Length::Day => "rollups_by_day",
+    }
+}
+
+fn statement(table: &str) -> String {
+    format!(
+        "INSERT INTO {table} (hour, kind, team, project, key, model, upstream, region, zone, currency,
+            requests, refusals, input_tokens, cached_input_tokens, cache_write_tokens, output_tokens,
+            reasoning_tokens, unpriced_requests, cost_units, cost_pico)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        ON CONFLICT DO UPDATE SET
+            requests            = requests + excluded.requests,
+            refusals            = refusals + excluded.refusals,
+            input_tokens        = input_tokens + excluded.input_tokens,
+            cached_input_tokens = cached_input_tokens + excluded.cached_input_tokens,
+            cache_write_tokens  = cache_write_tokens + excluded.cache_write_tokens,
+            output_tokens       = output_tokens + excluded.output_tokens,
+            reasoning_tokens    = reasoning_tokens + excluded.reasoning_tokens,
+            unpriced_requests   = unpriced_requests + excluded.unpriced_requests,
+            cost_units = cost_units + excluded.cost_units + (cost_pico + excluded.cost_pico) / 1000000000000,
+            cost_pico  = (cost_pico + excluded.cost_pico) % 1000000000000"
+    )
+}
 
 /// An amount as two integers that SQLite can add exactly. Units stop at what 64 bits hold.
 fn split(cost: Money) -> (i64, i64) {

@@ -8,8 +8,12 @@ use tollgate_accounting::ledger::StoreError;
 use super::{Failure, Outcome};
 
 /// Each step brings the schema one version up. A step that was released is never changed.
-const STEPS: &[&str] =
-    &[include_str!("schema_1.sql"), include_str!("schema_2.sql"), include_str!("schema_3.sql")];
+const STEPS: &[&str] = &[
+    include_str!("schema_1.sql"),
+    include_str!("schema_2.sql"),
+    include_str!("schema_3.sql"),
+    include_str!("schema_4.sql"),
+];
 
 /// Runs the steps that the file has not seen, in one transaction.
 pub(super) fn bring_up_to_date(connection: &mut Connection, path: &Path) -> Outcome<()> {
@@ -37,7 +41,9 @@ mod tests {
     use std::sync::Arc;
 
     use tempfile::TempDir;
-    use tollgate_accounting::ledger::{Entry, Identity, Kind, LedgerStore, Order, RowQuery, encode_entry};
+    use tollgate_accounting::ledger::{
+        Dimension, Entry, Identity, Kind, LedgerStore, Order, RowQuery, UsageQuery, encode_entry,
+    };
     use tollgate_domain::{RequestId, UnixMillis};
 
     use super::*;
@@ -80,6 +86,34 @@ mod tests {
         assert_eq!(list(Order::Newest), rows);
         assert_eq!(list(Order::Seq).iter().map(|row| row.seq).collect::<Vec<_>>(), [1, 2, 3]);
         assert_eq!(store.row(rows[1].id).expect("read").as_ref(), Some(&rows[1]));
+    }
+
+    #[test]
+    fn sums_by_the_day_are_made_of_those_by_the_hour_that_were_there() {
+        let folder = TempDir::new().expect("a folder");
+        let path = folder.path().join("ledger.sqlite");
+        {
+            let raw = Connection::open(&path).expect("made");
+            STEPS[..3].iter().for_each(|step| raw.execute_batch(step).expect("an old ledger"));
+            raw.pragma_update(None, "user_version", 3).expect("set");
+            // Two hours of one day whose parts of a unit make a whole one, and the hour after them.
+            for (hour, units, pico) in [(22, 1, 999_999_999_999_i64), (23, 2, 2), (24, 5, 0)] {
+                let values = rusqlite::params![hour, units, pico];
+                raw.execute(
+                    "INSERT INTO rollups VALUES (?1, 'usage', 'a', 'x', 'k', 'm', 'u', 'r', 'z', 'USD',
+                         1, 0, 10, 0, 0, 5, 0, 0, ?2, ?3)",
+                    values,
+                )
+                .expect("inserted");
+            }
+        }
+        let store = SqliteStore::open(&path).expect("brought up to date");
+        let query = UsageQuery { by: vec![Dimension::Day], ..UsageQuery::default() };
+        let days = store.usage(&query).expect("read");
+        let told: Vec<(&str, u64, String)> =
+            days.iter().map(|day| (day.group[0].1.as_str(), day.requests, day.cost.to_string())).collect();
+        let want = [("1970-01-01", 2, "4.000000000001"), ("1970-01-02", 1, "5")];
+        assert_eq!(told, want.map(|(day, requests, cost)| (day, requests, cost.to_owned())));
     }
 
     /// A row with this number that began at this second.

@@ -1,4 +1,4 @@
-//! Sums for any time range: whole hours from the rollups, what is left at the edges from rows.
+//! Sums for any time range: whole days and hours from the rollups, what is left at the edges from rows.
 
 use std::{fmt::Write as _, ops::ControlFlow};
 
@@ -8,45 +8,31 @@ use tollgate_domain::UnixMillis;
 
 use super::{
     Outcome, count,
-    rollup::{HOUR, join},
+    rollup::{join, table},
     rows,
 };
-use crate::sums::{Range, Rollups, Sums, column, is_whole_hours};
+use crate::{
+    spans::{HOUR, Length, Spans},
+    sums::{Range, Rollups, Sums, column, is_whole_hours},
+};
 
 /// The groups that the query asks for.
 pub(super) fn groups(from: &Transaction<'_>, query: &UsageQuery) -> Outcome<Vec<UsageGroup>> {
     let mut sums = Sums::new(query);
-    let whole = (query.from, query.to);
-    match hours(query) {
-        Some(hours) if sums.can_use_rollups() => {
-            if add_rollups(&mut sums, from, hours)? == Rollups::DoNotFit {
+    match Spans::within(query) {
+        Some(spans) if sums.can_use_rollups() => {
+            if add_spans(&mut sums, from, &spans)? == Rollups::DoNotFit {
                 sums.clear();
-                add_rows(&mut sums, from, whole)?;
+                add_rows(&mut sums, from, (query.from, query.to))?;
             } else {
-                for edge in edges(query, hours) {
+                for edge in spans.edges(query) {
                     add_rows(&mut sums, from, edge)?;
                 }
             }
         }
-        _ => add_rows(&mut sums, from, whole)?,
+        _ => add_rows(&mut sums, from, (query.from, query.to))?,
     }
     Ok(sums.into_groups())
-}
-
-/// The whole hours inside the range, as numbers; none when there is no whole hour.
-fn hours(query: &UsageQuery) -> Option<(i64, i64)> {
-    let first = query
-        .from
-        .map_or(i64::MIN, |from| from.get().div_euclid(HOUR) + i64::from(from.get().rem_euclid(HOUR) != 0));
-    let past = query.to.map_or(i64::MAX, |to| to.get().div_euclid(HOUR));
-    (first < past).then_some((first, past))
-}
-
-/// What of the range lies outside its whole hours.
-fn edges(query: &UsageQuery, (first, past): (i64, i64)) -> impl Iterator<Item = Range> {
-    let begin = query.from.map(|from| (Some(from), Some(UnixMillis::new(first * HOUR))));
-    let end = query.to.map(|to| (Some(UnixMillis::new(past * HOUR)), Some(to)));
-    begin.into_iter().chain(end).filter(|(begin, end)| begin != end)
 }
 
 fn add_rows(sums: &mut Sums<'_>, from: &Transaction<'_>, range: Range) -> Outcome<()> {
@@ -61,11 +47,25 @@ fn add_rows(sums: &mut Sums<'_>, from: &Transaction<'_>, range: Range) -> Outcom
     })
 }
 
-fn add_rollups(sums: &mut Sums<'_>, from: &Transaction<'_>, (first, past): (i64, i64)) -> Outcome<Rollups> {
+fn add_spans(sums: &mut Sums<'_>, from: &Transaction<'_>, spans: &Spans) -> Outcome<Rollups> {
+    for (length, begin, end) in spans.parts() {
+        if add_rollups(sums, from, (length, begin / HOUR, end / HOUR))? == Rollups::DoNotFit {
+            return Ok(Rollups::DoNotFit);
+        }
+    }
+    Ok(Rollups::Added)
+}
+
+/// Adds the sums of spans of this length, from hour `first` to before hour `past`.
+fn add_rollups(
+    sums: &mut Sums<'_>,
+    from: &Transaction<'_>,
+    (length, first, past): (Length, i64, i64),
+) -> Outcome<Rollups> {
     let query = sums.query;
     let columns: Vec<&str> = query.by.iter().filter_map(column).collect();
     let by_time = columns.len() < query.by.len();
-    let (sql, filters) = statement(query, &columns, by_time);
+    let (sql, filters) = statement(query, table(length), &columns, by_time);
     let parameters = [Value::from(first), Value::from(past)].into_iter().chain(filters);
     let mut select = from.prepare_cached(&sql)?;
     let mut rows = select.query(params_from_iter(parameters))?;
@@ -89,7 +89,7 @@ fn add_rollups(sums: &mut Sums<'_>, from: &Transaction<'_>, (first, past): (i64,
 }
 
 /// The statement and the values of its filters, in order.
-fn statement(query: &UsageQuery, columns: &[&str], by_time: bool) -> (String, Vec<Value>) {
+fn statement(query: &UsageQuery, table: &str, columns: &[&str], by_time: bool) -> (String, Vec<Value>) {
     let mut groups = columns.to_vec();
     groups.push("currency");
     if by_time {
@@ -104,7 +104,7 @@ fn statement(query: &UsageQuery, columns: &[&str], by_time: bool) -> (String, Ve
         "{} AS hour, currency, sum(requests), sum(refusals), sum(input_tokens),
          sum(cached_input_tokens), sum(cache_write_tokens), sum(output_tokens), sum(reasoning_tokens),
          sum(unpriced_requests), sum(cost_units), sum(cost_pico)
-         FROM rollups WHERE rollups.hour >= ? AND rollups.hour < ?",
+         FROM {table} AS rollups WHERE rollups.hour >= ? AND rollups.hour < ?",
         if by_time { "rollups.hour" } else { "0" }
     );
     let filter = &query.filter;

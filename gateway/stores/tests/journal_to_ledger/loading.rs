@@ -303,7 +303,7 @@ fn the_audit_names_what_differs() {
         (
             "a total is changed",
             Sql {
-                sqlite: "UPDATE rollups SET output_tokens = output_tokens + 1",
+                sqlite: "UPDATE rollups_by_day SET output_tokens = output_tokens + 1",
                 postgres: "UPDATE tollgate.usage_by_day SET output_tokens = output_tokens + 1",
             },
             |difference| matches!(difference, Difference::Totals { .. }),

@@ -5,7 +5,7 @@ import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { chromium } from "playwright-core";
 
-export const { ADMIN, TOKEN, SCREENSHOTS, REQUEST, LINK } = process.env;
+export const { ADMIN, TOKEN, SCREENSHOTS, REQUEST, LINK, KEY } = process.env;
 export const HOSTILE = JSON.parse(process.env.HOSTILE);
 export const VIEWS = ["overview", "requests", "regions", "costs", "budgets", "projects", "keys", "my-project", "config", "audit"];
 
@@ -86,8 +86,11 @@ export async function shot(page, name) {
   await page.screenshot({ path: `${SCREENSHOTS}/${name}.png`, fullPage: !isOpen });
 }
 
-/** The answer of the admin API to the token. */
-export async function api(path, token = TOKEN) {
-  const answer = await fetch(`${ADMIN}/api/v1${path}`, { headers: { authorization: `Bearer ${token}` } });
-  return answer.json();
+/** The answer of the admin API to the token; with an order, to a POST of it. */
+export async function api(path, token = TOKEN, order = undefined) {
+  const headers = { authorization: `Bearer ${token}`, "content-type": "application/json" };
+  const answer = await fetch(`${ADMIN}/api/v1${path}`, order ? { method: "POST", headers, body: JSON.stringify(order) } : { headers });
+  const told = await answer.json();
+  assert.ok(!order || answer.ok, JSON.stringify(told));
+  return told;
 }

@@ -17,7 +17,57 @@ async function foreign(html, work) {
   }
 }
 
+/** The same answer with markup and code behind every text that is no time, amount or link of the API. */
+function poisoned(value, at = 0) {
+  if (Array.isArray(value)) return value.map((item, i) => poisoned(item, at + i));
+  if (value && typeof value === "object") return Object.fromEntries(Object.entries(value).map(([name, item], i) => [name, KEPT.has(name) ? item : poisoned(item, at + i)]));
+  if (typeof value !== "string" || /^-?[\d.]+$|^\d{4}-\d{2}/.test(value)) return value;
+  return value + " " + HOSTILE[at % HOSTILE.length];
+}
+
+/** What the page steers by: rights, ids of rows, scopes and periods of budgets. */
+const KEPT = new Set(["permissions", "csrf", "id", "scope", "currency", "period", "role", "scheme", "time_zone", "unit_price", "quantity", "next"]);
+
 await runAll({
+  async every_text_of_the_api_is_text() {
+    const signed = await context();
+    const { page: tab, faults } = await page(signed, { expected: ["/api/v1/"] });
+    await tab.route(/\/api\/v1\/(?!stream)/, async (route) => {
+      const answer = await route.fetch();
+      if (!/json/.test(answer.headers()["content-type"] || "")) return route.fulfill({ response: answer });
+      return route.fulfill({ response: answer, json: poisoned(await answer.json()) });
+    });
+    const [row] = (await api("/requests?from=-1h")).items;
+    const paths = [...VIEWS, "requests?id=" + row.id, "regions?kind=targets", "regions?kind=models", "projects?project=retail/search-assistant", "config?version=1"];
+    let seen = 0;
+    for (const path of paths) {
+      await open(tab, "/" + path);
+      for (const form of await tab.getByRole("button", { name: /^As a table/ }).all()) await form.click();
+      assert.equal(await tab.evaluate(() => window.ran), undefined, path);
+      assert.equal(await tab.locator("main img, main script, dialog img, dialog script, [onload], [onerror], [onclick]").count(), 0, path);
+      const links = await tab.locator("a").evaluateAll((links) => links.map((link) => link.href));
+      assert.ok(links.every((link) => link.startsWith(ADMIN + "/")), `${path}: ${links.filter((link) => !link.startsWith(ADMIN + "/"))}`);
+      seen += (await tab.locator("body").innerText()).includes(HOSTILE[0]) ? 1 : 0;
+    }
+    assert.ok(seen > 8, `only ${seen} views show a name: the check would see nothing`);
+    await tab.unroute(/\/api\/v1\/(?!stream)/);
+
+    // What a model says, and what it refuses with.
+    for (const ok of [true, false]) {
+      await tab.route(/keys\/test/, (route) => route.fulfill({ json: poisoned({ ok, status: 200, answer: "said", upstream: "u", region: "r", request_id: "x", attempts: 1, duration_ms: 5, cost: "1", currency: "USD", explanation: { story: ["went"] }, error: ok ? null : { code: "c", source: "gateway", message: "m", meaning: "n", remedy: "o" } }) }));
+      await open(tab, "/keys");
+      await tab.getByLabel("Key", { exact: true }).fill(HOSTILE[0]);
+      await tab.getByLabel("What to say").fill(HOSTILE[1]);
+      await tab.getByRole("button", { name: "Test", exact: true }).click();
+      await tab.locator(".trial-result").waitFor();
+      assert.equal(await tab.evaluate(() => window.ran), undefined);
+      assert.equal(await tab.locator(".trial img, .trial script").count(), 0);
+      await tab.unroute(/keys\/test/);
+    }
+    clean(faults);
+    await signed.close();
+  },
+
   async nothing_runs() {
     const signed = await context();
     const { page: tab, faults } = await page(signed, { expected: ["/api/v1/keys"] });

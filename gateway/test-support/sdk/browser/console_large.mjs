@@ -12,6 +12,8 @@ await first.page.close();
 
 async function look(view) {
   const { page: tab, faults } = await page(signed, { expected: view === "keys" ? ["/api/v1/keys"] : [] });
+  const calls = [];
+  tab.on("requestfinished", (request) => calls.push([Math.round(request.timing().responseEnd), request.url().replace(/^.*\/api\/v1/, "")]));
   const begun = performance.now();
   await open(tab, "/" + view);
   const took = Math.round(performance.now() - begun);
@@ -21,7 +23,8 @@ async function look(view) {
   await shot(tab, `large-${view}`);
   clean(faults);
   await tab.close();
-  return `${took} ms, ${nodes} nodes`;
+  const [slowest] = calls.filter(([, url]) => url.startsWith("/")).sort(([a], [b]) => b - a);
+  return `${took} ms, ${nodes} nodes; the slowest call: ${slowest ? `${slowest[0]} ms for ${slowest[1]}` : "none"}`;
 }
 
 await runAll(Object.fromEntries(VIEWS.map((view) => [`view.${view}`, () => look(view)])));
