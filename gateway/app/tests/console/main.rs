@@ -105,6 +105,16 @@ async fn live_views_follow_what_happens_and_say_when_they_do_not() -> Result<()>
     )
 }
 
+/// Whatever it is broken down by, the rows and the foot of the cost page are the sums of the export.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_cost_page_shows_the_sums_of_the_export() -> Result<()> {
+    let stage = Stage::set_new()?;
+    stage.send_traffic().await?;
+    let wanted = stage.exported_sums()?;
+    let expected = ["by_team", "by_project_and_model", "by_region_and_upstream", "by_key"];
+    assess(&stage.browse("totals", &[("WANTED", &wanted)]).await?, &expected)
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_role_sees_what_it_may_and_nothing_else() -> Result<()> {
     let stage = Stage::set()?;

@@ -1,9 +1,13 @@
 //! What the browser meets: three regions, three teams, a history of two months, and traffic of today.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::{Value, json};
+use tollgate_domain::Money;
 use tollgate_simulator::{Behaviour, Options, Simulator};
 use tollgate_test_support::{Admin, Check, Gateway, Launch};
 
@@ -16,6 +20,8 @@ const UPSTREAM_KEY: &str = "credential-of-the-upstreams";
 /// The same that the test support's admin client shows.
 const TOKEN: &str = "admin-token-for-tests";
 const PATIENCE: Duration = Duration::from_secs(15);
+/// What the cost page has columns for.
+const TOKENS: [&str; 3] = ["input_tokens", "cached_input_tokens", "output_tokens"];
 
 /// A gateway before simulated providers.
 pub(crate) struct Stage {
@@ -107,6 +113,32 @@ impl Stage {
             triage.chat(&chat(model, false)).await?;
         }
         self.gateway.admin().rows("from=-1h", 38).await.map(drop)
+    }
+
+    /// The rows of `export csv`, added up one by one, as JSON.
+    pub(crate) fn exported_sums(&self) -> Result<String> {
+        let export = self.gateway.command(&["export", "csv", "--from", "-1d", "--to", "2100-01-01"])?;
+        ensure!(export.status.success(), "{}", String::from_utf8_lossy(&export.stderr));
+        let (mut requests, mut refusals, mut cost) = (0_u64, 0_u64, Money::ZERO);
+        let mut tokens = TOKENS.map(|name| (name, 0_u64));
+        for row in csv::Reader::from_reader(&*export.stdout).deserialize::<BTreeMap<String, String>>() {
+            let row = row?;
+            if row["kind"] == "refusal" {
+                refusals += 1;
+                continue;
+            }
+            requests += 1;
+            cost += row["cost"].parse()?;
+            for (name, sum) in &mut tokens {
+                *sum += row[*name].parse::<u64>()?;
+            }
+        }
+        ensure!(requests > 30 && refusals > 0 && cost > Money::ZERO, "{requests} {refusals} {cost}");
+        let mut sums = json!({ "requests": requests, "refusals": refusals, "cost": cost });
+        for (name, sum) in tokens {
+            sums[name] = sum.into();
+        }
+        Ok(sums.to_string())
     }
 
     /// The id of a request that was tried at more than one upstream.
