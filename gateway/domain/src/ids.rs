@@ -59,7 +59,7 @@ impl RequestId {
 const DIGIT_PAIRS: [usize; 16] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
 
 /// Every byte as two digits.
-const HEX: [[u8; 2]; 256] = {
+pub(crate) const HEX: [[u8; 2]; 256] = {
     let digits = b"0123456789abcdef";
     let mut pairs = [[0; 2]; 256];
     let mut byte = 0;

@@ -4,6 +4,8 @@
 
 use std::fmt;
 
+use crate::ids::HEX;
+
 /// A trace: one story of one request through many servers. Never all zero.
 #[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct TraceId([u8; 16]);
@@ -110,12 +112,34 @@ impl TraceParent {
     }
 }
 
-impl fmt::Display for TraceParent {
-    /// As version 00 has it.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl TraceParent {
+    /// The value of a `traceparent` field, as version 00 has it, without allocating.
+    #[must_use]
+    pub fn to_text(&self) -> [u8; LENGTH] {
         let sampled = if self.sampled { SAMPLED } else { 0 };
         let random = if self.random { RANDOM } else { 0 };
-        write!(f, "00-{}-{}-{:02x}", self.trace_id, self.span_id, sampled | random)
+        let mut text = *b"00-................................-................-..";
+        text[3..35].copy_from_slice(&self.trace_id.to_text());
+        text[36..52].copy_from_slice(&self.span_id.to_text());
+        text[53..].copy_from_slice(&HEX[usize::from(sampled | random)]);
+        text
+    }
+}
+
+impl fmt::Display for TraceParent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(text(&self.to_text()))
+    }
+}
+
+fn text(digits: &[u8]) -> &str {
+    str::from_utf8(digits).expect("digits and hyphens are text")
+}
+
+/// Bytes as pairs of digits; `text` has two for each.
+fn write_digits(bytes: &[u8], text: &mut [u8]) {
+    for (pair, byte) in text.chunks_exact_mut(2).zip(bytes) {
+        pair.copy_from_slice(&HEX[usize::from(*byte)]);
     }
 }
 
@@ -143,10 +167,20 @@ fn digit(letter: u8) -> Option<u8> {
 }
 
 macro_rules! shown_as_digits {
-    ($($type:ident)*) => {$(
+    ($($type:ident $digits:literal)*) => {$(
+        impl $type {
+            /// The digits, without allocating.
+            #[must_use]
+            pub fn to_text(self) -> [u8; $digits] {
+                let mut text = [b'0'; $digits];
+                write_digits(&self.0, &mut text);
+                text
+            }
+        }
+
         impl fmt::Display for $type {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+                f.write_str(text(&self.to_text()))
             }
         }
 
@@ -158,7 +192,7 @@ macro_rules! shown_as_digits {
     )*};
 }
 
-shown_as_digits!(TraceId SpanId);
+shown_as_digits!(TraceId 32 SpanId 16);
 
 /// What vendors along a trace have to say to each other: the members of `tracestate`, which are handed on
 /// and not understood.

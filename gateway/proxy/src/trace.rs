@@ -50,12 +50,12 @@ impl Trace {
             CallersTrace::Linked => (None, given),
             CallersTrace::Ignored => (None, None),
         };
-        let span = SpanId::from_bytes(random().max(1).to_be_bytes())?;
+        let mut span = || SpanId::from_bytes(random().max(1).to_be_bytes());
         if let Some(caller) = goes_on {
             let state = || TraceState::parse(headers.get_all(TRACESTATE).iter().map(HeaderValue::as_bytes));
             return Some(Arc::new(Self {
                 id: caller.trace_id,
-                span,
+                span: span()?,
                 parent: Some(caller.span_id),
                 link: None,
                 state: if said.has_tracestate { state() } else { None },
@@ -64,6 +64,7 @@ impl Trace {
             }));
         }
         let millionths = tracing.sampled_millionths?;
+        let span = span()?;
         let [high, low] = [random(), random().max(1)];
         let id = TraceId::from_bytes((u128::from(high) << 64 | u128::from(low)).to_be_bytes())?;
         let sampled = id.is_among(millionths);
@@ -84,7 +85,7 @@ impl Trace {
             sampled: self.sampled,
             random: self.random,
         };
-        let value = HeaderValue::try_from(place.to_string()).expect("digits and hyphens");
+        let value = HeaderValue::from_bytes(&place.to_text()).expect("digits and hyphens");
         headers.insert(TRACEPARENT, value);
         let state = self.state.as_ref().and_then(|state| HeaderValue::from_str(state.as_str()).ok());
         if let Some(state) = state {

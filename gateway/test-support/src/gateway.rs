@@ -162,6 +162,14 @@ impl Gateway {
         self.signal(Signal::HUP)
     }
 
+    /// SIGUSR1: the access log is opened anew.
+    ///
+    /// # Errors
+    /// There is no process, or it cannot be signalled.
+    pub fn reopen_logs(&self) -> Result<()> {
+        self.signal(Signal::USR1)
+    }
+
     /// Starts again and kills with `kill -9` after so long, ready or not: a process that dies at
     /// whatever it does first.
     ///

@@ -21,7 +21,7 @@ use tollgate_control::{
     feed::Feed,
     keys::Keys,
     operate::Operators,
-    otlp::Exporter,
+    otlp::{Exporter, InForce},
     probes::{self, Prober},
     reload::Reloader,
 };
@@ -226,7 +226,11 @@ fn export(
 ) {
     let goes_on = || matches!(stop.try_recv(), Err(TryRecvError::Empty));
     let snapshot = reloader.snapshot();
-    let in_force = move || (snapshot.load_full(), reloader.running().settings.clone());
+    let in_force = move || {
+        let settings = &reloader.running().settings;
+        let (receiver, is_tls) = (settings.otlp.clone(), settings.data.tls.is_some());
+        InForce { snapshot: snapshot.load_full(), receiver, is_tls }
+    };
     runtime.block_on(Exporter { exposition, requests, in_force }.run(goes_on));
     runtime.shutdown_background();
 }

@@ -1,6 +1,6 @@
 //! What monitoring sees: every metric of the catalogue, health on all listeners, the access log.
 
-use std::net::TcpListener;
+use std::{fs, net::TcpListener, path::Path};
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
@@ -102,6 +102,29 @@ async fn every_request_is_one_line_of_json() -> Result<()> {
     ensure!(lines.len() == 1, "{} lines for one request:\n{log}", lines.len());
     ensure!(lines[0].to_string().contains("gpt-5-mini"), "the model is not told: {}", lines[0]);
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_that_was_moved_away_is_begun_anew_at_a_signal() -> Result<()> {
+    let mut stage = Stage::with(Behaviour::default(), |config| {
+        config.head.push_str("\naccess_log: { to: access.log, rotate: { size: 1MiB, keep: 1 } }");
+    })?;
+    let caller = stage.gateway.caller(ConfigText::KEY);
+    let (log, moved) = (stage.gateway.folder().join("access.log"), stage.gateway.folder().join("moved.log"));
+    let has = |file: &Path, id: &str| fs::read_to_string(file).is_ok_and(|text| text.contains(id));
+    let first = caller.chat(&chat("gpt-5-mini", false)).await?;
+    until("the first line is written", async || Ok(has(&log, first.request_id()))).await?;
+    fs::rename(&log, &moved)?;
+    stage.gateway.reopen_logs()?;
+    // Lines go on into the old file until the signal has been heard.
+    until("lines go to a new file", async || {
+        let next = caller.chat(&chat("gpt-5-mini", false)).await?;
+        until("it is written", async || Ok(has(&log, next.request_id()) || has(&moved, next.request_id())))
+            .await?;
+        Ok(has(&log, next.request_id()))
+    })
+    .await?;
+    stage.close().await
 }
 
 /// A line of the exposition that is no comment and belongs to the metric.

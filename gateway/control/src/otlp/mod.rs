@@ -16,8 +16,6 @@ use std::{
 use tollgate_proxy::{Snapshot, Traced};
 use tollgate_telemetry::{Exposition, Inbox, Losses, Outbox, otlp::proto::Span, outbox};
 
-use crate::config::Settings;
-
 pub use receiver::Receiver;
 
 use self::{pace::Pace, receiver::Sent, spans::Surroundings};
@@ -38,6 +36,16 @@ pub fn queue() -> (Outbox<Box<Traced>>, Inbox<Box<Traced>>) {
     outbox("traces", ROOM)
 }
 
+/// What of the configuration concerns observers.
+pub struct InForce {
+    /// Upstreams, with their providers.
+    pub snapshot: Arc<Snapshot>,
+    /// Who is told.
+    pub receiver: Option<Arc<Receiver>>,
+    /// Clients speak TLS.
+    pub is_tls: bool,
+}
+
 /// What is needed to tell others.
 pub struct Exporter<S> {
     /// The figures.
@@ -48,7 +56,7 @@ pub struct Exporter<S> {
     pub in_force: S,
 }
 
-impl<S: Fn() -> (Arc<Snapshot>, Settings)> Exporter<S> {
+impl<S: Fn() -> InForce> Exporter<S> {
     /// Tells whoever the configuration names, for as long as `goes_on` says so, and then what is left, for
     /// two seconds at most.
     pub async fn run(self, goes_on: impl Fn() -> bool) {
@@ -64,8 +72,8 @@ impl<S: Fn() -> (Arc<Snapshot>, Settings)> Exporter<S> {
             if last_words.is_none() && !goes_on() {
                 last_words = Some(Instant::now() + LAST_WORDS);
             }
-            let (_, settings) = (self.in_force)();
-            let Some(receiver) = settings.otlp.filter(|receiver| receiver.traces) else {
+            let InForce { receiver, is_tls, .. } = (self.in_force)();
+            let Some(receiver) = receiver.filter(|receiver| receiver.traces) else {
                 // Whoever was told is no longer named, and nobody waits for these.
                 while self.requests.take().is_some() {}
                 waiting = None;
@@ -76,7 +84,7 @@ impl<S: Fn() -> (Arc<Snapshot>, Settings)> Exporter<S> {
                 continue;
             };
             if waiting.is_none() {
-                waiting = self.gather(&receiver, settings.data.tls.is_some());
+                waiting = self.gather(&receiver, is_tls);
             }
             let now = Instant::now();
             let may_send = pace.may_send(now) || last_words.is_some();
@@ -139,9 +147,8 @@ impl<S: Fn() -> (Arc<Snapshot>, Settings)> Exporter<S> {
         let mut told_at = Instant::now();
         loop {
             let ends = !goes_on();
-            let (snapshot, settings) = (self.in_force)();
-            let receiver = settings.otlp.as_ref();
-            if let Some((receiver, every)) = receiver.and_then(|to| Some((to, to.metrics_every?)))
+            let InForce { snapshot, receiver, .. } = (self.in_force)();
+            if let Some((receiver, every)) = receiver.and_then(|to| Some((to.clone(), to.metrics_every?)))
                 && (ends || told_at.elapsed() >= every)
             {
                 told_at = Instant::now();

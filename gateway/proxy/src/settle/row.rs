@@ -274,14 +274,15 @@ fn operation_label(entry: &Entry) -> &'static str {
 }
 
 fn write_line(worker: &Worker, entry: &Entry, exchange: Exchange, (method, trace): Told<'_>) {
-    let span = trace.map(|trace| trace.span.to_string());
+    let span = trace.map(|trace| trace.span.to_text());
+    let span = span.as_ref().and_then(|digits| str::from_utf8(digits).ok());
     let place = entry.place.as_deref();
     let identity = &entry.identity;
     worker.log_access(&AccessLine {
         ts: entry.ended_at,
         request_id: entry.id,
         trace_id: entry.trace_id.as_deref(),
-        span_id: span.as_deref(),
+        span_id: span,
         method,
         path: &entry.operation,
         dialect: Some(&entry.dialect),

@@ -11,6 +11,9 @@ use super::{
 };
 use crate::catalogue::{ALL, Kind, Metric};
 
+/// Names and values.
+type Labels = Vec<(String, String)>;
+
 /// From when to when figures were counted, in nanoseconds since 1970.
 pub(super) type Window = (u64, u64);
 
@@ -22,7 +25,7 @@ pub(super) struct Family {
 
 /// One series.
 pub(super) struct Series {
-    pub(super) labels: Vec<(String, String)>,
+    pub(super) labels: Labels,
     pub(super) figure: Figure,
 }
 
@@ -87,12 +90,12 @@ impl Family {
         Some(())
     }
 
-    fn add(&mut self, labels: Vec<(String, String)>, figure: Figure) {
+    fn add(&mut self, labels: Labels, figure: Figure) {
         self.series.push(Series { labels, figure });
     }
 
     /// Takes a bucket, the sum or the count of a distribution, whose samples stand together.
-    fn take_part(&mut self, part: &str, mut labels: Vec<(String, String)>, value: &str) -> Option<()> {
+    fn take_part(&mut self, part: &str, mut labels: Labels, value: &str) -> Option<()> {
         let bound = match part {
             "_bucket" => Some(labels.pop().filter(|(name, _)| name == "le")?.1),
             _ => None,
@@ -207,7 +210,7 @@ fn unit(name: &str, kind: &Kind) -> &'static str {
 }
 
 /// A line's name, labels and value.
-fn sample(line: &str) -> Option<(&str, Vec<(String, String)>, &str)> {
+fn sample(line: &str) -> Option<(&str, Labels, &str)> {
     let (head, value) = line.rsplit_once(' ')?;
     let Some((name, rest)) = head.split_once('{') else { return Some((head, Vec::new(), value)) };
     let mut rest = rest.strip_suffix('}')?;
