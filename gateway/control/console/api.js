@@ -126,5 +126,6 @@ export function useApi(path, { every = 0, keeps = false } = {}) {
     replan.current();
   }, [every]);
 
-  return { ...state, again };
+  // Nothing is asked for: what an earlier path answered is not the answer.
+  return path == null ? { status: 'loading', data: null, again } : { ...state, again };
 }

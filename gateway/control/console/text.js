@@ -171,7 +171,7 @@ export const t = {
   },
   months: {
     title: 'Closed months', note: 'what was sealed for each team; a statement never changes', empty: 'No month is closed yet.', close: 'Close a month', closed: (month) => month + ' is closed', closedAt: 'Closed', rows: 'Rows', statement: 'Statement', download: 'Download', take: (month, team) => `Download the statement of ${team} for ${month}`,
-    what: 'Its rows become final, and each team gets a statement. Later corrections are rows of their own.', invoices: 'Invoices of providers', invoicesHint: 'held against the month, line by line; differences are named before anything is closed', accept: 'Why differences are right', acceptHint: 'empty: the month stays open while there are any', without: 'Why there is no invoice', withoutHint: 'kept with the statements',
+    what: 'Its rows become final, and each team gets a statement. Later corrections are rows of their own.', monthHint: 'such as 2026-10; the earliest open one comes first', invoices: 'Invoices of providers', invoicesHint: 'held against the month, line by line; differences are named before anything is closed', accept: 'Why differences are right', acceptHint: 'empty: the month stays open while there are any', without: 'Why there is no invoice', withoutHint: 'kept with the statements',
   },
   budgets: {
     lead: 'What may be spent, has been, and will be.', scope: 'Budget', used: 'Used', period: 'Period', spent: 'Spent', reserved: 'Reserved', left: 'Left', amount: 'Of', forecast: 'At the end',

@@ -47,7 +47,7 @@ export function Budgets({ me, query }) {
   const mayRaise = me.permissions.includes('raise_budgets');
   const money = (key) => (budget) => html`<${Money} value=${budget[key]} />`;
   const columns = [
-    { key: 'name', title: words.scope, render: (budget) => html`<button type="button" class="link" aria-label=${words.select(nameOf(budget))} aria-pressed=${budget === chosen ? 'true' : 'false'} onClick=${() => refine({ budget: idOf(budget) })}>${nameOf(budget)}</button><span class="sub">${t.fields[budget.scope].toLowerCase()}, ${words.modes[budget.mode].toLowerCase()}</span>` },
+    { key: 'name', title: words.scope, render: (budget) => html`<button type="button" class="link" aria-label=${words.select(nameOf(budget))} aria-pressed=${budget === chosen ? 'true' : 'false'} onClick=${() => refine({ budget: idOf(budget) })}>${nameOf(budget)}</button><span class="sub">${t.fields[budget.scope].toLowerCase()}, ${(words.modes[budget.mode] || budget.mode).toLowerCase()}</span>` },
     { key: 'state', title: t.fields.state, render: (budget) => html`<${BudgetState} budget=${budget} />` },
     { key: 'bar', title: words.used, className: 'grow', render: (budget) => html`<${BudgetBar} budget=${budget} />` },
     { key: 'spent', title: words.spent, num: true, render: money('spent') },

@@ -64,7 +64,7 @@ function Close({ onClose, onDone }) {
   };
   return html`<${Dialog} title=${words.close} onClose=${onClose}><form class="form" onSubmit=${submit}>
     <p>${words.what}</p>
-    <${Field} label=${t.fields.month}><input type="month" value=${order.month} onInput=${set('month')} required pattern="[0-9]{4}-[0-9]{2}" /><//>
+    <${Field} label=${t.fields.month} hint=${words.monthHint}><input value=${order.month} onInput=${set('month')} required pattern="[0-9]{4}-[0-9]{2}" /><//>
     <${Field} label=${words.invoices} hint=${words.invoicesHint}><input type="file" multiple onChange=${choose} /><//>
     ${files.length ? html`<${Field} label=${words.accept} hint=${words.acceptHint}><input value=${order.accept} onInput=${set('accept')} maxlength="200" /><//>` : html`<${Field} label=${words.without} hint=${words.withoutHint}><input value=${order.reason} onInput=${set('reason')} required maxlength="200" /><//>`}
     ${problem && html`<${Note} tone="bad" icon="bad">${problem.message}${problem.errors.length > 0 && html`<ul class="plain">${problem.errors.map((error, i) => html`<li key=${i}>${error}</li>`)}</ul>`}<//>`}

@@ -2,7 +2,9 @@
 
 use jiff::{Timestamp, ToSpan};
 use serde_json::{Value, json};
+use tollgate_accounting::quota::{Period, ScopeId, ScopeKind};
 use tollgate_control::alerts::Event;
+use tollgate_domain::Money;
 
 use crate::fixture::{Gateway, now};
 
@@ -142,4 +144,62 @@ async fn alerts_are_shown_to_those_who_see_their_team() {
     gateway.empty_disk();
     let waited = gateway.alerts.take(Vec::new(), &[], now()).expect("the store takes it");
     assert_eq!(waited.len(), 1, "what was raised meanwhile is not lost");
+}
+
+/// Names on a page of budgets, and what else the answer tells.
+async fn paged(gateway: &Gateway, who: &str, query: &str) -> (Vec<String>, Value, Value) {
+    let answer = gateway.get(&format!("/api/v1/budgets?{query}"), who).await.json();
+    let items = answer["items"].as_array().unwrap_or_else(|| panic!("{answer}")).clone();
+    let text = |value: &Value| value.as_str().unwrap_or("-").to_owned();
+    let names = items.iter().map(|item| format!("{}/{}", text(&item["team"]), text(&item["project"])));
+    (names.collect(), answer["next"].clone(), answer["count"].clone())
+}
+
+#[tokio::test]
+async fn budgets_are_found_by_name_and_told_in_pages() {
+    let gateway = Gateway::new();
+    let whole = paged(&gateway, "root", "").await;
+    let both = ["hr/search".to_owned(), "retail/search".to_owned()];
+    assert_eq!((&whole.0[..], &whole.1, &whole.2), (&both[..], &Value::Null, &json!(2)));
+
+    let first = paged(&gateway, "root", "limit=1").await;
+    assert_eq!((&first.0[..], &first.1, &first.2), (&both[..1], &json!("project:hr/search"), &json!(2)));
+    let second = paged(&gateway, "root", "limit=1&after=project:hr/search").await;
+    assert_eq!((&second.0[..], &second.1), (&both[1..], &Value::Null));
+
+    for query in ["find=TAIL", "team=retail", "scope=project&team=retail&project=search"] {
+        assert_eq!(paged(&gateway, "root", query).await.0, both[1..], "{query}");
+    }
+    assert!(paged(&gateway, "root", "scope=team").await.0.is_empty());
+    assert_eq!(paged(&gateway, "retail-lead", "order=tightest").await.0, both[1..]);
+
+    for query in ["limit=0", "order=none", "order=tightest&after=project:a/b", "after=x", "scope=all", "page=2"] {
+        let refused = gateway.get(&format!("/api/v1/budgets?{query}"), "root").await;
+        assert_eq!(refused.problem(), (400, "invalid_request".to_owned()), "{query}");
+    }
+    assert_eq!(gateway.get("/api/v1/budgets?team=hr", "retail-lead").await.status, 403);
+}
+
+#[tokio::test]
+async fn the_tightest_budgets_come_first() {
+    let gateway = Gateway::new();
+    let project = |team: &str| ScopeId { kind: ScopeKind::Project, name: format!("{team}/search").into() };
+    let spent = Money::from_pico(400_000_000_000_000);
+    gateway.live.quotas.restore(&project("retail"), Period::Month, now(), spent);
+    let (names, next, _) = paged(&gateway, "root", "order=tightest&limit=1").await;
+    assert_eq!((names, next), (vec!["retail/search".to_owned()], Value::Null));
+}
+
+#[tokio::test]
+async fn projects_are_those_of_the_configuration_that_the_token_sees() {
+    let gateway = Gateway::new();
+    let list = gateway.get("/api/v1/projects", "eyes").await.json();
+    assert_eq!(list["items"].as_array().map(Vec::len), Some(2), "{list}");
+    assert_eq!((&list["items"][0]["team"], &list["items"][0]["models"]), (&json!("hr"), &json!(["gpt"])));
+    let page = gateway.get("/api/v1/projects?limit=1", "eyes").await.json();
+    assert_eq!((&page["next"], &page["count"]), (&json!("hr/search"), &json!(2)));
+    let rest = gateway.get("/api/v1/projects?limit=1&after=hr/search", "eyes").await.json();
+    assert_eq!((&rest["items"][0]["team"], &rest["next"]), (&json!("retail"), &Value::Null));
+    let own = gateway.get("/api/v1/projects?find=SEARCH", "retail-lead").await.json();
+    assert_eq!((&own["count"], &own["items"][0]["team"]), (&json!(1), &json!("retail")));
 }

@@ -17,6 +17,8 @@ const problem = (status, detail) => ({ status, contentType: "application/problem
 const list = (more = {}) => ({ status: 200, contentType: "application/json", body: JSON.stringify({ items: [], next: null, ...more }) });
 const nothing = { requests: 0, refusals: 0, input_tokens: 0, cached_input_tokens: 0, cache_write_tokens: 0, output_tokens: 0, reasoning_tokens: 0, cost: "0", currency: "USD", unpriced_requests: 0 };
 
+const quiet = { at: "2026-11-30T00:00:00Z", since: "2026-11-29T00:00:00Z", partial: false, lately: { seconds: 900, sums: { ...nothing, failed: 0 }, ttft_p95_ms: null, failures: [] }, fleet: null };
+
 await runAll({
   async loading() {
     const { page: tab, signed, faults } = await opened(() => {});
@@ -32,7 +34,8 @@ await runAll({
   async empty() {
     const { page: tab, signed, faults } = await opened((route) => {
       const path = new URL(route.request().url()).pathname;
-      if (path.endsWith("/config")) return route.continue();
+      if (path.endsWith("/config") || path.endsWith("/stream")) return route.continue();
+      if (path.endsWith("/overview")) return route.fulfill({ json: quiet });
       return route.fulfill(list(path.endsWith("/usage") ? { total: nothing } : {}));
     });
     for (const view of VIEWS) {
@@ -104,9 +107,10 @@ await runAll({
   async partial() {
     const { page: tab, signed, faults } = await opened(async (route) => {
       const url = new URL(route.request().url());
-      if (!url.pathname.endsWith("/requests")) return route.continue();
+      if (url.pathname.endsWith("/stream")) return route.fulfill(problem(409, "too many live views"));
+      if (!url.pathname.endsWith("/overview")) return route.continue();
       const answer = await (await route.fetch()).json();
-      return route.fulfill({ json: { ...answer, next: "more" } });
+      return route.fulfill({ json: { ...answer, partial: true } });
     });
     await open(tab, "/overview");
     await tab.getByText(/Part of the picture/).waitFor();
