@@ -97,13 +97,15 @@ fn judged(answer: &Fetched) -> Sent {
 
 #[cfg(test)]
 mod tests {
+    use http::header::RETRY_AFTER;
+
     use super::*;
 
     #[test]
     fn only_what_may_be_taken_later_is_tried_again() {
         let answer = |status: u16, wait: Option<u64>| Fetched {
             status: StatusCode::from_u16(status).expect("a status"),
-            retry_after: wait.map(Duration::from_secs),
+            headers: wait.map(|seconds| (RETRY_AFTER, seconds.into())).into_iter().collect(),
             body: Bytes::from_static(b"\xff\xff no protobuf"),
         };
         assert_eq!(judged(&answer(200, None)), Sent::Taken { rejected: 0 });

@@ -40,6 +40,7 @@ pub(super) fn question<'a>(target: &Target, headers: &'a mut HeaderMap) -> Optio
         query: None,
         needed: hub.needed_headers(),
         body: Bytes::from(body),
+        trace: None,
     })
 }
 
