@@ -56,7 +56,8 @@ pub(crate) fn read(operation: Operation, body: &[u8]) -> Reported {
 }
 
 fn take_usage(body: &[u8], at: usize, reported: &mut Reported) {
-    reported.service_tier = usage::take(&body[at..], &mut Stated::default(), reported).map(Into::into);
+    let tier = usage::take(&body[at..], &mut Stated::default(), reported);
+    reported.service_tier = tier.filter(|tier| !tier.is_empty()).map(Into::into);
 }
 
 /// The models a key may use, or one of them. When they were made is not ours to tell.

@@ -21,9 +21,9 @@ pub(crate) fn read(operation: Operation, body: &[u8]) -> Reported {
             break;
         }
         match (found.name, found.value) {
-            (b"modelVersion", Value::Text(raw)) if !raw.is_empty() => {
-                let model = text_of(raw.strip_prefix(b"models/").unwrap_or(raw));
-                reported.served_model = Some(model.into());
+            (b"modelVersion", Value::Text(raw)) => {
+                let model = Some(raw.strip_prefix(b"models/").unwrap_or(raw)).filter(|name| !name.is_empty());
+                reported.served_model = model.map(|name| text_of(name).into());
             }
             (b"usageMetadata", Value::Open) => {
                 let stated = usage::read(&body[found.at..]);

@@ -114,7 +114,7 @@ impl ResponsesReader {
         let Some(at) = event.response_at else { return };
         let response = &data[at..];
         let members = reply::Members::of(response);
-        if let Some(id) = members.id.filter(|_| tally.reported.response_id.is_none()) {
+        if let Some(id) = members.id.filter(|id| tally.reported.response_id.is_none() && !id.is_empty()) {
             tally.reported.response_id = Some(text_of(id).into());
         }
         if let Some(model) = members.model {

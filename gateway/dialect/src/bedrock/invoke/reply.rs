@@ -24,7 +24,7 @@ pub(crate) fn read(body: &[u8], header: &HeaderOf<'_>) -> Reported {
         Reported { served_model: shape.model.map(|raw| text_of(raw).into()), ..Reported::default() };
     let usage = shape.usage.and_then(|at| body.get(at..)).unwrap_or_default();
     let own = take_usage(usage, &mut reported);
-    if let Some(tier) = header(TIER_HEADER) {
+    if let Some(tier) = header(TIER_HEADER).filter(|tier| !tier.is_empty()) {
         reported.service_tier = Some(tier.into());
     }
     if reported.usage.is_some() {
@@ -45,7 +45,7 @@ pub(super) fn take_usage(raw: &[u8], reported: &mut Reported) -> Figures {
         match found.name {
             b"input_tokens" | b"output_tokens" => {
                 let tier = anthropic::usage::take(raw, &mut anthropic::usage::Stated::default(), reported);
-                reported.service_tier = tier.map(Into::into);
+                reported.service_tier = tier.filter(|tier| !tier.is_empty()).map(Into::into);
                 return Figures::default();
             }
             b"prompt_tokens" | b"completion_tokens" => {
