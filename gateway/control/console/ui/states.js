@@ -10,7 +10,7 @@ export const Note = ({ tone = 'info', icon = 'warn', children }) => html`<div cl
 export const Partial = ({ what }) => html`<${Note} tone="warn" icon="clock">${t.states.partial(what)}<//>`;
 
 /** Whether what is shown comes as it happens. */
-export const LiveMark = ({ of }) => html`<${Badge} tone=${{ live: 'ok', stale: 'warn' }[of.status] || 'idle'} icon=${of.status === 'live' ? 'ok' : 'clock'}>${t.live[of.status] || t.live.paused}<//>`;
+export const LiveMark = ({ of }) => html`<${Badge} tone=${{ live: 'ok', stale: 'warn' }[of.status] || 'idle'} icon=${of.status === 'live' ? 'ok' : 'clock'}>${{ live: t.live.live, connecting: t.live.connecting }[of.status] || t.live.paused}<//>`;
 
 /** Says that a live view has become one that is asked for, and how often that is. */
 export const NotLive = ({ of, every }) => of.status === 'stale' && html`<${Note} tone="warn" icon="clock">${t.live.stale(of.why, every / 1000)} <button type="button" class="button" onClick=${retry}>${t.retry}</button><//>`;

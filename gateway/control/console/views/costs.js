@@ -143,6 +143,13 @@ function compared(items, before, dimensions) {
   return [...list, ...gone.map((item) => ({ ...item, ...nothing, before: item.cost, change: minus('0', item.cost) }))];
 }
 
+/** Input, what of it was cached, and output; in one column where others need the room. */
+function tokens(inOne) {
+  const both = (item) => html`${count(item.input_tokens)}<span class="faint"> → </span>${count(item.output_tokens)}`;
+  if (inOne) return [{ key: 'input_tokens', title: t.fields.tokens, minor: true, num: true, sort: true, render: both, foot: both }];
+  return [['input_tokens', t.fields.input], ['cached_input_tokens', t.fields.cached], ['output_tokens', t.fields.output]].map(([key, title]) => ({ key, title, minor: true, num: true, sort: true, render: (item) => count(item[key]), foot: (total) => count(total[key]) }));
+}
+
 const AMOUNTS = ['cost', 'share', 'before', 'change'];
 
 /** Month's budgets of the rows, where they have some that can be asked for by name. */
@@ -171,7 +178,8 @@ function Pivot({ of, before, former, rows, then, query, asked, me }) {
   const unit = (item) => (item.currency === total.currency ? '' : item.currency);
   const columns = [
     ...dimensions.map((name, i) => ({ key: name, title: t.fields[name], sort: true, render: (item) => drill(item, name), foot: () => (i ? '' : html`<strong>${t.total}</strong>`) })),
-    ...[['requests', t.fields.requests], ['input_tokens', t.fields.input], ['cached_input_tokens', t.fields.cached], ['output_tokens', t.fields.output]].map(([key, title]) => ({ key, title, minor: key !== 'requests', num: true, sort: true, render: (item) => count(item[key]), foot: (total) => count(total[key]) })),
+    { key: 'requests', title: t.fields.requests, num: true, sort: true, render: (item) => count(item.requests), foot: (total) => count(total.requests) },
+    ...tokens(before != null),
     { key: 'share', title: t.fields.share, num: true, sort: true, render: (item) => html`<${Share} permille=${item.currency === total.currency ? permille(item.cost, total.cost) : null} />` },
     { key: 'cost', title: t.fields.cost, num: true, sort: true, render: (item) => html`<${Money} value=${item.cost} currency=${unit(item)} places=${places} />`, foot: (total) => html`<strong><${Money} value=${total.cost} currency=${total.currency} places=${places} /></strong>` },
   ];

@@ -33,7 +33,7 @@ export function Projects({ me, query }) {
 
 function All({ me }) {
   const usage = useApi('/usage' + q({ by: 'team,project', from: 'this-month' }));
-  const budgets = useApi('/budgets');
+  const budgets = useApi('/budgets?scope=project');
   const [find, setFind] = useState('');
   const all = useMemo(() => (usage.data ? known(usage.data.items, budgets.data ? budgets.data.items : []) : []), [usage.data, budgets.data]);
   const shown = all.filter((project) => project.name.toLowerCase().includes(find.toLowerCase()));

@@ -122,7 +122,7 @@ pub(super) async fn me(
             "config_version": running.version.number,
             "data": {
                 "scheme": if settings.data.tls.is_some() { "https" } else { "http" },
-                "port": Some(settings.data.address.port()).filter(|port| *port != 0),
+                "port": state.data.port(),
             },
         },
     }))

@@ -83,6 +83,7 @@ export async function fits(page) {
 /** The whole page; of a dialog, what is seen. */
 export async function shot(page, name) {
   const isOpen = (await page.getByRole("dialog").count()) > 0;
+  if (!isOpen) await page.evaluate(() => scrollTo(0, 0));
   await page.screenshot({ path: `${SCREENSHOTS}/${name}.png`, fullPage: !isOpen });
 }
 

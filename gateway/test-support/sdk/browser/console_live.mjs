@@ -61,6 +61,7 @@ await runAll({
     // Away and back: the stream is opened anew, and fails.
     await open(tab, "/requests");
     await tab.getByText(/Not live: the gateway is starting/).waitFor();
+    await mark(tab, "Not live").waitFor();
     await accessible(tab);
     await shot(tab, "requests-not-live");
     const id = await ask();
