@@ -156,6 +156,27 @@ async fn a_trusted_callers_decision_is_kept_and_an_own_one_is_made_without_one()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_caller_who_is_not_trusted_decides_nothing_and_is_linked_to() -> Result<()> {
+    let collector = Collector::start(Manner::Takes)?;
+    let telemetry = collector.section("").replace("telemetry: {", "telemetry: { trace_context: link,");
+    let mut stage = Stage::with(Behaviour::default(), |config| config.head.push_str(&telemetry))?;
+    let reply = ask(&stage, &traced("00"), false).await?;
+    until("it is recorded all the same", async || Ok(collector.spans().len() == 2)).await?;
+    let spans = collector.spans();
+    let [link] = &spans[0].links[..] else { anyhow::bail!("{:?}", spans[0]) };
+    ensure!(hex(&link.trace_id) == TRACE && hex(&link.span_id) == PARENT);
+    ensure!(spans[0].parent_span_id.is_empty() && spans[0].trace_state.is_empty());
+    let own = hex(&spans[0].trace_id);
+    ensure!(own != TRACE && hex(&spans[1].trace_id) == own);
+    let call = only_call(&stage.east)?;
+    let heard = header(&call, "traceparent").context("of its own trace")?;
+    ensure!(heard.contains(&own) && header(&call, "tracestate").is_none(), "{:?}", call.headers);
+    let row = stage.gateway.admin().row(reply.request_id()).await?;
+    ensure!(row["trace_id"] == own.as_str(), "{row}");
+    stage.close().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_upstream_that_is_not_to_know_hears_of_no_trace() -> Result<()> {
     let mut stage = Stage::with(Behaviour::default(), |config| {
         config.upstreams =
@@ -213,10 +234,15 @@ async fn the_figures_are_those_of_a_scrape() -> Result<()> {
     ensure!(total(&metrics, "tollgate_request_duration_seconds") == 3);
     ensure!(total(&metrics, "gen_ai.server.request.duration") == 3);
     ensure!(total(&metrics, "gen_ai.client.token.usage") == 6, "input and output");
-    let shown = text(&stage.gateway.admin().root("/metrics").await?.body);
-    for name in shown.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()) {
-        ensure!(metrics.iter().any(|metric| metric.name == name), "{name} is not told");
-    }
+    // Some are looked at once a second, so that a scrape may have what an older message had not.
+    let admin = stage.gateway.admin();
+    until("every metric of a scrape is told", async || {
+        let shown = text(&admin.root("/metrics").await?.body);
+        let (_, metrics) = collector.figures().context("figures")?;
+        let mut names = shown.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());
+        Ok(names.all(|name| metrics.iter().any(|metric| metric.name == name)))
+    })
+    .await?;
     ensure!(collector.spans().is_empty(), "traces are off");
     stage.close().await
 }

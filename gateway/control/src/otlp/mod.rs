@@ -88,7 +88,7 @@ impl<S: Fn() -> InForce> Exporter<S> {
             }
             let now = Instant::now();
             let may_send = pace.may_send(now) || last_words.is_some();
-            let Some(batch) = waiting.as_mut().filter(|_| may_send) else {
+            let Some(batch) = waiting.as_ref().filter(|_| may_send) else {
                 if last_words.is_some() {
                     return;
                 }
@@ -104,6 +104,7 @@ impl<S: Fn() -> InForce> Exporter<S> {
                 }
                 Some(Sent::Refused(why)) => {
                     pace.tells("traces", why);
+                    pace.was_refused(Instant::now());
                     self.requests.losses().count(batch.spans);
                     waiting = None;
                 }

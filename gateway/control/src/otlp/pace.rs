@@ -47,6 +47,12 @@ impl Pace {
         goes_on
     }
 
+    /// The message in hand is of no use to the receiver, and the next one hardly is: it comes later.
+    pub(super) fn was_refused(&mut self, now: Instant) {
+        self.went_wrong(None, now);
+        self.tries = 0;
+    }
+
     /// Says what is wrong, once in a while.
     pub(super) fn tells(&mut self, signal: &str, why: &str) {
         let now = Instant::now();
@@ -76,6 +82,18 @@ mod tests {
         pace.went_well();
         assert!(pace.may_send(now) && pace.went_wrong(None, now));
         assert!(pace.may_send(now + Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn a_receiver_that_refuses_is_left_alone_too_and_the_next_message_has_all_its_tries() {
+        let (mut pace, mut now) = (Pace::default(), Instant::now());
+        for pause in [1, 2, 4] {
+            pace.was_refused(now);
+            assert!(!pace.may_send(now + Duration::from_millis(pause * 1_000 - 1)));
+            now += Duration::from_secs(pause);
+            assert!(pace.may_send(now));
+        }
+        assert_eq!([(); 5].map(|()| pace.went_wrong(None, now)), [true, true, true, true, false]);
     }
 
     #[test]
