@@ -173,7 +173,9 @@ async fn budgets_are_found_by_name_and_told_in_pages() {
     assert!(paged(&gateway, "root", "scope=team").await.0.is_empty());
     assert_eq!(paged(&gateway, "retail-lead", "order=tightest").await.0, both[1..]);
 
-    for query in ["limit=0", "order=none", "order=tightest&after=project:a/b", "after=x", "scope=all", "page=2"] {
+    for query in
+        ["limit=0", "order=none", "order=tightest&after=project:a/b", "after=x", "scope=all", "page=2"]
+    {
         let refused = gateway.get(&format!("/api/v1/budgets?{query}"), "root").await;
         assert_eq!(refused.problem(), (400, "invalid_request".to_owned()), "{query}");
     }
