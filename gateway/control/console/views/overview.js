@@ -44,7 +44,7 @@ export function Overview({ me }) {
       <${Panel} title=${words.errorsBy} note=${words.errorsByNote} id="errors" flush><${Loaded} of=${now}>${(data) => html`<${Errors} failures=${data.lately.failures} />`}<//><//>
     </div>
     <div class="columns">
-      <${Objectives} /><${Alerts} /><${Changes} of=${changes} />
+      <${Objectives} /><${Alerts} />${me.permissions.includes('read_audit') && html`<${Changes} of=${changes} />`}
     </div>`;
 }
 
