@@ -63,7 +63,7 @@ pub(super) fn config(
         (
             Scale::Budget { least, most },
             HubThinking::Adaptive(Some(effort)) | HubThinking::Effort(effort),
-        ) => shown(json!({"thinkingBudget": budget_of(effort).clamp(least, most)})),
+        ) => shown_from_low(effort, json!({"thinkingBudget": budget_of(effort).clamp(least, most)})),
         // These cannot be told not to think: the lowest step is the nearest.
         (Scale::Levels(levels), HubThinking::Off) => {
             Some(json!({"thinkingLevel": level(levels, HubEffort::Minimal)}))
@@ -76,9 +76,14 @@ pub(super) fn config(
             )
         }
         (Scale::Levels(levels), HubThinking::Adaptive(Some(effort)) | HubThinking::Effort(effort)) => {
-            shown(json!({"thinkingLevel": level(levels, effort)}))
+            shown_from_low(effort, json!({"thinkingLevel": level(levels, effort)}))
         }
     })
+}
+
+/// Who asks for hardly any thinking is shown none of it, as who asks for none.
+fn shown_from_low(effort: HubEffort, config: Value) -> Option<Value> {
+    if effort == HubEffort::Minimal { Some(config) } else { shown(config) }
 }
 
 /// Who asks for thinking sees the thoughts.
@@ -128,6 +133,7 @@ mod tests {
             ("gemini-3-pro-preview", Off, Some(json!({"thinkingLevel": "LOW"}))),
             ("gemini-3-pro-preview", Effort(HubEffort::Medium), shown(json!({"thinkingLevel": "HIGH"}))),
             ("gemini-3.5-flash", Off, Some(json!({"thinkingLevel": "MINIMAL"}))),
+            ("gemini-3.5-flash", Effort(HubEffort::Minimal), Some(json!({"thinkingLevel": "MINIMAL"}))),
             ("gemini-3.5-flash", Effort(HubEffort::Medium), shown(json!({"thinkingLevel": "MEDIUM"}))),
             ("gemini-flash-latest", Effort(HubEffort::XHigh), shown(json!({"thinkingLevel": "HIGH"}))),
             ("gemini-3.5-flash", Budget(5_000), shown(json!({"thinkingLevel": "MEDIUM"}))),
