@@ -5,7 +5,7 @@ import { t } from '../text.js';
 import { Icon } from './parts.js';
 
 /** So many rows are drawn at first, and more each time. */
-const DRAWN = 200;
+const DRAWN = 100;
 
 /**
  * `columns`: `{ key, title, num, minor, render(row), sort }`; minor ones are left out where the screen is narrow. On a narrow screen each row becomes a card, with the column's title
