@@ -145,7 +145,7 @@ function compared(items, before, dimensions) {
 
 /** Input, what of it was cached, and output; in one column where others need the room. */
 function tokens(inOne) {
-  const both = (item) => html`${count(item.input_tokens)}<span class="faint"> → </span>${count(item.output_tokens)}`;
+  const both = (item) => html`${count(item.input_tokens)}<span class="faint"> → </span>${count(item.output_tokens)}<span class="sub">${count(item.cached_input_tokens)} ${t.fields.cached}</span>`;
   if (inOne) return [{ key: 'input_tokens', title: t.fields.tokens, minor: true, num: true, sort: true, render: both, foot: both }];
   return [['input_tokens', t.fields.input], ['cached_input_tokens', t.fields.cached], ['output_tokens', t.fields.output]].map(([key, title]) => ({ key, title, minor: true, num: true, sort: true, render: (item) => count(item[key]), foot: (total) => count(total[key]) }));
 }
