@@ -238,6 +238,9 @@ impl<'a> Scan<'a> {
                 }
                 Some(b'0'..=b'9') => {
                     self.digits()?;
+                    if matches!(self.peek(), Some(b'e' | b'E')) {
+                        self.exponent()?;
+                    }
                     continue;
                 }
                 Some(_) => {}
@@ -255,6 +258,19 @@ impl<'a> Scan<'a> {
         if self.at - start > MOST_DIGITS {
             return Err(self.fault("a number has more than 64 digits"));
         }
+        Ok(())
+    }
+
+    /// Moves past an exponent, which can make a number that no double holds.
+    fn exponent(&mut self) -> Result<(), Malformed> {
+        let is_part = |byte: &u8| matches!(byte, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-');
+        let digits = self.body[..self.at].iter().rev().take_while(|byte| is_part(byte)).count();
+        let exponent = self.body[self.at..].iter().take_while(|byte| is_part(byte)).count();
+        let number = &self.body[self.at - digits..self.at + exponent];
+        if number.len() > MOST_DIGITS || serde_json::from_slice::<serde_json::Number>(number).is_err() {
+            return Err(self.fault("a number is too large, or is none"));
+        }
+        self.at += exponent;
         Ok(())
     }
 
@@ -401,6 +417,12 @@ mod tests {
         assert!(names(&digits(64)).is_ok());
         assert!(names(&digits(65)).is_err());
         assert!(names(&format!("{{\"a\":{}}}", "7".repeat(400))).is_err());
+        for fine in ["1e308", "-1.5E-9999", "0e9999", "1.5e3,true,\"1e9999\",false"] {
+            assert!(names(&format!("{{\"a\":[{fine}]}}")).is_ok(), "{fine}");
+        }
+        for endless in ["1e309", "-2E+9999", "1.5e", "1e5e5"] {
+            assert!(names(&format!("{{\"a\":[{{\"b\":{endless}}}]}}")).is_err(), "{endless}");
+        }
         let no_text = members(b"{\"a\":{\"b\":\"\xff\"}}", |_, _| Ok(())).map_err(|fault| fault.message);
         assert_eq!(no_text, Err("the request body is not valid UTF-8 at byte 11".to_owned()));
         for fine in ["\\ud83d\\ude00", "\\uD83D\\uDE00\\u00e9", "\\\\ud83d", "\\ud7ff\\ue000", "\\u12"] {

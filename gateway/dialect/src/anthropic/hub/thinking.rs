@@ -45,6 +45,8 @@ pub(crate) fn thinking(
     };
     Ok(match given.value {
         HubThinking::Budget(tokens) if by_budget => (budget(tokens), None),
+        // These do not decide for themselves.
+        HubThinking::Adaptive(None) if by_budget => (budget(budget_of(HubEffort::Medium)), None),
         HubThinking::Budget(_) | HubThinking::Adaptive(None) => (Some(json!({"type": "adaptive"})), None),
         HubThinking::Adaptive(Some(effort)) | HubThinking::Effort(effort) if by_budget => {
             let thinking = budget(budget_of(effort));

@@ -61,8 +61,12 @@ fn of_schema(schema: Box<RawValue>) -> HubFormat {
 
 fn read_thinking(config: &mut Object<'_>, request: &mut HubRequest) -> Result<(), Untranslatable> {
     let Some(mut given) = config.object("thinkingConfig")? else { return Ok(()) };
-    // Whether thoughts are shown; they are wherever an upstream tells them.
-    given.flag("includeThoughts")?;
+    // Whether thoughts are shown; they are wherever an upstream tells them. Who asks for them and says no
+    // more has the model think as it sees fit.
+    let path = given.path("includeThoughts");
+    if given.flag("includeThoughts")? == Some(true) {
+        request.thinking = Some(Given::new(path, HubThinking::Adaptive(None)));
+    }
     if let Some(budget) = given.number("thinkingBudget")? {
         let thinking = match (budget.value.as_i64(), budget.value.as_u64()) {
             (Some(-1), _) => HubThinking::Adaptive(None),
