@@ -181,7 +181,8 @@ impl<'a> Object<'a> {
     }
 
     pub(crate) fn number(&mut self, name: &str) -> Result<Option<Given<Number>>, Untranslatable> {
-        Ok(self.numeric(name, "a number")?.map(|value| Given::new(self.path(name), value)))
+        let number = self.numeric::<Exact>(name, "a number")?;
+        Ok(number.map(|Exact(value)| Given::new(self.path(name), value)))
     }
 
     pub(crate) fn needed_text(&mut self, name: &str) -> Result<String, Untranslatable> {
@@ -248,6 +249,19 @@ impl<'a> Iterator for Items<'a> {
     }
 }
 
+/// A number to the last bit: the JSON library reads long fractions a little off, and what is read and
+/// written again would drift.
+struct Exact(Number);
+
+impl<'de> Deserialize<'de> for Exact {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw: &RawValue = Deserialize::deserialize(deserializer)?;
+        let read: Number = serde_json::from_str(raw.get()).map_err(serde::de::Error::custom)?;
+        let nearest = raw.get().parse().ok().filter(|_| read.is_f64()).and_then(Number::from_f64);
+        Ok(Self(nearest.unwrap_or(read)))
+    }
+}
+
 /// A value that is a string.
 pub(crate) fn as_text(raw: &RawValue) -> Option<String> {
     raw.get().starts_with('"').then(|| serde_json::from_str(raw.get()).ok()).flatten()
@@ -291,6 +305,16 @@ mod tests {
         assert!(object.take("n").is_none());
         let left: Vec<_> = object.left().map(|given| (given.at, given.value.get().to_owned())).collect();
         assert_eq!(left, [("x".into(), "true".to_owned())]);
+    }
+
+    #[test]
+    fn numbers_are_read_to_the_last_bit() {
+        for text in ["0.1", "1", "-7", "5184467440737095513333333333333333333333333333333333615.1", "1e-7"] {
+            let body = format!("{{\"a\":{text}}}");
+            let mut object = Object::body(body.as_bytes()).expect("an object");
+            let number = object.number("a").expect("a number").expect("given").value;
+            assert_eq!(number.as_f64(), text.parse().ok(), "{text}");
+        }
     }
 
     #[test]
