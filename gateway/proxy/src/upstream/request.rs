@@ -30,8 +30,9 @@ pub(crate) struct UpstreamRequest<'a> {
 /// Builds the request for one target.
 ///
 /// Headers go by the allow-list of the upstream's dialect; the client's credential, cookies, place in a
-/// trace, baggage and hop-by-hop fields are on none. Of a trace an upstream hears from us alone, if it is to. The answer is asked for without content coding, so that its usage
-/// can be read. A signature is made last, over what is sent, at the time of this attempt.
+/// trace, baggage and hop-by-hop fields are on none. Of a trace an upstream hears from us alone, if it is to.
+/// The answer is asked for without content coding, so that its usage can be read. A signature is made last,
+/// over what is sent, at the time of this attempt.
 pub(crate) fn build(
     request: UpstreamRequest<'_>,
     target: &Target,
